@@ -1,0 +1,1 @@
+//! Host library: plans, runs, reports.

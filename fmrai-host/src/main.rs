@@ -1,0 +1,2 @@
+//! The `fmrai` program.
+fn main() {}
