@@ -1,1 +1,30 @@
-//! Vocabulary of fMRAi.
+//! The vocabulary of fMRAi: what a model did, as data, and the traits of those who look at it.
+//!
+//! - [`graph`]: the [`Graph`](graph::Graph) of one forward pass: operations, tensors, constants, module paths.
+//! - [`tracker`]: the [`Tracker`](tracker::Tracker) trait, which records a graph and keeps requested tensors.
+//! - [`structure`]: attention found in a graph by its data flow, never by names.
+//! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
+//! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
+//! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
+//!
+//! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
+//! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
+
+pub mod analyzer;
+pub mod batch;
+#[cfg(feature = "torch")]
+pub mod data;
+pub mod graph;
+#[cfg(feature = "torch")]
+pub mod model;
+pub mod report;
+pub mod structure;
+pub mod tensor;
+pub mod tolerance;
+pub mod tracker;
+
+#[doc(hidden)]
+pub mod __private {
+    //! What [`register_analyzer!`](crate::register_analyzer) expands to; not an interface.
+    pub use inventory;
+}

@@ -1,0 +1,105 @@
+//! What an analyzer is shown: samples, their tokens, and the tensors it asked for.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::analyzer::AnalyzerError;
+use crate::graph::TensorId;
+use crate::tensor::TensorView;
+use crate::tracker::Activations;
+
+/// One row of a batch: a text with its tokens, or any other input (then the token lists are empty).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Position of the sample in the data, from 0, skipped records not counted. Unique in a run.
+    pub id: u64,
+    /// The text, where the input is one.
+    pub text: Option<Arc<str>>,
+    /// Token ids without padding, special tokens included.
+    pub token_ids: Vec<u32>,
+    /// For each token, whether the tokenizer added it (`[CLS]`, `[SEP]`, ...).
+    pub special: Vec<bool>,
+    /// For each token, the bytes of the text it stands for; empty for special tokens.
+    pub offsets: Vec<Range<usize>>,
+    /// Where the tokens stand in the padded row: positions outside are padding.
+    pub span: Range<usize>,
+}
+
+/// The tokens a model knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Token texts by id, as the tokenizer has them (`##ing`, `Ġthe`). Empty text for ids that are not used.
+    pub tokens: Vec<String>,
+    /// The token put before each text: `[CLS]`, `<s>`.
+    pub first: Option<u32>,
+    /// The token put after each text: `[SEP]`, `</s>`.
+    pub separator: Option<u32>,
+    /// The token that fills short rows.
+    pub padding: Option<u32>,
+    /// The token for what the tokenizer does not know.
+    pub unknown: Option<u32>,
+}
+
+impl Vocabulary {
+    /// A token's text without the marks of its tokenizer: `ing` of `##ing`, `the` of `Ġthe` and `▁the`.
+    #[must_use]
+    pub fn surface(&self, id: u32) -> &str {
+        let token = self.tokens.get(id as usize).map_or("", String::as_str);
+        let bare = token.strip_prefix("##").unwrap_or(token).trim_start_matches(['Ġ', '▁']);
+        if bare.is_empty() { token } else { bare }
+    }
+}
+
+/// One batch of a run: its samples and the tensors kept while the model ran on them.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    index: u64,
+    samples: &'a [Sample],
+    activations: &'a dyn Activations,
+}
+
+impl<'a> Batch<'a> {
+    /// Batch number `index` of a run; axis 0 of the model's inputs runs over `samples`.
+    #[must_use]
+    pub fn new(index: u64, samples: &'a [Sample], activations: &'a dyn Activations) -> Self {
+        Self { index, samples, activations }
+    }
+
+    /// Position of the batch in the run, from 0.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The rows, in the order of axis 0.
+    #[must_use]
+    pub fn samples(&self) -> &'a [Sample] {
+        self.samples
+    }
+
+    /// A tensor that the analyzer asked for in `prepare`, as dense CPU memory.
+    ///
+    /// # Errors
+    /// - [`AnalyzerError::NotCaptured`] if it was not asked for.
+    /// - [`AnalyzerError::Tensor`] if its elements have no plain form.
+    pub fn tensor(&self, id: TensorId) -> Result<TensorView<'a>, AnalyzerError> {
+        match self.activations.tensor(id) {
+            None => Err(AnalyzerError::NotCaptured(id)),
+            Some(Ok(view)) => Ok(view),
+            Some(Err(source)) => Err(AnalyzerError::Tensor { tensor: id, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surfaces_lose_the_marks_of_every_tokenizer() {
+        let tokens = ["##ing", "Ġthe", "▁the", ".", "Ġ", "[SEP]"].map(String::from).to_vec();
+        let vocabulary = Vocabulary { tokens, ..Vocabulary::default() };
+        let surfaces: Vec<_> = (0..7).map(|id| vocabulary.surface(id)).collect();
+        assert_eq!(surfaces, ["ing", "the", "the", ".", "Ġ", "[SEP]", ""]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Data: where samples come from, and how they become batches.
+
+mod error;
+mod tokenizer;
+
+pub use error::DataError;
+pub use tokenizer::Tokenizer;
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::batch::Sample;
+use crate::model::{FileInfo, NamedTensors, SourceEntry};
+
+/// What a plan says of the data. Cheap; owns no tensor.
+#[typetag::serde(tag = "type")]
+pub trait DataSource: fmt::Debug + Send + Sync {
+    /// Opens the data for reading from the start.
+    ///
+    /// # Errors
+    /// [`DataError`] names the file and line at fault, what was found and what is needed.
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError>;
+}
+
+/// What a data source needs from its host.
+#[derive(Debug, Clone, Copy)]
+pub struct DataContext<'a> {
+    /// Folder that relative paths start from.
+    pub base: &'a Path,
+    /// The model's tokenizer, if it has one.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// Longest input of the model, in tokens.
+    pub max_tokens: Option<usize>,
+}
+
+/// All data sources, sorted by name.
+pub const SOURCES: &[SourceEntry] = &[];
+
+/// Batches of a data source, the same ones in the same order every time it is opened.
+pub trait Batches {
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// [`DataError`] names the file and line at fault.
+    fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError>;
+
+    /// What was read so far.
+    fn counts(&self) -> Counts;
+
+    /// Bytes read so far and bytes in all, for a progress bar.
+    fn progress(&self) -> (u64, u64);
+
+    /// The files read, with their hashes.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if a file cannot be read again.
+    fn files(&self) -> Result<Vec<FileInfo>, DataError>;
+}
+
+/// A batch as the model takes it.
+#[derive(Debug)]
+pub struct InputBatch {
+    /// Position in the run, from 0.
+    pub index: u64,
+    /// The samples; row `i` of each input is sample `i`.
+    pub samples: Vec<Sample>,
+    /// The inputs: for text `input_ids`, `attention_mask`, both `[batch, token]` of int64.
+    pub inputs: NamedTensors,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Texts handed out.
+    pub texts: u64,
+    /// Tokens handed out, padding excluded.
+    pub tokens: u64,
+    /// Texts cut because they were too long.
+    pub truncated_texts: u64,
+    /// Tokens lost by that.
+    pub truncated_tokens: u64,
+    /// Empty records, which were left out.
+    pub skipped_empty: u64,
+}

@@ -1,0 +1,124 @@
+//! Models: where they come from, and what a loaded one can do.
+
+mod error;
+
+pub use error::ModelError;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tch::{Device, Tensor};
+
+use crate::data::Tokenizer;
+use crate::tensor::DType;
+
+/// What a plan says of a model. Cheap; owns no tensor.
+#[typetag::serde(tag = "type")]
+pub trait ModelSource: fmt::Debug + Send + Sync {
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file at fault, what was found in it and what is needed.
+    fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError>;
+}
+
+/// What a model source needs from its host.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadContext<'a> {
+    /// Folder that relative paths start from.
+    pub base: &'a Path,
+    /// Where the weights go.
+    pub device: Device,
+}
+
+/// A kind of model or data source that a plan can name.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceEntry {
+    /// The `type` in a plan.
+    pub name: &'static str,
+    /// One line that says what it reads.
+    pub summary: &'static str,
+    /// JSON Schema of its fields, without the `type` field.
+    pub schema: fn() -> serde_json::Value,
+}
+
+/// All model sources, sorted by name.
+pub const SOURCES: &[SourceEntry] = &[];
+
+/// Named tensors, as a model takes and returns them, e.g. `input_ids [batch, token]` of int64.
+#[derive(Debug, Default)]
+pub struct NamedTensors(pub Vec<(String, Tensor)>);
+
+impl NamedTensors {
+    /// The tensor called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+    }
+}
+
+/// A loaded model, in evaluation mode.
+pub trait Model {
+    /// What is known of it.
+    fn info(&self) -> &ModelInfo;
+
+    /// Its weights and buffers by name, sharing memory with the model; sorted by name.
+    fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// Its tokenizer, if it reads text.
+    fn tokenizer(&self) -> Option<&Tokenizer>;
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`ModelError::Inputs`] for missing or misshapen inputs, [`ModelError::Torch`] for what libtorch reports.
+    fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError>;
+}
+
+const _: Option<&dyn Model> = None; // stays object-safe
+
+/// What is known of a loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// The `type` of the source it came from.
+    pub source: String,
+    /// Its family, e.g. `bert`.
+    pub architecture: String,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The files read.
+    pub files: Vec<FileInfo>,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Element type it computes in.
+    pub dtype: DType,
+    /// Longest input, in tokens; `None` if there is no limit.
+    pub max_tokens: Option<usize>,
+    /// Weights in the files that the model does not use, e.g. a head for another task.
+    pub unused_weights: Vec<String>,
+    /// Weights that hold NaN or infinity.
+    pub non_finite_weights: Vec<NonFiniteWeight>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileInfo {
+    /// Its path, relative to the model or data path where it lies below.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its content, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A weight with elements that are not numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NonFiniteWeight {
+    /// Name of the weight.
+    pub name: String,
+    /// How many of its elements are NaN.
+    pub nan: u64,
+    /// How many of its elements are infinite.
+    pub infinite: u64,
+}

@@ -1,0 +1,218 @@
+//! Figures as data. An analyzer says what is shown; the host decides how it looks.
+
+use serde::Serialize;
+
+/// A picture of one or more panels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// Name of its file.
+    pub name: String,
+    /// Its heading.
+    pub title: String,
+    /// One or two sentences under the picture: what is shown, over which data, in which unit.
+    pub caption: String,
+    /// The panels, row by row.
+    pub panels: Vec<Panel>,
+    /// Panels in a row.
+    pub columns: usize,
+}
+
+impl Figure {
+    /// A picture of one panel.
+    #[must_use]
+    pub fn single(name: &str, title: &str, caption: &str, plot: Plot) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            caption: caption.to_owned(),
+            panels: vec![Panel { title: String::new(), plot }],
+            columns: 1,
+        }
+    }
+}
+
+/// One plot with its own heading.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Panel {
+    /// Its heading; empty for none.
+    pub title: String,
+    /// What it shows.
+    pub plot: Plot,
+}
+
+/// The kinds of plot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Plot {
+    /// Points in a plane.
+    Scatter(Scatter),
+    /// A matrix of colours.
+    HeatMap(HeatMap),
+    /// Lines or points over a common axis.
+    Lines(Lines),
+    /// Bars, grouped by category.
+    Bars(Bars),
+    /// Medians, quartiles and ranges by category.
+    BoxPlot(BoxPlot),
+}
+
+/// A numeric axis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Axis {
+    /// What it measures.
+    pub label: String,
+    /// Unit, e.g. `nats`; `None` for plain numbers.
+    pub unit: Option<String>,
+    /// Range shown; taken from the data where absent.
+    pub range: Option<(f64, f64)>,
+    /// True if the axis counts things (layers), so that ticks stand at whole numbers only.
+    pub whole: bool,
+}
+
+impl Axis {
+    /// An axis whose range follows the data.
+    #[must_use]
+    pub fn new(label: &str, unit: Option<&str>) -> Self {
+        Self { label: label.to_owned(), unit: unit.map(str::to_owned), range: None, whole: false }
+    }
+
+    /// The same axis from `min` to `max`.
+    #[must_use]
+    pub fn range(mut self, min: f64, max: f64) -> Self {
+        self.range = Some((min, max));
+        self
+    }
+
+    /// The same axis with ticks at whole numbers only.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+}
+
+/// What the colours or shapes of a plot stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Legend {
+    /// Its heading, e.g. `layer`.
+    pub title: String,
+    /// One text per colour or shape.
+    pub entries: Vec<String>,
+    /// True if the entries have an order (layers), which the colours then show.
+    pub ordered: bool,
+}
+
+/// Points in a plane, e.g. an embedding of attention heads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scatter {
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// True if both axes have the same unit, so that distances on paper are distances.
+    pub equal_aspect: bool,
+    /// The points.
+    pub points: Vec<Point>,
+    /// What the colours stand for.
+    pub colours: Legend,
+    /// What the shapes stand for; `None` if all points have the same.
+    pub shapes: Option<Legend>,
+}
+
+/// A point of a [`Scatter`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Point {
+    /// Horizontal position.
+    pub x: f64,
+    /// Vertical position.
+    pub y: f64,
+    /// Short text, written where there is room.
+    pub label: String,
+    /// Index into the colours' legend.
+    pub colour: usize,
+    /// Index into the shapes' legend.
+    pub shape: usize,
+}
+
+/// A matrix shown in colours.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeatMap {
+    /// What the rows are.
+    pub row_axis: String,
+    /// What the columns are.
+    pub column_axis: String,
+    /// One text per row.
+    pub rows: Vec<String>,
+    /// One text per column.
+    pub columns: Vec<String>,
+    /// The numbers, `[row, column]`, row-major. NaN is drawn as missing.
+    pub values: Vec<f64>,
+    /// What the numbers are.
+    pub scale: Axis,
+    /// True if the numbers lie on both sides of a meaningful zero.
+    pub diverging: bool,
+    /// Runs of neighbouring rows that belong together, marked by lines: name and number of rows.
+    pub row_groups: Vec<(String, usize)>,
+    /// The same for columns.
+    pub column_groups: Vec<(String, usize)>,
+}
+
+/// How a [`Series`] is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// A line through the points.
+    Line,
+    /// Points without a line.
+    Points,
+}
+
+/// A sequence of points of a [`Lines`] plot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// How it is drawn.
+    pub mark: Mark,
+    /// Positions, horizontal then vertical.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Lines or points over a common axis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lines {
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// The sequences.
+    pub series: Vec<Series>,
+    /// Horizontal lines of reference, e.g. `uniform attention`: name and height.
+    pub references: Vec<(String, f64)>,
+}
+
+/// Bars, grouped by category.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bars {
+    /// What the categories are.
+    pub category_axis: String,
+    /// One text per category.
+    pub categories: Vec<String>,
+    /// Vertical axis.
+    pub y: Axis,
+    /// For each group its name and one height per category.
+    pub groups: Vec<(String, Vec<f64>)>,
+}
+
+/// A five-number summary per category.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BoxPlot {
+    /// What the categories are.
+    pub category_axis: String,
+    /// One text per category.
+    pub categories: Vec<String>,
+    /// Vertical axis.
+    pub y: Axis,
+    /// Minimum, lower quartile, median, upper quartile, maximum of each category.
+    pub boxes: Vec<[f64; 5]>,
+}

@@ -1,0 +1,158 @@
+//! Owned tensors, as results and states hold them.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView as StView};
+
+use super::{DType, DataView, TensorError, TensorView, count};
+
+/// Owned elements of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TensorData {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    I64(Vec<i64>),
+}
+
+impl TensorData {
+    /// The elements, borrowed.
+    #[must_use]
+    pub fn view(&self) -> DataView<'_> {
+        match self {
+            Self::F32(d) => DataView::F32(d),
+            Self::F64(d) => DataView::F64(d),
+            Self::I64(d) => DataView::I64(d),
+        }
+    }
+
+    /// The element type.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.view().dtype()
+    }
+}
+
+/// A dense, row-major tensor that owns its elements.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorValue {
+    shape: Vec<usize>,
+    data: TensorData,
+}
+
+impl TensorValue {
+    /// A tensor of `shape` that holds `data`.
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] if the number of elements is not that of the shape.
+    pub fn new(shape: impl Into<Vec<usize>>, data: TensorData) -> Result<Self, TensorError> {
+        let shape = shape.into();
+        TensorView::new(&shape, data.view())?;
+        Ok(Self { shape, data })
+    }
+
+    /// Sizes, outermost axis first.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements, row-major.
+    #[must_use]
+    pub fn data(&self) -> &TensorData {
+        &self.data
+    }
+
+    /// The same tensor, borrowed.
+    #[must_use]
+    pub fn view(&self) -> TensorView<'_> {
+        TensorView::trusted(&self.shape, self.data.view())
+    }
+
+    /// The elements as `f64`, row-major.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] if they have another type.
+    pub fn f64(&self) -> Result<&[f64], TensorError> {
+        match &self.data {
+            TensorData::F64(d) => Ok(d),
+            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Float64 }),
+        }
+    }
+
+    /// The elements as `i64`, row-major.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] if they have another type.
+    pub fn i64(&self) -> Result<&[i64], TensorError> {
+        match &self.data {
+            TensorData::I64(d) => Ok(d),
+            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Int64 }),
+        }
+    }
+}
+
+/// Little-endian bytes of the elements.
+fn bytes(data: &TensorData) -> Vec<u8> {
+    match data {
+        TensorData::F32(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        TensorData::F64(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        TensorData::I64(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    }
+}
+
+/// Named tensors and text metadata as the bytes of a safetensors file.
+///
+/// # Errors
+/// The message of the safetensors library.
+pub fn to_safetensors<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a TensorValue)>,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>, String> {
+    let owned: Vec<(&str, Dtype, &[usize], Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, t)| {
+            let dtype = match t.data() {
+                TensorData::F32(_) => Dtype::F32,
+                TensorData::F64(_) => Dtype::F64,
+                TensorData::I64(_) => Dtype::I64,
+            };
+            (name, dtype, t.shape(), bytes(t.data()))
+        })
+        .collect();
+    let mut views = Vec::with_capacity(owned.len());
+    for (name, dtype, shape, data) in &owned {
+        let view = StView::new(*dtype, shape.to_vec(), data).map_err(|e| e.to_string())?;
+        views.push((*name, view));
+    }
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+/// Named tensors and metadata of the bytes that [`to_safetensors`] wrote.
+///
+/// # Errors
+/// A sentence that says what is wrong with the bytes.
+pub fn from_safetensors(
+    bytes: &[u8],
+) -> Result<(Vec<(String, TensorValue)>, HashMap<String, String>), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let mut tensors = Vec::new();
+    for (name, view) in file.iter() {
+        let raw = view.data();
+        let data = match view.dtype() {
+            Dtype::F32 => TensorData::F32(elements(raw, f32::from_le_bytes)),
+            Dtype::F64 => TensorData::F64(elements(raw, f64::from_le_bytes)),
+            Dtype::I64 => TensorData::I64(elements(raw, i64::from_le_bytes)),
+            other => return Err(format!("tensor {name:?} has elements of type {other:?}")),
+        };
+        debug_assert_eq!(count(view.shape()), Some(data.view().len()));
+        tensors.push((name.to_owned(), TensorValue::new(view.shape(), data).map_err(|e| e.to_string())?));
+    }
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+fn elements<T, const N: usize>(raw: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+    raw.as_chunks::<N>().0.iter().map(|c| read(*c)).collect()
+}

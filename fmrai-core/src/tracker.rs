@@ -1,0 +1,150 @@
+//! Recording what a model does, and keeping the tensors that somebody asked for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::graph::{OperationId, RecordedGraph, TensorId};
+use crate::tensor::{TensorError, TensorView};
+
+/// Any error of a model.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One forward pass of a model.
+pub type Forward<'a> = dyn FnMut() -> Result<(), BoxError> + 'a;
+
+/// The tensors that somebody wants kept during a forward pass. Requests are joined with [`CaptureRequest::union`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaptureRequest {
+    tensors: BTreeSet<TensorId>,
+}
+
+impl CaptureRequest {
+    /// Asks for no tensor.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Asks for one more tensor.
+    pub fn add(&mut self, tensor: TensorId) {
+        self.tensors.insert(tensor);
+    }
+
+    /// Everything that either request asks for.
+    #[must_use]
+    pub fn union(mut self, other: &Self) -> Self {
+        self.tensors.extend(&other.tensors);
+        self
+    }
+
+    /// The tensors asked for, in the order of their ids.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorId> + '_ {
+        self.tensors.iter().copied()
+    }
+
+    /// True when `tensor` is asked for.
+    #[must_use]
+    pub fn contains(&self, tensor: TensorId) -> bool {
+        self.tensors.contains(&tensor)
+    }
+}
+
+impl FromIterator<TensorId> for CaptureRequest {
+    fn from_iter<I: IntoIterator<Item = TensorId>>(tensors: I) -> Self {
+        Self { tensors: tensors.into_iter().collect() }
+    }
+}
+
+/// The kept tensors of one forward pass.
+pub trait Activations {
+    /// A kept tensor as dense CPU memory; `None` if it was not asked for.
+    ///
+    /// `float16` and `bfloat16` elements are widened to `f32`, which is exact.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] for elements that have no plain form, such as complex numbers.
+    fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>>;
+}
+
+const _: Option<&dyn Activations> = None; // stays object-safe
+
+/// Watches forward passes of one model; two required methods.
+///
+/// The first pass is discovered, later ones are tracked against what it recorded. A tracker belongs to one thread
+/// at a time; trackers of different threads, and one inside the forward pass of another, do not see each other.
+pub trait Tracker {
+    /// Runs `forward` once and records every operation. Keeps no tensor: memory stays that of the bare pass.
+    ///
+    /// # Errors
+    /// [`TrackError::Forward`] with the error of the model. Tracking is off again afterwards in every case.
+    fn discover(&mut self, forward: &mut Forward<'_>) -> Result<Arc<RecordedGraph>, TrackError>;
+
+    /// Runs `forward` once and keeps the requested tensors.
+    ///
+    /// # Errors
+    /// - [`TrackError::NothingDiscovered`] before the first [`discover`](Self::discover).
+    /// - [`TrackError::UnknownTensor`] for an id that the graph does not have.
+    /// - [`TrackError::Diverged`] if the pass does not run the recorded operations; nothing is handed out then.
+    /// - [`TrackError::Forward`] with the error of the model.
+    fn track(
+        &mut self,
+        request: &CaptureRequest,
+        forward: &mut Forward<'_>,
+    ) -> Result<Box<dyn Activations>, TrackError>;
+}
+
+const _: Option<&dyn Tracker> = None; // stays object-safe
+
+/// Where a forward pass left the recorded graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// The first operation that differs.
+    pub at: OperationId,
+    /// The operation of the recorded graph; `None` if it has ended there.
+    pub recorded: Option<String>,
+    /// The operation that ran instead; `None` if the pass has ended there.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = |s: &Option<String>| s.clone().unwrap_or_else(|| "no further operation".to_owned());
+        write!(
+            f,
+            "operation {} of the recorded graph is {}, this pass ran {}",
+            self.at.0,
+            side(&self.recorded),
+            side(&self.found)
+        )
+    }
+}
+
+/// Why a forward pass could not be recorded or tracked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrackError {
+    /// The model itself failed.
+    #[error("the model failed: {0}")]
+    Forward(#[source] BoxError),
+    /// The pass ran other operations than the recorded ones.
+    #[error("the model took another path than in the recorded pass: {0}")]
+    Diverged(Divergence),
+    /// There is no graph to track against.
+    #[error("nothing has been discovered yet: run `discover` first")]
+    NothingDiscovered,
+    /// The request names a tensor that the graph does not have.
+    #[error("tensor {found} was asked for, the graph has #0 to #{last}")]
+    UnknownTensor {
+        /// The id asked for.
+        found: TensorId,
+        /// The largest id there is.
+        last: u32,
+    },
+    /// A requested tensor exists in the graph but was not seen, e.g. overwritten before it could be kept.
+    #[error("tensor {0} was asked for, but this pass did not make it available")]
+    NotSeen(TensorId),
+    /// The recording is broken: a bug of fMRAi.
+    #[error("internal error in capture, please report it: {0}")]
+    Internal(String),
+}
