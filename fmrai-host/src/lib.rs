@@ -1,3 +1,4 @@
 //! Host library: plans, runs, reports.
 
 pub mod draw;
+pub mod plan;
