@@ -44,7 +44,7 @@ def write_tensors(path, tensors, axes, **metadata):
     # By hand, because the library writes the metadata in an order that changes from run to run.
     header, blocks, start = {"__metadata__": texts}, [], 0
     for name in sorted(tensors, key=lambda name: (-np.asarray(tensors[name]).itemsize, name)):
-        value = np.ascontiguousarray(tensors[name])
+        value = np.asarray(tensors[name], order="C")
         blocks.append(value.astype(value.dtype.newbyteorder("<")).tobytes())
         end = start + len(blocks[-1])
         header[name] = {"dtype": DTYPES[value.dtype.name], "shape": list(value.shape), "data_offsets": [start, end]}
