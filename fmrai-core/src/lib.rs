@@ -6,6 +6,7 @@
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
+//! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
 //! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
@@ -22,6 +23,7 @@ pub mod model;
 pub mod report;
 pub mod structure;
 pub mod tensor;
+pub mod testing;
 pub mod tolerance;
 pub mod tracker;
 
