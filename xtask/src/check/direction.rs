@@ -1,0 +1,176 @@
+//! Who may depend on whom: host -> plugins -> core, never back; libtorch, drawing, libraries and databases stay out of
+//! where they do not belong.
+
+use crate::cargo::{Metadata, Package};
+use crate::project::Project;
+
+use super::problem::Problem;
+
+/// Dependencies that a member must not name, whether to build, to test or to run.
+const BANNED: [(&str, &[&str]); 3] = [
+    (
+        "fmrai-core",
+        &[
+            "fmrai-plugins",
+            "fmrai-host",
+            "xtask",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "fmrai-plugins",
+        &[
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "xtask",
+        &[
+            "tch",
+            "torch-sys",
+            "fmrai-core",
+            "fmrai-plugins",
+            "fmrai-host",
+        ],
+    ),
+];
+
+/// The only member that loads libraries.
+const LOADER: &str = "fmrai-host";
+
+/// Arguments for cargo that list what core without its default features is built from.
+pub(crate) const CORE_WITHOUT_TORCH: [&str; 11] = [
+    "tree",
+    "-p",
+    "fmrai-core",
+    "--no-default-features",
+    "--edges",
+    "normal,build",
+    "--prefix",
+    "none",
+    "--format",
+    "{p}",
+    "--locked",
+];
+
+/// What an analyzer in pure Rust must not drag in.
+const NOT_WITHOUT_TORCH: [&str; 4] = ["tch", "torch-sys", "cc", "tokenizers"];
+
+/// Checks the direct dependencies of every member.
+pub(crate) fn check(project: &Project, metadata: &Metadata) -> Vec<Problem> {
+    metadata
+        .packages
+        .iter()
+        .flat_map(|package| {
+            let path = project
+                .relative(&package.manifest_path)
+                .display()
+                .to_string();
+            check_package(package)
+                .into_iter()
+                .map(move |text| Problem::of_file(&path, text))
+        })
+        .collect()
+}
+
+fn check_package(package: &Package) -> Vec<String> {
+    let banned = BANNED
+        .iter()
+        .find(|(name, _)| *name == package.name)
+        .map_or(&[][..], |(_, banned)| banned);
+    let mut texts = Vec::new();
+    for dependency in &package.dependencies {
+        let name = dependency.name.as_str();
+        if banned.contains(&name) {
+            texts.push(format!("{} must not depend on {name}", package.name));
+        } else if name == "libloading" && package.name != LOADER {
+            texts.push(format!(
+                "{} must not depend on libloading: only {LOADER} loads libraries",
+                package.name
+            ));
+        }
+    }
+    texts
+}
+
+/// Checks the output of `cargo` for [`CORE_WITHOUT_TORCH`].
+pub(crate) fn check_core_without_torch(listing: &str) -> Vec<Problem> {
+    listing
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| NOT_WITHOUT_TORCH.contains(name))
+        .map(|name| {
+            Problem::of_file(
+                "fmrai-core/Cargo.toml",
+                format!("without default features fmrai-core must be built without {name}"),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::Dependency;
+
+    fn texts(name: &str, dependencies: &[&str]) -> Vec<String> {
+        check_package(&Package {
+            name: name.to_owned(),
+            manifest_path: "Cargo.toml".into(),
+            dependencies: dependencies
+                .iter()
+                .map(|name| Dependency {
+                    name: (*name).to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    #[test]
+    fn the_right_direction_passes() {
+        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "libloading"]).is_empty());
+        assert!(texts("fmrai-plugins", &["fmrai-core", "linfa"]).is_empty());
+        assert!(texts("fmrai-core", &["tch", "torch-sys"]).is_empty());
+    }
+
+    #[test]
+    fn every_wrong_edge_is_named() {
+        for (from, to) in [
+            ("fmrai-core", "fmrai-plugins"),
+            ("fmrai-core", "fmrai-host"),
+            ("fmrai-core", "plotters"),
+            ("fmrai-core", "rusqlite"),
+            ("fmrai-plugins", "fmrai-host"),
+            ("fmrai-plugins", "tch"),
+            ("fmrai-plugins", "clap"),
+            ("fmrai-plugins", "libloading"),
+            ("xtask", "fmrai-core"),
+            ("xtask", "torch-sys"),
+            ("some-example", "libloading"),
+        ] {
+            let texts = texts(from, &["serde", to]);
+            assert_eq!(texts.len(), 1, "{from} -> {to}: {texts:?}");
+            assert!(texts[0].contains(from) && texts[0].contains(to));
+        }
+    }
+
+    #[test]
+    fn core_without_torch_is_pure() {
+        let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
+        assert!(check_core_without_torch(good).is_empty());
+        let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");
+        assert_eq!(check_core_without_torch(&bad).len(), 2);
+    }
+}
