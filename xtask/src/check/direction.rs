@@ -50,23 +50,57 @@ const BANNED: [(&str, &[&str]); 3] = [
 /// The only member that loads libraries.
 const LOADER: &str = "fmrai-host";
 
-/// Arguments for cargo that list what core without its default features is built from.
-pub(crate) const CORE_WITHOUT_TORCH: [&str; 11] = [
-    "tree",
-    "-p",
-    "fmrai-core",
-    "--no-default-features",
-    "--edges",
-    "normal,build",
-    "--prefix",
-    "none",
-    "--format",
-    "{p}",
-    "--locked",
+/// A rule on everything that a member is built from, however indirectly.
+#[derive(Debug)]
+pub(crate) struct Closure {
+    package: &'static str,
+    /// Further arguments for cargo, and how they are called in a message.
+    features: (&'static [&'static str], &'static str),
+    banned: &'static [&'static str],
+}
+
+/// The rules that need the resolved graph.
+pub(crate) const CLOSURES: [Closure; 2] = [
+    // What an analyzer in pure Rust builds on.
+    Closure {
+        package: "fmrai-core",
+        features: (&["--no-default-features"], "without default features "),
+        banned: &["tch", "torch-sys", "cc", "tokenizers"],
+    },
+    // It has to build before libtorch is there.
+    Closure {
+        package: "xtask",
+        features: (&[], ""),
+        banned: &["tch", "torch-sys"],
+    },
 ];
 
-/// What an analyzer in pure Rust must not drag in.
-const NOT_WITHOUT_TORCH: [&str; 4] = ["tch", "torch-sys", "cc", "tokenizers"];
+impl Closure {
+    /// Arguments for cargo that list what the member is built from, a crate a line.
+    pub(crate) fn query(&self) -> Vec<&'static str> {
+        let mut args = vec!["tree", "--locked", "-p", self.package];
+        args.extend(["--edges", "normal,build"]);
+        args.extend(["--prefix", "none", "--format", "{p}"]);
+        args.extend(self.features.0);
+        args
+    }
+
+    /// Checks what cargo answers to the query.
+    pub(crate) fn check(&self, listing: &str) -> Vec<Problem> {
+        listing
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| self.banned.contains(name))
+            .map(|name| {
+                let (package, features) = (self.package, self.features.1);
+                Problem::of_file(
+                    &format!("{package}/Cargo.toml"),
+                    format!("{features}{package} must be built without {name}"),
+                )
+            })
+            .collect()
+    }
+}
 
 /// Checks the direct dependencies of every member.
 pub(crate) fn check(project: &Project, metadata: &Metadata) -> Vec<Problem> {
@@ -103,21 +137,6 @@ fn check_package(package: &Package) -> Vec<String> {
         }
     }
     texts
-}
-
-/// Checks the output of `cargo` for [`CORE_WITHOUT_TORCH`].
-pub(crate) fn check_core_without_torch(listing: &str) -> Vec<Problem> {
-    listing
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| NOT_WITHOUT_TORCH.contains(name))
-        .map(|name| {
-            Problem::of_file(
-                "fmrai-core/Cargo.toml",
-                format!("without default features fmrai-core must be built without {name}"),
-            )
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -167,10 +186,17 @@ mod tests {
     }
 
     #[test]
-    fn core_without_torch_is_pure() {
+    fn what_is_dragged_in_is_named() {
+        let [core, xtask] = CLOSURES;
         let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
-        assert!(check_core_without_torch(good).is_empty());
+        assert!(core.check(good).is_empty());
         let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");
-        assert_eq!(check_core_without_torch(&bad).len(), 2);
+        assert_eq!(core.check(&bad).len(), 2);
+        let problems = xtask.check(&bad);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(
+            problems[0].to_string(),
+            "xtask/Cargo.toml: xtask must be built without tch"
+        );
     }
 }

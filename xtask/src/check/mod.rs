@@ -24,8 +24,10 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
     let tree = Tree::list(project.root())?;
     let metadata = cargo::metadata(project)?;
     let mut problems = direction::check(project, &metadata);
-    let core = cargo::output(project, &direction::CORE_WITHOUT_TORCH)?;
-    problems.extend(direction::check_core_without_torch(&core));
+    for closure in direction::CLOSURES {
+        let listing = cargo::output(project, &closure.query())?;
+        problems.extend(closure.check(&listing));
+    }
     problems.extend(sources::check_manifests(project, &metadata)?);
     problems.extend(sources::check(&tree)?);
     problems.extend(words::check(&tree)?);

@@ -25,10 +25,10 @@ impl Tree {
             Some(files) => files,
             None => walk(root)?,
         };
-        // A file that was deleted but not yet from git's index is not there.
+        // Git still lists what was deleted and not yet committed; and a link to a folder has no text.
         let files: BTreeSet<String> = files
             .into_iter()
-            .filter(|file| root.join(file).symlink_metadata().is_ok())
+            .filter(|file| root.join(file).is_file())
             .collect();
         let folders = files
             .iter()

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::SetupError;
+use super::pip::LOG_FILE;
 use super::wheel::Wheel;
 
 /// Signs that the index was not reached, or that the line broke.
@@ -23,8 +24,8 @@ const NETWORK: [&str; 14] = [
     "Connection reset by peer",
 ];
 
-/// Explains a failed pip.
-pub(crate) fn diagnose(output: &str, wheel: &Wheel, log: &Path) -> SetupError {
+/// Explains a failed pip that worked in the folder `downloads`.
+pub(crate) fn diagnose(output: &str, wheel: &Wheel, downloads: &Path) -> SetupError {
     let says = |sign: &str| output.contains(sign);
     let name = format!("{} {}", wheel.name, wheel.version);
     if says("No module named pip") || says("No module named 'pip'") {
@@ -32,7 +33,7 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, log: &Path) -> SetupError {
     }
     if says("No space left on device") || says("Disk quota exceeded") {
         return SetupError::DiskFull {
-            path: log.parent().unwrap_or(log).to_path_buf(),
+            path: downloads.to_path_buf(),
         };
     }
     if says("DO NOT MATCH THE HASHES") {
@@ -64,7 +65,7 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, log: &Path) -> SetupError {
     SetupError::Pip {
         wheel: name,
         detail: last_words(output),
-        log: log.display().to_string(),
+        log: downloads.join(LOG_FILE),
     }
 }
 
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     fn check(output: &str, expected: &[&str]) {
-        let error = diagnose(output, &LIBTORCH.wheels[0], Path::new("downloads/pip.log"));
+        let error = diagnose(output, &LIBTORCH.wheels[0], Path::new("downloads"));
         let text = error.to_string();
         assert!(!text.contains('\n'), "more than one line: {text}");
         for part in expected {

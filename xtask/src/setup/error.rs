@@ -42,11 +42,11 @@ pub(crate) enum SetupError {
         found: String,
     },
 
-    #[error("pip failed on {wheel}: {detail} (its full output: {log})")]
+    #[error("pip failed on {wheel}: {detail} (its full output: {})", .log.display())]
     Pip {
         wheel: String,
         detail: String,
-        log: String,
+        log: PathBuf,
     },
 
     #[error(

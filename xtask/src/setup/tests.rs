@@ -277,8 +277,7 @@ fn a_wrong_hash_is_refused_and_leaves_nothing() {
     let pinned = scene.component.wheels[0].sha256;
     let found = hash::of_bytes(&scene.index.content);
     assert!(error.contains(pinned) && error.contains(&found), "{error}");
-    assert_eq!(scene.listing(), ["downloads"]);
-    assert_eq!(fs::read_dir(scene.path("downloads")).unwrap().count(), 0);
+    assert!(scene.listing().is_empty());
 }
 
 #[test]
@@ -286,7 +285,7 @@ fn a_failed_download_leaves_nothing_and_the_next_run_succeeds() {
     let mut scene = Scene::new();
     scene.index.failure = Some(|_| SetupError::NoPip);
     assert!(matches!(scene.run(), Err(SetupError::NoPip)));
-    assert_eq!(fs::read_dir(scene.path("downloads")).unwrap().count(), 0);
+    assert!(scene.listing().is_empty());
     scene.index.failure = None;
     scene.run().unwrap();
     assert_eq!(scene.listing(), ["libtorch"]);
