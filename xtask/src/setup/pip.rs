@@ -141,7 +141,8 @@ fn largest_file(folder: &Path) -> u64 {
         .unwrap_or(0)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
@@ -153,8 +154,13 @@ mod tests {
     /// Fetches a wheel with a program in the place of Python; gives back the downloads folder too.
     fn fetch(program: &str) -> (TempDir, Result<(), SetupError>) {
         let downloads = tempfile::tempdir().unwrap();
+        let written = downloads.path().join("written");
+        fs::write(&written, format!("#!/bin/sh\n{program}\n")).unwrap();
+        // Copied by another process: were it open for writing here while a test beside this one forks, it could not be
+        // started.
         let python = downloads.path().join("python");
-        fs::write(&python, format!("#!/bin/sh\n{program}\n")).unwrap();
+        let copied = Command::new("cp").arg(&written).arg(&python).status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
         let scratch = downloads.path().join("scratch");
         fs::create_dir(&scratch).unwrap();
