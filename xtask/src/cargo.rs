@@ -72,10 +72,14 @@ pub(crate) fn output(project: &Project, args: &[&str]) -> Result<String> {
         bail!(
             "`cargo {}` failed: {}",
             args.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
+            one_line(&String::from_utf8_lossy(&output.stderr))
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Shows a command and runs it on our terminal.

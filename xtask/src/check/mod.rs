@@ -17,6 +17,7 @@ use anyhow::Result;
 
 use crate::cargo;
 use crate::project::Project;
+use problem::Problem;
 use tree::Tree;
 
 /// Runs every check.
@@ -25,8 +26,11 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
     let metadata = cargo::metadata(project)?;
     let mut problems = direction::check(project, &metadata);
     for closure in direction::CLOSURES {
-        let listing = cargo::output(project, &closure.query())?;
-        problems.extend(closure.check(&listing));
+        match cargo::output(project, &closure.query()) {
+            Ok(listing) => problems.extend(closure.check(&listing)),
+            // Most often a lock file that is out of date: reported like the rest, not instead of it.
+            Err(error) => problems.push(Problem::of_file("Cargo.lock", format!("{error:#}"))),
+        }
     }
     problems.extend(sources::check_manifests(project, &metadata)?);
     problems.extend(sources::check(&tree)?);
