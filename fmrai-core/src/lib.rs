@@ -32,3 +32,8 @@ pub mod __private {
     //! What [`register_analyzer!`](crate::register_analyzer) expands to; not an interface.
     pub use inventory;
 }
+
+/// The guide's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/analyzers.md")]
+struct Guide;
