@@ -13,6 +13,8 @@
 pub mod analyzer;
 pub mod batch;
 #[cfg(feature = "torch")]
+pub mod capture;
+#[cfg(feature = "torch")]
 pub mod data;
 pub mod graph;
 #[cfg(feature = "torch")]
