@@ -6,12 +6,15 @@
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
+//! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
 //! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
 
 pub mod analyzer;
 pub mod batch;
+#[cfg(feature = "torch")]
+pub mod capture;
 #[cfg(feature = "torch")]
 pub mod data;
 pub mod graph;
@@ -20,6 +23,7 @@ pub mod model;
 pub mod report;
 pub mod structure;
 pub mod tensor;
+pub mod testing;
 pub mod tolerance;
 pub mod tracker;
 
@@ -28,3 +32,8 @@ pub mod __private {
     //! What [`register_analyzer!`](crate::register_analyzer) expands to; not an interface.
     pub use inventory;
 }
+
+/// The guide's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/analyzers.md")]
+struct Guide;

@@ -1,1 +1,14 @@
-//! Built-in analyzers of fMRAi.
+//! Built-in analyzers of fMRAi, each in a folder of its own, and the statistics that they share.
+//!
+//! - [`attention_patterns`]: where each attention head looks, and how broadly (Clark et al. 2019, section 3).
+//! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
+//!   clusters.
+//! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
+//! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
+//!
+//! Linking the crate registers the analyzers; name it in one `use` so that the linker keeps it.
+
+pub mod attention;
+pub mod attention_clustering;
+pub mod attention_patterns;
+pub mod statistics;

@@ -1,2 +1,99 @@
-//! Set-up and checks.
-fn main() {}
+//! Set-up and checks of the fMRAi workspace, run as `cargo xtask <command>`.
+//!
+//! Never depends on tch, directly or not: it has to build in seconds on a machine where libtorch is still to be fetched.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to a terminal is what this program is for"
+)]
+
+mod cargo;
+mod check;
+mod demo;
+mod project;
+mod setup;
+mod suite;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use project::Project;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Set-up and checks of the fMRAi workspace"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch libtorch and the demo model into .fmrai (pinned, hashes checked; safe to interrupt and to repeat)
+    Setup(setup::Options),
+    /// Set up, build, and run the demo plan
+    Demo {
+        /// Passed on to `fmrai run`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Set up, then run every test
+    Test {
+        /// Passed on to `cargo test --workspace`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Check the house rules: dependency direction, paths in the docs, tidiness, example plans
+    Check,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    let project = Project::find()?;
+    match &cli.command {
+        Command::Setup(options) => {
+            setup::run(&project, *options)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Demo { args } => demo::run(&project, args),
+        Command::Test { args } => suite::run(&project, args),
+        Command::Check => check::run(&project),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_pass_through_with_their_dashes() {
+        let cli = Cli::parse_from(["xtask", "test", "--test", "e2e", "--", "--nocapture"]);
+        let Command::Test { args } = cli.command else {
+            panic!("not the test command");
+        };
+        assert_eq!(args, ["--test", "e2e", "--", "--nocapture"]);
+    }
+}

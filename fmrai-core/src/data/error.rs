@@ -35,4 +35,7 @@ pub enum DataError {
     /// The source and the model do not fit.
     #[error("{0}")]
     Unsuitable(String),
+    /// libtorch reports an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
 }

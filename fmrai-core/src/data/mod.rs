@@ -1,10 +1,18 @@
 //! Data: where samples come from, and how they become batches.
 
+mod batching;
+mod csv;
 mod error;
+mod jsonl;
+mod records;
+mod text;
 mod tokenizer;
 
+pub use csv::Csv;
 pub use error::DataError;
-pub use tokenizer::Tokenizer;
+pub use jsonl::JsonLines;
+pub use text::TextLines;
+pub use tokenizer::{Encoded, Tokenizer, TokenizerError};
 
 use std::fmt;
 use std::path::Path;
@@ -36,7 +44,7 @@ pub struct DataContext<'a> {
 }
 
 /// All data sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[];
+pub const SOURCES: &[SourceEntry] = &[csv::ENTRY, jsonl::ENTRY, text::ENTRY];
 
 /// Batches of a data source, the same ones in the same order every time it is opened.
 pub trait Batches {

@@ -1,17 +1,237 @@
 //! Tokenizers of checkpoints.
 
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::Value;
+use tokenizers::{Encoding, ModelWrapper, Token};
+
 use crate::batch::Vocabulary;
+use crate::model::files::Hasher;
+use crate::model::{FileInfo, ModelError};
+
+const FILE: &str = "tokenizer.json";
 
 /// A checkpoint's own tokenizer, read from its `tokenizer.json`.
+///
+/// Padding and truncation that the file asks for are switched off: batches are padded to their longest text, and
+/// [`encode`](Self::encode) truncates so that what is lost is known.
 #[derive(Debug)]
 pub struct Tokenizer {
     vocabulary: Vocabulary,
+    inner: tokenizers::Tokenizer,
+    special_tokens: usize,
 }
 
+/// The tokens of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids, special tokens included.
+    pub token_ids: Vec<u32>,
+    /// For each token, whether the tokenizer added it (`[CLS]`, `[SEP]`, ...).
+    pub special: Vec<bool>,
+    /// For each token, the bytes of the text it stands for; empty for special tokens.
+    pub offsets: Vec<Range<usize>>,
+    /// Tokens that were cut off at the end.
+    pub truncated: usize,
+}
+
+/// A text that the tokenizer cannot encode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tokenizer cannot encode the text: {0}")]
+pub struct TokenizerError(String);
+
 impl Tokenizer {
+    /// Reads the tokenizer of the checkpoint in `folder`.
+    ///
+    /// `rows` is the number of rows of the model's embedding table, which each token id has to be below; `padding` is
+    /// the padding token of the model's config, used if the files of the tokenizer name none.
+    ///
+    /// # Errors
+    /// - [`ModelError::Io`] if there is no `tokenizer.json`.
+    /// - [`ModelError::File`] if it is broken or does not fit the model.
+    pub fn read(folder: &Path, rows: u32, padding: Option<u32>) -> Result<Self, ModelError> {
+        Self::load(folder, rows, padding).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// As [`read`](Self::read), with the files that were read.
+    pub(crate) fn load(
+        folder: &Path,
+        rows: u32,
+        padding: Option<u32>,
+    ) -> Result<(Self, Vec<FileInfo>), ModelError> {
+        let path = folder.join(FILE);
+        let mut files = Vec::new();
+        let bytes = read(&path, FILE, &mut files)?;
+        let names = SpecialTokens::read(folder, &mut files)?;
+        let tokenizer =
+            Self::parse(&bytes, rows, &names, padding).map_err(|what| ModelError::File { path, what })?;
+        Ok((tokenizer, files))
+    }
+
+    fn parse(bytes: &[u8], rows: u32, names: &SpecialTokens, padding: Option<u32>) -> Result<Self, String> {
+        let broken = |e: tokenizers::Error| format!("broken tokenizer: {e}");
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(broken)?;
+        let tokens = tokens(&inner, rows)?;
+        let own_padding = inner.get_padding().map(|p| (p.pad_token.clone(), p.pad_id));
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(broken)?;
+
+        let id = |name: &str| inner.token_to_id(name);
+        let padding = own_padding
+            .and_then(|(name, pad_id)| id(&name).filter(|id| *id == pad_id))
+            .or_else(|| names.padding.as_deref().and_then(id))
+            .or_else(|| padding.filter(|id| *id < rows))
+            .or_else(|| ["[PAD]", "<pad>"].into_iter().find_map(id));
+        let unknown = unknown_token(&inner)
+            .and_then(id)
+            .or_else(|| names.unknown.as_deref().and_then(id))
+            .or_else(|| ["[UNK]", "<unk>"].into_iter().find_map(id));
+        let frame = Frame::of(&inner, rows)?;
+        let Frame { first, separator, special_tokens } = frame;
+        let vocabulary = Vocabulary { tokens, first, separator, padding, unknown };
+        Ok(Self { vocabulary, inner, special_tokens })
+    }
+
     /// Its tokens.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// Number of tokens that it adds to each text.
+    #[must_use]
+    pub fn special_tokens(&self) -> usize {
+        self.special_tokens
+    }
+
+    /// The tokens of a text, special tokens included, at most `max_tokens` of them.
+    ///
+    /// Tokens are cut off at the end of the text; special tokens are kept, so that there may be more than `max_tokens`
+    /// if that is less than [`special_tokens`](Self::special_tokens).
+    ///
+    /// # Errors
+    /// [`TokenizerError`] with the message of the tokenizer, e.g. for a character outside a vocabulary that has no
+    /// token for unknown ones.
+    pub fn encode(&self, text: &str, max_tokens: Option<usize>) -> Result<Encoded, TokenizerError> {
+        let encoding = self.inner.encode(text, true).map_err(|e| TokenizerError(e.to_string()))?;
+        Ok(cut(&encoding, max_tokens.unwrap_or(usize::MAX)))
+    }
+}
+
+/// Copies what is kept of an encoding.
+fn cut(encoding: &Encoding, max_tokens: usize) -> Encoded {
+    let special = encoding.get_special_tokens_mask();
+    let added = special.iter().filter(|mask| **mask == 1).count();
+    let mut room = max_tokens.saturating_sub(added);
+    let mut kept = Encoded { token_ids: Vec::new(), special: Vec::new(), offsets: Vec::new(), truncated: 0 };
+    for ((&id, &(start, end)), &mask) in encoding.get_ids().iter().zip(encoding.get_offsets()).zip(special) {
+        if mask == 0 && room == 0 {
+            kept.truncated += 1;
+            continue;
+        }
+        room -= usize::from(mask == 0);
+        kept.token_ids.push(id);
+        kept.special.push(mask == 1);
+        kept.offsets.push(if mask == 1 { 0..0 } else { start..end });
+    }
+    kept
+}
+
+fn read(path: &Path, name: &str, files: &mut Vec<FileInfo>) -> Result<Vec<u8>, ModelError> {
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+    let mut hasher = Hasher::new();
+    hasher.update(&bytes);
+    files.push(hasher.finish(name));
+    Ok(bytes)
+}
+
+/// Token texts by id.
+fn tokens(inner: &tokenizers::Tokenizer, rows: u32) -> Result<Vec<String>, String> {
+    let mut by_id: Vec<(u32, String)> = inner.get_vocab(true).into_iter().map(|(t, id)| (id, t)).collect();
+    by_id.sort_unstable();
+    if let Some((id, token)) = by_id.iter().find(|(id, _)| *id >= rows) {
+        return Err(misfit(token, *id, rows));
+    }
+    let mut tokens = vec![String::new(); by_id.last().map_or(0, |(id, _)| *id as usize + 1)];
+    for (id, token) in by_id {
+        if let Some(place) = tokens.get_mut(id as usize).filter(|place| place.is_empty()) {
+            *place = token;
+        }
+    }
+    Ok(tokens)
+}
+
+fn misfit(token: &str, id: u32, rows: u32) -> String {
+    format!(
+        "the tokenizer does not fit the model: token {token:?} has id {id}, the model knows {rows} tokens"
+    )
+}
+
+/// Names of special tokens in the files beside `tokenizer.json`.
+#[derive(Default)]
+struct SpecialTokens {
+    padding: Option<String>,
+    unknown: Option<String>,
+}
+
+impl SpecialTokens {
+    fn read(folder: &Path, files: &mut Vec<FileInfo>) -> Result<Self, ModelError> {
+        let mut names = Self::default();
+        for file in ["special_tokens_map.json", "tokenizer_config.json"] {
+            let path = folder.join(file);
+            if !path.exists() {
+                continue;
+            }
+            let bytes = read(&path, file, files)?;
+            let json: Value = serde_json::from_slice(&bytes)
+                .map_err(|e| ModelError::File { path, what: format!("malformed JSON: {e}") })?;
+            // Either a text or an object that describes the token.
+            let token = |field: &str| {
+                let value = json.get(field)?;
+                value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+            };
+            names.padding = names.padding.or_else(|| token("pad_token"));
+            names.unknown = names.unknown.or_else(|| token("unk_token"));
+        }
+        Ok(names)
+    }
+}
+
+/// The token that the model itself uses for unknown texts.
+fn unknown_token(inner: &tokenizers::Tokenizer) -> Option<&str> {
+    match inner.get_model() {
+        ModelWrapper::WordPiece(model) => Some(&model.unk_token),
+        ModelWrapper::WordLevel(model) => Some(&model.unk_token),
+        ModelWrapper::BPE(model) => model.unk_token.as_deref(),
+        ModelWrapper::Unigram(_) => None,
+    }
+}
+
+/// What a tokenizer puts around each text.
+struct Frame {
+    first: Option<u32>,
+    separator: Option<u32>,
+    special_tokens: usize,
+}
+
+impl Frame {
+    fn of(inner: &tokenizers::Tokenizer, rows: u32) -> Result<Self, String> {
+        let text = Encoding::from_tokens(vec![Token::new(0, "a".to_owned(), (0, 1))], 0);
+        let framed = inner.post_process(text, None, true).map_err(|e| format!("broken tokenizer: {e}"))?;
+        let special: Vec<bool> = framed.get_special_tokens_mask().iter().map(|mask| *mask == 1).collect();
+        let ids = framed.get_ids();
+        let mut added =
+            ids.iter().zip(&special).zip(framed.get_tokens()).filter(|((_, special), _)| **special);
+        if let Some(((id, _), token)) = added.find(|((id, _), _)| **id >= rows) {
+            return Err(misfit(token, *id, rows));
+        }
+        let text =
+            special.iter().position(|special| !special).ok_or("broken tokenizer: it drops the text")?;
+        Ok(Self {
+            first: ids.get(..text).and_then(|before| before.first()).copied(),
+            separator: ids.get(text + 1).copied(),
+            special_tokens: ids.len() - 1,
+        })
     }
 }

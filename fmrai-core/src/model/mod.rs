@@ -1,8 +1,11 @@
 //! Models: where they come from, and what a loaded one can do.
 
 mod error;
+pub(crate) mod files;
+mod hf_checkpoint;
 
 pub use error::ModelError;
+pub use hf_checkpoint::HfCheckpoint;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,7 +47,7 @@ pub struct SourceEntry {
 }
 
 /// All model sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[];
+pub const SOURCES: &[SourceEntry] = &[hf_checkpoint::ENTRY];
 
 /// Named tensors, as a model takes and returns them, e.g. `input_ids [batch, token]` of int64.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Attention blocks.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, OperationId, TensorId};
 
@@ -15,7 +16,7 @@ pub enum AttentionKind {
 }
 
 /// How the model computes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionForm {
     /// Matrix product, softmax, matrix product.

@@ -1,0 +1,153 @@
+// See api.h.
+#include "api.h"
+
+#include <malloc.h>
+
+#include <cstring>
+#include <string>
+
+#include "hook.h"
+#include "session.h"
+
+namespace {
+
+char* text(const char* message) {
+  const char* end = std::strchr(message, '\n');
+  const size_t length = end != nullptr ? static_cast<size_t>(end - message) : std::strlen(message);
+  char* out = static_cast<char*>(std::malloc(length + 1));
+  if (out == nullptr) std::abort();
+  std::memcpy(out, message, length);
+  out[length] = '\0';
+  return out;
+}
+
+template <typename F>
+char* guarded(F f) noexcept {
+  try {
+    f();
+    return nullptr;
+  } catch (const std::exception& e) {
+    return text(e.what());
+  } catch (...) {
+    return text("unknown C++ exception");
+  }
+}
+
+using Sink = void (*)(void*, const uint8_t*, size_t);
+void give(const std::string& bytes, Sink sink, void* context) {
+  sink(context, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+}
+
+bool is_plain(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+    case at::kDouble:
+    case at::kLong:
+    case at::kInt:
+    case at::kBool:
+    case at::kByte:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+char* fmrai_register(void) {
+  return guarded([] { fmrai::register_hook(); });
+}
+
+void fmrai_text_free(char* text) { std::free(text); }
+
+fmrai::Session* fmrai_session_new(void) { return new (std::nothrow) fmrai::Session(); }
+
+void fmrai_session_free(fmrai::Session* session) { delete session; }
+
+char* fmrai_session_name(
+    fmrai::Session* session, const at::Tensor* tensor, uint8_t kind, const char* name, size_t length) {
+  return guarded([&] { session->name(*tensor, static_cast<fmrai::Session::Leaf>(kind), std::string(name, length)); });
+}
+
+char* fmrai_session_expect(
+    fmrai::Session* session, const uint64_t* hashes, size_t operations, const uint8_t* explicit_attention,
+    const uint8_t* wanted, size_t tensors) {
+  return guarded([&] {
+    session->expect(
+        {hashes, hashes + operations}, {wanted, wanted + tensors}, {explicit_attention, explicit_attention + operations});
+  });
+}
+
+char* fmrai_session_begin(fmrai::Session* session) {
+  return guarded([&] { fmrai::begin(*session); });
+}
+
+char* fmrai_session_end(fmrai::Session* session) {
+  return guarded([&] { fmrai::end(*session); });
+}
+
+char* fmrai_session_recording(const fmrai::Session* session, Sink sink, void* context) {
+  return guarded([&] { give(session->recording(), sink, context); });
+}
+
+char* fmrai_session_divergence(const fmrai::Session* session, Sink sink, void* context) {
+  return guarded([&] { give(session->divergence(), sink, context); });
+}
+
+size_t fmrai_session_kept(const fmrai::Session* session) { return session->kept.size(); }
+
+char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor) {
+  return guarded([&] {
+    auto& slot = session->kept.at(index);
+    *id = slot.id;
+    const bool valid = slot.state == fmrai::Session::Kept::Valid;
+    *tensor = valid ? new at::Tensor(std::move(slot.tensor)) : nullptr;
+  });
+}
+
+char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain) {
+  return guarded([&] {
+    std::unique_ptr<at::Tensor> owned(tensor);
+    at::Tensor t = std::move(*owned);
+    auto sole = [](const at::Tensor& x) {
+      return x.use_count() == 1 && x.has_storage() && x.storage().use_count() == 1;
+    };
+    const bool ready = t.device().is_cpu() && t.layout() == at::kStrided && is_plain(t.scalar_type()) &&
+        t.is_contiguous() && !t.is_conj() && !t.is_neg() && sole(t) && (t.numel() == 0 || t.data_ptr() != nullptr);
+    if (!ready) {
+      at::NoGradGuard no_grad;
+      t = t.detach().to(at::kCPU).resolve_conj().resolve_neg();
+      if (t.layout() != at::kStrided) t = t.to_dense();
+      const auto type = t.scalar_type();
+      if (type == at::kHalf || type == at::kBFloat16) t = t.to(at::kFloat);
+      if (type == at::kShort || type == at::kChar) t = t.to(at::kInt);
+      t = t.contiguous();
+      if (!sole(t)) t = t.clone(at::MemoryFormat::Contiguous);
+    }
+    *owned = std::move(t);
+    *plain = owned.release();
+  });
+}
+
+size_t fmrai_scope_push(const char* name, size_t length) {
+  auto& scopes = fmrai::scopes();
+  const size_t depth = scopes.size();
+  if (guarded([&] { scopes.emplace_back(name, length); }) != nullptr) std::abort();
+  return depth;
+}
+
+void fmrai_scope_truncate(size_t depth) {
+  auto& scopes = fmrai::scopes();
+  if (scopes.size() > depth) scopes.resize(depth);
+}
+
+void fmrai_keep_freed_pages(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+#endif
+}
+
+}  // extern "C"

@@ -1,0 +1,46 @@
+// What Rust calls. No exception leaves these functions: they return null, or the first line of its message in
+// memory that the caller gives back through fmrai_text_free.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace at {
+class Tensor;
+}
+namespace fmrai {
+class Session;
+}
+
+extern "C" {
+char* fmrai_register(void);
+void fmrai_text_free(char* text);
+
+fmrai::Session* fmrai_session_new(void);
+void fmrai_session_free(fmrai::Session* session);
+char* fmrai_session_name(
+    fmrai::Session* session, const at::Tensor* tensor, uint8_t kind, const char* name, size_t length);
+char* fmrai_session_expect(
+    fmrai::Session* session, const uint64_t* hashes, size_t operations, const uint8_t* explicit_attention,
+    const uint8_t* wanted, size_t tensors);
+char* fmrai_session_begin(fmrai::Session* session);
+char* fmrai_session_end(fmrai::Session* session);
+
+// `sink` is called once with bytes that are valid during the call.
+char* fmrai_session_recording(
+    const fmrai::Session* session, void (*sink)(void*, const uint8_t*, size_t), void* context);
+char* fmrai_session_divergence(
+    const fmrai::Session* session, void (*sink)(void*, const uint8_t*, size_t), void* context);
+
+size_t fmrai_session_kept(const fmrai::Session* session);
+// Takes one kept tensor out: a new tensor that the caller owns, or null in `tensor` if it was overwritten.
+char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor);
+
+// A tensor with the same elements that is dense, in CPU memory, of a plain type, and shares memory with nobody.
+// Consumes `tensor`, which it returns unchanged when it is all that already.
+char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain);
+
+size_t fmrai_scope_push(const char* name, size_t length);
+void fmrai_scope_truncate(size_t depth);
+void fmrai_keep_freed_pages(void);
+}

@@ -1,0 +1,143 @@
+// One watched forward pass: gives ids to tensors, records operations or compares them, keeps what was asked for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/UndefinedTensorImpl.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/util/SmallVector.h>
+#include <c10/util/flat_hash_map.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fmrai {
+
+constexpr uint32_t NONE = UINT32_MAX;
+
+// What the schema of an operation says, looked up once per operation and thread.
+struct ArgumentInfo {
+  std::string name;
+  bool size;     // SymInt: may change with the input
+  bool written;  // alias annotation `(a!)`
+};
+struct OperationInfo {
+  std::string name;
+  uint64_t hash;
+  std::vector<ArgumentInfo> arguments;
+  size_t returns;
+  bool writes;
+  bool fused_attention;
+  bool transparent;       // moves memory only; libtorch itself leaves it out when sizes allow
+  bool may_return_input;  // e.g. dropout in evaluation: the result may be the input itself
+};
+const OperationInfo& operation_info(const c10::OperatorHandle& op);
+
+// Module path of what runs now; asked for only when it is written down.
+using ScopePath = std::string (*)();
+
+class Session {
+ public:
+  enum class Leaf : uint8_t { Constant = 0, Input = 1, Parameter = 2, Made = 3 };
+  enum class Kept : uint8_t { Valid = 0, Overwritten = 1 };
+
+  void name(const at::Tensor& tensor, Leaf kind, std::string name);
+  void expect(std::vector<uint64_t> hashes, std::vector<uint8_t> wanted, std::vector<uint8_t> explicit_attention);
+
+  // Around every operation, on the thread of the pass.
+  bool wants_explicit_attention(const OperationInfo& info) const;
+  void before(const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope);
+  void after(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities);
+
+  // Drops what ties the session to the pass. Called when the pass has ended.
+  void finish();
+
+  // The recording, or what is left of a comparison, for the Rust side.
+  std::string recording() const;
+  std::string divergence() const;
+
+  struct Slot {
+    uint32_t id;
+    at::Tensor tensor;
+    uint64_t version;
+    bool copied;
+    Kept state;
+  };
+  std::vector<Slot> kept;
+
+  Session* parent = nullptr;
+
+ private:
+  using TensorPin = c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;
+  struct Entry {
+    uint32_t id;
+    uint32_t root;   // the same for a tensor and what an operation that may return its input made of it
+    uint64_t as_of;  // operations that had run when this id was given
+    TensorPin pin;  // the address is not used again, the data are freed as usual
+  };
+  struct Write {
+    uint64_t at;
+    uint32_t operation;
+    c10::weak_intrusive_ptr<c10::StorageImpl> pin;
+  };
+  struct Written {
+    at::Tensor tensor;
+    uint32_t old;
+    bool handled;
+  };
+  struct Named {
+    Leaf kind;
+    std::string name;
+    at::Tensor pin;
+  };
+  struct TensorRecord {
+    Leaf leaf;
+    std::string name;
+    int32_t dtype;
+    c10::SmallVector<int64_t, 4> shape;
+    uint32_t operation = NONE;
+    uint32_t output = 0;
+    uint32_t version_of = NONE;
+    bool on_request = false;
+  };
+  struct OperationRecord {
+    const OperationInfo* info;
+    std::string scope;
+    std::string arguments;
+    std::vector<uint32_t> outputs;
+    uint64_t hash;
+  };
+
+  bool discovering() const { return !comparing_; }
+  Entry& entry_of(const at::Tensor& tensor);
+  uint32_t allocate(const at::Tensor& tensor, Leaf leaf, uint32_t operation, uint32_t version_of);
+  void keep(uint32_t id, const at::Tensor& tensor);
+  void protect(const at::Tensor& written);
+  uint32_t output(const at::Tensor& tensor, uint32_t operation);
+  uint64_t visit(const c10::IValue& value, const ArgumentInfo& info, std::string* out);
+
+  bool comparing_ = false;
+  bool diverged_ = false;
+  std::string found_;  // the diverging operation, encoded
+  std::vector<uint64_t> expected_;
+  std::vector<uint8_t> wanted_;
+  std::vector<uint8_t> explicit_;
+
+  uint32_t next_id_ = 0;
+  uint32_t operations_ = 0;
+  std::vector<TensorRecord> tensors_;
+  std::vector<OperationRecord> records_;
+  ska::flat_hash_map<const c10::TensorImpl*, Entry> live_;
+  ska::flat_hash_map<const c10::StorageImpl*, Write> writes_;
+  ska::flat_hash_map<const c10::StorageImpl*, std::vector<size_t>> kept_in_;
+  ska::flat_hash_map<const c10::TensorImpl*, Named> named_;
+
+  // Between `before` and `after` of one operation.
+  uint64_t hash_ = 0;
+  uint32_t first_root_ = NONE;
+  uint32_t first_id_ = NONE;
+  std::vector<Written> written_;
+  OperationRecord pending_;
+};
+
+}  // namespace fmrai

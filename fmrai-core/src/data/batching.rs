@@ -1,0 +1,212 @@
+//! From texts to batches.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tch::Tensor;
+
+use super::records::{Records, open_file};
+use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
+use crate::batch::Sample;
+use crate::model::files::file_info;
+use crate::model::{FileInfo, NamedTensors};
+
+/// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
+const WINDOW: usize = 64;
+
+pub(super) fn default_batch_size() -> usize {
+    8
+}
+
+/// What every source of texts can be told.
+pub(super) struct Settings<'s> {
+    pub(super) path: &'s Path,
+    pub(super) batch_size: usize,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) limit: Option<u64>,
+}
+
+impl Settings<'_> {
+    /// Checks the settings and opens the file; `records` tells how to read it.
+    pub(super) fn open<'a>(
+        &self,
+        context: &DataContext<'a>,
+        records: impl FnOnce(PathBuf, File) -> Result<Box<dyn Records>, DataError>,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
+            if value == Some(0) {
+                return Err(DataError::Unsuitable(format!("{name} is 0, valid is 1 or more")));
+            }
+        }
+        let tokenizer = context.tokenizer.ok_or_else(|| {
+            DataError::Unsuitable("the data are texts, but the model has no tokenizer".to_owned())
+        })?;
+        let max_tokens = self.max_tokens(tokenizer, context.max_tokens)?;
+        let path = context.base.join(self.path);
+        let (file, total) = open_file(&path)?;
+        Ok(Box::new(TextBatches {
+            records: records(path.clone(), file)?,
+            path,
+            total,
+            tokenizer,
+            batch_size: self.batch_size,
+            max_tokens,
+            left: self.limit.unwrap_or(u64::MAX),
+            window: VecDeque::new(),
+            ended: false,
+            next_index: 0,
+            next_id: 0,
+            counts: Counts::default(),
+        }))
+    }
+
+    fn max_tokens(&self, tokenizer: &Tokenizer, limit: Option<usize>) -> Result<Option<usize>, DataError> {
+        let special = tokenizer.special_tokens();
+        let valid = special + 1..=limit.unwrap_or(usize::MAX);
+        let chosen = self.max_tokens.or(limit);
+        if let Some(found) = chosen.filter(|tokens| !valid.contains(tokens)) {
+            let valid = match limit {
+                Some(limit) => format!("{} to {limit}", special + 1),
+                None => format!("{} or more", special + 1),
+            };
+            return Err(DataError::Unsuitable(format!(
+                "max_tokens is {found}, valid is {valid} (the tokenizer adds {special} tokens to each text)"
+            )));
+        }
+        Ok(chosen)
+    }
+}
+
+/// A text with its tokens, and the number of tokens that were cut off.
+struct Ready {
+    sample: Sample,
+    truncated: usize,
+}
+
+/// Batches of the texts of one file.
+///
+/// A window of [`WINDOW`] batches is read, sorted by number of tokens (texts of the same length stay in order) and cut
+/// into batches, so memory does not depend on the size of the file, and the batches are always the same.
+struct TextBatches<'a> {
+    records: Box<dyn Records>,
+    path: PathBuf,
+    total: u64,
+    tokenizer: &'a Tokenizer,
+    batch_size: usize,
+    max_tokens: Option<usize>,
+    /// Texts that may still be read.
+    left: u64,
+    window: VecDeque<Ready>,
+    ended: bool,
+    next_index: u64,
+    next_id: u64,
+    counts: Counts,
+}
+
+impl TextBatches<'_> {
+    fn fill(&mut self) -> Result<(), DataError> {
+        let size = self.batch_size.saturating_mul(WINDOW);
+        while self.window.len() < size && self.left > 0 {
+            let Some(record) = self.records.next()? else { break };
+            let ready = if record.text.trim().is_empty() { None } else { self.encode(record)? };
+            match ready {
+                None => self.counts.skipped_empty += 1,
+                Some(ready) => {
+                    self.window.push_back(ready);
+                    self.next_id += 1;
+                    self.left -= 1;
+                }
+            }
+        }
+        self.ended = self.window.len() < size;
+        self.window.make_contiguous().sort_by_key(|ready| ready.sample.token_ids.len());
+        if self.next_id == 0 {
+            let empty = self.counts.skipped_empty;
+            let what = format!("there are no texts in it, only {empty} empty records");
+            return Err(DataError::File { path: self.path.clone(), what });
+        }
+        Ok(())
+    }
+
+    /// The tokens of a text; `None` if there are none.
+    fn encode(&self, record: super::records::Record) -> Result<Option<Ready>, DataError> {
+        let encoded = self.tokenizer.encode(&record.text, self.max_tokens).map_err(|e| {
+            DataError::Record { path: self.path.clone(), line: record.line, what: e.to_string() }
+        })?;
+        let tokens = encoded.token_ids.len();
+        let sample = Sample {
+            id: self.next_id,
+            text: Some(Arc::from(record.text)),
+            token_ids: encoded.token_ids,
+            special: encoded.special,
+            offsets: encoded.offsets,
+            span: 0..tokens,
+        };
+        Ok((tokens > 0).then_some(Ready { sample, truncated: encoded.truncated }))
+    }
+}
+
+impl Batches for TextBatches<'_> {
+    fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
+        if self.window.is_empty() && !self.ended {
+            if let Err(error) = self.fill() {
+                self.window.clear();
+                self.ended = true;
+                return Err(error);
+            }
+        }
+        if self.window.is_empty() {
+            return Ok(None);
+        }
+        let size = self.batch_size.min(self.window.len());
+        let ready: Vec<Ready> = self.window.drain(..size).collect();
+        for Ready { sample, truncated } in &ready {
+            self.counts.texts += 1;
+            self.counts.tokens += sample.token_ids.len() as u64;
+            self.counts.truncated_texts += u64::from(*truncated > 0);
+            self.counts.truncated_tokens += *truncated as u64;
+        }
+        let samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
+        let inputs = pad(&samples, self.tokenizer.vocabulary().padding.unwrap_or(0))?;
+        let index = self.next_index;
+        self.next_index += 1;
+        Ok(Some(InputBatch { index, samples, inputs }))
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.records.bytes().min(self.total), self.total)
+    }
+
+    fn files(&self) -> Result<Vec<FileInfo>, DataError> {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        let info = file_info(&self.path, &name)
+            .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
+        Ok(vec![info])
+    }
+}
+
+/// `input_ids` and `attention_mask`, `[batch, token]`, each row filled up at its end with `padding`.
+fn pad(samples: &[Sample], padding: u32) -> Result<NamedTensors, DataError> {
+    let width = samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0);
+    let mut ids = Vec::with_capacity(samples.len() * width);
+    let mut mask = Vec::with_capacity(samples.len() * width);
+    for sample in samples {
+        let fill = width - sample.token_ids.len();
+        ids.extend(sample.token_ids.iter().copied().map(i64::from));
+        ids.extend(std::iter::repeat_n(i64::from(padding), fill));
+        mask.extend(std::iter::repeat_n(1i64, sample.token_ids.len()));
+        mask.extend(std::iter::repeat_n(0i64, fill));
+    }
+    let shape = [samples.len(), width].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_reshape(shape);
+    Ok(NamedTensors(vec![
+        ("input_ids".to_owned(), tensor(&ids)?),
+        ("attention_mask".to_owned(), tensor(&mask)?),
+    ]))
+}

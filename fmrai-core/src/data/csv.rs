@@ -1,0 +1,196 @@
+//! CSV files with a header: a text in one of the columns.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::batching::{Settings, default_batch_size};
+use super::records::{MAX_RECORD, Record, Records, quoted};
+use super::{Batches, DataContext, DataError, DataSource};
+use crate::analyzer::schema_of;
+use crate::model::SourceEntry;
+
+pub(super) const ENTRY: SourceEntry = SourceEntry {
+    name: "csv",
+    summary: "CSV with a header line, the text in one of its columns",
+    schema: schema_of::<Csv>,
+};
+
+/// A CSV file in UTF-8 with a header line, the text in one column. Fields with delimiters, quotes or line ends are
+/// quoted with `"`. Empty texts are left out and counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Csv {
+    /// The file, relative to the plan.
+    pub path: PathBuf,
+    /// Name of the column that holds the text, as in the header line.
+    pub column: String,
+    /// What separates the fields, one ASCII character; a comma by default.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+    /// Texts per batch, at least 1; 8 by default.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: usize,
+    /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
+    /// the tokenizer adds, at most what the model takes, which is the default.
+    #[serde(default)]
+    pub max_tokens: Option<usize>,
+    /// Read the first texts only, at least 1; all by default.
+    #[serde(default)]
+    pub limit: Option<u64>,
+}
+
+fn comma() -> char {
+    ','
+}
+
+#[typetag::serde(name = "csv")]
+impl DataSource for Csv {
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        let delimiter = u8::try_from(self.delimiter)
+            .ok()
+            .filter(|c| c.is_ascii() && !matches!(c, b'"' | b'\r' | b'\n'))
+            .ok_or_else(|| {
+                let found = self.delimiter;
+                let valid = "one ASCII character other than a quote or a line end";
+                DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
+            })?;
+        Settings {
+            path: &self.path,
+            batch_size: self.batch_size,
+            max_tokens: self.max_tokens,
+            limit: self.limit,
+        }
+        .open(context, |path, file| Ok(Box::new(Rows::new(path, file, delimiter, &self.column)?)))
+    }
+}
+
+/// What [`Guard`] has seen and may see.
+#[derive(Default)]
+struct Seen {
+    bytes: Cell<u64>,
+    allowed: Cell<u64>,
+    /// The last byte that ends no line.
+    last: Cell<u8>,
+}
+
+/// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
+struct Guard {
+    file: File,
+    seen: Rc<Seen>,
+}
+
+impl Read for Guard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.seen.bytes.get() >= self.seen.allowed.get() {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        let count = self.file.read(buffer)?;
+        self.seen.bytes.set(self.seen.bytes.get() + count as u64);
+        let read = buffer.get(..count).unwrap_or_default();
+        if let Some(&byte) = read.iter().rev().find(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.seen.last.set(byte);
+        }
+        Ok(count)
+    }
+}
+
+struct Rows {
+    path: PathBuf,
+    reader: Reader<Guard>,
+    seen: Rc<Seen>,
+    column: usize,
+    /// Line of the last row, if its text has more than one line.
+    open_line: Option<u64>,
+    row: StringRecord,
+}
+
+impl Rows {
+    fn new(path: PathBuf, file: File, delimiter: u8, column: &str) -> Result<Self, DataError> {
+        let seen = Rc::new(Seen::default());
+        let guard = Guard { file, seen: Rc::clone(&seen) };
+        let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
+        let mut rows = Self { path, reader, seen, column: 0, open_line: None, row: StringRecord::new() };
+        rows.allow();
+        let header = match rows.reader.headers() {
+            Ok(header) => header.clone(),
+            Err(error) => return Err(rows.error(error, 1)),
+        };
+        let mut matching =
+            header.iter().enumerate().filter(|(_, name)| *name == column).map(|(index, _)| index);
+        let wrong = |what| DataError::Record { path: rows.path.clone(), line: 1, what };
+        match (matching.next(), matching.next()) {
+            (Some(index), None) => rows.column = index,
+            (Some(_), Some(_)) => return Err(wrong(format!("more than one column {column:?}"))),
+            (None, _) if header.is_empty() => {
+                return Err(wrong(format!("no column {column:?}; there is no header")));
+            }
+            (None, _) => {
+                return Err(wrong(format!("no column {column:?}; there are {}", quoted(header.iter()))));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Lets the reader go on as far as one record may reach.
+    fn allow(&self) {
+        self.seen.allowed.set(self.reader.position().byte() + MAX_RECORD);
+    }
+
+    fn error(&self, error: ::csv::Error, line: u64) -> DataError {
+        let at = |line, what| DataError::Record { path: self.path.clone(), line, what };
+        let line_of = |pos: &Option<::csv::Position>| pos.as_ref().map_or(line, ::csv::Position::line);
+        match error.kind() {
+            ErrorKind::Utf8 { pos, err } => {
+                at(line_of(pos), format!("invalid UTF-8 in field {}", err.field() + 1))
+            }
+            ErrorKind::UnequalLengths { pos, expected_len, len } => {
+                at(line_of(pos), format!("{len} fields, the header has {expected_len}"))
+            }
+            ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
+                let what =
+                    format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20);
+                at(line, what)
+            }
+            _ => match error.into_kind() {
+                ErrorKind::Io(source) => DataError::Io { path: self.path.clone(), source },
+                _ => at(line, "malformed CSV".to_owned()),
+            },
+        }
+    }
+}
+
+impl Records for Rows {
+    fn next(&mut self) -> Result<Option<Record>, DataError> {
+        self.allow();
+        let line = self.reader.position().line();
+        let mut row = std::mem::take(&mut self.row);
+        let more = self.reader.read_record(&mut row).map_err(|e| self.error(e, line))?;
+        if !more {
+            let open = self.open_line.filter(|_| self.seen.last.get() != b'"');
+            return match open {
+                None => Ok(None),
+                Some(line) => {
+                    let what = "a quote is left open".to_owned();
+                    Err(DataError::Record { path: self.path.clone(), line, what })
+                }
+            };
+        }
+        let line = row.position().map_or(line, ::csv::Position::line);
+        let text = row.get(self.column).unwrap_or_default().to_owned();
+        let last = row.iter().next_back().unwrap_or_default();
+        self.open_line = last.contains('\n').then_some(line);
+        self.row = row;
+        Ok(Some(Record { text, line }))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.reader.position().byte()
+    }
+}

@@ -1,0 +1,104 @@
+//! Inputs of an encoder, checked before libtorch sees them.
+
+use std::ops::RangeInclusive;
+
+use tch::{Device, Kind, Tensor};
+
+use super::config::EncoderConfig;
+use super::encoder::Inputs;
+use crate::model::{ModelError, NamedTensors};
+
+const NAMES: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
+
+fn wrong(needed: impl Into<String>, found: impl Into<String>) -> ModelError {
+    ModelError::Inputs { found: found.into(), needed: needed.into() }
+}
+
+/// The inputs on `device`, or what is wrong with them.
+///
+/// Values are looked at without running an operation, so that nothing but the model itself is recorded.
+pub(super) fn check(
+    inputs: &NamedTensors,
+    config: &EncoderConfig,
+    device: Device,
+) -> Result<Inputs, ModelError> {
+    for (index, (name, _)) in inputs.0.iter().enumerate() {
+        if !NAMES.contains(&name.as_str()) {
+            return Err(wrong(NAMES.join(", "), name));
+        }
+        if inputs.0.iter().take(index).any(|(other, _)| other == name) {
+            return Err(wrong(format!("`{name}` once"), "it twice"));
+        }
+    }
+    if !config.family.token_types && inputs.get("token_type_ids").is_some() {
+        return Err(wrong("no `token_type_ids`", format!("some: {} has no token types", config.model_type)));
+    }
+    let ids = inputs.get("input_ids").ok_or_else(|| wrong("`input_ids`", given(inputs)))?;
+    let mask = inputs.get("attention_mask").ok_or_else(|| wrong("`attention_mask`", given(inputs)))?;
+
+    let shape = shape("input_ids", ids)?;
+    let longest = config.max_tokens();
+    if shape.1 > longest {
+        return Err(wrong(format!("at most {longest} tokens"), format!("{} tokens", shape.1)));
+    }
+    let input = |name, tensor, valid| integers(name, tensor, shape, valid, device);
+    Ok(Inputs {
+        ids: input("input_ids", ids, 0..=config.vocabulary - 1)?,
+        mask: input("attention_mask", mask, 0..=1)?,
+        token_types: inputs
+            .get("token_type_ids")
+            .map(|types| input("token_type_ids", types, 0..=config.token_types - 1))
+            .transpose()?,
+        positions: inputs
+            .get("position_ids")
+            .map(|positions| input("position_ids", positions, 0..=config.positions - 1))
+            .transpose()?,
+    })
+}
+
+fn given(inputs: &NamedTensors) -> String {
+    let names: Vec<_> = inputs.0.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { "nothing".to_owned() } else { format!("only {}", names.join(", ")) }
+}
+
+/// Batch size and tokens of `input_ids`.
+fn shape(name: &str, tensor: &Tensor) -> Result<(i64, i64), ModelError> {
+    let needed = || format!("`{name}` [batch, token] of int64, at least one of each");
+    if !tensor.defined() {
+        return Err(wrong(needed(), "an undefined tensor"));
+    }
+    match tensor.size().as_slice() {
+        &[batch, tokens] if batch > 0 && tokens > 0 => Ok((batch, tokens)),
+        other => Err(wrong(needed(), format!("shape {other:?}"))),
+    }
+}
+
+/// The tensor on `device`, if it is `shape` and holds nothing but int64 numbers of the `valid` range.
+fn integers(
+    name: &str,
+    tensor: &Tensor,
+    shape: (i64, i64),
+    valid: RangeInclusive<i64>,
+    device: Device,
+) -> Result<Tensor, ModelError> {
+    let found = self::shape(name, tensor)?;
+    if found != shape {
+        return Err(wrong(
+            format!("`{name}` of the shape of `input_ids`, [{}, {}]", shape.0, shape.1),
+            format!("[{}, {}]", found.0, found.1),
+        ));
+    }
+    let kind = tensor.f_kind()?;
+    if kind != Kind::Int64 || tensor.is_sparse() {
+        let found = if kind == Kind::Int64 { "a sparse tensor".to_owned() } else { format!("{kind:?}") };
+        return Err(wrong(format!("`{name}` of dense int64"), found));
+    }
+    // Neither is an operation for a tensor that is contiguous and in CPU memory, as those of data sources are.
+    let tensor = tensor.f_contiguous()?;
+    let mut values = vec![0i64; tensor.numel()];
+    tensor.f_copy_data(&mut values, tensor.numel())?;
+    if let Some(value) = values.iter().find(|value| !valid.contains(value)) {
+        return Err(wrong(format!("`{name}` from {} to {}", valid.start(), valid.end()), format!("{value}")));
+    }
+    if tensor.device() == device { Ok(tensor) } else { Ok(tensor.f_to_device(device)?) }
+}

@@ -1,0 +1,11 @@
+//! Attention probabilities of the valid tokens, and what is counted in them.
+
+mod heads;
+mod patterns;
+mod probabilities;
+mod tokens;
+
+pub use heads::{HeadLayout, LayerHeads};
+pub use patterns::{Pattern, PatternSums, Statistic};
+pub use probabilities::{BatchAttention, TextAttention};
+pub use tokens::{TextTokens, TokenKinds};

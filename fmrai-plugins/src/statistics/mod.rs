@@ -1,0 +1,25 @@
+//! Divergences, embeddings and clusterings: plain functions of plain numbers.
+
+pub mod clustering;
+pub mod divergence;
+pub mod entropy;
+pub mod gram;
+mod log2;
+pub mod mds;
+pub mod silhouette;
+
+/// A numerical solver did not find its solution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{solver} failed: {reason}")]
+pub struct SolverError {
+    /// What was to be solved.
+    pub solver: &'static str,
+    /// What its library says.
+    pub reason: String,
+}
+
+impl SolverError {
+    fn new(solver: &'static str, reason: impl std::fmt::Display) -> Self {
+        Self { solver, reason: reason.to_string() }
+    }
+}

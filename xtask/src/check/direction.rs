@@ -1,0 +1,202 @@
+//! Who may depend on whom: host -> plugins -> core, never back; libtorch, drawing, libraries and databases stay out of
+//! where they do not belong.
+
+use crate::cargo::{Metadata, Package};
+use crate::project::Project;
+
+use super::problem::Problem;
+
+/// Dependencies that a member must not name, whether to build, to test or to run.
+const BANNED: [(&str, &[&str]); 3] = [
+    (
+        "fmrai-core",
+        &[
+            "fmrai-plugins",
+            "fmrai-host",
+            "xtask",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "fmrai-plugins",
+        &[
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "xtask",
+        &[
+            "tch",
+            "torch-sys",
+            "fmrai-core",
+            "fmrai-plugins",
+            "fmrai-host",
+        ],
+    ),
+];
+
+/// The only member that loads libraries.
+const LOADER: &str = "fmrai-host";
+
+/// A rule on everything that a member is built from, however indirectly.
+#[derive(Debug)]
+pub(crate) struct Closure {
+    package: &'static str,
+    /// Further arguments for cargo, and how they are called in a message.
+    features: (&'static [&'static str], &'static str),
+    banned: &'static [&'static str],
+}
+
+/// The rules that need the resolved graph.
+pub(crate) const CLOSURES: [Closure; 2] = [
+    // What an analyzer in pure Rust builds on.
+    Closure {
+        package: "fmrai-core",
+        features: (&["--no-default-features"], "without default features "),
+        banned: &["tch", "torch-sys", "cc", "tokenizers"],
+    },
+    // It has to build before libtorch is there.
+    Closure {
+        package: "xtask",
+        features: (&[], ""),
+        banned: &["tch", "torch-sys"],
+    },
+];
+
+impl Closure {
+    /// Arguments for cargo that list what the member is built from, a crate a line.
+    pub(crate) fn query(&self) -> Vec<&'static str> {
+        let mut args = vec!["tree", "--locked", "-p", self.package];
+        args.extend(["--edges", "normal,build"]);
+        args.extend(["--prefix", "none", "--format", "{p}"]);
+        args.extend(self.features.0);
+        args
+    }
+
+    /// Checks what cargo answers to the query.
+    pub(crate) fn check(&self, listing: &str) -> Vec<Problem> {
+        listing
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| self.banned.contains(name))
+            .map(|name| {
+                let (package, features) = (self.package, self.features.1);
+                Problem::of_file(
+                    &format!("{package}/Cargo.toml"),
+                    format!("{features}{package} must be built without {name}"),
+                )
+            })
+            .collect()
+    }
+}
+
+/// Checks the direct dependencies of every member.
+pub(crate) fn check(project: &Project, metadata: &Metadata) -> Vec<Problem> {
+    metadata
+        .packages
+        .iter()
+        .flat_map(|package| {
+            let path = project
+                .relative(&package.manifest_path)
+                .display()
+                .to_string();
+            check_package(package)
+                .into_iter()
+                .map(move |text| Problem::of_file(&path, text))
+        })
+        .collect()
+}
+
+fn check_package(package: &Package) -> Vec<String> {
+    let banned = BANNED
+        .iter()
+        .find(|(name, _)| *name == package.name)
+        .map_or(&[][..], |(_, banned)| banned);
+    let mut texts = Vec::new();
+    for dependency in &package.dependencies {
+        let name = dependency.name.as_str();
+        if banned.contains(&name) {
+            texts.push(format!("{} must not depend on {name}", package.name));
+        } else if name == "libloading" && package.name != LOADER {
+            texts.push(format!(
+                "{} must not depend on libloading: only {LOADER} loads libraries",
+                package.name
+            ));
+        }
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::Dependency;
+
+    fn texts(name: &str, dependencies: &[&str]) -> Vec<String> {
+        check_package(&Package {
+            name: name.to_owned(),
+            manifest_path: "Cargo.toml".into(),
+            dependencies: dependencies
+                .iter()
+                .map(|name| Dependency {
+                    name: (*name).to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    #[test]
+    fn the_right_direction_passes() {
+        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "libloading"]).is_empty());
+        assert!(texts("fmrai-plugins", &["fmrai-core", "linfa"]).is_empty());
+        assert!(texts("fmrai-core", &["tch", "torch-sys"]).is_empty());
+    }
+
+    #[test]
+    fn every_wrong_edge_is_named() {
+        for (from, to) in [
+            ("fmrai-core", "fmrai-plugins"),
+            ("fmrai-core", "fmrai-host"),
+            ("fmrai-core", "plotters"),
+            ("fmrai-core", "rusqlite"),
+            ("fmrai-plugins", "fmrai-host"),
+            ("fmrai-plugins", "tch"),
+            ("fmrai-plugins", "clap"),
+            ("fmrai-plugins", "libloading"),
+            ("xtask", "fmrai-core"),
+            ("xtask", "torch-sys"),
+            ("some-example", "libloading"),
+        ] {
+            let texts = texts(from, &["serde", to]);
+            assert_eq!(texts.len(), 1, "{from} -> {to}: {texts:?}");
+            assert!(texts[0].contains(from) && texts[0].contains(to));
+        }
+    }
+
+    #[test]
+    fn what_is_dragged_in_is_named() {
+        let [core, xtask] = CLOSURES;
+        let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
+        assert!(core.check(good).is_empty());
+        let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");
+        assert_eq!(core.check(&bad).len(), 2);
+        let problems = xtask.check(&bad);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(
+            problems[0].to_string(),
+            "xtask/Cargo.toml: xtask must be built without tch"
+        );
+    }
+}

