@@ -21,7 +21,7 @@ pub(super) fn found(value: &Value) -> String {
 }
 
 /// What a schema asks for. `root` is the schema that references point into.
-pub(super) fn needed(schema: &Value, root: &Value) -> String {
+pub(crate) fn needed(schema: &Value, root: &Value) -> String {
     let mut alternatives = Vec::new();
     collect(schema, root, 0, &mut alternatives);
     match alternatives.split_last() {

@@ -10,9 +10,12 @@ mod path;
 mod problem;
 mod resolve;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use catalogue::Catalogue;
+pub(crate) use describe::needed as words;
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
 pub use resolve::{ResolvedAnalysis, ResolvedPlan};
