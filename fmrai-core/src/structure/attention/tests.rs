@@ -1,0 +1,1 @@
+//! Graphs of known architectures, built by hand.
