@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Operation, TensorId};
 
-use super::operator::{Effect, effect, first_input, operands};
+use super::operator::{Effect, effect, first_input, operands, stem};
 use super::shape::{self, elements, inner, leading};
 
 /// Steps after which a trace gives up.
@@ -57,13 +57,16 @@ fn merged(graph: &dyn Graph, id: TensorId, batch: i64) -> Option<i64> {
         let joined = (0..new.len()).filter(|i| new[*i] == batch);
         if old.len() == new.len() + 1 {
             let whole = |i: usize| {
-                old[..i] == new[..i] && old[i].saturating_mul(old[i + 1]) == new[i] && old[i + 2..] == new[i + 1..]
+                old[..i] == new[..i]
+                    && old[i].saturating_mul(old[i + 1]) == new[i]
+                    && old[i + 2..] == new[i + 1..]
             };
             return joined.into_iter().find(|i| whole(*i)).map(|i| old[i + 1]);
         }
         let (wide, narrow) = (*old.last()?, *new.last()?);
         let heads = wide.checked_div(narrow)?;
-        let moved = |i: usize| i + 1 < new.len() && old.get(i).is_some_and(|n| n.saturating_mul(heads) == new[i]);
+        let moved =
+            |i: usize| i + 1 < new.len() && old.get(i).is_some_and(|n| n.saturating_mul(heads) == new[i]);
         (old.len() == new.len() && heads > 1 && heads.saturating_mul(narrow) == wide)
             .then(|| joined.into_iter().any(moved).then_some(heads))
             .flatten()
@@ -77,7 +80,9 @@ fn split(graph: &dyn Graph, context: TensorId) -> Option<i64> {
     users.filter(|user| effect(user) == Effect::Reshape).find_map(|user| {
         let new = shape::of(graph, *user.outputs.first()?)?;
         match (new, old) {
-            ([batch, heads, new @ ..], [merged, old @ ..]) if batch.saturating_mul(*heads) == *merged && new == old => {
+            ([batch, heads, new @ ..], [merged, old @ ..])
+                if batch.saturating_mul(*heads) == *merged && new == old =>
+            {
                 Some(*heads)
             }
             _ => None,
@@ -102,11 +107,14 @@ pub(super) fn key_value_heads(graph: &dyn Graph, heads: usize, key: TensorId) ->
     repeats.filter(|times| heads.is_multiple_of(*times)).map_or(heads, |times| heads / times)
 }
 
-/// The tensor that `operand` was before its leading axes were merged, if the scores have them apart.
+/// The tensor that `operand` was before its leading axes were merged and it was copied for that, if the scores
+/// have them apart.
 pub(super) fn unmerged(graph: &dyn Graph, scores: &[i64], operand: TensorId) -> TensorId {
-    let apart =
-        |s: &[i64]| s.len() == scores.len() && leading(s) == leading(scores);
-    let plain = |o: &Operation| matches!(effect(o), Effect::Reshape | Effect::Broadcast | Effect::Same);
+    let apart = |s: &[i64]| s.len() == scores.len() && leading(s) == leading(scores);
+    let plain = |o: &Operation| {
+        matches!(effect(o), Effect::Reshape | Effect::Broadcast)
+            || matches!(stem(o), "clone" | "contiguous" | "alias")
+    };
     if shape::of(graph, operand).is_none_or(|s| s.len() >= scores.len()) {
         return operand;
     }
@@ -115,7 +123,8 @@ pub(super) fn unmerged(graph: &dyn Graph, scores: &[i64], operand: TensorId) -> 
             plain(o) && shape::of(graph, *from).map(elements) == shape::of(graph, *to).map(elements)
         })
         .map(|(_, from, _)| from)
-        .find(|id| shape::of(graph, *id).is_some_and(apart))
+        .filter(|id| shape::of(graph, *id).is_some_and(apart))
+        .last()
         .unwrap_or(operand)
 }
 

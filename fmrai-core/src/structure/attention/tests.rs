@@ -1,1 +1,0 @@
-//! Graphs of known architectures, built by hand.
