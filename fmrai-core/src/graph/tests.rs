@@ -1,0 +1,1 @@
+//! Laws of recorded graphs and their files.
