@@ -69,7 +69,7 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, downloads: &Path) -> SetupEr
     }
 }
 
-/// The hash in the line "Got <hash>" of pip's complaint.
+/// The hash in the line `Got <hash>` of pip's complaint.
 fn found_hash(output: &str) -> Option<&str> {
     output
         .lines()
