@@ -54,7 +54,7 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, downloads: &Path) -> SetupEr
     SetupError::Pip { wheel: name, detail: last_words(output), log: downloads.join(LOG_FILE) }
 }
 
-/// The hash in the line "Got <hash>" of pip's complaint.
+/// The hash in the line `Got <hash>` of pip's complaint.
 fn found_hash(output: &str) -> Option<&str> {
     output.lines().find_map(|line| line.trim().strip_prefix("Got")).map(str::trim)
 }
