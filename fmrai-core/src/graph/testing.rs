@@ -207,7 +207,12 @@ impl Builder {
     }
 
     pub(crate) fn view(&mut self, x: TensorId, shape: &[i64]) -> TensorId {
-        assert_eq!(self.shape(x).iter().product::<i64>(), shape.iter().product::<i64>(), "{:?}", self.shape(x));
+        assert_eq!(
+            self.shape(x).iter().product::<i64>(),
+            shape.iter().product::<i64>(),
+            "{:?}",
+            self.shape(x)
+        );
         self.op("aten::view", &[("self", x.into()), ("size", Value::Sizes(shape.to_vec()))], shape)
     }
 
@@ -288,7 +293,7 @@ impl Builder {
         )
     }
 
-    pub(crate) fn to_dtype(&mut self, x: TensorId) -> TensorId {
+    pub(crate) fn cast(&mut self, x: TensorId) -> TensorId {
         let shape = self.shape(x);
         self.op("aten::to.dtype", &[("self", x.into()), ("dtype", Value::Int(6))], &shape)
     }

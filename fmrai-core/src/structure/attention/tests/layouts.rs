@@ -125,9 +125,9 @@ fn softmax_in_float32_and_head_mask() {
     let b = &mut c.b;
     let [q, k, v] = projections(b);
     let product = scaled_product(b, q, k);
-    let scores = b.to_dtype(product);
+    let scores = b.cast(product);
     let probabilities = b.softmax(scores, -1);
-    let y = b.to_dtype(probabilities);
+    let y = b.cast(probabilities);
     let head_mask = b.input("head_mask", &[1, H, 1, 1]);
     let y = b.mul(y, head_mask);
     let context = b.matmul(y, v);

@@ -86,7 +86,7 @@ fn gpt2_with_fused_projection_and_boolean_mask() {
         let arguments = [("condition", causal.into()), ("self", product.into()), ("other", lowest.into())];
         let scores = b.op("aten::where.self", &arguments, &[B, H, T, T]);
         let probabilities = b.softmax(scores, 3);
-        let cast = b.to_dtype(probabilities);
+        let cast = b.cast(probabilities);
         let dropped = b.dropout(cast);
         let context = b.matmul(dropped, v);
         let y = close(b, x, context);
@@ -166,7 +166,7 @@ fn t5_with_relative_bias_and_cross_attention() {
         let transposed = b.transpose(k, 3, 2);
         let product = b.matmul(q, transposed);
         let scores = bias.map_or(product, |bias| b.binary("aten::add_.Tensor", product, bias));
-        let cast = b.to_dtype(scores);
+        let cast = b.cast(scores);
         let probabilities = b.softmax(cast, -1);
         let back = b.unary("aten::type_as", probabilities);
         let dropped = b.dropout(back);
