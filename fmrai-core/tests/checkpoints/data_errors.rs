@@ -7,7 +7,7 @@ use crate::common::*;
 use crate::data_sources::with_data;
 
 /// The message of the first error, at opening or reading, with the folder's path taken out.
-fn error(content: &[u8], source: Value) -> String {
+fn error(content: &[u8], source: &Value) -> String {
     let model = load(&model_folder("bert"));
     with_data(&*model, content, source.clone(), |batches, folder| {
         let message = match batches {
@@ -71,25 +71,25 @@ fn bad_records_are_named_by_file_and_line() {
         (b"text,id\na,1\n\"b,2\nc,3\n", csv(), "./data:3: 1 fields, the header has 2"),
     ];
     for (content, source, message) in cases {
-        assert_eq!(error(content, source), message);
+        assert_eq!(error(content, &source), message);
     }
 }
 
 #[test]
 fn records_have_a_longest_size() {
     let long = vec![b'a'; 17 << 20];
-    assert_eq!(error(&long, text()), "./data:1: the line is longer than 16 MiB");
+    assert_eq!(error(&long, &text()), "./data:1: the line is longer than 16 MiB");
     let open = [b"text\nok\n\"", long.as_slice()].concat();
-    assert_eq!(error(&open, csv()), "./data:3: the record is longer than 16 MiB; is a quote left open?");
+    assert_eq!(error(&open, &csv()), "./data:3: the record is longer than 16 MiB; is a quote left open?");
 }
 
 #[test]
 fn files_without_texts() {
     for (content, empty) in [(&b""[..], 0), (b"\n \n\t\r\n", 3)] {
         let message = format!("./data: there are no texts in it, only {empty} empty records");
-        assert_eq!(error(content, text()), message);
+        assert_eq!(error(content, &text()), message);
     }
-    assert_eq!(error(b"text\n", csv()), "./data: there are no texts in it, only 0 empty records");
+    assert_eq!(error(b"text\n", &csv()), "./data: there are no texts in it, only 0 empty records");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn wrong_settings() {
         ),
     ];
     for (source, message) in cases {
-        assert_eq!(error(b"one\n", source), message);
+        assert_eq!(error(b"one\n", &source), message);
     }
 }
 

@@ -238,7 +238,7 @@ fn weights_that_do_not_fit() {
             "bert",
             &|c| {
                 c.weights(|w| {
-                    drop(w.insert("encoder.layer.0.adapter.weight".to_owned(), Stored::f32(&[1], &[0.0])))
+                    drop(w.insert("encoder.layer.0.adapter.weight".to_owned(), Stored::f32(&[1], &[0.0])));
                 });
             },
             &format!("{misfit} unknown encoder.layer.0.adapter.weight"),

@@ -7,6 +7,7 @@ use fmrai_core::tolerance::Tolerance;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::common::*;
 
@@ -35,7 +36,7 @@ fn check(name: &str, model: &dyn Model) {
     let Some(pair) = expected.get("pair.input_ids") else { return };
     let tokens = pair.shape()[1];
     let ones = fmrai_core::tensor::TensorData::I64(vec![1; tokens]);
-    let mask = fmrai_core::tensor::TensorValue::new(&[1, tokens], ones).unwrap();
+    let mask = fmrai_core::tensor::TensorValue::new([1, tokens], ones).unwrap();
     let mut named = vec![("input_ids", pair), ("attention_mask", &mask)];
     if model.info().architecture == "bert" {
         named.push(("token_type_ids", &expected["pair.token_type_ids"]));
@@ -104,8 +105,7 @@ fn info_tells_what_was_read() {
     );
     for file in &info.files {
         let bytes = std::fs::read(model_folder("bert").join(&file.name)).unwrap();
-        use sha2::Digest;
-        let hash: String = sha2::Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!((file.bytes, &file.sha256), (bytes.len() as u64, &hash), "{}", file.name);
     }
 
