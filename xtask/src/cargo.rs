@@ -43,10 +43,7 @@ pub(crate) fn command(project: &Project) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(project.root());
     let default = project.libtorch();
-    if TorchEnvironment::of_process()
-        .own_libtorch(&default)
-        .is_none()
-    {
+    if TorchEnvironment::of_process().own_libtorch(&default).is_none() {
         // Cargo set it for us and will set it again. Passed on it would count as changed, and rebuild torch-sys.
         command.env_remove("LIBTORCH");
     }
@@ -55,25 +52,15 @@ pub(crate) fn command(project: &Project) -> Command {
 
 /// The members of the workspace and the target folder.
 pub(crate) fn metadata(project: &Project) -> Result<Metadata> {
-    let text = output(
-        project,
-        &["metadata", "--no-deps", "--format-version", "1", "--locked"],
-    )?;
+    let text = output(project, &["metadata", "--no-deps", "--format-version", "1", "--locked"])?;
     serde_json::from_str(&text).context("`cargo metadata` gave something else than expected")
 }
 
 /// What a cargo command prints; an error with its last words if it fails.
 pub(crate) fn output(project: &Project, args: &[&str]) -> Result<String> {
-    let output = command(project)
-        .args(args)
-        .output()
-        .context("cargo could not be run")?;
+    let output = command(project).args(args).output().context("cargo could not be run")?;
     if !output.status.success() {
-        bail!(
-            "`cargo {}` failed: {}",
-            args.join(" "),
-            one_line(&String::from_utf8_lossy(&output.stderr))
-        );
+        bail!("`cargo {}` failed: {}", args.join(" "), one_line(&String::from_utf8_lossy(&output.stderr)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -88,7 +75,5 @@ pub(crate) fn stream(command: &mut Command) -> Result<ExitStatus> {
     let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     let name = program.rsplit(['/', '\\']).next().unwrap_or(&program);
     println!("$ {name} {}", args.join(" "));
-    command
-        .status()
-        .with_context(|| format!("{program} could not be run"))
+    command.status().with_context(|| format!("{program} could not be run"))
 }

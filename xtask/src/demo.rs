@@ -23,15 +23,9 @@ pub(crate) fn run(project: &Project, args: &[OsString]) -> Result<ExitCode> {
     if !cargo::stream(cargo::command(project).args(build))?.success() {
         bail!("fmrai could not be built; cargo says why above");
     }
-    let program = cargo::metadata(project)?
-        .target_directory
-        .join("release/fmrai");
-    let status = cargo::stream(
-        Command::new(program)
-            .args(["run", PLAN])
-            .args(args)
-            .current_dir(project.root()),
-    )?;
+    let program = cargo::metadata(project)?.target_directory.join("release/fmrai");
+    let status =
+        cargo::stream(Command::new(program).args(["run", PLAN]).args(args).current_dir(project.root()))?;
     if !status.success() {
         bail!("fmrai ended with {status}");
     }
@@ -65,10 +59,7 @@ mod tests {
     #[test]
     fn the_output_is_relative_to_the_plan_unless_given() {
         let plan = r#"{"format": 1, "output": "runs/minilm"}"#;
-        assert_eq!(
-            output_folder(plan, &[]),
-            Some(PathBuf::from("examples/runs/minilm"))
-        );
+        assert_eq!(output_folder(plan, &[]), Some(PathBuf::from("examples/runs/minilm")));
         for args in [vec!["--output", "there"], vec!["--quiet", "--output=there"]] {
             let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
             assert_eq!(output_folder(plan, &args), Some(PathBuf::from("there")));

@@ -24,11 +24,7 @@ use clap::{Parser, Subcommand};
 use project::Project;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "Set-up and checks of the fMRAi workspace"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Set-up and checks of the fMRAi workspace")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

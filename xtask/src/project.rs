@@ -24,18 +24,15 @@ impl Project {
         let here = env::current_dir().context("the current folder cannot be read")?;
         match here.ancestors().find(|folder| is_root(folder)) {
             Some(root) => Ok(Self::at(root)),
-            None => bail!(
-                "{} is not inside an fMRAi checkout: run `cargo xtask` from within one",
-                here.display()
-            ),
+            None => {
+                bail!("{} is not inside an fMRAi checkout: run `cargo xtask` from within one", here.display())
+            }
         }
     }
 
     /// The checkout whose root is `root`.
     pub(crate) fn at(root: &Path) -> Self {
-        Self {
-            root: root.to_path_buf(),
-        }
+        Self { root: root.to_path_buf() }
     }
 
     /// The folder of the workspace's `Cargo.toml`.

@@ -150,12 +150,13 @@ impl TextBatches<'_> {
 
 impl Batches for TextBatches<'_> {
     fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
-        if self.window.is_empty() && !self.ended {
-            if let Err(error) = self.fill() {
-                self.window.clear();
-                self.ended = true;
-                return Err(error);
-            }
+        if self.window.is_empty()
+            && !self.ended
+            && let Err(error) = self.fill()
+        {
+            self.window.clear();
+            self.ended = true;
+            return Err(error);
         }
         if self.window.is_empty() {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! CSV files with a header: a text in one of the columns.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ struct Seen {
     allowed: Cell<u64>,
     /// The last byte that ends no line.
     last: Cell<u8>,
+    /// Bytes from the start of the record on.
+    raw: RefCell<VecDeque<u8>>,
 }
 
 /// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
@@ -97,6 +100,7 @@ impl Read for Guard {
         if let Some(&byte) = read.iter().rev().find(|byte| !matches!(byte, b'\r' | b'\n')) {
             self.seen.last.set(byte);
         }
+        self.seen.raw.borrow_mut().extend(read);
         Ok(count)
     }
 }
@@ -106,6 +110,10 @@ struct Rows {
     reader: Reader<Guard>,
     seen: Rc<Seen>,
     column: usize,
+    /// Lines and bytes before the start of the record. The reader's own line numbers ignore blank lines before a
+    /// record, and come one late after `\r\n`.
+    lines: u64,
+    start: u64,
     /// Line of the last row, if its text has more than one line.
     open_line: Option<u64>,
     row: StringRecord,
@@ -116,15 +124,16 @@ impl Rows {
         let seen = Rc::new(Seen::default());
         let guard = Guard { file, seen: Rc::clone(&seen) };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
-        let mut rows = Self { path, reader, seen, column: 0, open_line: None, row: StringRecord::new() };
+        let row = StringRecord::new();
+        let mut rows = Self { path, reader, seen, column: 0, lines: 0, start: 0, open_line: None, row };
         rows.allow();
         let header = match rows.reader.headers() {
             Ok(header) => header.clone(),
-            Err(error) => return Err(rows.error(error, 1)),
+            Err(error) => return Err(rows.error(error)),
         };
         let mut matching =
             header.iter().enumerate().filter(|(_, name)| *name == column).map(|(index, _)| index);
-        let wrong = |what| DataError::Record { path: rows.path.clone(), line: 1, what };
+        let wrong = |what| DataError::Record { path: rows.path.clone(), line: rows.line(), what };
         match (matching.next(), matching.next()) {
             (Some(index), None) => rows.column = index,
             (Some(_), Some(_)) => return Err(wrong(format!("more than one column {column:?}"))),
@@ -138,30 +147,35 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Lets the reader go on as far as one record may reach.
-    fn allow(&self) {
-        self.seen.allowed.set(self.reader.position().byte() + MAX_RECORD);
+    /// Lets the reader go on as far as one record may reach, which starts here.
+    fn allow(&mut self) {
+        let start = self.reader.position().byte();
+        self.seen.allowed.set(start + MAX_RECORD);
+        let mut raw = self.seen.raw.borrow_mut();
+        let passed = usize::try_from(start - self.start).unwrap_or(usize::MAX).min(raw.len());
+        self.lines += raw.drain(..passed).filter(|byte| *byte == b'\n').count() as u64;
+        self.start = start;
     }
 
-    fn error(&self, error: ::csv::Error, line: u64) -> DataError {
-        let at = |line, what| DataError::Record { path: self.path.clone(), line, what };
-        let line_of = |pos: &Option<::csv::Position>| pos.as_ref().map_or(line, ::csv::Position::line);
-        match error.kind() {
-            ErrorKind::Utf8 { pos, err } => {
-                at(line_of(pos), format!("invalid UTF-8 in field {}", err.field() + 1))
-            }
-            ErrorKind::UnequalLengths { pos, expected_len, len } => {
-                at(line_of(pos), format!("{len} fields, the header has {expected_len}"))
+    /// The line that the record starts on.
+    fn line(&self) -> u64 {
+        let raw = self.seen.raw.borrow();
+        let blank = raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        self.lines + 1 + blank.filter(|byte| **byte == b'\n').count() as u64
+    }
+
+    fn error(&self, error: ::csv::Error) -> DataError {
+        let at = |what| DataError::Record { path: self.path.clone(), line: self.line(), what };
+        match error.into_kind() {
+            ErrorKind::Utf8 { err, .. } => at(format!("invalid UTF-8 in field {}", err.field() + 1)),
+            ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                at(format!("{len} fields, the header has {expected_len}"))
             }
             ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
-                let what =
-                    format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20);
-                at(line, what)
+                at(format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20))
             }
-            _ => match error.into_kind() {
-                ErrorKind::Io(source) => DataError::Io { path: self.path.clone(), source },
-                _ => at(line, "malformed CSV".to_owned()),
-            },
+            ErrorKind::Io(source) => DataError::Io { path: self.path.clone(), source },
+            _ => at("malformed CSV".to_owned()),
         }
     }
 }
@@ -169,9 +183,8 @@ impl Rows {
 impl Records for Rows {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
         self.allow();
-        let line = self.reader.position().line();
         let mut row = std::mem::take(&mut self.row);
-        let more = self.reader.read_record(&mut row).map_err(|e| self.error(e, line))?;
+        let more = self.reader.read_record(&mut row).map_err(|e| self.error(e))?;
         if !more {
             let open = self.open_line.filter(|_| self.seen.last.get() != b'"');
             return match open {
@@ -182,7 +195,7 @@ impl Records for Rows {
                 }
             };
         }
-        let line = row.position().map_or(line, ::csv::Position::line);
+        let line = self.line();
         let text = row.get(self.column).unwrap_or_default().to_owned();
         let last = row.iter().next_back().unwrap_or_default();
         self.open_line = last.contains('\n').then_some(line);

@@ -8,6 +8,10 @@ mod fingerprint;
 mod json;
 mod node;
 mod recorded;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use data_flow::{DataFlow, Node};
 pub use dot::{DotOptions, to_dot};

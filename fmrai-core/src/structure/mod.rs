@@ -2,6 +2,7 @@
 
 mod attention;
 
+pub(crate) use attention::is_view;
 pub use attention::{Attention, AttentionForm, AttentionKind, find_attention};
 
 use serde::Serialize;

@@ -198,7 +198,8 @@ impl PatternSums {
             .map_init(RowEntropy::default, |entropy, head| of_head(text, head, tokens, entropy, smoothing))
             .collect();
         let n = text.tokens();
-        let count = |marks: &Option<Vec<bool>>| marks.as_ref().map(|m| m.iter().filter(|&&mark| mark).count());
+        let count =
+            |marks: &Option<Vec<bool>>| marks.as_ref().map(|m| m.iter().filter(|&&mark| mark).count());
         let separators = count(&tokens.separator);
         for (index, statistic) in Statistic::ALL.into_iter().enumerate() {
             let defined = match statistic {
@@ -335,7 +336,8 @@ fn of_head(
         if let Some(marks) = &tokens.separator {
             let share = marked(row, marks);
             add(Statistic::Share(Pattern::Separator), share);
-            let from = if marks[query] { Pattern::SeparatorFromSeparator } else { Pattern::SeparatorFromRest };
+            let from =
+                if marks[query] { Pattern::SeparatorFromSeparator } else { Pattern::SeparatorFromRest };
             separators += usize::from(marks[query]);
             add(Statistic::Share(from), share);
         }

@@ -10,16 +10,7 @@ use super::problem::Problem;
 const BANNED: [(&str, &[&str]); 3] = [
     (
         "fmrai-core",
-        &[
-            "fmrai-plugins",
-            "fmrai-host",
-            "xtask",
-            "plotters",
-            "libloading",
-            "clap",
-            "indicatif",
-            "rusqlite",
-        ],
+        &["fmrai-plugins", "fmrai-host", "xtask", "plotters", "libloading", "clap", "indicatif", "rusqlite"],
     ),
     (
         "fmrai-plugins",
@@ -35,16 +26,7 @@ const BANNED: [(&str, &[&str]); 3] = [
             "rusqlite",
         ],
     ),
-    (
-        "xtask",
-        &[
-            "tch",
-            "torch-sys",
-            "fmrai-core",
-            "fmrai-plugins",
-            "fmrai-host",
-        ],
-    ),
+    ("xtask", &["tch", "torch-sys", "fmrai-core", "fmrai-plugins", "fmrai-host"]),
 ];
 
 /// The only member that loads libraries.
@@ -68,11 +50,7 @@ pub(crate) const CLOSURES: [Closure; 2] = [
         banned: &["tch", "torch-sys", "cc", "tokenizers"],
     },
     // It has to build before libtorch is there.
-    Closure {
-        package: "xtask",
-        features: (&[], ""),
-        banned: &["tch", "torch-sys"],
-    },
+    Closure { package: "xtask", features: (&[], ""), banned: &["tch", "torch-sys"] },
 ];
 
 impl Closure {
@@ -108,22 +86,14 @@ pub(crate) fn check(project: &Project, metadata: &Metadata) -> Vec<Problem> {
         .packages
         .iter()
         .flat_map(|package| {
-            let path = project
-                .relative(&package.manifest_path)
-                .display()
-                .to_string();
-            check_package(package)
-                .into_iter()
-                .map(move |text| Problem::of_file(&path, text))
+            let path = project.relative(&package.manifest_path).display().to_string();
+            check_package(package).into_iter().map(move |text| Problem::of_file(&path, text))
         })
         .collect()
 }
 
 fn check_package(package: &Package) -> Vec<String> {
-    let banned = BANNED
-        .iter()
-        .find(|(name, _)| *name == package.name)
-        .map_or(&[][..], |(_, banned)| banned);
+    let banned = BANNED.iter().find(|(name, _)| *name == package.name).map_or(&[][..], |(_, banned)| banned);
     let mut texts = Vec::new();
     for dependency in &package.dependencies {
         let name = dependency.name.as_str();
@@ -148,12 +118,7 @@ mod tests {
         check_package(&Package {
             name: name.to_owned(),
             manifest_path: "Cargo.toml".into(),
-            dependencies: dependencies
-                .iter()
-                .map(|name| Dependency {
-                    name: (*name).to_owned(),
-                })
-                .collect(),
+            dependencies: dependencies.iter().map(|name| Dependency { name: (*name).to_owned() }).collect(),
         })
     }
 
@@ -194,9 +159,6 @@ mod tests {
         assert_eq!(core.check(&bad).len(), 2);
         let problems = xtask.check(&bad);
         assert_eq!(problems.len(), 1);
-        assert_eq!(
-            problems[0].to_string(),
-            "xtask/Cargo.toml: xtask must be built without tch"
-        );
+        assert_eq!(problems[0].to_string(), "xtask/Cargo.toml: xtask must be built without tch");
     }
 }

@@ -18,9 +18,7 @@ use super::problem::Problem;
 use super::tree::Tree;
 
 /// Endings that make a span with a slash a path wherever it begins.
-const SOURCE_ENDINGS: [&str; 9] = [
-    ".rs", ".toml", ".md", ".py", ".c", ".cc", ".cpp", ".h", ".sh",
-];
+const SOURCE_ENDINGS: [&str; 9] = [".rs", ".toml", ".md", ".py", ".c", ".cc", ".cpp", ".h", ".sh"];
 
 /// Folders that set-up, runs and builds make.
 const PRODUCED: [&str; 4] = [".fmrai", "runs", "target", "examples/runs"];
@@ -57,16 +55,9 @@ fn check_text(tree: &Tree, file: &str, text: &str) -> Vec<Problem> {
                     (span, candidates)
                 }
             };
-            let exists = candidates
-                .iter()
-                .any(|path| is_produced(path) || exists(tree, path));
-            (!exists).then(|| {
-                Problem::in_line(
-                    file,
-                    line,
-                    format!("{named} does not exist in this checkout"),
-                )
-            })
+            let exists = candidates.iter().any(|path| is_produced(path) || exists(tree, path));
+            (!exists)
+                .then(|| Problem::in_line(file, line, format!("{named} does not exist in this checkout")))
         })
         .collect()
 }
@@ -89,9 +80,7 @@ fn span_paths(tree: &Tree, folder: &str, span: &str) -> Option<Vec<String>> {
         Some((path, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => path,
         _ => span,
     };
-    let plain = path
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
     // Three dots stand for something left out.
     if !plain || !path.contains('/') || path.starts_with('/') || path.contains("...") {
         return None;
@@ -113,8 +102,7 @@ fn exists(tree: &Tree, path: &str) -> bool {
 
 fn is_produced(path: &str) -> bool {
     PRODUCED.iter().any(|produced| {
-        path.strip_prefix(produced)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(produced).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
 }
 
@@ -152,10 +140,7 @@ mod tests {
 
     fn dead(file: &str, text: &str) -> Vec<String> {
         let (_folder, tree) = tree(&FILES);
-        check_text(&tree, file, text)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check_text(&tree, file, text).iter().map(ToString::to_string).collect()
     }
 
     #[test]

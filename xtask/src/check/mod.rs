@@ -47,9 +47,6 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
         println!("house rules: {files} files checked, nothing to complain about");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "house rules: {files} files checked, {} to fix",
-        problems.len()
-    );
+    println!("house rules: {files} files checked, {} to fix", problems.len());
     Ok(ExitCode::FAILURE)
 }

@@ -9,21 +9,14 @@ use super::tree::Tree;
 /// Parses every .json file under examples.
 pub(crate) fn check(tree: &Tree) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    for file in tree
-        .ending_in(".json")
-        .filter(|file| file.starts_with("examples/"))
-    {
+    for file in tree.ending_in(".json").filter(|file| file.starts_with("examples/")) {
         let Some(text) = tree.text(file)? else {
             problems.push(Problem::of_file(file, "is not text"));
             continue;
         };
         if let Err(error) = serde_json::from_str::<IgnoredAny>(&text) {
             let index = error.line().saturating_sub(1);
-            problems.push(Problem::in_line(
-                file,
-                index,
-                format!("is not JSON: {error}"),
-            ));
+            problems.push(Problem::in_line(file, index, format!("is not JSON: {error}")));
         }
     }
     Ok(problems)
@@ -44,9 +37,6 @@ mod tests {
         let problems = check(&tree).unwrap();
         assert_eq!(problems.len(), 1);
         let text = problems[0].to_string();
-        assert!(
-            text.starts_with("examples/bad.json:3: is not JSON"),
-            "{text}"
-        );
+        assert!(text.starts_with("examples/bad.json:3: is not JSON"), "{text}");
     }
 }

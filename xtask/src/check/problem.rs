@@ -16,20 +16,12 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of a file as a whole.
     pub(crate) fn of_file(path: &str, text: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line: None,
-            text: text.into(),
-        }
+        Self { path: path.to_owned(), line: None, text: text.into() }
     }
 
     /// A problem in one line, counted from zero as `enumerate` does.
     pub(crate) fn in_line(path: &str, index: usize, text: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line: Some(index + 1),
-            text: text.into(),
-        }
+        Self { path: path.to_owned(), line: Some(index + 1), text: text.into() }
     }
 }
 

@@ -42,11 +42,7 @@ fn check_blanks(file: &str, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, line) in text.split('\n').enumerate() {
         if line.trim_end() != line {
-            problems.push(Problem::in_line(
-                file,
-                index,
-                "blanks at the end of the line",
-            ));
+            problems.push(Problem::in_line(file, index, "blanks at the end of the line"));
         }
         if line.contains('\t') {
             problems.push(Problem::in_line(file, index, "a tab: use spaces"));
@@ -66,10 +62,7 @@ fn check_rust(file: &str, text: &str) -> Vec<Problem> {
         let text = format!("{lines} lines, {MAX_LINES} are allowed: split it by reason to exist");
         problems.push(Problem::of_file(file, text));
     }
-    if !UNSAFE_ALLOWED
-        .iter()
-        .any(|allowed| file.starts_with(allowed))
-    {
+    if !UNSAFE_ALLOWED.iter().any(|allowed| file.starts_with(allowed)) {
         for (index, line) in text.lines().enumerate() {
             if has_unsafe(line) {
                 let text = format!("{UNSAFE} is allowed in {} alone", UNSAFE_ALLOWED.join(", "));
@@ -113,10 +106,7 @@ struct Lints {
 pub(crate) fn check_manifests(project: &Project, metadata: &Metadata) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for package in &metadata.packages {
-        let shown = project
-            .relative(&package.manifest_path)
-            .display()
-            .to_string();
+        let shown = project.relative(&package.manifest_path).display().to_string();
         let text = std::fs::read_to_string(&package.manifest_path)
             .with_context(|| format!("{shown} cannot be read"))?;
         problems.extend(check_manifest(&shown, &text)?);
@@ -125,8 +115,7 @@ pub(crate) fn check_manifests(project: &Project, metadata: &Metadata) -> Result<
 }
 
 fn check_manifest(file: &str, text: &str) -> Result<Option<Problem>> {
-    let manifest: Manifest =
-        toml::from_str(text).with_context(|| format!("{file} is not a manifest"))?;
+    let manifest: Manifest = toml::from_str(text).with_context(|| format!("{file} is not a manifest"))?;
     let inherits = manifest.lints.and_then(|lints| lints.workspace) == Some(true);
     Ok((!inherits).then(|| {
         Problem::of_file(
@@ -143,11 +132,7 @@ mod tests {
 
     fn found(file: &str, content: &str) -> Vec<String> {
         let (_folder, tree) = tree(&[(file, content)]);
-        check(&tree)
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check(&tree).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -26,22 +26,12 @@ impl Tree {
             None => walk(root)?,
         };
         // Git still lists what was deleted and not yet committed; and a link to a folder has no text.
-        let files: BTreeSet<String> = files
-            .into_iter()
-            .filter(|file| root.join(file).is_file())
-            .collect();
+        let files: BTreeSet<String> = files.into_iter().filter(|file| root.join(file).is_file()).collect();
         let folders = files
             .iter()
-            .flat_map(|file| {
-                file.match_indices('/')
-                    .map(|(end, _)| file[..end].to_owned())
-            })
+            .flat_map(|file| file.match_indices('/').map(|(end, _)| file[..end].to_owned()))
             .collect();
-        Ok(Self {
-            root: root.to_path_buf(),
-            files,
-            folders,
-        })
+        Ok(Self { root: root.to_path_buf(), files, folders })
     }
 
     /// Every file, sorted.
@@ -66,11 +56,8 @@ impl Tree {
 
     /// A file's text; none if it is not text.
     pub(crate) fn text(&self, file: &str) -> Result<Option<String>> {
-        let bytes =
-            fs::read(self.root.join(file)).with_context(|| format!("{file} cannot be read"))?;
-        Ok(String::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0')))
+        let bytes = fs::read(self.root.join(file)).with_context(|| format!("{file} cannot be read"))?;
+        Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
     }
 }
 
@@ -83,12 +70,7 @@ fn git_files(root: &Path) -> Option<Vec<String>> {
         .ok()?;
     // An unpacked archive inside somebody's repository: git then knows none of its files.
     let known = output.status.success() && !output.stdout.is_empty();
-    known.then(|| {
-        String::from_utf8_lossy(&output.stdout)
-            .split_terminator('\0')
-            .map(str::to_owned)
-            .collect()
-    })
+    known.then(|| String::from_utf8_lossy(&output.stdout).split_terminator('\0').map(str::to_owned).collect())
 }
 
 fn walk(root: &Path) -> Result<Vec<String>> {
@@ -96,16 +78,11 @@ fn walk(root: &Path) -> Result<Vec<String>> {
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         let path = root.join(&folder);
-        let entries =
-            fs::read_dir(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let entries = fs::read_dir(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         for entry in entries {
             let entry = entry.with_context(|| format!("{} cannot be read", path.display()))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let relative = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let relative = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             if !entry.path().is_dir() {
                 files.push(relative);
             } else if !NOT_SOURCES.contains(&name.as_str()) {

@@ -32,9 +32,7 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, downloads: &Path) -> SetupEr
         return SetupError::NoPip;
     }
     if says("No space left on device") || says("Disk quota exceeded") {
-        return SetupError::DiskFull {
-            path: downloads.to_path_buf(),
-        };
+        return SetupError::DiskFull { path: downloads.to_path_buf() };
     }
     if says("DO NOT MATCH THE HASHES") {
         return SetupError::WrongHash {
@@ -45,51 +43,27 @@ pub(crate) fn diagnose(output: &str, wheel: &Wheel, downloads: &Path) -> SetupEr
     }
     // Before the network: a refused certificate shows as a broken connection too.
     if says("CERTIFICATE_VERIFY_FAILED") || says("SSLError") || says("SSLCertVerificationError") {
-        return SetupError::Certificate {
-            wheel: name,
-            detail: "certificate not verified".to_owned(),
-        };
+        return SetupError::Certificate { wheel: name, detail: "certificate not verified".to_owned() };
     }
     if let Some(sign) = NETWORK.iter().find(|sign| says(sign)) {
-        return SetupError::Network {
-            wheel: name,
-            detail: (*sign).to_owned(),
-        };
+        return SetupError::Network { wheel: name, detail: (*sign).to_owned() };
     }
     if says("No matching distribution found") {
-        return SetupError::NotOffered {
-            wheel: name,
-            file: wheel.file.to_owned(),
-        };
+        return SetupError::NotOffered { wheel: name, file: wheel.file.to_owned() };
     }
-    SetupError::Pip {
-        wheel: name,
-        detail: last_words(output),
-        log: downloads.join(LOG_FILE),
-    }
+    SetupError::Pip { wheel: name, detail: last_words(output), log: downloads.join(LOG_FILE) }
 }
 
-/// The hash in the line "Got <hash>" of pip's complaint.
+/// The hash in the line `Got <hash>` of pip's complaint.
 fn found_hash(output: &str) -> Option<&str> {
-    output
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Got"))
-        .map(str::trim)
+    output.lines().find_map(|line| line.trim().strip_prefix("Got")).map(str::trim)
 }
 
 /// The last error line, or else the last line at all.
 fn last_words(output: &str) -> String {
-    let mut lines = output
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
-    let errors = lines
-        .clone()
-        .rfind(|line| line.to_ascii_lowercase().starts_with("error"));
-    errors
-        .or_else(|| lines.next_back())
-        .unwrap_or("it said nothing")
-        .to_owned()
+    let mut lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
+    let errors = lines.clone().rfind(|line| line.to_ascii_lowercase().starts_with("error"));
+    errors.or_else(|| lines.next_back()).unwrap_or("it said nothing").to_owned()
 }
 
 #[cfg(test)]
@@ -108,14 +82,8 @@ mod tests {
 
     #[test]
     fn no_pip() {
-        check(
-            "/usr/bin/python3: No module named pip\n",
-            &["python3 has no pip", "apt install python3-pip"],
-        );
-        check(
-            "ImportError: No module named 'pip'",
-            &["python3 has no pip"],
-        );
+        check("/usr/bin/python3: No module named pip\n", &["python3 has no pip", "apt install python3-pip"]);
+        check("ImportError: No module named 'pip'", &["python3 has no pip"]);
     }
 
     #[test]
@@ -126,18 +94,8 @@ connection: [Errno -2] Name or service not known')': /simple/torch/
 ERROR: Could not find a version that satisfies the requirement torch==2.13.0 (from versions: none)
 ERROR: No matching distribution found for torch==2.13.0
 ";
-        check(
-            output,
-            &[
-                "torch 2.13.0 could not be downloaded",
-                "not reached",
-                "network",
-            ],
-        );
-        check(
-            "ERROR: HTTPSConnectionPool: Read timed out.",
-            &["not reached", "Read timed out"],
-        );
+        check(output, &["torch 2.13.0 could not be downloaded", "not reached", "network"]);
+        check("ERROR: HTTPSConnectionPool: Read timed out.", &["not reached", "Read timed out"]);
     }
 
     #[test]
@@ -179,10 +137,7 @@ ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.
     fn anything_else_is_quoted() {
         check(
             "Traceback\nERROR: something new\nnote: see above\n",
-            &[
-                "pip failed on torch 2.13.0: ERROR: something new",
-                "pip.log",
-            ],
+            &["pip failed on torch 2.13.0: ERROR: something new", "pip.log"],
         );
         check("", &["it said nothing"]);
     }

@@ -36,27 +36,15 @@ pub(crate) enum SetupError {
     #[error(
         "{wheel} was refused: its SHA-256 is {found}, pinned is {pinned}; the download was altered or the index serves another file, so run `cargo xtask setup` again and report it if this repeats"
     )]
-    WrongHash {
-        wheel: String,
-        pinned: String,
-        found: String,
-    },
+    WrongHash { wheel: String, pinned: String, found: String },
 
     #[error("pip failed on {wheel}: {detail} (its full output: {})", .log.display())]
-    Pip {
-        wheel: String,
-        detail: String,
-        log: PathBuf,
-    },
+    Pip { wheel: String, detail: String, log: PathBuf },
 
     #[error(
         "not enough room on the disk of {}: set-up needs {need}, {found} is free; free some space, then run `cargo xtask setup` again", .folder.display()
     )]
-    NoRoom {
-        folder: PathBuf,
-        need: String,
-        found: String,
-    },
+    NoRoom { folder: PathBuf, need: String, found: String },
 
     #[error(
         "the disk of {} is full: free some space, then run `cargo xtask setup` again", .path.display()
@@ -66,25 +54,15 @@ pub(crate) enum SetupError {
     #[error(
         "libtorch is pinned for x86_64 Linux with glibc, this is {platform}: install libtorch {version} yourself and set LIBTORCH to its folder (`cargo xtask setup --model-only` works everywhere)"
     )]
-    Platform {
-        platform: String,
-        version: &'static str,
-    },
+    Platform { platform: String, version: &'static str },
 
     #[error("LIBTORCH is set to {value:?}, but {problem}; {hint}")]
-    Libtorch {
-        value: String,
-        problem: String,
-        hint: String,
-    },
+    Libtorch { value: String, problem: String, hint: String },
 
     #[error(
         "LIBTORCH_USE_PYTORCH is set, but {problem}; install torch {version} there, or unset the variable to let set-up fetch libtorch"
     )]
-    PyTorch {
-        problem: String,
-        version: &'static str,
-    },
+    PyTorch { problem: String, version: &'static str },
 
     #[error(
         "{wheel} does not hold {missing}, which set-up takes from it: the pins and the wheel disagree, please report this"
@@ -95,11 +73,7 @@ pub(crate) enum SetupError {
     BadArchive { wheel: String, detail: String },
 
     #[error("{} could not be {action}: {source}", .path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
 }
 
 impl SetupError {
@@ -108,11 +82,7 @@ impl SetupError {
         let path = path.to_path_buf();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            _ => Self::Io {
-                action,
-                path,
-                source,
-            },
+            _ => Self::Io { action, path, source },
         }
     }
 }

@@ -15,9 +15,7 @@ pub(crate) fn of_file(path: &Path) -> Result<String, SetupError> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
-        let count = file
-            .read(&mut buffer)
-            .map_err(SetupError::io("read", path))?;
+        let count = file.read(&mut buffer).map_err(SetupError::io("read", path))?;
         if count == 0 {
             return Ok(hexadecimal(&hasher.finalize()));
         }

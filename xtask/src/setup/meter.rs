@@ -33,12 +33,7 @@ impl Meter {
         if bar.is_none() {
             println!("{label}: {}", HumanBytes(total));
         }
-        Self {
-            label,
-            total,
-            bar,
-            tenths: Cell::new(0),
-        }
+        Self { label, total, bar, tenths: Cell::new(0) }
     }
 
     /// Shows that `done` bytes are there.
@@ -54,13 +49,7 @@ impl Meter {
         let tenths = done.saturating_mul(10).checked_div(self.total).unwrap_or(0);
         if tenths > self.tenths.get() {
             self.tenths.set(tenths);
-            println!(
-                "{}: {}% ({} of {})",
-                self.label,
-                tenths * 10,
-                HumanBytes(done),
-                HumanBytes(self.total)
-            );
+            println!("{}: {}% ({} of {})", self.label, tenths * 10, HumanBytes(done), HumanBytes(self.total));
         }
     }
 }

@@ -48,10 +48,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self {
-        no_model: false,
-        model_only: false,
-    };
+    pub(crate) const ALL: Self = Self { no_model: false, model_only: false };
 }
 
 /// Sets up what is missing.
@@ -71,11 +68,7 @@ pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError>
 }
 
 /// Installs those of `components` that are not in place.
-fn ensure(
-    project: &Project,
-    components: &[&Component],
-    fetch: &dyn Fetch,
-) -> Result<(), SetupError> {
+fn ensure(project: &Project, components: &[&Component], fetch: &dyn Fetch) -> Result<(), SetupError> {
     let place = Place::new(project.fetched());
     if missing(components, &place).is_empty() {
         // Nothing is created or locked: this has to work offline and on a checkout that cannot be written to.
@@ -100,10 +93,7 @@ fn ensure(
     let to_install: Vec<&Component> = todo.iter().map(|(component, _)| *component).collect();
     space::check(&fetched, space::needed(&to_install, &place))?;
     for component in components {
-        match todo
-            .iter()
-            .find(|(other, _)| other.folder == component.folder)
-        {
+        match todo.iter().find(|(other, _)| other.folder == component.folder) {
             None => say_in_place(project, component, &place),
             Some((_, state)) => {
                 if let State::Unusable(reason) = state {
@@ -111,11 +101,7 @@ fn ensure(
                 }
                 install::install(component, &place, fetch)?;
                 let folder = place.of(component);
-                println!(
-                    "{}: installed in {}",
-                    component.title,
-                    project.relative(&folder).display()
-                );
+                println!("{}: installed in {}", component.title, project.relative(&folder).display());
             }
         }
     }
@@ -132,11 +118,7 @@ fn missing<'a>(components: &[&'a Component], place: &Place) -> Vec<(&'a Componen
 
 fn say_in_place(project: &Project, component: &Component, place: &Place) {
     let folder = place.of(component);
-    println!(
-        "{}: in place in {}",
-        component.title,
-        project.relative(&folder).display()
-    );
+    println!("{}: in place in {}", component.title, project.relative(&folder).display());
 }
 
 fn lock(path: &std::path::Path) -> Result<File, SetupError> {
@@ -152,11 +134,7 @@ fn check_platform(system: &str, processor: &str, glibc: bool) -> Result<(), Setu
     if system == "linux" && processor == "x86_64" && glibc {
         return Ok(());
     }
-    let libc = if system == "linux" && !glibc {
-        " without glibc"
-    } else {
-        ""
-    };
+    let libc = if system == "linux" && !glibc { " without glibc" } else { "" };
     Err(SetupError::Platform {
         platform: format!("{processor} {system}{libc}"),
         version: pins::TORCH_VERSION,

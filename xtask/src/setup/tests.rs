@@ -61,11 +61,7 @@ impl Scene {
         Self {
             project: Project::at(folder.path()),
             component,
-            index: Index {
-                content,
-                requests: RefCell::default(),
-                failure: None,
-            },
+            index: Index { content, requests: RefCell::default(), failure: None },
             folder,
         }
     }
@@ -102,9 +98,7 @@ fn zip(entries: &[(&str, &str)], folder: &Path) -> Vec<u8> {
     let path = folder.join("made.zip");
     let mut writer = ZipWriter::new(File::create(&path).unwrap());
     for (name, content) in entries {
-        writer
-            .start_file(*name, SimpleFileOptions::default())
-            .unwrap();
+        writer.start_file(*name, SimpleFileOptions::default()).unwrap();
         writer.write_all(content.as_bytes()).unwrap();
     }
     writer.finish().unwrap();
@@ -120,18 +114,9 @@ fn forever<T>(value: T) -> &'static T {
 
 fn component(content: &[u8], version: &'static str) -> Component {
     const PICKS: &[Pick] = &[
-        Pick {
-            from: "torch/include/",
-            to: "include/",
-        },
-        Pick {
-            from: "torch/lib/libtorch_cpu.so",
-            to: "lib/libtorch_cpu.so",
-        },
-        Pick {
-            from: "torch-1.dist-info/licenses/LICENSE",
-            to: "LICENSE",
-        },
+        Pick { from: "torch/include/", to: "include/" },
+        Pick { from: "torch/lib/libtorch_cpu.so", to: "lib/libtorch_cpu.so" },
+        Pick { from: "torch-1.dist-info/licenses/LICENSE", to: "LICENSE" },
     ];
     let wheels = forever([Wheel {
         name: "torch",
@@ -156,15 +141,9 @@ fn the_layout_is_complete_and_nothing_else_remains() {
     let scene = Scene::new();
     scene.run().unwrap();
     assert_eq!(scene.read("libtorch/include/ATen/ATen.h"), "header");
-    assert_eq!(
-        scene.read("libtorch/include/torch/torch.h"),
-        "another header"
-    );
+    assert_eq!(scene.read("libtorch/include/torch/torch.h"), "another header");
     assert_eq!(scene.read("libtorch/lib/libtorch_cpu.so"), "cpu");
-    assert_eq!(
-        scene.read("libtorch/lib/libtorch.so"),
-        "INPUT(libtorch_cpu.so)\n"
-    );
+    assert_eq!(scene.read("libtorch/lib/libtorch.so"), "INPUT(libtorch_cpu.so)\n");
     assert_eq!(scene.read("libtorch/LICENSE"), "licence");
     assert!(!scene.path("libtorch/lib/libtorch_cuda.so").exists());
     assert_eq!(scene.listing(), ["libtorch"]);
@@ -250,11 +229,7 @@ fn what_a_killed_run_leaves_is_swept_and_never_used() {
 fn a_finished_download_is_reused() {
     let scene = Scene::new();
     fs::create_dir_all(scene.path("downloads")).unwrap();
-    fs::write(
-        scene.path("downloads/torch-1-any.whl"),
-        &scene.index.content,
-    )
-    .unwrap();
+    fs::write(scene.path("downloads/torch-1-any.whl"), &scene.index.content).unwrap();
     scene.run().unwrap();
     assert_eq!(scene.requests(), 0);
     assert_eq!(scene.listing(), ["libtorch"]);
@@ -335,9 +310,7 @@ fn only_the_pinned_platform_passes() {
         ("linux", "aarch64", true, "aarch64 linux"),
         ("linux", "x86_64", false, "x86_64 linux without glibc"),
     ] {
-        let text = check_platform(system, processor, glibc)
-            .unwrap_err()
-            .to_string();
+        let text = check_platform(system, processor, glibc).unwrap_err().to_string();
         assert!(text.contains(shown) && text.contains("LIBTORCH"), "{text}");
     }
 }

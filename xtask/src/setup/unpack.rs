@@ -19,13 +19,9 @@ pub(crate) fn unpack(
     meter: &Meter,
     done: &mut u64,
 ) -> Result<Vec<FileRecord>, SetupError> {
-    let bad_archive = |detail: String| SetupError::BadArchive {
-        wheel: wheel.file.to_owned(),
-        detail,
-    };
+    let bad_archive = |detail: String| SetupError::BadArchive { wheel: wheel.file.to_owned(), detail };
     let file = File::open(archive).map_err(SetupError::io("opened", archive))?;
-    let mut zip =
-        ZipArchive::new(BufReader::new(file)).map_err(|error| bad_archive(error.to_string()))?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| bad_archive(error.to_string()))?;
     let names: Vec<String> = zip.file_names().map(str::to_owned).collect();
     let mut records = Vec::new();
     let mut buffer = vec![0; 1 << 18];
@@ -42,28 +38,21 @@ pub(crate) fn unpack(
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(SetupError::io("created", parent))?;
             }
-            let mut source = zip
-                .by_name(name)
-                .map_err(|error| bad_archive(format!("{name}: {error}")))?;
+            let mut source = zip.by_name(name).map_err(|error| bad_archive(format!("{name}: {error}")))?;
             let mut sink = File::create(&path).map_err(SetupError::io("created", &path))?;
             let mut bytes = 0;
             loop {
-                let count = source
-                    .read(&mut buffer)
-                    .map_err(|error| bad_archive(format!("{name}: {error}")))?;
+                let count =
+                    source.read(&mut buffer).map_err(|error| bad_archive(format!("{name}: {error}")))?;
                 if count == 0 {
                     break;
                 }
-                sink.write_all(&buffer[..count])
-                    .map_err(SetupError::io("written", &path))?;
+                sink.write_all(&buffer[..count]).map_err(SetupError::io("written", &path))?;
                 bytes += count as u64;
                 *done += count as u64;
                 meter.set(*done);
             }
-            records.push(FileRecord {
-                path: target,
-                bytes,
-            });
+            records.push(FileRecord { path: target, bytes });
         }
         if records.len() == before {
             return Err(SetupError::Incomplete {
@@ -77,9 +66,7 @@ pub(crate) fn unpack(
 
 /// The hash vouches for the wheel, not for its author's care.
 fn stays_inside(target: &str) -> bool {
-    Path::new(target)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)))
+    Path::new(target).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 #[cfg(test)]

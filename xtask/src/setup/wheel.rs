@@ -61,27 +61,15 @@ mod tests {
 
     #[test]
     fn a_file_pick_takes_that_file_alone() {
-        let pick = Pick {
-            from: "torch/lib/libc10.so",
-            to: "lib/libc10.so",
-        };
-        assert_eq!(
-            pick.target("torch/lib/libc10.so").as_deref(),
-            Some("lib/libc10.so")
-        );
+        let pick = Pick { from: "torch/lib/libc10.so", to: "lib/libc10.so" };
+        assert_eq!(pick.target("torch/lib/libc10.so").as_deref(), Some("lib/libc10.so"));
         assert_eq!(pick.target("torch/lib/libc10.so.1"), None);
     }
 
     #[test]
     fn a_folder_pick_keeps_sub_folders() {
-        let pick = Pick {
-            from: "m/model/",
-            to: "",
-        };
-        assert_eq!(
-            pick.target("m/model/1_Pooling/config.json").as_deref(),
-            Some("1_Pooling/config.json")
-        );
+        let pick = Pick { from: "m/model/", to: "" };
+        assert_eq!(pick.target("m/model/1_Pooling/config.json").as_deref(), Some("1_Pooling/config.json"));
         assert_eq!(pick.target("m/model/"), None);
         assert_eq!(pick.target("m/model/1_Pooling/"), None);
         assert_eq!(pick.target("m/models/x"), None);

@@ -76,12 +76,13 @@ impl SafetensorsFile {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
-    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name, in `f32`.
+    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name, in `f32`, with what is
+    /// not finite in it.
     pub(super) fn read(
         mut self,
         name: &str,
         wanted: impl Fn(&str) -> bool,
-        mut found: impl FnMut(&str, Tensor) -> Result<(), ModelError>,
+        mut found: impl FnMut(&str, Tensor, NonFinite) -> Result<(), ModelError>,
     ) -> Result<FileInfo, ModelError> {
         let mut buffer = Vec::new();
         for (tensor, info) in &self.tensors {
@@ -92,10 +93,50 @@ impl SafetensorsFile {
                 .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
             self.hasher.update(&buffer);
             if wanted(tensor) {
-                found(tensor, f32_tensor(&buffer, info).map_err(|e| e.into_error(&self.path, tensor))?)?;
+                let values = f32_tensor(&buffer, info).map_err(|e| e.into_error(&self.path, tensor))?;
+                found(tensor, values, NonFinite::count(&buffer, info.dtype))?;
             }
         }
         Ok(self.hasher.finish(name))
+    }
+}
+
+/// Elements that are no finite numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct NonFinite {
+    pub(super) nan: u64,
+    pub(super) infinite: u64,
+}
+
+impl NonFinite {
+    /// Counts in little-endian bytes. Other than libtorch's operations it needs no memory and no other thread.
+    fn count(bytes: &[u8], dtype: Dtype) -> Self {
+        let half = |exponent| Self::among(bytes.as_chunks().0, u16::from_le_bytes, exponent, 0x7fff);
+        match dtype {
+            Dtype::F16 => half(0x7c00),
+            Dtype::BF16 => half(0x7f80),
+            _ => Self::among(bytes.as_chunks().0, u32::from_le_bytes, 0x7f80_0000, 0x7fff_ffff),
+        }
+    }
+
+    /// An element whose exponent bits are all set is an infinity if its other bits, the sign aside, are 0, else NaN.
+    fn among<T, const N: usize>(
+        elements: &[[u8; N]],
+        bits: fn([u8; N]) -> T,
+        exponent: T,
+        unsigned: T,
+    ) -> Self
+    where
+        T: Copy + PartialEq + std::ops::BitAnd<Output = T>,
+    {
+        let special = |element: &&[u8; N]| bits(**element) & exponent == exponent;
+        if !elements.iter().any(|element| special(&element)) {
+            return Self::default();
+        }
+        let infinite = |element: &&[u8; N]| bits(**element) & unsigned == exponent;
+        let special = elements.iter().filter(special).count() as u64;
+        let infinite = elements.iter().filter(infinite).count() as u64;
+        Self { nan: special - infinite, infinite }
     }
 }
 
@@ -141,4 +182,27 @@ fn f32_tensor(bytes: &[u8], info: &TensorInfo) -> Result<Tensor, Unreadable> {
     Tensor::f_from_data_size(bytes, &shape, kind)
         .and_then(|tensor| if kind == Kind::Float { Ok(tensor) } else { tensor.f_to_kind(Kind::Float) })
         .map_err(Unreadable::Torch)
+}
+
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+
+    use super::*;
+
+    #[test]
+    fn non_finite_elements_are_counted_in_each_type() {
+        let values = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::INFINITY, 1.0, -0.0, 6e-8];
+        let expected = NonFinite { nan: 2, infinite: 3 };
+        let bytes =
+            |write: &dyn Fn(f32) -> Vec<u8>| values.iter().flat_map(|x| write(*x)).collect::<Vec<_>>();
+        let f32s = bytes(&|x| x.to_le_bytes().to_vec());
+        let f16s = bytes(&|x| f16::from_f32(x).to_le_bytes().to_vec());
+        let bf16s = bytes(&|x| bf16::from_f32(x).to_le_bytes().to_vec());
+        for (dtype, bytes) in [(Dtype::F32, f32s), (Dtype::F16, f16s), (Dtype::BF16, bf16s)] {
+            assert_eq!(NonFinite::count(&bytes, dtype), expected, "{dtype}");
+        }
+        let largest: Vec<u8> = [f32::MAX, f32::MIN].iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(NonFinite::count(&largest, Dtype::F32), NonFinite::default());
+    }
 }

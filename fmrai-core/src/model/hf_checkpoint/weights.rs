@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::config::EncoderConfig;
-use super::safetensors::SafetensorsFile;
+use super::safetensors::{NonFinite, SafetensorsFile};
 use crate::model::files::Hasher;
 use crate::model::{FileInfo, ModelError, NonFiniteWeight};
 
@@ -54,8 +54,11 @@ impl Weights {
             let info = file.read(
                 name,
                 |name| canonical.contains_key(name),
-                |name, tensor| {
-                    non_finite.extend(count_non_finite(name, &tensor)?);
+                |name, tensor, found| {
+                    let NonFinite { nan, infinite } = found;
+                    if nan + infinite > 0 {
+                        non_finite.push(NonFiniteWeight { name: name.to_owned(), nan, infinite });
+                    }
                     if let Some(canonical) = canonical.get(name) {
                         tensors.insert((*canonical).to_owned(), tensor.f_to_device(device)?);
                     }
@@ -184,15 +187,4 @@ fn canonical(name: &str, prefix: &str) -> String {
         Some((module, "beta")) => format!("{module}.bias"),
         _ => name.to_owned(),
     }
-}
-
-fn count_non_finite(name: &str, tensor: &Tensor) -> Result<Option<NonFiniteWeight>, ModelError> {
-    if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1 {
-        return Ok(None);
-    }
-    let count = |which: Tensor| -> Result<u64, ModelError> {
-        Ok(u64::try_from(which.f_sum(Kind::Int64)?.f_int64_value(&[])?).unwrap_or(0))
-    };
-    let (nan, infinite) = (count(tensor.f_isnan()?)?, count(tensor.f_isinf()?)?);
-    Ok(Some(NonFiniteWeight { name: name.to_owned(), nan, infinite }))
 }

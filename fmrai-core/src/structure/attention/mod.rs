@@ -1,0 +1,175 @@
+//! Attention blocks.
+//!
+//! # What counts as attention
+//! Only operations and data flow decide, never names of modules or parameters.
+//!
+//! *Fused*: every scaled dot product attention operation, whatever its operands are.
+//!
+//! *Eager*: a softmax over the last axis
+//! - whose input comes, through masks, scaling, soft-caps, position biases, casts, and views that keep the two
+//!   axes of the score matrix, from the product of two activations (queries and keys); and
+//! - whose output becomes, through dropout, casts, masks and parts, a factor of a product that sums over its last
+//!   axis with a third activation (values).
+//!
+//! An *activation* is everything but a plain weight, which is a parameter or constant that went through views, casts
+//! and element-wise arithmetic with other weights only. So these are not attention: a classifier, the router of a
+//! mixture of experts (sparse or dense), and pooling with a bare learned vector, `softmax(x·w)·x`, which has the
+//! data flow of a router. Learned queries that go through a projection first are attention.
+//!
+//! # What is not found
+//! Softmax written out as `exp` and division; scores by multiplication and sum instead of a matrix product;
+//! additive (Bahdanau) scores; linear attention without a softmax over keys; heads mixed between product and
+//! softmax (talking heads); layouts with the head axis between queries and keys, as in `bqhk`; and operations that
+//! run a whole encoder layer at once.
+
+mod heads;
+mod kind;
+mod operator;
+mod product;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod weights;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{Graph, Operation, OperationId, TensorId};
+
+use operator::Effect;
+pub(crate) use operator::is_view;
+use trace::Scores;
+use weights::Weights;
+
+/// Whether a block looks at its own sequence or at another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionKind {
+    /// Queries and keys come from the same sequence.
+    SelfAttention,
+    /// Keys and values come from another sequence than the queries.
+    CrossAttention,
+}
+
+/// How the model computes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionForm {
+    /// Matrix product, softmax, matrix product.
+    Eager,
+    /// One fused operation; its probabilities exist on request only.
+    Fused,
+}
+
+/// One attention block.
+///
+/// Shapes are those of the usual layout. Models that merge the first two axes have `[batch · head, ...]` instead
+/// (`batch` outermost), models with one head may have no head axis, and models that keep groups of heads apart have
+/// `[batch, key_value_head, group, ...]`; `heads` is right in all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attention {
+    /// Position among the blocks of its kind, from 0, in execution order.
+    pub layer: usize,
+    /// Whether it looks at its own sequence.
+    pub kind: AttentionKind,
+    /// How it is computed.
+    pub form: AttentionForm,
+    /// Number of query heads.
+    pub heads: usize,
+    /// Number of key and value heads; fewer than `heads` in grouped-query attention.
+    pub key_value_heads: usize,
+    /// Path of the module it runs in; empty where not known.
+    pub module: String,
+    /// The softmax, or the fused operation.
+    pub operation: OperationId,
+    /// Queries, `[batch, head, query, channel]`.
+    pub query: TensorId,
+    /// Keys, `[batch, head, key, channel]`, or with the last two axes swapped where the model has them only so.
+    /// Shared keys of grouped-query attention are already repeated, unless the operation does that itself.
+    pub key: TensorId,
+    /// Values, `[batch, head, key, channel]`.
+    pub value: TensorId,
+    /// What the softmax is taken of, `[batch, head, query, key]`; absent where the operation is fused.
+    pub scores: Option<TensorId>,
+    /// Attention probabilities, `[batch, head, query, key]`: each row sums to 1. Where the model appends attention
+    /// sinks to its scores, the key axis has them too.
+    pub probabilities: TensorId,
+    /// Probabilities times values, `[batch, head, query, channel]`, before the heads are joined.
+    pub context: TensorId,
+}
+
+/// Finds the attention blocks of a graph, in execution order.
+///
+/// Takes time in proportion to the size of the graph.
+#[must_use]
+pub fn find_attention(graph: &dyn Graph) -> Vec<Attention> {
+    let weights = Weights::of(graph);
+    let scores = Scores::of(graph, &weights);
+    let mut layers = [0; 2];
+    let mut found = Vec::new();
+    for operation in graph.operations() {
+        let block = match operator::effect(operation) {
+            Effect::Fused => fused(graph, &weights, operation),
+            Effect::Softmax => eager(graph, &weights, &scores, operation),
+            _ => None,
+        };
+        let Some(mut block) = block else { continue };
+        let layer = &mut layers[usize::from(block.kind == AttentionKind::CrossAttention)];
+        block.layer = *layer;
+        *layer += 1;
+        found.push(block);
+    }
+    found
+}
+
+fn fused(graph: &dyn Graph, weights: &Weights, operation: &Operation) -> Option<Attention> {
+    let [query, key, value] = ["query", "key", "value"].map(|name| operation.tensor(name));
+    let (query, key, value) = (query?, key?, value?);
+    let &[context, probabilities, ..] = operation.outputs.as_slice() else { return None };
+    let heads = heads::query_heads(graph, &graph.tensor(query)?.shape, query, context);
+    Some(Attention {
+        layer: 0,
+        kind: kind::of(graph, weights, query, key),
+        form: AttentionForm::Fused,
+        heads,
+        key_value_heads: heads::key_value_heads(graph, heads, key),
+        module: operation.module.clone(),
+        operation: operation.id,
+        query,
+        key,
+        value,
+        scores: None,
+        probabilities,
+        context,
+    })
+}
+
+fn eager(graph: &dyn Graph, weights: &Weights, scores: &Scores, softmax: &Operation) -> Option<Attention> {
+    let taken = operator::first_input(softmax)?;
+    let shape = &graph.tensor(taken)?.shape;
+    let rank = i64::try_from(shape.len()).ok()?;
+    let axis = softmax.argument("dim")?.as_int()?;
+    if rank < 2 || (axis != -1 && axis != rank - 1) {
+        return None;
+    }
+    let (query, key) = scores.factors(graph, taken)?;
+    let probabilities = *softmax.outputs.first()?;
+    let (value, context) = trace::weighted_sum(graph, weights, probabilities)?;
+    let heads = heads::query_heads(graph, shape, query, context);
+    Some(Attention {
+        layer: 0,
+        kind: kind::of(graph, weights, query, key),
+        form: AttentionForm::Eager,
+        heads,
+        key_value_heads: heads::key_value_heads(graph, heads, key),
+        module: softmax.module.clone(),
+        operation: softmax.id,
+        query: heads::unmerged(graph, shape, query),
+        key: trace::untransposed(graph, heads::unmerged(graph, shape, key)),
+        value: heads::unmerged(graph, shape, value),
+        scores: Some(taken),
+        probabilities,
+        context: heads::split_again(graph, shape, context),
+    })
+}

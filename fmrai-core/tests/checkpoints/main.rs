@@ -1,0 +1,11 @@
+//! Models and data against PyTorch's results, and against everything that can be wrong with them.
+#![cfg(feature = "torch")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod common;
+mod data_errors;
+mod data_sources;
+mod model_errors;
+mod model_inputs;
+mod models;
+mod tokenizers;
