@@ -43,22 +43,24 @@ impl Heads {
 
 /// One row: softmax of noise, one-hot, uniform over some keys, causal, or with denormals.
 fn row(n: usize) -> impl Strategy<Value = Vec<f32>> {
-    (0usize..6, 0.1f32..12.0, prop::collection::vec(0.0f32..1.0, n), 0..n).prop_map(move |(kind, sharp, noise, at)| {
-        let weights: Vec<f32> = noise
-            .iter()
-            .enumerate()
-            .map(|(key, &x)| match kind {
-                0 => (sharp * x).exp(),
-                1 => f32::from(u8::from(key == at)),
-                2 => f32::from(u8::from(key % (1 + at % 4) == 0)),
-                3 if key > at => 0.0,
-                4 if x < 0.3 => x * 1e-40,
-                _ => (4.0 * sharp * x).exp(),
-            })
-            .collect();
-        let sum: f32 = weights.iter().sum();
-        if sum > 1e-30 { weights.iter().map(|w| w / sum).collect() } else { one_hot(n, at) }
-    })
+    (0usize..6, 0.1f32..12.0, prop::collection::vec(0.0f32..1.0, n), 0..n).prop_map(
+        move |(kind, sharp, noise, at)| {
+            let weights: Vec<f32> = noise
+                .iter()
+                .enumerate()
+                .map(|(key, &x)| match kind {
+                    0 => (sharp * x).exp(),
+                    1 => f32::from(u8::from(key == at)),
+                    2 => f32::from(u8::from(key % (1 + at % 4) == 0)),
+                    3 if key > at => 0.0,
+                    4 if x < 0.3 => x * 1e-40,
+                    _ => (4.0 * sharp * x).exp(),
+                })
+                .collect();
+            let sum: f32 = weights.iter().sum();
+            if sum > 1e-30 { weights.iter().map(|w| w / sum).collect() } else { one_hot(n, at) }
+        },
+    )
 }
 
 fn one_hot(n: usize, at: usize) -> Vec<f32> {

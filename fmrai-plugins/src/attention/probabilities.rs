@@ -37,7 +37,8 @@ impl<'a> BatchAttention<'a> {
     /// - [`AnalyzerError::Other`] for numbers that are no probabilities.
     pub fn read(batch: &Batch<'a>, layout: &HeadLayout) -> Result<Self, AnalyzerError> {
         let samples = batch.samples();
-        let layers: Result<Vec<_>, _> = layout.layers().iter().map(|layer| read_layer(batch, layer)).collect();
+        let layers: Result<Vec<_>, _> =
+            layout.layers().iter().map(|layer| read_layer(batch, layer)).collect();
         let attention = Self { layers: layers?, heads: layout.iter().collect(), samples };
         for text in attention.texts() {
             text.check(layout)?;

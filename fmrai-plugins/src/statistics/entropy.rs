@@ -41,7 +41,8 @@ impl RowEntropy {
         self.half.extend(row.iter().map(|&p| affine.apply(p)));
         self.half.resize(n.next_multiple_of(LANES), 0.0);
         let (level, half) = (self.level, self.half.as_slice());
-        let sum = dispatch!(level, simd => half.chunks(RUN).map(|run| run_of_sums(simd, run, run)).sum::<f64>());
+        let sum =
+            dispatch!(level, simd => half.chunks(RUN).map(|run| run_of_sums(simd, run, run)).sum::<f64>());
         let mass: f64 = half.iter().map(|&p| 2.0 * f64::from(p)).sum();
         let scale = f64::from(scale);
         let bits = (mass * scale.log2() - sum / SCALE) / scale;
@@ -60,7 +61,10 @@ pub(super) struct Affine {
 impl Affine {
     pub(super) fn new(keys: usize, smoothing: f64, scale: f32) -> Self {
         let half = f64::from(scale) / 2.0;
-        Self { factor: ((1.0 - smoothing) * half) as f32, offset: (smoothing / keys.max(1) as f64 * half) as f32 }
+        Self {
+            factor: ((1.0 - smoothing) * half) as f32,
+            offset: (smoothing / keys.max(1) as f64 * half) as f32,
+        }
     }
 
     #[inline(always)]

@@ -191,7 +191,8 @@ fn canonicalise(points: &mut [[f64; 2]]) {
         *p = [cos * p[0] + sin * p[1], cos * p[1] - sin * p[0]];
     }
     for axis in 0..2 {
-        let farthest = points.iter().map(|p| p[axis]).fold(0.0, |a: f64, x| if x.abs() > a.abs() { x } else { a });
+        let farthest =
+            points.iter().map(|p| p[axis]).fold(0.0, |a: f64, x| if x.abs() > a.abs() { x } else { a });
         if farthest < 0.0 {
             for p in points.iter_mut() {
                 p[axis] = -p[axis];
