@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::slice::from_ref;
+
 use common::{PLAIN, Text, batch, column, numbers, prepared, run, tensor, track, vocabulary};
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ModelView, Registry, State};
+use fmrai_core::analyzer::{AnalyzerConfig, AnalyzerError, ModelView, Registry, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::graph::TensorId;
 use fmrai_core::report::Values;
@@ -140,10 +142,10 @@ fn without_a_vocabulary_its_parts_are_left_out() {
 #[test]
 fn texts_of_one_token_have_no_neighbours() {
     let one = text(1, vec![vec![1.0]; 3]);
-    let report = run(&AttentionPatternsConfig::default(), &[one.clone()], &[3], 1, PLAIN);
+    let report = run(&AttentionPatternsConfig::default(), from_ref(&one), &[3], 1, PLAIN);
     assert!(report.tensors.iter().all(|t| t.name != "share.previous" && t.name != "share.next"));
     assert_eq!(numbers(&report, "entropy"), [0.0; 3]);
-    let report = run(&AttentionClusteringConfig::default(), &[one.clone()], &[3], 1, PLAIN);
+    let report = run(&AttentionClusteringConfig::default(), from_ref(&one), &[3], 1, PLAIN);
     assert_eq!(numbers(&report, "distances"), [0.0; 9]);
     // A longer text defines them alone, and halves the mean of what both define.
     let both = [one, text(2, vec![shifted(2, 1), uniform(2), uniform(2)])];
@@ -184,7 +186,7 @@ fn numbers_that_are_not_finite_leave_the_state_alone() {
         ] {
             let mut analyzer = prepared(&*config, &[1, 2], None);
             let good = text(3, vec![uniform(3); 3]);
-            track(&mut *analyzer, &[good.clone()], &[1, 2], 0, PLAIN).unwrap();
+            track(&mut *analyzer, from_ref(&good), &[1, 2], 0, PLAIN).unwrap();
             let before = analyzer.state().unwrap();
             let mut broken = good.clone();
             broken.attention[2][4] = bad;

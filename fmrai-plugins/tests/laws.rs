@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::slice::from_ref;
+
 use common::{Form, PLAIN, numbers, prepared, texts, track, vocabulary};
 use fmrai_core::analyzer::{AnalyzerConfig, State};
 use fmrai_core::tolerance::Tolerance;
@@ -82,7 +84,7 @@ proptest! {
         for config in configs() {
             let mut plain = prepared(&*config, &LAYERS, Some(&vocabulary()));
             for text in &texts {
-                track(&mut *plain, std::slice::from_ref(text), &LAYERS, 0, PLAIN).unwrap();
+                track(&mut *plain, from_ref(text), &LAYERS, 0, PLAIN).unwrap();
             }
             let mut other = prepared(&*config, &LAYERS, Some(&vocabulary()));
             for chunk in texts.chunks(size) {

@@ -49,20 +49,21 @@ fn distances_are_those_of_numpy() {
     }
 }
 
-/// Stress not worse than that of scikit-learn with three times as many starts; and it is the stress of the points.
+/// Stress not above that of scikit-learn: our 6 starts against its 5 as in Clark et al., our default against its 50.
 #[test]
 fn maps_are_not_worse_than_those_of_scikit_learn() {
     for case in ["bert", "roberta", "synthetic", "planted"] {
         let stored = reference(&format!("mds/{case}.safetensors"));
         let distances = stored["distances"].f64().unwrap();
         let n = stored["distances"].shape()[0];
-        let options = Options { starts: 16, max_iterations: 1000, eps: 1e-10, seed: 0 };
-        let map = embed(distances, n, &options).unwrap();
-        SAME.check(&[map.stress], &[raw_stress(&map.coordinates, distances)]).unwrap();
-        let theirs = stored["many.stress"].f64().unwrap()[0];
-        assert!(map.stress <= theirs * (1.0 + 1e-6), "{case}: {} against {theirs}", map.stress);
-        let theirs: Vec<[f64; 2]> = stored["many.coordinates"].f64().unwrap().as_chunks::<2>().0.to_vec();
-        STATISTIC.check(&[raw_stress(&theirs, distances)], stored["many.stress"].f64().unwrap()).unwrap();
+        for (starts, theirs) in [(5, "clark"), (64, "many")] {
+            let map = embed(distances, n, &Options { starts, ..Options::default() }).unwrap();
+            SAME.check(&[map.stress], &[raw_stress(&map.coordinates, distances)]).unwrap();
+            let theirs = stored[&format!("{theirs}.stress")].f64().unwrap()[0];
+            assert!(map.stress <= theirs * (1.0 + 1e-6), "{case}, {starts}: {} against {theirs}", map.stress);
+        }
+        let theirs = stored["many.coordinates"].f64().unwrap().as_chunks::<2>().0;
+        STATISTIC.check(&[raw_stress(theirs, distances)], stored["many.stress"].f64().unwrap()).unwrap();
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::AttentionClustering;
 use super::labels::Thresholds;
 use crate::attention_patterns::check_smoothing;
+use crate::statistics::mds::Options;
 
 /// Config of the `attention_clustering` analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +16,8 @@ pub struct AttentionClusteringConfig {
     /// Smoothing `s` of the attention before distances are taken: a row A over n keys becomes `(1 - s) A + s / n`. A
     /// share without unit, in [0, 1), default 0 (exact). 0.001 is what Clark et al. 2019 use. Labels are never smoothed.
     pub smoothing: f64,
-    /// Random starts of the map in the plane, beside one from classical scaling. 0 to 10000, default 16.
+    /// Random starts of the map in the plane, beside one from classical scaling: more find lower stress, and take
+    /// longer in proportion. 0 to 10000, default 64.
     pub starts: usize,
     /// Most steps of each start. 1 or more, default 1000.
     pub max_iterations: usize,
@@ -35,12 +37,13 @@ pub struct AttentionClusteringConfig {
 
 impl Default for AttentionClusteringConfig {
     fn default() -> Self {
+        let Options { starts, max_iterations, eps, seed } = Options::default();
         Self {
             smoothing: 0.0,
-            starts: 16,
-            max_iterations: 1000,
-            eps: 1e-10,
-            seed: 0,
+            starts,
+            max_iterations,
+            eps,
+            seed,
             clusters: None,
             max_clusters: 12,
             thresholds: Thresholds::default(),

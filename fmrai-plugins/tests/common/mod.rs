@@ -1,5 +1,6 @@
 //! Texts with attention, made into batches of any form.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,25 +15,25 @@ use proptest::prelude::*;
 
 /// A text: kinds of its tokens (0 plain, 1 separator, 2 full stop) and `[head, query, key]` for all layers' heads.
 #[derive(Debug, Clone)]
-pub struct Text {
-    pub tokens: Vec<u32>,
-    pub attention: Vec<Vec<f32>>,
+pub(crate) struct Text {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) attention: Vec<Vec<f32>>,
 }
 
 /// How texts stand in a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub(crate) struct Form {
     /// Positions of padding beyond the longest text.
-    pub extra: usize,
+    pub(crate) extra: usize,
     /// Padding before the text instead of after it.
-    pub left: bool,
+    pub(crate) left: bool,
     /// Heads and samples in one axis.
-    pub joined: bool,
+    pub(crate) joined: bool,
 }
 
-pub const PLAIN: Form = Form { extra: 0, left: false, joined: false };
+pub(crate) const PLAIN: Form = Form { extra: 0, left: false, joined: false };
 
-pub fn vocabulary() -> Vocabulary {
+pub(crate) fn vocabulary() -> Vocabulary {
     Vocabulary {
         tokens: ["word", "[SEP]", "."].map(String::from).to_vec(),
         separator: Some(1),
@@ -41,7 +42,7 @@ pub fn vocabulary() -> Vocabulary {
 }
 
 /// Samples and captured tensors of a batch. Padding holds numbers that would show in any result.
-pub fn batch(
+pub(crate) fn batch(
     texts: &[Text],
     layers: &[usize],
     first_id: u64,
@@ -79,7 +80,7 @@ pub fn batch(
 }
 
 /// An analyzer that has seen the model but no data.
-pub fn prepared(
+pub(crate) fn prepared(
     config: &dyn AnalyzerConfig,
     layers: &[usize],
     vocabulary: Option<&Vocabulary>,
@@ -92,7 +93,7 @@ pub fn prepared(
     analyzer
 }
 
-pub fn track(
+pub(crate) fn track(
     analyzer: &mut dyn Analyzer,
     texts: &[Text],
     layers: &[usize],
@@ -104,7 +105,13 @@ pub fn track(
 }
 
 /// The report over all texts, `size` of them in a batch.
-pub fn run(config: &dyn AnalyzerConfig, texts: &[Text], layers: &[usize], size: usize, form: Form) -> Report {
+pub(crate) fn run(
+    config: &dyn AnalyzerConfig,
+    texts: &[Text],
+    layers: &[usize],
+    size: usize,
+    form: Form,
+) -> Report {
     let mut analyzer = prepared(config, layers, Some(&vocabulary()));
     for (i, chunk) in texts.chunks(size).enumerate() {
         track(&mut *analyzer, chunk, layers, (i * size) as u64, form).unwrap();
@@ -112,21 +119,21 @@ pub fn run(config: &dyn AnalyzerConfig, texts: &[Text], layers: &[usize], size: 
     analyzer.analyze().unwrap()
 }
 
-pub fn tensor<'a>(report: &'a Report, name: &str) -> &'a TensorValue {
+pub(crate) fn tensor<'a>(report: &'a Report, name: &str) -> &'a TensorValue {
     &report.tensors.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no {name}")).value
 }
 
-pub fn numbers<'a>(report: &'a Report, name: &str) -> &'a [f64] {
+pub(crate) fn numbers<'a>(report: &'a Report, name: &str) -> &'a [f64] {
     tensor(report, name).f64().unwrap()
 }
 
-pub fn column<'a>(report: &'a Report, table: &str, name: &str) -> &'a Values {
+pub(crate) fn column<'a>(report: &'a Report, table: &str, name: &str) -> &'a Values {
     let table = report.tables.iter().find(|t| t.name() == table).unwrap();
     &table.columns().iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}")).values
 }
 
 /// Softmax rows with some zeros, for texts of 1 to 9 tokens.
-pub fn texts(heads: usize, count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Text>> {
+pub(crate) fn texts(heads: usize, count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Text>> {
     let text = (1usize..10).prop_flat_map(move |n| {
         let row = prop::collection::vec(0.0f32..1.0, n).prop_map(|noise| {
             let weights: Vec<f32> =
@@ -143,13 +150,13 @@ pub fn texts(heads: usize, count: std::ops::Range<usize>) -> impl Strategy<Value
 }
 
 /// A file of `tests/reference`.
-pub fn reference(path: &str) -> BTreeMap<String, TensorValue> {
+pub(crate) fn reference(path: &str) -> BTreeMap<String, TensorValue> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/reference").join(path);
     let bytes = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     from_safetensors(&bytes).unwrap().0.into_iter().collect()
 }
 
-pub fn f32s(value: &TensorValue) -> &[f32] {
+pub(crate) fn f32s(value: &TensorValue) -> &[f32] {
     match value.data() {
         TensorData::F32(data) => data,
         other => panic!("{}", other.dtype()),
@@ -157,7 +164,7 @@ pub fn f32s(value: &TensorValue) -> &[f32] {
 }
 
 /// Texts and heads per layer of a case of `tests/reference/attention`.
-pub fn reference_texts(case: &str) -> (Vec<Text>, Vec<usize>) {
+pub(crate) fn reference_texts(case: &str) -> (Vec<Text>, Vec<usize>) {
     let stored = reference(&format!("attention/{case}.safetensors"));
     let marks = |text: usize, kind: &str| stored[&format!("text.{text}.{kind}")].i64().unwrap();
     let tokens = |text: usize| -> Vec<u32> {
