@@ -28,7 +28,10 @@ fn check(one: &State, other: &State, tolerance: Tolerance) {
     for (name, value) in &one.tensors {
         let other = &other.tensors[name];
         match (value.f64(), other.f64()) {
-            (Ok(a), Ok(b)) => tolerance.check(a, b).unwrap_or_else(|e| panic!("{name}: {e}")),
+            (Ok(a), Ok(b)) => {
+                let agreement = tolerance.check(a, b);
+                assert!(agreement.is_ok(), "{name}: {agreement:?}");
+            }
             _ => assert_eq!(value, other),
         }
     }
