@@ -1,1 +1,3 @@
 //! Host library: plans, runs, reports.
+
+pub mod draw;
