@@ -1,3 +1,20 @@
 //! Host library: plans, runs, reports.
+//!
+//! - [`plan`]: from a JSON file to something that can run, with every mistake told at once.
+//! - [`run`]: one pass over the data, shared by all analyses; [`checkpoint`] lets it go on after a stop.
+//! - [`results`]: the files of a run, and [`draw`], their pictures.
+//! - [`cli`]: the `fmrai` program.
 
+pub mod checkpoint;
+pub mod cli;
+mod commands;
 pub mod draw;
+pub mod error;
+pub mod plan;
+pub mod progress;
+pub mod results;
+pub mod run;
+mod terminal;
+#[cfg(test)]
+mod testing;
+pub mod version;

@@ -1,2 +1,7 @@
 //! The `fmrai` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fmrai_host::cli::main()
+}

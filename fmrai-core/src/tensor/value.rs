@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView as StView};
+use serde_json::{Map, Value};
 
 use super::{DType, DataView, TensorError, TensorView, count};
 
@@ -101,7 +102,7 @@ fn bytes(data: &TensorData) -> Vec<u8> {
     }
 }
 
-/// Named tensors and text metadata as the bytes of a safetensors file.
+/// Named tensors and text metadata as the bytes of a safetensors file; the same bytes for the same content.
 ///
 /// # Errors
 /// The message of the safetensors library.
@@ -125,7 +126,25 @@ pub fn to_safetensors<'a>(
         let view = StView::new(*dtype, shape.to_vec(), data).map_err(|e| e.to_string())?;
         views.push((*name, view));
     }
-    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string()).and_then(sort_metadata)
+}
+
+/// The same file with its metadata sorted by name: a hash map has no order, and equal results are equal files.
+fn sort_metadata(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
+    const LENGTH: usize = size_of::<u64>();
+    let length = file.first_chunk().map(|n| u64::from_le_bytes(*n)).and_then(|n| usize::try_from(n).ok());
+    let header = length.and_then(|n| file.get_mut(LENGTH..LENGTH.checked_add(n)?)).ok_or("no header")?;
+    let mut fields: Map<String, Value> = serde_json::from_slice(header).map_err(|e| e.to_string())?;
+    if let Some(Value::Object(metadata)) = fields.get_mut("__metadata__") {
+        metadata.sort_keys();
+    }
+    let sorted = serde_json::to_vec(&fields).map_err(|e| e.to_string())?;
+    if sorted.len() > header.len() {
+        return Err("sorting made the header longer".to_owned());
+    }
+    header.fill(b' ');
+    header[..sorted.len()].copy_from_slice(&sorted);
+    Ok(file)
 }
 
 /// Named tensors and metadata of the bytes that [`to_safetensors`] wrote.
@@ -155,4 +174,21 @@ pub fn from_safetensors(
 
 fn elements<T, const N: usize>(raw: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
     raw.as_chunks::<N>().0.iter().map(|c| read(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_tensors_and_metadata_are_equal_files() {
+        let tensor = TensorValue::new([2], TensorData::F64(vec![0.5, -1.0])).unwrap();
+        let metadata = || (0..20).map(|i| (format!("key {i} \u{e9}\""), format!("{{\"v\": {i}}}"))).collect();
+        let file = to_safetensors([("a", &tensor)], metadata()).unwrap();
+        for _ in 0..5 {
+            assert_eq!(to_safetensors([("a", &tensor)], metadata()).unwrap(), file);
+        }
+        let (tensors, read) = from_safetensors(&file).unwrap();
+        assert_eq!((tensors, read), (vec![("a".to_owned(), tensor)], metadata()));
+    }
 }

@@ -1,0 +1,133 @@
+//! The command line of `fmrai`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{analyzers, check, inspect, run, schema};
+use crate::error::{Error, Exit, one_line};
+use crate::terminal;
+
+/// See inside neural networks: runs analyses of a model over data, as a plan says.
+///
+/// Exit codes: 0 done, 1 an analysis failed, 2 the plan, the model, the data or the command line is wrong,
+/// 3 the run could not be finished, 130 interrupted (go on with --resume).
+#[derive(Debug, Parser)]
+#[command(name = "fmrai", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log to stderr: error, warn, info, debug, trace, or `fmrai_core=debug,warn`
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a plan and writes its results
+    Run {
+        /// The plan, a JSON file
+        plan: PathBuf,
+        /// Folder for the results, instead of the plan's
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Go on from where an interrupted run was
+        #[arg(long)]
+        resume: bool,
+        /// Write into an output folder that holds something else; drops the state of an unfinished run
+        #[arg(long, conflicts_with = "resume")]
+        force: bool,
+        /// Threads for the model and the analyses [default: all cores]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        threads: Option<u16>,
+    },
+    /// Tells every mistake of a plan, or what it will do
+    Check {
+        /// The plan, a JSON file
+        plan: PathBuf,
+    },
+    /// Tells what a model is made of, by running it on a short text
+    Inspect {
+        /// A model's folder, or a plan
+        model: PathBuf,
+        /// Write the graph in the DOT language
+        #[arg(long, value_name = "FILE")]
+        dot: Option<PathBuf>,
+        /// Write the graph as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// The text to run the model on
+        #[arg(long, default_value = inspect::PROBE)]
+        text: String,
+    },
+    /// Lists the analyzers and what they can be told
+    Analyzers {
+        /// As JSON: name, summary, origin, example, schema
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the JSON Schema of a plan, for editors
+    Schema,
+}
+
+/// The program: reads the command line, does what it says, and tells how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    // An analyzer's panic is that analysis's failure; only what reaches this function is the program's.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Input } else { Exit::Success };
+            let _ = error.print(); // a reader that has gone
+            return exit.into();
+        }
+    };
+    let exit = match std::panic::catch_unwind(|| execute(arguments)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            terminal::note(&one_line(&error));
+            error.exit()
+        }
+        Err(_) => {
+            terminal::note("error: internal error, please report it with the lines above");
+            Exit::Internal
+        }
+    };
+    exit.into()
+}
+
+fn execute(arguments: Arguments) -> Result<Exit, Error> {
+    log(&arguments.log)?;
+    match arguments.command {
+        Command::Run { plan, output, resume, force, threads } => {
+            run::run(&plan, output, resume, force, threads.map(usize::from))
+        }
+        Command::Check { plan } => check::check(&plan),
+        Command::Inspect { model, dot, json, text } => {
+            inspect::inspect(&model, dot.as_deref(), json.as_deref(), &text)
+        }
+        Command::Analyzers { json } => analyzers::analyzers(json),
+        Command::Schema => schema::schema(),
+    }
+}
+
+fn log(level: &str) -> Result<(), Error> {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
+        .map_err(|e| Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

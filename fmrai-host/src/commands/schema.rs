@@ -1,0 +1,12 @@
+//! `fmrai schema`.
+
+use crate::error::{Error, Exit};
+use crate::plan::{self, Catalogue};
+use crate::terminal;
+
+/// Prints the JSON Schema of a plan.
+pub(crate) fn schema() -> Result<Exit, Error> {
+    let schema = plan::schema(&Catalogue::linked()?);
+    terminal::answer(&format!("{schema:#}"))?;
+    Ok(Exit::Success)
+}

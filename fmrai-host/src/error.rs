@@ -1,0 +1,163 @@
+//! Errors of the program, and the exit codes that callers see.
+
+use fmrai_core::analyzer::DuplicateAnalyzer;
+use fmrai_core::data::DataError;
+use fmrai_core::model::ModelError;
+use fmrai_core::tracker::TrackError;
+
+use crate::checkpoint::{ResumeError, SaveError};
+use crate::plan::PlanError;
+use crate::results::WriteError;
+use crate::results::folder::FolderError;
+use crate::run::ParityError;
+
+/// What the program tells its caller. The numbers are public: `docs/results.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Success = 0,
+    /// The run is done, but at least one analysis failed.
+    AnalysisFailed = 1,
+    /// The plan, the model, the data or the command line is wrong.
+    Input = 2,
+    /// The run could not be finished: a file system, libtorch, or a bug.
+    Internal = 3,
+    /// Interrupted; `--resume` goes on from where it was.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Mistakes in a plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A model that cannot be loaded or run.
+    #[error("model: {0}")]
+    Model(#[from] ModelError),
+    /// Data that cannot be read.
+    #[error("data: {0}")]
+    Data(#[from] DataError),
+    /// An output folder that cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A run that cannot be continued.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// A pass that could not be recorded or followed.
+    #[error("{0}")]
+    Track(TrackError),
+    /// A comparison with the untouched model that was not possible.
+    #[error("parity: {0}")]
+    Parity(#[from] ParityError),
+    /// A file that could not be written.
+    #[error("{source}{kept}")]
+    Write {
+        /// The file, and what the system says.
+        source: WriteError,
+        /// What becomes of the work done so far.
+        kept: &'static str,
+    },
+    /// A checkpoint that could not be written.
+    #[error("checkpoint: {0}")]
+    Save(#[from] SaveError),
+    /// Two analyzers with one name.
+    #[error(transparent)]
+    Registry(#[from] DuplicateAnalyzer),
+    /// The run was interrupted.
+    #[error("interrupted after {batches} batches; the same command with --resume goes on from there")]
+    Interrupted {
+        /// Batches absorbed.
+        batches: u64,
+    },
+    /// Something on the command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A bug, or a system that refuses something it always grants.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The exit code of this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Model(ModelError::Torch(_)) | Self::Data(DataError::Torch(_)) => Exit::Internal,
+            Self::Plan(_) | Self::Model(_) | Self::Data(_) | Self::Resume(_) | Self::Usage(_) => Exit::Input,
+            Self::Folder(FolderError::Io { .. }) => Exit::Internal,
+            Self::Folder(_) => Exit::Input,
+            Self::Interrupted { .. } => Exit::Interrupted,
+            Self::Track(_)
+            | Self::Parity(_)
+            | Self::Write { .. }
+            | Self::Save(_)
+            | Self::Registry(_)
+            | Self::Internal(_) => Exit::Internal,
+        }
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(source: WriteError) -> Self {
+        Self::Write { source, kept: "" }
+    }
+}
+
+impl From<TrackError> for Error {
+    fn from(error: TrackError) -> Self {
+        match error {
+            // What the model itself says is more to the point than that it failed under watch.
+            TrackError::Forward(source) => match source.downcast::<ModelError>() {
+                Ok(error) => Self::Model(*error),
+                Err(source) => Self::Track(TrackError::Forward(source)),
+            },
+            other => Self::Track(other),
+        }
+    }
+}
+
+/// An error and its causes in one line: `error: plan.json: ...`. A cause that its effect repeats is not.
+#[must_use]
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let source = std::io::Error::other("disk on fire");
+        let error = Error::from(DataError::Io { path: "a.txt".into(), source });
+        assert_eq!(one_line(&error), "error: data: a.txt: disk on fire");
+        assert_eq!(error.exit(), Exit::Input);
+    }
+
+    #[test]
+    fn errors_of_the_model_lose_the_wrapping_of_the_tracker() {
+        let inner = ModelError::Inputs { found: "nothing".into(), needed: "input_ids".into() };
+        let error = Error::from(TrackError::Forward(Box::new(inner)));
+        assert_eq!(one_line(&error), "error: model: the model takes input_ids, was given nothing");
+        assert_eq!(error.exit(), Exit::Input);
+        let other = Error::from(TrackError::Forward("boom".into()));
+        assert_eq!((one_line(&other).as_str(), other.exit()), ("error: the model failed: boom", Exit::Internal));
+    }
+}

@@ -1,0 +1,54 @@
+//! Mistakes in a plan.
+
+use std::fmt;
+
+use super::JsonPath;
+
+/// A mistake: where it is, what was found and what is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The place in the plan.
+    pub path: JsonPath,
+    /// What was found there and what is valid.
+    pub what: String,
+}
+
+impl Problem {
+    pub(crate) fn new(path: JsonPath, what: impl Into<String>) -> Self {
+        Self { path, what: what.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.to_string();
+        if path.is_empty() { f.write_str(&self.what) } else { write!(f, "{path}: {}", self.what) }
+    }
+}
+
+/// `" (did you mean \"x\"?)"` for the nearest of `valid`, or nothing where none is near.
+pub(super) fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
+    let lower = found.to_lowercase();
+    let near = |name: &str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());
+    let nearest = valid.into_iter().map(|name| (near(name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= (found.chars().count() / 3).max(1) => {
+            format!(" (did you mean {name:?}?)")
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        let valid = ["attention_patterns", "attention_clustering"];
+        assert_eq!(suggestion("attention_paterns", valid), " (did you mean \"attention_patterns\"?)");
+        assert_eq!(suggestion("Attention_Clustering", valid), " (did you mean \"attention_clustering\"?)");
+        assert_eq!(suggestion("probing", valid), "");
+        assert_eq!(suggestion("", valid), "");
+    }
+}

@@ -1,0 +1,228 @@
+//! From what a plan says to what can run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use fmrai_core::analyzer::Analyzer;
+use fmrai_core::data::DataSource;
+use fmrai_core::model::ModelSource;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{Analysis, FORMAT, JsonPath, Parity, Plan, Problem};
+
+/// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
+const RESERVED: &[&str] = &["plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
+
+/// A plan without mistakes.
+pub struct ResolvedPlan {
+    /// The plan's file.
+    pub file: PathBuf,
+    /// Folder that relative paths of the plan start from: that of its file.
+    pub base: PathBuf,
+    /// The model.
+    pub model: Box<dyn ModelSource>,
+    /// The data.
+    pub data: Box<dyn DataSource>,
+    /// The analyses, in the order of the plan.
+    pub analyses: Vec<ResolvedAnalysis>,
+    /// Folder for the results.
+    pub output: PathBuf,
+    /// When to compare with the untouched model.
+    pub parity: Parity,
+    /// Seconds between two checkpoints.
+    pub checkpoint_seconds: u64,
+    document: Value,
+}
+
+/// An analysis that can run.
+pub struct ResolvedAnalysis {
+    /// Its name, and that of its folder.
+    pub name: String,
+    /// Its analyzer's `type`.
+    pub kind: String,
+    /// Its config with all defaults filled in, without `type`.
+    pub config: Map<String, Value>,
+    /// The analyzer, before it has seen anything.
+    pub analyzer: Box<dyn Analyzer>,
+}
+
+impl fmt::Debug for ResolvedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedPlan").field("file", &self.file).field("document", &self.document).finish()
+    }
+}
+
+impl ResolvedPlan {
+    /// The plan with all defaults filled in; paths as they were written.
+    #[must_use]
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
+    /// and how often the state is.
+    #[must_use]
+    pub fn essence(document: &Value) -> Value {
+        let mut essence = document.clone();
+        if let Value::Object(fields) = &mut essence {
+            for field in ["output", "checkpoint_seconds"] {
+                fields.shift_remove(field);
+            }
+        }
+        essence
+    }
+}
+
+impl Plan {
+    /// What runs, relative paths taken from the folder of the plan's `file`.
+    ///
+    /// # Errors
+    /// All mistakes, those of the parsing included, in the order of the text.
+    pub fn resolve(mut self, file: &Path) -> Result<ResolvedPlan, Vec<Problem>> {
+        let base = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let root = JsonPath::root();
+        self.check_path(&root.field("model"), &base);
+        self.check_path(&root.field("data"), &base);
+        let output = self.output.take().map(|written| base.join(written));
+        if let Some(output) = &output {
+            self.check_output(&root.field("output"), output, &base);
+        }
+        self.check_names();
+        let analyses = self.build_analyses();
+        match (self.model.take(), self.data.take(), output) {
+            (Some(model), Some(data), Some(output)) if self.problems.is_empty() => {
+                let mut plan = ResolvedPlan {
+                    file: file.to_owned(),
+                    base,
+                    model,
+                    data,
+                    analyses,
+                    output,
+                    parity: self.parity,
+                    checkpoint_seconds: self.checkpoint_seconds,
+                    document: Value::Null,
+                };
+                match document(&plan, &self.document["output"]) {
+                    Ok(document) => {
+                        plan.document = document;
+                        Ok(plan)
+                    }
+                    Err(error) => Err(vec![Problem::new(root, format!("cannot be written again: {error}"))]),
+                }
+            }
+            _ => {
+                let document = &self.document;
+                self.problems.sort_by_cached_key(|p| p.path.position(document));
+                Err(self.problems)
+            }
+        }
+    }
+
+    /// A source's `path` has to exist. Sources without such a field check for themselves.
+    fn check_path(&mut self, part: &JsonPath, base: &Path) {
+        let field = part.field("path");
+        let known = self.problems.iter().any(|p| p.path.is_in(part));
+        let part = part.to_string();
+        let path = self.document.get(&part).and_then(|p| p.get("path")).and_then(Value::as_str);
+        if let (false, Some(path)) = (known, path) {
+            let path = base.join(path);
+            if let Err(error) = std::fs::metadata(&path) {
+                self.problems.push(Problem::new(field, format!("{}: {error}", path.display())));
+            }
+        }
+    }
+
+    fn check_output(&mut self, field: &JsonPath, output: &Path, base: &Path) {
+        let real = |path: &Path| path.canonicalize().ok();
+        let what = if real(output).is_some_and(|o| Some(o) == real(base)) {
+            "is the folder of the plan itself, needed a folder of its own".to_owned()
+        } else if output.exists() && !output.is_dir() {
+            format!("{} is a file, needed a folder", output.display())
+        } else {
+            return;
+        };
+        self.problems.push(Problem::new(field.clone(), what));
+    }
+
+    fn check_names(&mut self) {
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        let analyses = self.document.get("analyses").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for (index, analysis) in analyses.iter().enumerate() {
+            let text = |field: &str| analysis.get(field).and_then(Value::as_str);
+            let Some(name) = text("name").or_else(|| text("type")) else {
+                continue;
+            };
+            let field = JsonPath::root().field("analyses").element(index).field("name");
+            let lower = name.to_lowercase();
+            if RESERVED.contains(&lower.as_str()) || name.ends_with('.') {
+                let what = format!("{name:?} cannot be the name of a folder of results, choose another");
+                self.problems.push(Problem::new(field.clone(), what));
+            }
+            match taken.get(&lower) {
+                Some(first) => {
+                    let what = format!("{name:?} is the name of analyses[{first}] too, give each its own `name`");
+                    self.problems.push(Problem::new(field, what));
+                }
+                None => {
+                    taken.insert(lower, index);
+                }
+            }
+        }
+    }
+
+    fn build_analyses(&mut self) -> Vec<ResolvedAnalysis> {
+        let mut built = Vec::new();
+        for (index, Analysis { name, kind, config }) in self.analyses.drain(..) {
+            let path = JsonPath::root().field("analyses").element(index);
+            match (config.build(), fields(&config)) {
+                (Ok(analyzer), Ok(config)) => {
+                    built.push(ResolvedAnalysis { name, kind, config, analyzer });
+                }
+                (Err(error), _) => {
+                    let what = format!("is {}, needed {}", error.found, error.valid);
+                    self.problems.push(Problem::new(path.field(error.field), what));
+                }
+                (_, Err(error)) => {
+                    self.problems.push(Problem::new(path, format!("cannot be written again: {error}")));
+                }
+            }
+        }
+        built
+    }
+}
+
+/// The fields of a config, without `type`.
+fn fields(config: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut value = serde_json::to_value(config)?;
+    let mut fields = value.as_object_mut().map(std::mem::take).unwrap_or_default();
+    fields.shift_remove("type");
+    Ok(fields)
+}
+
+fn document(plan: &ResolvedPlan, output: &Value) -> Result<Value, serde_json::Error> {
+    let analyses: Vec<Value> = plan
+        .analyses
+        .iter()
+        .map(|analysis| {
+            let mut fields = Map::new();
+            fields.insert("type".to_owned(), json!(analysis.kind));
+            fields.insert("name".to_owned(), json!(analysis.name));
+            fields.extend(analysis.config.clone());
+            Value::Object(fields)
+        })
+        .collect();
+    Ok(json!({
+        "format": FORMAT,
+        "model": serde_json::to_value(&plan.model)?,
+        "data": serde_json::to_value(&plan.data)?,
+        "analyses": analyses,
+        "output": output,
+        "parity": plan.parity,
+        "checkpoint_seconds": plan.checkpoint_seconds,
+    }))
+}

@@ -1,0 +1,13 @@
+//! Results as files: the folder that a run leaves behind. The format is public and described in `docs/results.md`.
+
+pub mod analysis;
+pub mod folder;
+pub mod summary;
+mod table;
+mod write;
+
+pub use table::to_csv;
+pub use write::{WriteError, write, write_json};
+
+/// Version of the format of result files.
+pub const FORMAT: u32 = 1;

@@ -1,0 +1,108 @@
+//! The `summary.json` of a run: everything that is the same whenever the plan is run again.
+
+use fmrai_core::data::Counts;
+use fmrai_core::graph::{Graph, fingerprint};
+use fmrai_core::model::{FileInfo, ModelInfo};
+use fmrai_core::structure::{AttentionForm, Structure};
+use fmrai_core::tracker::CaptureRequest;
+use serde_json::{Value, json};
+
+use super::FORMAT;
+use crate::run::{Failure, ParityReport};
+use crate::version::Versions;
+
+/// What a run has to tell of itself. Times and memory are not among it: they are in `run.json`.
+pub struct Summary<'a> {
+    /// The plan with all defaults.
+    pub plan: &'a Value,
+    /// The model.
+    pub model: &'a ModelInfo,
+    /// The data files.
+    pub files: &'a [FileInfo],
+    /// What was read.
+    pub counts: Counts,
+    /// Batches absorbed.
+    pub batches: u64,
+    /// The graph.
+    pub graph: &'a dyn Graph,
+    /// What was found in it.
+    pub structure: &'a Structure,
+    /// What the analyses asked for: fused attention whose probabilities are among it ran in explicit form.
+    pub requested: &'a CaptureRequest,
+    /// The comparison with the untouched model.
+    pub parity: Option<&'a ParityReport>,
+    /// The analyses.
+    pub analyses: &'a [Listed],
+}
+
+/// An analysis as the summary lists it.
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its analyzer's `type`.
+    pub kind: String,
+    /// Why it failed, if it did.
+    pub error: Option<Failure>,
+    /// Its files, relative to the output folder.
+    pub files: Vec<String>,
+}
+
+impl Summary<'_> {
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let analyses: Vec<Value> = self.analyses.iter().map(Listed::document).collect();
+        json!({
+            "format": FORMAT,
+            "versions": Versions::current(),
+            "plan": self.plan,
+            "model": self.model,
+            "data": { "files": self.files, "batches": self.batches, "counts": self.counts },
+            "graph": {
+                "fingerprint": fingerprint(self.graph),
+                "operations": self.graph.operations().len(),
+                "tensors": self.graph.tensors().len(),
+            },
+            "structure": self.structure,
+            "kernels": self.kernels(),
+            "parity": self.parity,
+            "analyses": analyses,
+        })
+    }
+
+    /// Which form of attention ran where.
+    fn kernels(&self) -> Vec<Value> {
+        let kernel = |form, probabilities| match form {
+            AttentionForm::Eager => "eager",
+            AttentionForm::Fused if self.requested.contains(probabilities) => "explicit",
+            AttentionForm::Fused => "fused",
+        };
+        let blocks = self.structure.attention.iter();
+        blocks
+            .map(|a| {
+                json!({
+                    "layer": a.layer,
+                    "kind": a.kind,
+                    "module": a.module,
+                    "form": a.form,
+                    "kernel": kernel(a.form, a.probabilities),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Listed {
+    fn document(&self) -> Value {
+        let mut document = json!({
+            "name": self.name,
+            "type": self.kind,
+            "status": if self.error.is_none() { "ok" } else { "failed" },
+        });
+        if let Some(Failure { stage, message }) = &self.error {
+            document["error"] = json!({ "stage": stage, "message": message });
+        }
+        document["files"] = json!(self.files);
+        document
+    }
+}

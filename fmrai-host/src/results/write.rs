@@ -1,0 +1,81 @@
+//! Files that are either complete or absent.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::Builder;
+
+/// A file that could not be written; what stood there before still does.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}", path = path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// Writes a file under a temporary name beside it, then renames it. Makes the folder if it is absent.
+///
+/// # Errors
+/// [`WriteError`] names the file. No part of the new content is left behind.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    try_write(path, content).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn try_write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = Builder::new();
+    builder.prefix(".fmrai-").suffix(".tmp");
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666); // less what the umask takes
+    #[cfg(unix)]
+    builder.permissions(mode);
+    let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::new(e.kind(), bare(&e)))?;
+    file.write_all(content)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// The system's message without the temporary path that `tempfile` adds.
+fn bare(error: &io::Error) -> String {
+    let message = error.to_string();
+    message.split_once(" at path ").map_or(message.clone(), |(bare, _)| bare.to_owned())
+}
+
+/// Writes a document as indented JSON that ends in a line feed.
+///
+/// # Errors
+/// [`WriteError`] names the file.
+pub fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), WriteError> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
+    write(path, (text + "\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.json");
+        write(&path, b"one").unwrap();
+        write_json(&path, &serde_json::json!({"a": 1})).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\n  \"a\": 1\n}\n");
+        assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_names_the_file_and_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        std::fs::create_dir_all(taken.join("full")).unwrap();
+        let error = write(&taken, b"x").unwrap_err(); // a folder stands where the file should be
+        assert!(error.to_string().starts_with(&format!("cannot write {}: ", taken.display())), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

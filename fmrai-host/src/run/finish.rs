@@ -1,0 +1,99 @@
+//! From what the analyses have absorbed to files.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use fmrai_core::report::Report;
+use serde_json::{Map, Value};
+
+use super::{Failure, Lane, Outcome, Session};
+use crate::checkpoint;
+use crate::error::Error;
+use crate::results::{WriteError, analysis, folder, summary, write_json};
+
+impl Session<'_> {
+    /// Draws the conclusions and writes them.
+    pub(super) fn finish(mut self) -> Result<Outcome, Error> {
+        let output = self.plan.output.clone();
+        let old = folder::listed(&output);
+        let mut listing = Vec::new();
+        let mut analyses = Vec::new();
+        for i in 0..self.lanes.len() {
+            let (files, answer) = conclude(&mut self.lanes[i]);
+            let lane = &self.lanes[i];
+            let names: Vec<String> = files.iter().map(|(file, _)| format!("{}/{file}", lane.name)).collect();
+            let error = answer.as_ref().err().cloned();
+            listing.push(summary::Listed { name: lane.name.clone(), kind: lane.kind.clone(), error, files: names });
+            analyses.push((lane.name.clone(), answer));
+            let written = analysis::write_all(&output.join(&lane.name), &files);
+            written.or_else(|error| self.keep(error))?;
+        }
+        self.stopwatch.lap("analyze");
+        let written = self.write_run(&listing);
+        written.or_else(|error| self.keep(error))?;
+        let new: BTreeSet<PathBuf> = listing.iter().flat_map(|l| &l.files).map(PathBuf::from).collect();
+        folder::remove_stale(&output, &old, &new);
+        checkpoint::remove(&output);
+        Ok(Outcome {
+            output,
+            counts: self.counts,
+            parity: self.watched.parity().cloned(),
+            non_finite_weights: self.model.info().non_finite_weights.len(),
+            analyses,
+        })
+    }
+
+    /// The files of the run itself; `summary.json` last, since it names all others.
+    fn write_run(&self, listing: &[summary::Listed]) -> Result<(), WriteError> {
+        let output = &self.plan.output;
+        let mut run = self.stopwatch.report();
+        run.insert("format".to_owned(), crate::results::FORMAT.into());
+        run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
+        run.insert("threads".to_owned(), self.threads.into());
+        run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
+        write_json(&output.join("plan.json"), &self.document)?;
+        write_json(&output.join("run.json"), &run)?;
+        let summary = summary::Summary {
+            plan: &self.document,
+            model: self.model.info(),
+            files: &self.files,
+            counts: self.counts,
+            batches: self.batches_done,
+            graph: self.graph,
+            structure: self.structure,
+            requested: &self.requested,
+            parity: self.watched.parity(),
+            analyses: listing,
+        };
+        write_json(&output.join("summary.json"), &summary.document())
+    }
+
+    /// Keeps what was absorbed when the results cannot be written: a later `--resume` writes them.
+    fn keep(&mut self, source: WriteError) -> Result<(), Error> {
+        let kept = match self.checkpoint().save(&self.plan.output) {
+            Ok(()) => "; nothing is lost, --resume goes on from here",
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint could not be written either");
+                ""
+            }
+        };
+        Err(Error::Write { source, kept })
+    }
+}
+
+/// The files of an analysis, and its answer or failure.
+fn conclude(lane: &mut Lane) -> (analysis::Files, Result<Map<String, Value>, Failure>) {
+    if let Some(report) = lane.analyze() {
+        match analysis::files(&lane.name, &lane.kind, &lane.config, &report) {
+            Ok(files) => {
+                let Report { summary, .. } = report;
+                return (files, Ok(summary));
+            }
+            Err(error) => lane.fail("report", &error.to_string()),
+        }
+    }
+    let unknown = || Failure { stage: String::new(), message: String::new() };
+    let failure = lane.failure().cloned().unwrap_or_else(unknown);
+    let Failure { stage, message } = &failure;
+    (analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message), Err(failure))
+}

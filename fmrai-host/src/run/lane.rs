@@ -1,0 +1,113 @@
+//! One analysis of a run: its failure is its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView};
+use fmrai_core::batch::Batch;
+use fmrai_core::report::Report;
+use fmrai_core::tracker::CaptureRequest;
+use serde_json::{Map, Value};
+
+use crate::checkpoint::{Progress, ResumeError};
+use crate::plan::ResolvedAnalysis;
+
+/// An analysis of a run.
+pub(super) struct Lane {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) config: Map<String, Value>,
+    pub(super) request: CaptureRequest,
+    analyzer: Box<dyn Analyzer>,
+    failure: Option<Failure>,
+}
+
+/// In which stage an analysis failed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `prepare`, `track_batch`, `state`, `analyze` or `report`.
+    pub stage: String,
+    /// Why.
+    pub message: String,
+}
+
+impl Lane {
+    pub(super) fn new(analysis: ResolvedAnalysis) -> Self {
+        let ResolvedAnalysis { name, kind, config, analyzer } = analysis;
+        Self { name, kind, config, request: CaptureRequest::none(), analyzer, failure: None }
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    pub(super) fn fail(&mut self, stage: &str, message: &str) {
+        let message = message.to_owned();
+        tracing::warn!(analysis = self.name, stage, message, "an analysis failed; the others go on");
+        self.request = CaptureRequest::none();
+        self.failure = Some(Failure { stage: stage.to_owned(), message });
+    }
+
+    /// Calls the analyzer unless it has failed; an error or panic fails it.
+    fn attempt<T>(
+        &mut self,
+        stage: &str,
+        call: impl FnOnce(&mut dyn Analyzer) -> Result<T, AnalyzerError>,
+    ) -> Option<T> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let analyzer = self.analyzer.as_mut();
+        match catch_unwind(AssertUnwindSafe(|| call(analyzer))) {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(error)) => {
+                self.fail(stage, &error.to_string());
+                None
+            }
+            Err(_) => {
+                self.fail(stage, "the analyzer panicked: a bug in it, please report it");
+                None
+            }
+        }
+    }
+
+    pub(super) fn prepare(&mut self, model: &ModelView<'_>) {
+        if let Some(request) = self.attempt("prepare", |a| a.prepare(model)) {
+            self.request = request;
+        }
+    }
+
+    pub(super) fn track_batch(&mut self, batch: &Batch<'_>) {
+        self.attempt("track_batch", |a| a.track_batch(batch));
+    }
+
+    pub(super) fn progress(&mut self) -> Progress {
+        if let Some(state) = self.attempt("state", |a| a.state()) {
+            return Progress::Running(state);
+        }
+        let failure = self.failure.clone();
+        let failure = failure.unwrap_or_else(|| Failure { stage: String::new(), message: String::new() });
+        Progress::Failed(failure.stage, failure.message)
+    }
+
+    /// Goes on from where a checkpoint was.
+    pub(super) fn restore(&mut self, progress: &Progress) -> Result<(), ResumeError> {
+        match progress {
+            Progress::Failed(stage, message) => self.fail(stage, message),
+            Progress::Running(state) => {
+                self.attempt("merge", |a| a.merge(state));
+                if let Some(Failure { message, .. }) = self.failure.take_if(|f| f.stage == "merge") {
+                    return Err(ResumeError::Refused { analysis: self.name.clone(), message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn analyze(&mut self) -> Option<Report> {
+        self.attempt("analyze", |a| a.analyze())
+    }
+}

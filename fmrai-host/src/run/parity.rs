@@ -1,0 +1,161 @@
+//! Proof that watching a model does not change what it computes.
+
+use fmrai_core::model::NamedTensors;
+use fmrai_core::tolerance::Tolerance;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+/// How far the outputs of the watched model are from those of the untouched one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ParityReport {
+    /// Batches compared.
+    pub batches: u64,
+    /// True if every output agrees within 1e-5 plus 1e-5 of its largest magnitude.
+    pub agrees: bool,
+    /// Each output, in the order of the model.
+    pub outputs: Vec<OutputParity>,
+}
+
+/// One output, over all batches compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputParity {
+    /// Its name.
+    pub name: String,
+    /// Elements compared.
+    pub elements: u64,
+    /// Largest difference between two finite elements, in the unit of the output.
+    pub max_abs_difference: f64,
+    /// Largest magnitude of a finite element of the untouched model.
+    pub max_abs_value: f64,
+    /// Elements that are NaN or infinite in one pass and something else in the other.
+    pub non_finite_differences: u64,
+}
+
+/// Two passes whose outputs cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParityError {
+    /// An output is absent or has another shape.
+    #[error("output {name:?} of the watched model is {found}, that of the untouched one is {expected}")]
+    Output {
+        /// Its name.
+        name: String,
+        /// What the watched model gave.
+        found: String,
+        /// What the untouched model gave.
+        expected: String,
+    },
+    /// libtorch reports an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+impl ParityReport {
+    /// Compares the outputs of one more batch.
+    ///
+    /// # Errors
+    /// [`ParityError::Output`] for outputs of different names or shapes.
+    pub fn compare(&mut self, untouched: &NamedTensors, watched: &NamedTensors) -> Result<(), ParityError> {
+        let _guard = tch::no_grad_guard();
+        for (name, expected) in &untouched.0 {
+            match watched.get(name) {
+                Some(found) if found.size() == expected.size() => {
+                    self.add(difference(name, expected, found)?);
+                }
+                found => {
+                    let shape = |t: &Tensor| format!("of shape {:?}", t.size());
+                    return Err(ParityError::Output {
+                        name: name.clone(),
+                        found: found.map_or_else(|| "absent".to_owned(), shape),
+                        expected: shape(expected),
+                    });
+                }
+            }
+        }
+        self.batches += 1;
+        self.agrees = self.outputs.iter().all(OutputParity::agrees);
+        Ok(())
+    }
+
+    fn add(&mut self, new: OutputParity) {
+        match self.outputs.iter_mut().find(|o| o.name == new.name) {
+            None => self.outputs.push(new),
+            Some(old) => {
+                old.elements += new.elements;
+                old.max_abs_difference = old.max_abs_difference.max(new.max_abs_difference);
+                old.max_abs_value = old.max_abs_value.max(new.max_abs_value);
+                old.non_finite_differences += new.non_finite_differences;
+            }
+        }
+    }
+
+    /// The largest difference of any output.
+    #[must_use]
+    pub fn max_abs_difference(&self) -> f64 {
+        self.outputs.iter().map(|o| o.max_abs_difference).fold(0.0, f64::max)
+    }
+}
+
+impl OutputParity {
+    fn agrees(&self) -> bool {
+        let watched = self.max_abs_value + self.max_abs_difference;
+        Tolerance::ACTIVATION.accepts(watched, self.max_abs_value) && self.non_finite_differences == 0
+    }
+}
+
+fn difference(name: &str, expected: &Tensor, found: &Tensor) -> Result<OutputParity, TchError> {
+    let wide = |t: &Tensor| t.f_to_kind(Kind::Double)?.f_reshape([-1]);
+    let (expected, found) = (wide(expected)?, wide(found)?);
+    let largest = |t: Tensor| -> Result<f64, TchError> {
+        if t.numel() == 0 { Ok(0.0) } else { f64::try_from(t.f_abs()?.f_max()?) }
+    };
+    let finite = expected.f_isfinite()?.f_logical_and(&found.f_isfinite()?)?;
+    let both_nan = expected.f_isnan()?.f_logical_and(&found.f_isnan()?)?;
+    let same = expected.f_eq_tensor(&found)?.f_logical_or(&both_nan)?;
+    let odd = i64::try_from(finite.f_logical_or(&same)?.f_logical_not()?.f_sum(Kind::Int64)?)?;
+    Ok(OutputParity {
+        name: name.to_owned(),
+        elements: expected.numel() as u64,
+        max_abs_difference: largest(expected.f_sub(&found)?.f_masked_select(&finite)?)?,
+        max_abs_value: largest(expected.f_masked_select(&expected.f_isfinite()?)?)?,
+        non_finite_differences: u64::try_from(odd).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(values: &[f32]) -> NamedTensors {
+        NamedTensors(vec![("out".into(), Tensor::from_slice(values))])
+    }
+
+    #[test]
+    fn the_largest_difference_over_all_batches_is_reported() {
+        let mut report = ParityReport::default();
+        report.compare(&named(&[1.0, f32::NAN, 2.0]), &named(&[1.0, f32::NAN, 2.0])).unwrap();
+        assert!(report.agrees && report.max_abs_difference() == 0.0);
+        report.compare(&named(&[1.0, -4.0]), &named(&[1.5, -4.0])).unwrap();
+        assert_eq!((report.batches, report.agrees), (2, false));
+        let expected = OutputParity {
+            name: "out".into(),
+            elements: 5,
+            max_abs_difference: 0.5,
+            max_abs_value: 4.0,
+            non_finite_differences: 0,
+        };
+        assert_eq!(report.outputs, [expected]);
+    }
+
+    #[test]
+    fn infinities_and_shapes_that_differ_are_noticed() {
+        let mut report = ParityReport::default();
+        report.compare(&named(&[f32::INFINITY, 1.0]), &named(&[f32::NEG_INFINITY, 1.0])).unwrap();
+        assert_eq!((report.agrees, report.outputs[0].non_finite_differences), (false, 1));
+        let error = report.compare(&named(&[1.0]), &named(&[1.0, 2.0])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "output \"out\" of the watched model is of shape [2], that of the untouched one is of shape [1]"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs on the small reference model.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Options, Outcome, run};
+use crate::error::{Error, Exit};
+use crate::plan::{Catalogue, read};
+use crate::testing::{contents, reference_model};
+
+const BATCHES: u64 = 5;
+
+/// A folder with ten texts.
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut texts = String::new();
+    for i in 0..BATCHES * 2 {
+        writeln!(texts, "text number {i}{}", " and so on".repeat(usize::try_from(i % 4).unwrap())).unwrap();
+    }
+    std::fs::write(folder.path().join("texts.txt"), texts).unwrap();
+    folder
+}
+
+fn plan(analyses: Value) -> Value {
+    json!({
+        "format": 1,
+        "model": { "type": "hf_checkpoint", "path": reference_model() },
+        "data": { "type": "text", "path": "texts.txt", "batch_size": 2 },
+        "analyses": analyses,
+        "output": "out"
+    })
+}
+
+struct How {
+    output: &'static str,
+    resume: bool,
+    force: bool,
+    stop_after: u64,
+}
+
+const WHOLE: How = How { output: "out", resume: false, force: false, stop_after: u64::MAX };
+
+fn execute(place: &Path, document: &Value, how: &How) -> Result<Outcome, Error> {
+    let file = place.join("plan.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let mut plan = read(&file, &Catalogue::linked().unwrap())?;
+    plan.output = place.join(how.output);
+    let stop = |batches| batches >= how.stop_after;
+    run(plan, &Options { resume: how.resume, force: how.force, threads: Some(1), stop: &stop })
+}
+
+#[test]
+fn a_plan_run_twice_gives_the_same_files() {
+    let place = place();
+    let document = plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "tokens", "unit": "tokens" }]));
+    let outcome = execute(place.path(), &document, &WHOLE).unwrap();
+    execute(place.path(), &document, &How { output: "again", ..WHOLE }).unwrap();
+    let files = contents(&place.path().join("out"));
+    assert_eq!(files, contents(&place.path().join("again")));
+
+    let names: Vec<String> = files.keys().map(|p| p.display().to_string()).collect();
+    let expected = [
+        "plan.json",
+        "summary.json",
+        "test_sums/summary.json",
+        "test_sums/tables/sums.csv",
+        "test_sums/tensors.safetensors",
+        "tokens/summary.json",
+        "tokens/tables/sums.csv",
+        "tokens/tensors.safetensors",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!((outcome.exit(), outcome.counts.texts), (Exit::Success, 10));
+    let parity = outcome.parity.unwrap();
+    assert!(parity.agrees && parity.batches == 1 && !parity.outputs.is_empty(), "{parity:?}");
+    let summary: Value = serde_json::from_slice(&files[Path::new("summary.json")]).unwrap();
+    assert_eq!(summary["data"]["batches"], BATCHES);
+    assert_eq!(summary["versions"]["fmrai"], env!("CARGO_PKG_VERSION"));
+    let sums: Value = serde_json::from_slice(&files[Path::new("test_sums/summary.json")]).unwrap();
+    assert_eq!(sums["summary"]["count"], 10);
+    assert!(sums["summary"]["sum"].as_f64().unwrap() > 1.0, "the tensor asked for was seen");
+}
+
+#[test]
+fn a_run_stopped_anywhere_resumes_to_the_identical_result() {
+    let analyses = json!([
+        { "type": "test_sums" },
+        { "type": "test_failing", "stage": "track_batch" }
+    ]);
+    for every in [0, 3600] {
+        let place = place();
+        let mut document = plan(analyses.clone());
+        document["checkpoint_seconds"] = json!(every);
+        document["parity"] = json!("every");
+        execute(place.path(), &document, &WHOLE).unwrap();
+        let whole = contents(&place.path().join("out"));
+        // Stopped after each batch but the last, and once more when there is nothing left but to write.
+        for stop_after in 1..=BATCHES {
+            let part = How { output: "part", stop_after, resume: stop_after > 1, ..WHOLE };
+            let error = execute(place.path(), &document, &part).unwrap_err();
+            assert_eq!(error.exit(), Exit::Interrupted, "{error}");
+            assert!(!place.path().join("part/summary.json").exists());
+        }
+        let end = How { output: "part", resume: true, ..WHOLE };
+        execute(place.path(), &document, &end).unwrap();
+        assert_eq!(contents(&place.path().join("part")), whole);
+    }
+}
+
+#[test]
+fn an_unfinished_run_is_neither_lost_nor_mixed_up() {
+    let place = place();
+    let document = plan(json!([{ "type": "test_sums" }]));
+    execute(place.path(), &document, &How { stop_after: 2, ..WHOLE }).unwrap_err();
+
+    let error = execute(place.path(), &document, &WHOLE).unwrap_err();
+    assert_eq!(error.exit(), Exit::Input);
+    assert!(error.to_string().contains("holds an unfinished run: go on with --resume"), "{error}");
+
+    let resume = How { resume: true, ..WHOLE };
+    let other = plan(json!([{ "type": "test_sums", "scale": 2.0 }]));
+    let error = execute(place.path(), &other, &resume).unwrap_err();
+    assert!(error.to_string().ends_with("cannot be continued: the plan has another analyses"), "{error}");
+
+    let texts = place.path().join("texts.txt");
+    let before = std::fs::read_to_string(&texts).unwrap();
+    std::fs::write(&texts, before.replace("number 9", "number nine")).unwrap();
+    let error = execute(place.path(), &document, &resume).unwrap_err();
+    assert!(error.to_string().ends_with("the data file texts.txt has changed"), "{error}");
+    assert_eq!(error.exit(), Exit::Input);
+
+    let forced = execute(place.path(), &document, &How { force: true, ..WHOLE }).unwrap();
+    assert_eq!(forced.counts.texts, 10);
+    assert!(!place.path().join("out/.checkpoint").exists());
+}
+
+#[test]
+fn a_failed_analysis_takes_no_other_with_it() {
+    let place = place();
+    for panics in [false, true] {
+        for stage in ["prepare", "track_batch", "analyze", "report"] {
+            if panics && stage == "report" {
+                continue; // the host's own stage: a report with two tables of one name
+            }
+            let document = plan(json!([
+                { "type": "test_failing", "stage": stage, "panics": panics },
+                { "type": "test_sums" }
+            ]));
+            let outcome = execute(place.path(), &document, &How { force: true, ..WHOLE }).unwrap();
+            assert_eq!(outcome.exit(), Exit::AnalysisFailed);
+            let failure = outcome.analyses[0].1.as_ref().unwrap_err();
+            assert_eq!(failure.stage, stage);
+            assert_eq!(outcome.analyses[1].1.as_ref().unwrap()["count"], 10);
+            let file = std::fs::read(place.path().join("out/test_failing/summary.json")).unwrap();
+            let summary: Value = serde_json::from_slice(&file).unwrap();
+            assert_eq!((&summary["status"], &summary["error"]["stage"]), (&json!("failed"), &json!(stage)));
+        }
+    }
+}
+
+#[test]
+fn results_of_the_same_plan_are_replaced_and_foreign_files_stay() {
+    let place = place();
+    let two = plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "more" }]));
+    execute(place.path(), &two, &WHOLE).unwrap();
+    execute(place.path(), &two, &WHOLE).unwrap();
+    std::fs::write(place.path().join("out/notes.txt"), "mine").unwrap();
+
+    let one = plan(json!([{ "type": "test_sums" }]));
+    let error = execute(place.path(), &one, &WHOLE).unwrap_err();
+    assert!(error.to_string().contains("holds results of another plan"), "{error}");
+    execute(place.path(), &one, &How { force: true, ..WHOLE }).unwrap();
+    assert!(place.path().join("out/notes.txt").exists());
+    assert!(!place.path().join("out/more").exists(), "results of an analysis that is gone are gone");
+}

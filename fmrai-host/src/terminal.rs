@@ -1,0 +1,27 @@
+//! The two streams of the program: answers go to stdout, everything else to stderr.
+//!
+//! A reader that has gone (`fmrai schema | head`) is no error: the rest is not written.
+
+use std::io::{ErrorKind, Write};
+
+use crate::error::Error;
+
+/// Writes an answer to stdout, with a line feed at its end.
+///
+/// # Errors
+/// [`Error::Internal`] if stdout is, say, a file on a full disk.
+pub(crate) fn answer(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    let line = format!("{}\n", text.trim_end_matches('\n'));
+    match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Internal(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
