@@ -75,6 +75,8 @@ fn heads() -> impl Strategy<Value = Heads> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn as_the_definition(heads in heads(), smoothing in prop_oneof![Just(0.0), Just(0.001), 0.0..1.0f64]) {
         TOLERANCE.check(&heads.divergences(smoothing), &heads.definition(smoothing)).unwrap();

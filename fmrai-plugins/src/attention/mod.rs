@@ -3,9 +3,11 @@
 mod heads;
 mod patterns;
 mod probabilities;
+mod state;
 mod tokens;
 
 pub use heads::{HeadLayout, LayerHeads};
 pub use patterns::{Pattern, PatternSums, Statistic};
 pub use probabilities::{BatchAttention, TextAttention};
+pub(crate) use state::{check_smoothing_of, read_f64};
 pub use tokens::{TextTokens, TokenKinds};

@@ -1,9 +1,10 @@
 //! Where heads look and how broadly, summed over texts.
 
 use fmrai_core::analyzer::{AnalyzerError, State, StateError};
-use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
+use fmrai_core::tensor::{TensorData, TensorValue};
 use rayon::prelude::*;
 
+use super::state::{read_counts, read_f64};
 use super::{TextAttention, TextTokens};
 use crate::statistics::entropy::RowEntropy;
 
@@ -278,34 +279,6 @@ impl PatternSums {
             uniform: uniform[0],
         })
     }
-}
-
-/// Finite numbers of a state's tensor.
-pub(crate) fn read_f64(state: &State, name: &str, shape: &[usize]) -> Result<Vec<f64>, StateError> {
-    let numbers = state.tensor(name, shape)?.f64().map_err(|e| part(name, &e, "float64"))?;
-    if numbers.iter().all(|x| x.is_finite()) {
-        return Ok(numbers.to_vec());
-    }
-    Err(StateError::Part {
-        part: name.to_owned(),
-        found: "not finite".to_owned(),
-        needed: "finite numbers".to_owned(),
-    })
-}
-
-/// Counts of a state's tensor, none negative.
-pub(crate) fn read_counts(state: &State, name: &str, length: usize) -> Result<Vec<u64>, StateError> {
-    let numbers = state.tensor(name, &[length])?.i64().map_err(|e| part(name, &e, "int64"))?;
-    let counts: Result<Vec<u64>, _> = numbers.iter().map(|&c| u64::try_from(c)).collect();
-    counts.map_err(|_| StateError::Part {
-        part: name.to_owned(),
-        found: "negative".to_owned(),
-        needed: "counts".to_owned(),
-    })
-}
-
-fn part(name: &str, error: &TensorError, needed: &str) -> StateError {
-    StateError::Part { part: name.to_owned(), found: error.to_string(), needed: needed.to_owned() }
 }
 
 /// All statistics of one head over one text; 0 where one is not defined.

@@ -11,7 +11,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use rayon::prelude::*;
 
 use super::entropy::{Affine, row_scale};
-use super::log2::{LANES, RUN, SCALE, run_of_sums};
+use super::log2::{LANES, RUN, SCALE, run_of_sums, sum_of_sums};
 
 /// The attention of all heads over one text, ready for [`Self::add_divergences`]. Reuse it from text to text: it keeps
 /// its memory.
@@ -126,7 +126,7 @@ impl HeadRows {
         let level = self.level;
         let own: Vec<f64> = (0..self.heads)
             .into_par_iter()
-            .map(|head| dispatch!(level, simd => self.pair(simd, head, head)))
+            .map(|head| dispatch!(level, simd => sum_of_sums(simd, self.head(head), self.head(head))))
             .collect();
         let tile = if self.heads < 256 { 8 } else { 16 };
         let tiles = self.heads.div_ceil(tile);
@@ -154,14 +154,7 @@ impl HeadRows {
         &self.data[head * self.stride..(head + 1) * self.stride]
     }
 
-    /// Scaled sum of `m log2 m`, `m` the mean of two heads.
-    #[inline(always)]
-    fn pair<S: Simd>(&self, simd: S, a: usize, b: usize) -> f64 {
-        let runs = self.head(a).chunks(RUN).zip(self.head(b).chunks(RUN));
-        runs.fold(0.0, |sum, (p, q)| sum + run_of_sums(simd, p, q))
-    }
-
-    /// The same for the pairs of two tiles of heads, `[tile, tile]`, 0 where `b >= a`.
+    /// Scaled sums of `m log2 m`, `m` the mean of two heads, for the pairs of two tiles of heads, `[tile, tile]`, 0 where `b >= a`.
     #[inline(always)]
     fn tile<S: Simd>(&self, simd: S, tile: usize, first_a: usize, first_b: usize) -> Vec<f64> {
         let mut sums = vec![0.0; tile * tile];

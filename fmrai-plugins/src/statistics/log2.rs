@@ -27,7 +27,7 @@ pub(super) const SCALE: f64 = 8_388_608.0;
 
 const COEFFICIENTS: [f32; 7] = {
     let plain: [f32; 7] =
-        [1.442_698_8, -0.721_385_7, 0.480_539_92, -0.358_540_98, 0.295_535_4, -0.276_520_62, 0.182_957_6];
+        [1.442_698_8, -0.721_385_7, 0.480_539_92, -0.358_540_98, 0.295_535_4, -0.276_520_6, 0.182_957_6];
     let mut scaled = plain;
     let mut k = 0;
     while k < scaled.len() {
@@ -44,8 +44,14 @@ fn scaled_log2<S: Simd>(simd: S, x: f32x16<S>) -> f32x16<S> {
     let exponent = (bits - i32x16::splat(simd, LOW)) & i32x16::splat(simd, EXPONENT);
     let significand: f32x16<S> = (bits - exponent).bitcast();
     let t = significand - f32x16::splat(simd, 1.0);
-    let [c0, c1, c2, c3, c4, c5, c6] = COEFFICIENTS.map(|c| f32x16::splat(simd, c));
-    let p = c6.mul_add(t, c5).mul_add(t, c4).mul_add(t, c3).mul_add(t, c2).mul_add(t, c1).mul_add(t, c0);
+    // No closures here: one that is not inlined would leave the vector instructions behind calls.
+    let mut p = f32x16::splat(simd, COEFFICIENTS[6]);
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[5]));
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[4]));
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[3]));
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[2]));
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[1]));
+    p = p.mul_add(t, f32x16::splat(simd, COEFFICIENTS[0]));
     let exponent: f32x16<S> = exponent.to_float();
     p.mul_add(t, exponent)
 }
@@ -61,5 +67,19 @@ pub(super) fn run_of_sums<S: Simd>(simd: S, p: &[f32], q: &[f32]) -> f64 {
         sum = x.mul_add(scaled_log2(simd, x), sum);
     }
     let lanes: [f32; LANES] = sum.into();
-    lanes.iter().map(|&lane| f64::from(lane)).sum()
+    let mut wide = [0.0; LANES / 2];
+    for lane in 0..LANES / 2 {
+        wide[lane] = f64::from(lanes[lane]) + f64::from(lanes[lane + LANES / 2]);
+    }
+    (wide[0] + wide[4]) + (wide[2] + wide[6]) + ((wide[1] + wide[5]) + (wide[3] + wide[7]))
+}
+
+/// The same over any number of elements.
+#[inline(always)]
+pub(super) fn sum_of_sums<S: Simd>(simd: S, p: &[f32], q: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    for (p, q) in p.chunks(RUN).zip(q.chunks(RUN)) {
+        sum += run_of_sums(simd, p, q);
+    }
+    sum
 }

@@ -26,6 +26,13 @@ pub struct Options {
     pub seed: u64,
 }
 
+impl Default for Options {
+    /// 64 starts of at most 1000 steps, `eps` 1e-10, seed 0.
+    fn default() -> Self {
+        Self { starts: 64, max_iterations: 1000, eps: 1e-10, seed: 0 }
+    }
+}
+
 /// Points in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {

@@ -1,0 +1,316 @@
+//! A matrix of colours with its colour bar and groups of rows and columns.
+
+use fmrai_core::report::figure::HeatMap;
+
+use super::axes::{Names, Room, paint_level_label, paint_upright_label, step};
+use super::legend::{Block, Ramp};
+use super::palette;
+use super::plot::{Margins, Panelled, paint_nothing};
+use super::scene::{Align, Rect, Rgb, Scene, Shape, Size, Turn};
+use super::style::{AXIS, LEGEND, NAME};
+use super::text::{CAPITAL, Fonts, LEADING};
+use super::ticks::{Range, Ticks, axis_label};
+
+/// Maps with more cells are drawn as images.
+const MOST_RECTANGLES: usize = 20_000;
+/// Largest side of a cell.
+const LARGEST_CELL: f64 = 34.0;
+/// Longest side over shortest side up to which cells are squares.
+const SQUARE_UP_TO: f64 = 4.0;
+const WIDEST_NAME: f64 = 120.0;
+const WIDEST_GROUP: f64 = 80.0;
+/// Share of the largest number up to which the smallest counts as nearly zero.
+const NEARLY_ZERO: f64 = 0.1;
+/// Cells smaller than this would be hidden by lines between groups.
+const SMALLEST_PARTED: f64 = 2.0;
+const GAP: f64 = 4.0;
+/// Length of the brackets that show groups.
+const BRACKET: f64 = 4.0;
+
+pub(super) struct HeatMapPlot<'a> {
+    map: &'a HeatMap,
+    fonts: &'a Fonts,
+    range: Range,
+    /// The number shown in the last colour is as far from the middle of the colour map.
+    reach: f64,
+    row_names: Vec<String>,
+}
+
+impl<'a> HeatMapPlot<'a> {
+    pub(super) fn new(map: &'a HeatMap, fonts: &'a Fonts) -> Self {
+        let data = Range::of(map.values.iter().copied());
+        let range = match map.scale.range {
+            Some((low, high)) => Range { low, high },
+            None if map.diverging => {
+                let reach = data.low.abs().max(data.high.abs());
+                Range { low: -reach, high: reach }
+            }
+            // A scale that nearly begins at zero begins there.
+            None if data.low > 0.0 && data.low <= NEARLY_ZERO * data.high => Range { low: 0.0, ..data },
+            None => data,
+        };
+        let row_names = map.rows.iter().map(|name| fonts.shorten(name, NAME, WIDEST_NAME)).collect();
+        Self { map, fonts, range, reach: range.low.abs().max(range.high.abs()), row_names }
+    }
+
+    /// Colour of a number that is not missing; beyond the ends of the scale, that of the end.
+    fn colour(&self, value: f64) -> Rgb {
+        let value = value.clamp(self.range.low, self.range.high);
+        if self.map.diverging {
+            palette::diverging(0.5 + value / self.reach / 2.0)
+        } else {
+            palette::sequential(self.range.share(value))
+        }
+    }
+
+    /// Names of groups of columns stand upright if any is wider than its group.
+    fn column_groups(&self, cell: f64) -> (Turn, f64) {
+        let too_wide =
+            |(name, n): &(String, usize)| self.fonts.width(name, LEGEND) > *n as f64 * cell - 4.0 && *n > 0;
+        match self.map.column_groups.as_slice() {
+            [] => (Turn::Level, 0.0),
+            groups if groups.iter().any(too_wide) => {
+                let names = groups.iter().map(|(name, _)| self.fonts.shorten(name, LEGEND, WIDEST_GROUP));
+                let names: Vec<String> = names.collect();
+                let widest = self.fonts.widest(names.iter().map(String::as_str), LEGEND);
+                (Turn::Up, widest + BRACKET + 3.0 * GAP)
+            }
+            _ => (Turn::Level, LEGEND.size * LEADING + BRACKET + 2.0 * GAP),
+        }
+    }
+
+    fn row_groups(&self) -> (Vec<String>, f64) {
+        let names =
+            self.map.row_groups.iter().map(|(name, _)| self.fonts.shorten(name, LEGEND, WIDEST_GROUP));
+        let names: Vec<String> = names.collect();
+        let widest = self.fonts.widest(names.iter().map(String::as_str), LEGEND);
+        let width = if names.is_empty() { 0.0 } else { widest + BRACKET + 2.0 * GAP };
+        (names, width)
+    }
+
+    fn names_width(&self) -> f64 {
+        self.fonts.widest(self.row_names.iter().map(String::as_str), NAME)
+    }
+
+    fn paint_cells(&self, scene: &mut Scene, area: Rect) {
+        let (rows, columns) = (self.map.rows.len(), self.map.columns.len());
+        if self.map.values.len() > MOST_RECTANGLES {
+            let colour = |v: &f64| if v.is_nan() { palette::MISSING } else { self.colour(*v) };
+            let pixels = self.map.values.iter().map(colour).collect();
+            scene.shapes.push(Shape::Pixels { rect: area, columns, rows, pixels });
+            return;
+        }
+        let edge = |i: usize, n: usize, from: f64, length: f64| from + length * i as f64 / n as f64;
+        // Cells reach a little under their right and lower neighbours, lest viewers show paper between them.
+        let under = |i: usize, n: usize| if i == n { 0.0 } else { 0.5 };
+        for (row, values) in self.map.values.chunks(columns.max(1)).enumerate() {
+            let (top, bottom) = (edge(row, rows, area.y, area.h), edge(row + 1, rows, area.y, area.h));
+            let colours: Vec<Option<Rgb>> =
+                values.iter().map(|v| (!v.is_nan()).then(|| self.colour(*v))).collect();
+            let mut start = 0;
+            for run in colours.chunk_by(|a, b| a == b) {
+                let end = start + run.len();
+                let (left, right) =
+                    (edge(start, columns, area.x, area.w), edge(end, columns, area.x, area.w));
+                let rect = Rect::new(left, top, right - left, bottom - top);
+                match run.first().copied().flatten() {
+                    Some(rgb) => scene.rect(
+                        Rect { w: rect.w + under(end, columns), h: rect.h + under(row + 1, rows), ..rect },
+                        rgb,
+                    ),
+                    None => paint_missing(scene, rect),
+                }
+                start = end;
+            }
+        }
+    }
+
+    fn paint_groups(&self, scene: &mut Scene, area: Rect) {
+        let (cell_w, cell_h) = self.cell(area);
+        let smallest = cell_w.min(cell_h);
+        if smallest < SMALLEST_PARTED {
+            return;
+        }
+        let (rgb, most) = if self.map.diverging { (palette::AXIS, 0.75) } else { (palette::PAPER, 1.5) };
+        let width = (smallest / 4.0).min(most);
+        for start in starts(&self.map.row_groups).skip(1) {
+            let y = area.y + cell_h * start as f64;
+            scene.line(vec![(area.x, y), (area.right(), y)], width, rgb);
+        }
+        for start in starts(&self.map.column_groups).skip(1) {
+            let x = area.x + cell_w * start as f64;
+            scene.line(vec![(x, area.y), (x, area.bottom())], width, rgb);
+        }
+    }
+
+    fn cell(&self, area: Rect) -> (f64, f64) {
+        (area.w / self.map.columns.len().max(1) as f64, area.h / self.map.rows.len().max(1) as f64)
+    }
+
+    fn paint_left(&self, scene: &mut Scene, area: Rect) {
+        let (_, cell_h) = self.cell(area);
+        let every = step(NAME.size * 1.15, cell_h, &self.map.row_groups);
+        let mut right = area.x - GAP;
+        for (i, name) in self.row_names.iter().enumerate().step_by(every) {
+            let baseline = area.y + cell_h * (i as f64 + 0.5) + NAME.size * CAPITAL / 2.0;
+            scene.text(name, (right, baseline), NAME, Align::End, Turn::Level);
+        }
+        right -= self.names_width() + GAP;
+        let (names, width) = self.row_groups();
+        let mut free_from = f64::NEG_INFINITY;
+        for ((name, start), (_, n)) in
+            names.iter().zip(starts(&self.map.row_groups)).zip(&self.map.row_groups)
+        {
+            let (top, bottom) =
+                (area.y + cell_h * start as f64 + 1.5, area.y + cell_h * (start + n) as f64 - 1.5);
+            bracket(scene, |along, across| (right - BRACKET + across, along), (top, bottom));
+            let middle = f64::midpoint(top, bottom);
+            if middle - LEGEND.size / 2.0 >= free_from {
+                free_from = middle + LEGEND.size / 2.0 + 1.0;
+                let at = (right - BRACKET - GAP, middle + LEGEND.size * CAPITAL / 2.0);
+                scene.text(name, at, LEGEND, Align::End, Turn::Level);
+            }
+        }
+        paint_upright_label(scene, self.fonts, &self.map.row_axis, right - width, (area.y, area.bottom()));
+    }
+
+    fn paint_bottom(&self, scene: &mut Scene, area: Rect) {
+        let (cell_w, _) = self.cell(area);
+        let names = Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups));
+        names.paint(scene, |i| area.x + cell_w * (i as f64 + 0.5), area.bottom());
+        let top = area.bottom() + GAP + names.height;
+        let (turn, height) = self.column_groups(cell_w);
+        let mut free_from = f64::NEG_INFINITY;
+        for (start, (name, n)) in starts(&self.map.column_groups).zip(&self.map.column_groups) {
+            let (left, right) =
+                (area.x + cell_w * start as f64 + 1.5, area.x + cell_w * (start + n) as f64 - 1.5);
+            bracket(scene, |along, across| (along, top + GAP + BRACKET - across), (left, right));
+            let middle = f64::midpoint(left, right);
+            let y = top + BRACKET + 2.0 * GAP;
+            match turn {
+                Turn::Level => {
+                    let at = (middle, y + LEGEND.size * 0.8);
+                    scene.text(name, at, LEGEND, Align::Middle, Turn::Level);
+                }
+                Turn::Up if middle - LEGEND.size / 2.0 >= free_from => {
+                    free_from = middle + LEGEND.size / 2.0 + 1.0;
+                    let name = self.fonts.shorten(name, LEGEND, WIDEST_GROUP);
+                    let at = (middle + LEGEND.size * CAPITAL / 2.0, y);
+                    scene.text(&name, at, LEGEND, Align::End, Turn::Up);
+                }
+                Turn::Up => {}
+            }
+        }
+        paint_level_label(
+            scene,
+            self.fonts,
+            &self.map.column_axis,
+            top + height + 2.0,
+            (area.x, area.right()),
+        );
+    }
+}
+
+impl Panelled for HeatMapPlot<'_> {
+    fn area(&self, target: Size) -> Size {
+        let (rows, columns) = (self.map.rows.len().max(1) as f64, self.map.columns.len().max(1) as f64);
+        let target = Size { w: target.w, h: target.w };
+        if rows.max(columns) / rows.min(columns) <= SQUARE_UP_TO {
+            let cell = (target.w / columns).min(target.h / rows).min(LARGEST_CELL);
+            let cell = if cell > 2.0 { (cell * 4.0).floor() / 4.0 } else { cell };
+            return Size { w: columns * cell, h: rows * cell };
+        }
+        let side = |n: f64, length: f64| (n * LARGEST_CELL).min(length);
+        Size { w: side(columns, target.w), h: side(rows, target.h) }
+    }
+
+    fn margins(&self, area: Size) -> Margins {
+        let (cell_w, _) = self.cell(Rect::new(0.0, 0.0, area.w, area.h));
+        let names = Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups));
+        let leading = AXIS.size * LEADING;
+        let row_label = self.fonts.wrap(&self.map.row_axis, AXIS, area.h, 2).len() as f64;
+        let column_label = self.fonts.wrap(&self.map.column_axis, AXIS, area.w, 2).len() as f64;
+        Margins {
+            left: 2.0 * GAP + self.names_width() + self.row_groups().1 + row_label * leading,
+            right: 2.0,
+            top: 2.0,
+            bottom: GAP + names.height + self.column_groups(cell_w).1 + column_label * leading + GAP,
+        }
+    }
+
+    fn side(&self) -> Vec<Block> {
+        const SAMPLES: usize = 128;
+        let finite = |v: &f64| v.is_finite();
+        if !self.map.values.iter().any(finite) && self.map.scale.range.is_none() {
+            return Vec::new();
+        }
+        let ticks = Ticks::over(self.range, 6, self.map.scale.whole);
+        let sample = |i: usize| self.range.low + self.range.span() * (i as f64 + 0.5) / SAMPLES as f64;
+        let values = &self.map.values;
+        vec![Block::Ramp(Ramp {
+            title: axis_label(&self.map.scale, ticks.exponent),
+            beside: true,
+            colours: (0..SAMPLES).map(|i| self.colour(sample(i))).collect(),
+            ticks: ticks.at.into_iter().map(|(v, text)| (self.range.share(v), text)).collect(),
+            beyond: (values.iter().any(|v| *v < self.range.low), values.iter().any(|v| *v > self.range.high)),
+            missing: values.iter().any(|v| v.is_nan()),
+        })]
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn height(&self, area: Size) -> f64 {
+        self.area(area).h.min(area.h)
+    }
+
+    fn paint(&self, scene: &mut Scene, area: Rect) {
+        let own = self.area(Size { w: area.w, h: area.h });
+        let area = Rect::new(area.x, area.y, own.w.min(area.w), own.h.min(area.h));
+        if self.map.values.is_empty() {
+            paint_nothing(scene, area);
+        } else {
+            self.paint_cells(scene, area);
+            self.paint_groups(scene, area);
+        }
+        scene.frame(area, 0.75, palette::AXIS);
+        self.paint_left(scene, area);
+        self.paint_bottom(scene, area);
+    }
+}
+
+/// Where each group begins.
+fn starts(groups: &[(String, usize)]) -> impl Iterator<Item = usize> {
+    groups.iter().scan(0, |next, (_, n)| {
+        let start = *next;
+        *next += n;
+        Some(start)
+    })
+}
+
+/// A bracket along a group; `at` places a length along and a length towards the map.
+fn bracket(scene: &mut Scene, at: impl Fn(f64, f64) -> (f64, f64), (from, to): (f64, f64)) {
+    if to > from {
+        let path = [(from, BRACKET), (from, 0.0), (to, 0.0), (to, BRACKET)];
+        for ends in path.windows(2) {
+            scene.line(vec![at(ends[0].0, ends[0].1), at(ends[1].0, ends[1].1)], 0.75, palette::REFERENCE);
+        }
+    }
+}
+
+/// Marks a rectangle as missing: grey with oblique lines.
+pub(super) fn paint_missing(scene: &mut Scene, rect: Rect) {
+    const APART: f64 = 5.0;
+    scene.rect(rect, palette::MISSING);
+    let (low, high) = (rect.x + rect.y, rect.right() + rect.bottom());
+    let mut sum = (low / APART).ceil() * APART;
+    // On each line x + y is constant.
+    while sum < high {
+        let (left, right) = ((sum - rect.bottom()).max(rect.x), (sum - rect.y).min(rect.right()));
+        if right - left > 0.2 {
+            scene.line(vec![(left, sum - left), (right, sum - right)], 0.75, palette::MISSING_HATCH);
+        }
+        sum += APART;
+    }
+}

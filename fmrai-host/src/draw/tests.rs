@@ -1,0 +1,321 @@
+//! Figures of every kind, well-formed and malformed, drawn whole.
+
+use fmrai_core::report::figure::{
+    Axis, Bars, BoxPlot, HeatMap, Legend, Lines, Mark, Panel, Plot, Point, Scatter, Series,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn texts(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("entry {i}")).collect()
+}
+
+fn scatter(points: Vec<Point>) -> Scatter {
+    let legend = |title: &str, n| Legend { title: title.to_owned(), entries: texts(n), ordered: n > 2 };
+    Scatter {
+        x: Axis::new("dimension 1", Some("nats")),
+        y: Axis::new("dimension 2", Some("nats")),
+        equal_aspect: true,
+        points,
+        colours: legend("layer", 3),
+        shapes: Some(legend("cluster", 2)),
+    }
+}
+
+fn point(x: f64, y: f64) -> Point {
+    Point { x, y, label: "a < b & \"c\"".to_owned(), colour: 0, shape: 0 }
+}
+
+fn heat_map(rows: usize, columns: usize, value: impl Fn(usize) -> f64) -> HeatMap {
+    HeatMap {
+        row_axis: "layer".to_owned(),
+        column_axis: "head".to_owned(),
+        rows: texts(rows),
+        columns: texts(columns),
+        values: (0..rows * columns).map(value).collect(),
+        scale: Axis::new("distance", Some("nats")),
+        diverging: false,
+        row_groups: Vec::new(),
+        column_groups: Vec::new(),
+    }
+}
+
+fn lines(points: Vec<(f64, f64)>) -> Lines {
+    let series = |name: &str, mark| Series { name: name.to_owned(), mark, points: points.clone() };
+    Lines {
+        x: Axis::new("layer", None).whole(),
+        y: Axis::new("entropy", Some("nats")),
+        series: vec![series("heads", Mark::Points), series("mean", Mark::Line)],
+        references: vec![("uniform".to_owned(), 2.0)],
+    }
+}
+
+fn bars(heights: Vec<f64>) -> Bars {
+    Bars {
+        category_axis: "pattern".to_owned(),
+        categories: texts(heights.len()),
+        y: Axis::new("share", Some("%")),
+        groups: vec![("shallow".to_owned(), heights.clone()), ("semantic".to_owned(), heights)],
+    }
+}
+
+fn box_plot(boxes: Vec<[f64; 5]>) -> BoxPlot {
+    BoxPlot {
+        category_axis: "layer".to_owned(),
+        categories: texts(boxes.len()),
+        y: Axis::new("coefficient", None),
+        boxes,
+    }
+}
+
+fn figure(plot: Plot) -> Figure {
+    Figure::single("test", "A <title> & more", "A caption.", plot)
+}
+
+fn every_kind() -> Vec<Plot> {
+    vec![
+        Plot::Scatter(scatter(vec![point(0.0, 1.0), point(2.0, -1.0), point(f64::NAN, 0.0)])),
+        Plot::HeatMap(heat_map(4, 5, |i| if i == 7 { f64::NAN } else { i as f64 })),
+        Plot::Lines(lines(vec![(0.0, 1.0), (0.0, 1.5), (1.0, f64::NAN), (2.0, 0.5)])),
+        Plot::Bars(bars(vec![3.0, -1.0, f64::NAN])),
+        Plot::BoxPlot(box_plot(vec![[0.0, 1.0, 2.0, 3.0, 9.0], [f64::NAN; 5]])),
+    ]
+}
+
+/// Width and height of a PNG, and how many different colours it has.
+fn decoded(bytes: &[u8]) -> (u32, u32, usize) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let colours: std::collections::BTreeSet<&[u8]> = pixels.chunks(3).collect();
+    (info.width, info.height, colours.len())
+}
+
+#[test]
+fn every_kind_gives_a_png_and_an_svg_that_agree_and_the_same_bytes_twice() {
+    for plot in every_kind() {
+        let drawing = draw(&figure(plot.clone())).unwrap();
+        let (width, height, colours) = decoded(&drawing.png);
+        assert!(colours > 10, "an empty picture of {plot:?}");
+        let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+        let root = document.root_element();
+        assert_eq!(root.attribute("width"), Some((width / 2).to_string().as_str()));
+        assert_eq!(root.attribute("height"), Some((height / 2).to_string().as_str()));
+        let written: Vec<&str> = document.descendants().filter_map(|n| n.text()).map(str::trim).collect();
+        assert!(written.contains(&"A <title> & more"));
+        assert!(written.iter().any(|t| t.starts_with("A caption.")));
+        assert_eq!(draw(&figure(plot)).unwrap(), drawing);
+    }
+}
+
+#[test]
+fn a_caption_tells_what_is_not_shown() {
+    let svg = draw(&figure(every_kind().swap_remove(0))).unwrap().svg;
+    assert!(svg.contains("A caption. Not shown: 1 point without a position."), "{svg}");
+}
+
+#[test]
+fn panels_with_the_same_scale_share_one_colour_bar() {
+    let panel = |title: &str, high: f64| {
+        let mut map = heat_map(2, 3, |i| i as f64);
+        map.scale = map.scale.range(0.0, high);
+        Panel { title: title.to_owned(), plot: Plot::HeatMap(map) }
+    };
+    let bars_of = |other: f64| {
+        let panels = vec![panel("left", 5.0), panel("right", other)];
+        let figure = Figure { panels, columns: 2, ..figure(every_kind().swap_remove(0)) };
+        draw(&figure).unwrap().svg.matches("distance (nats)").count()
+    };
+    assert_eq!(bars_of(5.0), 1);
+    assert_eq!(bars_of(6.0), 2);
+}
+
+#[test]
+fn a_large_matrix_is_an_image_in_a_small_svg() {
+    let drawing = draw(&figure(Plot::HeatMap(heat_map(300, 300, |i| (i % 301) as f64)))).unwrap();
+    let document = roxmltree::Document::parse(&drawing.svg).unwrap();
+    let image = document.descendants().find(|n| n.has_tag_name("image")).unwrap();
+    let data = image.attribute("href").unwrap().strip_prefix("data:image/png;base64,").unwrap();
+    let png = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).unwrap();
+    assert_eq!(&decoded(&png).0, &300);
+    assert!(drawing.svg.len() < 300_000, "{} bytes", drawing.svg.len());
+}
+
+#[test]
+fn equal_cells_of_a_row_are_one_rectangle() {
+    let rectangles = |value: fn(usize) -> f64| {
+        let svg = draw(&figure(Plot::HeatMap(heat_map(20, 20, value)))).unwrap().svg;
+        svg.matches("<rect").count()
+    };
+    let (flat, varied) = (rectangles(|_| 1.0), rectangles(|i| i as f64));
+    assert!(varied >= flat + 20 * 18, "{flat} and {varied}");
+}
+
+fn problem(plot: Plot) -> Problem {
+    match draw(&figure(plot)) {
+        Err(DrawError::Panel { problem, figure, panel: 1, .. }) if figure == "test" => problem,
+        other => panic!("expected an error of the first panel, got {:?}", other.map(|_| "a drawing")),
+    }
+}
+
+#[test]
+fn malformed_panels_are_refused_by_name() {
+    let mut plot = scatter(vec![point(0.0, 0.0)]);
+    plot.points[0].colour = 3;
+    assert_eq!(
+        problem(Plot::Scatter(plot)),
+        Problem::Entry { point: 0, what: "colour", index: 3, entries: 3 }
+    );
+    let mut plot = scatter(vec![point(0.0, 0.0)]);
+    plot.points[0].shape = 2;
+    assert_eq!(
+        problem(Plot::Scatter(plot)),
+        Problem::Entry { point: 0, what: "shape", index: 2, entries: 2 }
+    );
+    let infinite = problem(Plot::Scatter(scatter(vec![point(f64::INFINITY, 0.0)])));
+    assert!(matches!(infinite, Problem::Infinite { value, .. } if value == f64::INFINITY));
+
+    let mut map = heat_map(2, 3, |_| 0.0);
+    map.values.pop();
+    let error = problem(Plot::HeatMap(map));
+    assert_eq!(error, Problem::Cells { rows: 2, columns: 3, values: 5 });
+    assert_eq!(error.to_string(), "2 rows of 3 columns need 6 values, but there are 5");
+    let mut map = heat_map(2, 3, |_| 0.0);
+    map.column_groups = vec![("a".to_owned(), 2), ("b".to_owned(), 2)];
+    assert_eq!(problem(Plot::HeatMap(map)), Problem::Groups { what: "column", grouped: 4, available: 3 });
+
+    let mut plot = lines(vec![(0.0, 0.0)]);
+    plot.y = plot.y.range(1.0, 0.0);
+    assert!(matches!(problem(Plot::Lines(plot)), Problem::Range { low: 1.0, high: 0.0, .. }));
+    let mut plot = lines(vec![(0.0, 0.0)]);
+    plot.references[0].1 = f64::NEG_INFINITY;
+    assert!(matches!(problem(Plot::Lines(plot)), Problem::Infinite { .. }));
+
+    let mut plot = bars(vec![1.0, 2.0]);
+    plot.groups[1].1.pop();
+    let expected = Problem::Categories { item: "group `semantic`".to_owned(), values: 1, categories: 2 };
+    assert_eq!(problem(Plot::Bars(plot)), expected);
+
+    let mut plot = box_plot(vec![[0.0, 1.0, 2.0, 3.0, 4.0]]);
+    plot.categories.clear();
+    assert!(matches!(problem(Plot::BoxPlot(plot)), Problem::Categories { values: 1, categories: 0, .. }));
+    let disordered = problem(Plot::BoxPlot(box_plot(vec![[0.0, 3.0, 2.0, 3.0, 4.0]])));
+    assert!(matches!(disordered, Problem::BoxOrder { .. }));
+}
+
+#[test]
+fn figures_without_panels_or_without_measure_are_refused() {
+    let empty = Figure { panels: Vec::new(), ..figure(every_kind().swap_remove(0)) };
+    assert!(matches!(draw(&empty), Err(DrawError::NoPanels { panels: 0, .. })));
+    let none_in_a_row = Figure { columns: 0, ..figure(every_kind().swap_remove(0)) };
+    assert!(matches!(draw(&none_in_a_row), Err(DrawError::NoPanels { columns: 0, .. })));
+    let panel = Panel { title: String::new(), plot: Plot::Bars(bars(vec![1.0])) };
+    let endless = Figure { panels: vec![panel; 500], ..figure(every_kind().swap_remove(0)) };
+    assert!(matches!(draw(&endless), Err(DrawError::TooLarge { panels: 500, .. })));
+}
+
+/// Numbers that break naive layouts.
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => -10.0..10.0_f64,
+        1 => Just(f64::NAN),
+        1 => Just(0.0),
+        1 => Just(1e300),
+        1 => Just(-1e300),
+        1 => Just(5e-324),
+        1 => Just(1e16),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "\\PC{0,12}",
+        1 => "[a-z\u{0}-\u{1f}<&]{0,8}",
+        1 => Just("word ".repeat(300)),
+        1 => Just("ö".repeat(3000)),
+    ]
+}
+
+fn axis() -> impl Strategy<Value = Axis> {
+    (text(), prop::option::of(text()), any::<bool>(), prop::option::of((-5.0..0.0, 0.1..5.0)))
+        .prop_map(|(label, unit, whole, range)| Axis { label, unit, range, whole })
+}
+
+fn any_plot() -> impl Strategy<Value = Plot> {
+    let numbers = || prop::collection::vec(number(), 0..14);
+    let labels = |n: usize| prop::collection::vec(text(), n);
+    let scatter = (axis(), axis(), prop::collection::vec((number(), number(), text()), 0..14), any::<bool>())
+        .prop_map(|(x, y, points, equal_aspect)| {
+            let points = points.into_iter().map(|(x, y, label)| Point { label, ..point(x, y) });
+            Plot::Scatter(Scatter { x, y, equal_aspect, ..self::scatter(points.collect()) })
+        });
+    let map = (0..6_usize, 0..6_usize, any::<bool>(), axis())
+        .prop_flat_map(move |(rows, columns, diverging, scale)| {
+            let values = prop::collection::vec(number(), rows * columns);
+            (labels(rows), labels(columns), values, Just(diverging), Just(scale))
+        })
+        .prop_map(|(rows, columns, values, diverging, scale)| {
+            let row_groups = vec![("all".to_owned(), rows.len()), ("none".to_owned(), 0)];
+            let column_groups = columns.iter().map(|name| (name.clone(), 1)).collect();
+            let map =
+                HeatMap { rows, columns, values, diverging, scale, row_groups, ..heat_map(0, 0, |_| 0.0) };
+            Plot::HeatMap(HeatMap { column_groups, ..map })
+        });
+    let lines = (axis(), axis(), prop::collection::vec((number(), number()), 0..14), text()).prop_map(
+        |(x, y, points, name)| {
+            let mut plot = self::lines(points);
+            plot.series[0].name.clone_from(&name);
+            Plot::Lines(Lines { x, y, references: vec![(name, 1.0), (String::new(), 1.0)], ..plot })
+        },
+    );
+    let bars = (axis(), numbers()).prop_map(|(y, heights)| Plot::Bars(Bars { y, ..self::bars(heights) }));
+    let boxes = (axis(), numbers()).prop_map(|(y, numbers)| {
+        let five = |v: f64| [v, v, v, v, v];
+        Plot::BoxPlot(BoxPlot { y, ..box_plot(numbers.into_iter().map(five).collect()) })
+    });
+    prop_oneof![scatter, map, lines, bars, boxes]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a figure holds, its shapes have finite places on a picture of finite size.
+    #[test]
+    fn any_figure_is_laid_out(plots in prop::collection::vec(any_plot(), 1..4), columns in 1..4_usize, title in text()) {
+        let panels: Vec<Panel> =
+            plots.into_iter().map(|plot| Panel { title: title.clone(), plot }).collect();
+        for panel in &panels {
+            prop_assert_eq!(check::check(&panel.plot), Ok(()));
+        }
+        let figure = Figure { name: title.clone(), title: title.clone(), caption: title, panels, columns };
+        let mut scene = Scene::default();
+        let size = layout::compose(&mut scene, &figure, Fonts::embedded().unwrap());
+        prop_assert!(size.w * size.h < LARGEST);
+        let inside = |(x, y): scene::Xy| x > -1.0 && y > -1.0 && x < size.w + 1.0 && y < size.h + 1.0;
+        for shape in &scene.shapes {
+            let fits = match shape {
+                scene::Shape::Rect { rect, .. } | scene::Shape::Pixels { rect, .. } => {
+                    rect.w >= 0.0 && rect.h >= 0.0 && inside((rect.x, rect.y)) && inside((rect.right(), rect.bottom()))
+                }
+                scene::Shape::Circle { centre, .. } => inside(*centre),
+                scene::Shape::Polygon { points, .. } | scene::Shape::Line { points, .. } => {
+                    points.iter().all(|p| inside(*p))
+                }
+                scene::Shape::Text { at, .. } => inside(*at),
+            };
+            prop_assert!(fits, "{shape:?} outside {size:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    #[test]
+    fn any_figure_is_drawn(plot in any_plot(), title in text()) {
+        let drawing = draw(&Figure::single("test", &title, &title, plot)).unwrap();
+        prop_assert!(roxmltree::Document::parse(&drawing.svg).is_ok());
+        prop_assert!(decoded(&drawing.png).0 > 0);
+    }
+}

@@ -1,0 +1,201 @@
+//! Letters: the embedded font, how wide a text is, and how it is broken into lines.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use ab_glyph::{Font, FontRef, Glyph, GlyphId, InvalidFont, PxScale, point};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::scene::{Type, Weight};
+
+/// What an SVG viewer may use: the embedded font, then others of the same widths.
+pub(super) const FAMILY: &str = "Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
+
+/// Height of a capital letter, as a share of the type size.
+pub(super) const CAPITAL: f64 = 0.688;
+/// Distance of baselines, as a share of the type size.
+pub(super) const LEADING: f64 = 1.32;
+
+/// Longest text that is laid out, in characters; the rest is cut.
+const LONGEST: usize = 4000;
+const ELLIPSIS: char = '…';
+
+/// The embedded font in its weights.
+pub(super) struct Fonts {
+    regular: FontRef<'static>,
+    bold: FontRef<'static>,
+}
+
+impl Fonts {
+    /// The embedded font.
+    pub(super) fn embedded() -> Result<&'static Self, InvalidFont> {
+        static FONTS: LazyLock<Result<Fonts, InvalidFont>> = LazyLock::new(|| {
+            Ok(Fonts {
+                regular: FontRef::try_from_slice(include_bytes!(
+                    "../../assets/fonts/LiberationSans-Regular.ttf"
+                ))?,
+                bold: FontRef::try_from_slice(include_bytes!("../../assets/fonts/LiberationSans-Bold.ttf"))?,
+            })
+        });
+        FONTS.as_ref().map_err(|_| InvalidFont)
+    }
+
+    pub(super) fn face(&self, weight: Weight) -> &FontRef<'static> {
+        match weight {
+            Weight::Regular => &self.regular,
+            Weight::Bold => &self.bold,
+        }
+    }
+
+    /// The glyphs of `text` on a baseline that starts at the origin, and where the baseline ends. `size` is that of
+    /// an em, in the unit of the result.
+    pub(super) fn glyphs(&self, text: &str, size: f64, weight: Weight) -> (Vec<Glyph>, f64) {
+        let face = self.face(weight);
+        let em = f64::from(face.units_per_em().unwrap_or(2048.0));
+        let scale = PxScale::from((size * f64::from(face.height_unscaled()) / em) as f32);
+        let mut pen = 0.0;
+        let mut previous: Option<GlyphId> = None;
+        let mut glyphs = Vec::with_capacity(text.len());
+        for c in drawable(text).chars() {
+            let id = face.glyph_id(c);
+            if let Some(previous) = previous {
+                pen += f64::from(face.kern_unscaled(previous, id)) * size / em;
+            }
+            glyphs.push(id.with_scale_and_position(scale, point(pen as f32, 0.0)));
+            pen += f64::from(face.h_advance_unscaled(id)) * size / em;
+            previous = Some(id);
+        }
+        (glyphs, pen)
+    }
+
+    /// Width of one line of text.
+    pub(super) fn width(&self, text: &str, letters: Type) -> f64 {
+        self.glyphs(text, letters.size, letters.weight).1
+    }
+
+    /// Width of the widest of several lines.
+    pub(super) fn widest<'t>(&self, lines: impl IntoIterator<Item = &'t str>, letters: Type) -> f64 {
+        lines.into_iter().map(|line| self.width(line, letters)).fold(0.0, f64::max)
+    }
+
+    /// The text if it fits in `width`, else its beginning and an ellipsis.
+    pub(super) fn shorten(&self, text: &str, letters: Type, width: f64) -> String {
+        let text: String = text.chars().take(LONGEST).collect();
+        if self.width(&text, letters) <= width {
+            return text;
+        }
+        let ends: Vec<usize> = text.grapheme_indices(true).map(|(start, _)| start).collect();
+        let cut = |n: usize| format!("{}{ELLIPSIS}", text[..ends[n]].trim_end());
+        let fitting = ends.len().min(1 + partition(ends.len(), |n| self.width(&cut(n), letters) <= width));
+        if fitting == 0 { String::new() } else { cut(fitting - 1) }
+    }
+
+    /// Breaks a text into lines no wider than `width`, at spaces where there are some, in at most `most` lines.
+    pub(super) fn wrap(&self, text: &str, letters: Type, width: f64, most: usize) -> Vec<String> {
+        let text: String = text.chars().take(LONGEST).collect();
+        let mut lines: Vec<String> = Vec::new();
+        for paragraph in text.lines() {
+            let mut line = String::new();
+            for word in paragraph.split_whitespace() {
+                let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+                if self.width(&longer, letters) <= width {
+                    line = longer;
+                    continue;
+                }
+                if !line.is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                }
+                for grapheme in word.graphemes(true) {
+                    let longer = format!("{line}{grapheme}");
+                    if !line.is_empty() && self.width(&longer, letters) > width {
+                        lines.push(std::mem::take(&mut line));
+                        line.push_str(grapheme);
+                    } else {
+                        line = longer;
+                    }
+                }
+            }
+            if !line.is_empty() {
+                lines.push(line);
+            }
+        }
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                *last = self.shorten(&format!("{last}{ELLIPSIS}"), letters, width);
+            }
+        }
+        lines
+    }
+}
+
+/// The first of `0..n` for which `holds` is false, if it is true before and false after.
+fn partition(n: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+/// The text with line breaks and tabs as spaces and without characters that XML forbids.
+pub(super) fn drawable(text: &str) -> Cow<'_, str> {
+    let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    if !text.contains(forbidden) {
+        return Cow::Borrowed(text);
+    }
+    let replace = |c: char| match c {
+        c if c.is_whitespace() => ' ',
+        c if forbidden(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(replace).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::draw::palette;
+
+    const LETTERS: Type = Type { size: 11.0, weight: Weight::Regular, rgb: palette::TEXT };
+
+    proptest! {
+        #[test]
+        fn wrapped_lines_fit_and_lose_no_letter(text in "\\PC{0,80}", width in 40.0..300.0) {
+            let fonts = Fonts::embedded().unwrap();
+            let lines = fonts.wrap(&text, LETTERS, width, usize::MAX);
+            for line in &lines {
+                let one = line.graphemes(true).count() == 1;
+                prop_assert!(one || fonts.width(line, LETTERS) <= width, "{line:?} is too wide");
+            }
+            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            prop_assert_eq!(letters(&lines.concat()), letters(&text));
+        }
+
+        #[test]
+        fn shortened_text_fits_and_begins_alike(text in "\\PC{0,80}", width in 20.0..300.0) {
+            let fonts = Fonts::embedded().unwrap();
+            let short = fonts.shorten(&text, LETTERS, width);
+            prop_assert!(fonts.width(&short, LETTERS) <= width);
+            prop_assert!(text.starts_with(short.trim_end_matches(ELLIPSIS)));
+        }
+    }
+
+    #[test]
+    fn a_limit_on_lines_is_kept_and_shown() {
+        let fonts = Fonts::embedded().unwrap();
+        let lines = fonts.wrap(&"word ".repeat(100), LETTERS, 100.0, 2);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].ends_with(ELLIPSIS));
+    }
+
+    #[test]
+    fn widths_scale_with_the_size() {
+        let fonts = Fonts::embedded().unwrap();
+        let wide = fonts.width("entropy", Type { size: 22.0, ..LETTERS });
+        assert!((wide - 2.0 * fonts.width("entropy", LETTERS)).abs() < 1e-9);
+    }
+}
