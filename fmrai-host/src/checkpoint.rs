@@ -58,8 +58,7 @@ impl Identity {
         compare("libtorch", libtorch, &now.versions.libtorch);
         if plan != &now.plan {
             let parts = ["model", "data", "analyses", "parity"];
-            let changed: Vec<&str> =
-                parts.into_iter().filter(|p| plan.get(p) != now.plan.get(p)).collect();
+            let changed: Vec<&str> = parts.into_iter().filter(|p| plan.get(p) != now.plan.get(p)).collect();
             differences.push(format!("the plan has another {}", changed.join(", ")));
         }
         for (what, then, now) in [("model", model, &now.model), ("data", data, &now.data)] {

@@ -114,8 +114,9 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
 }
 
 fn log(level: &str) -> Result<(), Error> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .map_err(|e| Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug")))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|e| {
+        Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug"))
+    })?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     Ok(())
 }

@@ -177,6 +177,9 @@ mod tests {
         assert_eq!(one_line(&error), "error: model: the model takes input_ids, was given nothing");
         assert_eq!(error.exit(), Exit::Input);
         let other = Error::from(TrackError::Forward("boom".into()));
-        assert_eq!((one_line(&other).as_str(), other.exit()), ("error: the model failed: boom", Exit::Internal));
+        assert_eq!(
+            (one_line(&other).as_str(), other.exit()),
+            ("error: the model failed: boom", Exit::Internal)
+        );
     }
 }

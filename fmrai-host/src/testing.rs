@@ -71,7 +71,8 @@ impl Analyzer for Sums {
 
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         if let Some(id) = self.tensor {
-            let tensor = batch.tensor(id)?.f32().map_err(|source| AnalyzerError::Tensor { tensor: id, source })?;
+            let tensor =
+                batch.tensor(id)?.f32().map_err(|source| AnalyzerError::Tensor { tensor: id, source })?;
             self.sum += tensor.iter().map(|x| f64::from(*x).abs()).sum::<f64>();
         }
         self.count += match self.config.unit {

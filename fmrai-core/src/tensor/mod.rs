@@ -7,7 +7,7 @@ mod value;
 mod view;
 
 pub use dtype::DType;
-pub use value::{TensorData, TensorValue, from_safetensors, to_safetensors};
+pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};
 pub use view::{DataView, TensorView};
 
 /// Why a tensor could not be read as asked.

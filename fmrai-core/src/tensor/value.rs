@@ -147,13 +147,14 @@ fn sort_metadata(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
     Ok(file)
 }
 
+/// What a safetensors file holds: tensors sorted by name, and text metadata.
+pub type SafetensorsContent = (Vec<(String, TensorValue)>, HashMap<String, String>);
+
 /// Named tensors and metadata of the bytes that [`to_safetensors`] wrote.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the bytes.
-pub fn from_safetensors(
-    bytes: &[u8],
-) -> Result<(Vec<(String, TensorValue)>, HashMap<String, String>), String> {
+pub fn from_safetensors(bytes: &[u8]) -> Result<SafetensorsContent, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let mut tensors = Vec::new();

@@ -31,14 +31,18 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     }
     let parity = match plan.parity {
         Parity::First => "compared with the untouched model on the first batch",
-        Parity::Every => "compared with the untouched model on every batch, which takes a second forward pass each",
+        Parity::Every => {
+            "compared with the untouched model on every batch, which takes a second forward pass each"
+        }
         Parity::Off => "not compared with the untouched model",
     };
     let _ = writeln!(text, "parity: outputs are {parity}");
     let state = match folder::occupant(&plan.output, document)? {
         Occupant::Nothing => "is free".to_owned(),
         Occupant::SamePlan => "holds results of this plan, which will be replaced".to_owned(),
-        Occupant::Unfinished => "holds an unfinished run: --resume goes on with it, --force drops it".to_owned(),
+        Occupant::Unfinished => {
+            "holds an unfinished run: --resume goes on with it, --force drops it".to_owned()
+        }
         Occupant::OtherPlan => "holds results of another plan: needs --force or another --output".to_owned(),
         Occupant::Foreign(name) => format!("holds {name:?}, not a result: needs --force or another --output"),
     };

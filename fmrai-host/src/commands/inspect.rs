@@ -26,7 +26,12 @@ const KINDS: usize = 10;
 const DEPTH: usize = 4;
 
 /// Runs a model on a short text and tells what it is made of.
-pub(crate) fn inspect(path: &Path, dot: Option<&Path>, json: Option<&Path>, text: &str) -> Result<Exit, Error> {
+pub(crate) fn inspect(
+    path: &Path,
+    dot: Option<&Path>,
+    json: Option<&Path>,
+    text: &str,
+) -> Result<Exit, Error> {
     let model = load(path)?;
     let inputs = probe(model.as_ref(), text)?;
     let graph = Watched::new(model.as_ref(), Parity::Off)?.discover(&inputs)?;
@@ -37,10 +42,14 @@ pub(crate) fn inspect(path: &Path, dot: Option<&Path>, json: Option<&Path>, text
         write(file, to_dot(graph.as_ref(), &DotOptions { title }).as_bytes())?;
     }
     if let Some(file) = json {
-        let document = to_json(graph.as_ref()).map_err(|e| Error::Internal(format!("the graph as JSON: {e}")))?;
+        let document =
+            to_json(graph.as_ref()).map_err(|e| Error::Internal(format!("the graph as JSON: {e}")))?;
         write(file, document.as_bytes())?;
     }
-    terminal::answer(&[of_model(model.as_ref()), of_graph(graph.as_ref()), of_structure(&structure), tree(graph.as_ref())].concat())?;
+    terminal::answer(
+        &[of_model(model.as_ref()), of_graph(graph.as_ref()), of_structure(&structure), tree(graph.as_ref())]
+            .concat(),
+    )?;
     Ok(Exit::Success)
 }
 
@@ -132,7 +141,9 @@ fn of_structure(structure: &Structure) -> String {
         let word = |value: Value| value.as_str().unwrap_or_default().replace('_', " ");
         let (kind, form) = (word(json!(block.kind)), word(json!(block.form)));
         let heads = match block.key_value_heads {
-            shared if shared != block.heads => format!("{} heads on {shared} of keys and values", block.heads),
+            shared if shared != block.heads => {
+                format!("{} heads on {shared} of keys and values", block.heads)
+            }
             _ => count(block.heads as u64, "head"),
         };
         let module = if block.module.is_empty() { String::new() } else { format!(" in {}", block.module) };

@@ -201,6 +201,9 @@ impl Names {
             Room::Wide => (true, TICK, &[][..]),
             Room::Cells(groups) => (false, NAME, groups),
         };
+        let names: Vec<String> =
+            names.iter().map(|name| fonts.shorten(name, letters, 3.0 * UPRIGHT)).collect();
+        let names = names.as_slice();
         let line = letters.size * LEADING;
         let widest = fonts.widest(names.iter().map(String::as_str), letters);
         let level_step = step(widest + 5.0, pitch, groups);

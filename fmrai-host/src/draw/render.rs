@@ -15,6 +15,8 @@ use super::text::{FAMILY, Fonts, drawable};
 const GRID: u32 = 4;
 /// Pixels to a picture point in the PNG.
 const PIXELS: u32 = 2;
+/// The backend's pixels that are averaged into one of the PNG, along each side.
+const FINER: u32 = GRID / PIXELS;
 /// The SVG backend writes a type size divided by this.
 const SVG_TYPE_FACTOR: f64 = 1.24;
 /// The SVG backend writes a text anchored at its top this share of its size below.
@@ -155,7 +157,6 @@ pub(super) fn png(scene: &Scene, size: Size, fonts: &Fonts) -> Result<Vec<u8>, F
         }
         backend.present()?;
     }
-    const FINER: u32 = GRID / PIXELS;
     let dots_per_metre = 96.0 / 0.0254 * f64::from(PIXELS);
     encoded(&averaged(&buffer, w, FINER), w / FINER, h / FINER, Some(dots_per_metre.round() as u32))
 }
@@ -250,8 +251,7 @@ fn bitmap_text(
             };
             if outcome.is_ok() && coverage > 0.0 && inside(px, py) {
                 let ink = letters.rgb.alpha(f64::from(coverage.min(1.0)));
-                outcome =
-                    backend.draw_pixel((px, py), plotters::style::Color::to_backend_color(&colour(ink)));
+                outcome = backend.draw_pixel((px, py), colour(ink).to_backend_color());
             }
         });
     }

@@ -41,8 +41,8 @@ fn heat_map(rows: usize, columns: usize, value: impl Fn(usize) -> f64) -> HeatMa
     }
 }
 
-fn lines(points: Vec<(f64, f64)>) -> Lines {
-    let series = |name: &str, mark| Series { name: name.to_owned(), mark, points: points.clone() };
+fn lines(points: &[(f64, f64)]) -> Lines {
+    let series = |name: &str, mark| Series { name: name.to_owned(), mark, points: points.to_vec() };
     Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new("entropy", Some("nats")),
@@ -77,7 +77,7 @@ fn every_kind() -> Vec<Plot> {
     vec![
         Plot::Scatter(scatter(vec![point(0.0, 1.0), point(2.0, -1.0), point(f64::NAN, 0.0)])),
         Plot::HeatMap(heat_map(4, 5, |i| if i == 7 { f64::NAN } else { i as f64 })),
-        Plot::Lines(lines(vec![(0.0, 1.0), (0.0, 1.5), (1.0, f64::NAN), (2.0, 0.5)])),
+        Plot::Lines(lines(&[(0.0, 1.0), (0.0, 1.5), (1.0, f64::NAN), (2.0, 0.5)])),
         Plot::Bars(bars(vec![3.0, -1.0, f64::NAN])),
         Plot::BoxPlot(box_plot(vec![[0.0, 1.0, 2.0, 3.0, 9.0], [f64::NAN; 5]])),
     ]
@@ -148,8 +148,7 @@ fn equal_cells_of_a_row_are_one_rectangle() {
         let svg = draw(&figure(Plot::HeatMap(heat_map(20, 20, value)))).unwrap().svg;
         svg.matches("<rect").count()
     };
-    let (flat, varied) = (rectangles(|_| 1.0), rectangles(|i| i as f64));
-    assert!(varied >= flat + 20 * 18, "{flat} and {varied}");
+    assert_eq!(rectangles(|i| (i % 7) as f64) - rectangles(|_| 1.0), 20 * 20 - 20);
 }
 
 fn problem(plot: Plot) -> Problem {
@@ -185,10 +184,10 @@ fn malformed_panels_are_refused_by_name() {
     map.column_groups = vec![("a".to_owned(), 2), ("b".to_owned(), 2)];
     assert_eq!(problem(Plot::HeatMap(map)), Problem::Groups { what: "column", grouped: 4, available: 3 });
 
-    let mut plot = lines(vec![(0.0, 0.0)]);
+    let mut plot = lines(&[(0.0, 0.0)]);
     plot.y = plot.y.range(1.0, 0.0);
     assert!(matches!(problem(Plot::Lines(plot)), Problem::Range { low: 1.0, high: 0.0, .. }));
-    let mut plot = lines(vec![(0.0, 0.0)]);
+    let mut plot = lines(&[(0.0, 0.0)]);
     plot.references[0].1 = f64::NEG_INFINITY;
     assert!(matches!(problem(Plot::Lines(plot)), Problem::Infinite { .. }));
 
@@ -248,7 +247,7 @@ fn any_plot() -> impl Strategy<Value = Plot> {
     let scatter = (axis(), axis(), prop::collection::vec((number(), number(), text()), 0..14), any::<bool>())
         .prop_map(|(x, y, points, equal_aspect)| {
             let points = points.into_iter().map(|(x, y, label)| Point { label, ..point(x, y) });
-            Plot::Scatter(Scatter { x, y, equal_aspect, ..self::scatter(points.collect()) })
+            Plot::Scatter(Scatter { x, y, equal_aspect, ..scatter(points.collect()) })
         });
     let map = (0..6_usize, 0..6_usize, any::<bool>(), axis())
         .prop_flat_map(move |(rows, columns, diverging, scale)| {
@@ -264,12 +263,12 @@ fn any_plot() -> impl Strategy<Value = Plot> {
         });
     let lines = (axis(), axis(), prop::collection::vec((number(), number()), 0..14), text()).prop_map(
         |(x, y, points, name)| {
-            let mut plot = self::lines(points);
+            let mut plot = lines(&points);
             plot.series[0].name.clone_from(&name);
             Plot::Lines(Lines { x, y, references: vec![(name, 1.0), (String::new(), 1.0)], ..plot })
         },
     );
-    let bars = (axis(), numbers()).prop_map(|(y, heights)| Plot::Bars(Bars { y, ..self::bars(heights) }));
+    let bars = (axis(), numbers()).prop_map(|(y, heights)| Plot::Bars(Bars { y, ..bars(heights) }));
     let boxes = (axis(), numbers()).prop_map(|(y, numbers)| {
         let five = |v: f64| [v, v, v, v, v];
         Plot::BoxPlot(BoxPlot { y, ..box_plot(numbers.into_iter().map(five).collect()) })
@@ -278,7 +277,7 @@ fn any_plot() -> impl Strategy<Value = Plot> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever a figure holds, its shapes have finite places on a picture of finite size.
     #[test]

@@ -18,6 +18,8 @@ pub(super) const LEADING: f64 = 1.32;
 
 /// Longest text that is laid out, in characters; the rest is cut.
 const LONGEST: usize = 4000;
+/// Longest text that is shown in one line, in characters.
+const LONGEST_LINE: usize = 250;
 const ELLIPSIS: char = '…';
 
 /// The embedded font in its weights.
@@ -80,23 +82,30 @@ impl Fonts {
 
     /// The text if it fits in `width`, else its beginning and an ellipsis.
     pub(super) fn shorten(&self, text: &str, letters: Type, width: f64) -> String {
-        let text: String = text.chars().take(LONGEST).collect();
-        if self.width(&text, letters) <= width {
+        let whole = text;
+        let text: String = whole.chars().take(LONGEST_LINE).collect();
+        if text.len() == whole.len() && self.width(&text, letters) <= width {
             return text;
         }
         let ends: Vec<usize> = text.grapheme_indices(true).map(|(start, _)| start).collect();
         let cut = |n: usize| format!("{}{ELLIPSIS}", text[..ends[n]].trim_end());
-        let fitting = ends.len().min(1 + partition(ends.len(), |n| self.width(&cut(n), letters) <= width));
-        if fitting == 0 { String::new() } else { cut(fitting - 1) }
+        // `cut(n)` keeps n graphemes; the first that is too wide is one too long.
+        match partition(ends.len(), |n| self.width(&cut(n), letters) <= width) {
+            0 => String::new(),
+            first => cut(first - 1),
+        }
     }
 
     /// Breaks a text into lines no wider than `width`, at spaces where there are some, in at most `most` lines.
     pub(super) fn wrap(&self, text: &str, letters: Type, width: f64, most: usize) -> Vec<String> {
         let text: String = text.chars().take(LONGEST).collect();
         let mut lines: Vec<String> = Vec::new();
-        for paragraph in text.lines() {
+        'text: for paragraph in text.lines() {
             let mut line = String::new();
             for word in paragraph.split_whitespace() {
+                if lines.len() > most {
+                    break 'text;
+                }
                 let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
                 if self.width(&longer, letters) <= width {
                     line = longer;
@@ -106,6 +115,9 @@ impl Fonts {
                     lines.push(std::mem::take(&mut line));
                 }
                 for grapheme in word.graphemes(true) {
+                    if lines.len() > most {
+                        break 'text;
+                    }
                     let longer = format!("{line}{grapheme}");
                     if !line.is_empty() && self.width(&longer, letters) > width {
                         lines.push(std::mem::take(&mut line));

@@ -66,7 +66,8 @@ fn of_type(kind: &str, schema: &Value) -> String {
     match kind {
         "string" if schema.get("pattern").is_some() => match schema["pattern"].as_str() {
             Some(NAME_PATTERN) => {
-                "a name of letters, digits, `.`, `_` and `-`, at most 100, the first a letter or digit".to_owned()
+                "a name of letters, digits, `.`, `_` and `-`, at most 100, the first a letter or digit"
+                    .to_owned()
             }
             pattern => format!("a text that matches {}", pattern.unwrap_or_default()),
         },
@@ -105,7 +106,10 @@ mod tests {
         let root = json!({"$defs": {"Unit": {"oneOf": [{"const": "bits"}, {"const": "nats"}]}}});
         let cases = [
             (json!({"type": "integer", "minimum": 1}), "a whole number of at least 1"),
-            (json!({"type": "number", "exclusiveMinimum": 0.0, "maximum": 1}), "a number above 0.0 and at most 1"),
+            (
+                json!({"type": "number", "exclusiveMinimum": 0.0, "maximum": 1}),
+                "a number above 0.0 and at most 1",
+            ),
             (json!({"type": "number", "maximum": 1}), "a number of at most 1"),
             (json!({"type": ["integer", "null"], "minimum": 0}), "a whole number of at least 0 or null"),
             (json!({"anyOf": [{"$ref": "#/$defs/Unit"}, {"type": "null"}]}), "\"bits\", \"nats\" or null"),

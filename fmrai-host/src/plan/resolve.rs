@@ -163,7 +163,8 @@ impl Plan {
             }
             match taken.get(&lower) {
                 Some(first) => {
-                    let what = format!("{name:?} is the name of analyses[{first}] too, give each its own `name`");
+                    let what =
+                        format!("{name:?} is the name of analyses[{first}] too, give each its own `name`");
                     self.problems.push(Problem::new(field, what));
                 }
                 None => {

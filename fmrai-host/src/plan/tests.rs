@@ -21,8 +21,9 @@ impl Place {
         let file = self.0.path().join("plan.json");
         std::fs::write(&file, text).unwrap();
         let prefix = format!("{}: ", file.display());
-        read(&file, &Catalogue::linked().unwrap())
-            .map_err(|e| e.to_string().replace(&prefix, "").replace(&*self.0.path().to_string_lossy(), "HERE"))
+        read(&file, &Catalogue::linked().unwrap()).map_err(|e| {
+            e.to_string().replace(&prefix, "").replace(&*self.0.path().to_string_lossy(), "HERE")
+        })
     }
 }
 
@@ -82,56 +83,72 @@ fn malformed_text_is_told_with_its_place() {
 
 #[test]
 fn each_mistake_says_where_what_and_what_is_valid() {
-    check(|p| p["paritty"] = json!("off"), &[
-        "paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, plugins, \
+    check(
+        |p| p["paritty"] = json!("off"),
+        &[
+            "paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, plugins, \
          analyses, output, parity, checkpoint_seconds",
-    ]);
-    check(|p| p["parity"] = json!("sometimes"), &[
-        "parity: is the text \"sometimes\", needed \"first\", \"every\" or \"off\"",
-    ]);
-    check(|p| p["checkpoint_seconds"] = json!(-1), &[
-        "checkpoint_seconds: is -1, needed a whole number of at least 0",
-    ]);
-    check(|p| p["analyses"][0]["smothing"] = json!(1), &[
-        "analyses[0].smothing: unknown field, valid fields: scale, unit, limit, type, name",
-    ]);
-    check(|p| p["analyses"][0]["scale"] = json!("big"), &[
-        "analyses[0].scale: is the text \"big\", needed a number",
-    ]);
-    check(|p| p["analyses"][0]["scale"] = json!(-2), &[
-        "analyses[0].scale: is -2, needed a number above 0",
-    ]);
-    check(|p| p["analyses"][0]["unit"] = json!("token"), &[
-        "analyses[0].unit: is the text \"token\", needed \"texts\" or \"tokens\"",
-    ]);
-    check(|p| p["analyses"][0]["limit"] = json!(1.5), &[
-        "analyses[0].limit: is 1.5, needed a whole number of at least 0 or null",
-    ]);
-    check(|p| p["analyses"][0] = json!("test_sums"), &[
-        "analyses[0]: is the text \"test_sums\", needed an object",
-    ]);
+        ],
+    );
+    check(
+        |p| p["parity"] = json!("sometimes"),
+        &["parity: is the text \"sometimes\", needed \"first\", \"every\" or \"off\""],
+    );
+    check(
+        |p| p["checkpoint_seconds"] = json!(-1),
+        &["checkpoint_seconds: is -1, needed a whole number of at least 0"],
+    );
+    check(
+        |p| p["analyses"][0]["smothing"] = json!(1),
+        &["analyses[0].smothing: unknown field, valid fields: scale, unit, limit, type, name"],
+    );
+    check(
+        |p| p["analyses"][0]["scale"] = json!("big"),
+        &["analyses[0].scale: is the text \"big\", needed a number"],
+    );
+    check(|p| p["analyses"][0]["scale"] = json!(-2), &["analyses[0].scale: is -2, needed a number above 0"]);
+    check(
+        |p| p["analyses"][0]["unit"] = json!("token"),
+        &["analyses[0].unit: is the text \"token\", needed \"texts\" or \"tokens\""],
+    );
+    check(
+        |p| p["analyses"][0]["limit"] = json!(1.5),
+        &["analyses[0].limit: is 1.5, needed a whole number of at least 0 or null"],
+    );
+    check(
+        |p| p["analyses"][0] = json!("test_sums"),
+        &["analyses[0]: is the text \"test_sums\", needed an object"],
+    );
     check(|p| p["analyses"] = json!([]), &["analyses: is a list of 0, needed a list that is not empty"]);
     check(|p| p["model"] = json!({"path": "model"}), &["model.type: missing, needed \"hf_checkpoint\""]);
-    check(|p| p["model"]["path"] = json!("nowhere"), &[
-        "model.path: HERE/nowhere: No such file or directory (os error 2)",
-    ]);
-    check(|p| p["model"]["type"] = json!("hf_chekpoint"), &[
-        "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"hf_checkpoint\"",
-    ]);
-    check(|p| p["data"]["type"] = json!("parquet"), &[
-        "data.type: is the text \"parquet\", needed \"csv\", \"jsonl\" or \"text\"",
-    ]);
-    check(|p| p["plugins"] = json!([{"path": "a.so"}]), &[
-        "plugins: plugins are not supported in this version of fmrai: leave the list empty",
-    ]);
-    check(|p| p["format"] = json!(2), &[
-        "format: is 2, this version of fmrai reads formats up to 1: use a newer one",
-    ]);
+    check(
+        |p| p["model"]["path"] = json!("nowhere"),
+        &["model.path: HERE/nowhere: No such file or directory (os error 2)"],
+    );
+    check(
+        |p| p["model"]["type"] = json!("hf_chekpoint"),
+        &[
+            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"hf_checkpoint\"",
+        ],
+    );
+    check(
+        |p| p["data"]["type"] = json!("parquet"),
+        &["data.type: is the text \"parquet\", needed \"csv\", \"jsonl\" or \"text\""],
+    );
+    check(
+        |p| p["plugins"] = json!([{"path": "a.so"}]),
+        &["plugins: plugins are not supported in this version of fmrai: leave the list empty"],
+    );
+    check(
+        |p| p["format"] = json!(2),
+        &["format: is 2, this version of fmrai reads formats up to 1: use a newer one"],
+    );
     check(|p| p["format"] = json!("1"), &["format: is the text \"1\", needed 1"]);
     check(|p| p["output"] = json!("texts.txt"), &["output: HERE/texts.txt is a file, needed a folder"]);
-    check(|p| p["output"] = json!("."), &[
-        "output: is the folder of the plan itself, needed a folder of its own",
-    ]);
+    check(
+        |p| p["output"] = json!("."),
+        &["output: is the folder of the plan itself, needed a folder of its own"],
+    );
     check(|p| p["output"] = json!(""), &["output: is the text \"\", needed a text that is not empty"]);
 }
 
@@ -153,9 +170,10 @@ fn names_of_analyses_are_folders() {
             format!("analyses[0].name: {name:?} cannot be the name of a folder of results, choose another");
         check(with(name), &[&expected]);
     }
-    check(|p| p["analyses"] = json!([{"type": "test_sums"}, {"type": "test_failing", "name": "Test_Sums"}]), &[
-        "analyses[1].name: \"Test_Sums\" is the name of analyses[0] too, give each its own `name`",
-    ]);
+    check(
+        |p| p["analyses"] = json!([{"type": "test_sums"}, {"type": "test_failing", "name": "Test_Sums"}]),
+        &["analyses[1].name: \"Test_Sums\" is the name of analyses[0] too, give each its own `name`"],
+    );
 }
 
 #[test]

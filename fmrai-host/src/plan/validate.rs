@@ -33,7 +33,8 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            let valid: Vec<&str> = properties().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let valid: Vec<&str> =
+                properties().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             let unknown = |name: &String| {
                 let near = suggestion(name, valid.iter().copied());
                 let valid = valid.join(", ");

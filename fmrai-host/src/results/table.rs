@@ -46,7 +46,8 @@ mod tests {
             Column::new("rank", None, Values::Int(vec![3, -1, i64::MAX])),
         ];
         let csv = String::from_utf8(to_csv(&Table::new("t", columns).unwrap()).unwrap()).unwrap();
-        let expected = "head,entropy (nats),rank\n0-1,0.1,3\n\"a,\"\"b\"\"\",,-1\n,-inf,9223372036854775807\n";
+        let expected =
+            "head,entropy (nats),rank\n0-1,0.1,3\n\"a,\"\"b\"\"\",,-1\n,-inf,9223372036854775807\n";
         assert_eq!(csv, expected);
     }
 

@@ -23,7 +23,12 @@ impl Session<'_> {
             let lane = &self.lanes[i];
             let names: Vec<String> = files.iter().map(|(file, _)| format!("{}/{file}", lane.name)).collect();
             let error = answer.as_ref().err().cloned();
-            listing.push(summary::Listed { name: lane.name.clone(), kind: lane.kind.clone(), error, files: names });
+            listing.push(summary::Listed {
+                name: lane.name.clone(),
+                kind: lane.kind.clone(),
+                error,
+                files: names,
+            });
             analyses.push((lane.name.clone(), answer));
             let written = analysis::write_all(&output.join(&lane.name), &files);
             written.or_else(|error| self.keep(error))?;

@@ -98,16 +98,14 @@ fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
     for weight in &info.non_finite_weights {
         tracing::warn!(weight.name, nan = weight.nan, infinite = weight.infinite, "a weight is not finite");
     }
-    let context = DataContext {
-        base: &plan.base,
-        tokenizer: model.tokenizer(),
-        max_tokens: info.max_tokens,
-    };
+    let context = DataContext { base: &plan.base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens };
     let mut batches = plan.data.open(&context)?;
     let files = batches.files()?;
     let Some(first) = batches.next_batch()? else {
         let path = files.first().map_or_else(|| plan.base.clone(), |f| f.name.clone().into());
-        return Err(DataError::File { path, what: "there is nothing in it to run the model on".to_owned() }.into());
+        return Err(
+            DataError::File { path, what: "there is nothing in it to run the model on".to_owned() }.into()
+        );
     };
     stopwatch.lap("load");
 
@@ -201,7 +199,11 @@ impl Session<'_> {
         checkpoint.check(&self.identity, output)?;
         if checkpoint.threads != self.threads {
             let (then, now) = (checkpoint.threads, self.threads);
-            tracing::warn!(then, now, "another number of threads may change the last digits of the model's numbers");
+            tracing::warn!(
+                then,
+                now,
+                "another number of threads may change the last digits of the model's numbers"
+            );
         }
         for lane in &mut self.lanes {
             let progress = checkpoint.analyses.iter().find(|(name, _)| *name == lane.name);

@@ -26,7 +26,8 @@ impl Stopwatch {
 
     /// `started` (seconds since 1970), `seconds` in all and by stage, `peak_memory_bytes`.
     pub(super) fn report(&self) -> Map<String, Value> {
-        let mut seconds: Map<String, Value> = self.laps.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+        let mut seconds: Map<String, Value> =
+            self.laps.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         seconds.insert("total".to_owned(), json!(self.start.elapsed().as_secs_f64()));
         let started = self.started.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         Map::from_iter([

@@ -54,7 +54,8 @@ fn execute(place: &Path, document: &Value, how: &How) -> Result<Outcome, Error> 
 #[test]
 fn a_plan_run_twice_gives_the_same_files() {
     let place = place();
-    let document = plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "tokens", "unit": "tokens" }]));
+    let document =
+        plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "tokens", "unit": "tokens" }]));
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
     execute(place.path(), &document, &How { output: "again", ..WHOLE }).unwrap();
     let files = contents(&place.path().join("out"));

@@ -29,7 +29,7 @@ impl Default for RowEntropy {
 impl RowEntropy {
     /// `-sum p ln p` of a row of probabilities, in nats, with 0 ln 0 = 0, within [0, ln n].
     ///
-    /// With `smoothing` s it is the entropy of `(1 - s) p + s / n`. Within 5e-7 of the exact value.
+    /// With `smoothing` s it is the entropy of `(1 - s) p + s / n`. Within 1e-6 of the exact value.
     pub fn nats(&mut self, row: &[f32], smoothing: f64) -> f64 {
         let n = row.len();
         if n < 2 {
