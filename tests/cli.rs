@@ -69,7 +69,10 @@ fn plan() -> Value {
         "format": 1,
         "model": { "type": "hf_checkpoint", "path": "model" },
         "data": { "type": "text", "path": "texts.txt", "batch_size": 4 },
-        "analyses": [{ "type": "attention_patterns" }, { "type": "attention_clustering", "name": "map" }],
+        "analyses": [
+            { "type": "attention_patterns" },
+            { "type": "attention_clustering", "name": "map", "starts": 2 }
+        ],
         "output": "out"
     })
 }
@@ -138,7 +141,7 @@ fn a_run_leaves_the_documented_files_and_the_same_ones_again() {
 #[test]
 fn an_interrupted_run_is_resumed_to_the_same_files() {
     let place = Place::new();
-    let texts: String = (0..800).map(|i| format!("The lamp of night {i} is in the book.\n")).collect();
+    let texts: String = (0..240).map(|i| format!("The lamp of night {i} is in the book.\n")).collect();
     std::fs::write(place.path("texts.txt"), texts).unwrap();
     change(&place, |plan| plan["checkpoint_seconds"] = json!(0));
     let child = Command::new(env!("CARGO_BIN_EXE_fmrai"))
@@ -205,7 +208,13 @@ fn inspect_tells_what_a_model_is_made_of() {
     ]);
     assert_exit(&output, 0);
     let text = out(&output);
-    for part in ["model: bert (hf_checkpoint)", "model.safetensors: ", "graph: ", "structure: ", "layer 0: self attention"] {
+    for part in [
+        "model: bert (hf_checkpoint)",
+        "model.safetensors: ",
+        "graph: ",
+        "structure: ",
+        "layer 0: self attention",
+    ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(json_file(&json)["operations"].as_array().unwrap().len() > 10);
@@ -227,7 +236,8 @@ fn the_schema_accepts_the_examples_and_the_listing_names_all_analyzers() {
 
     let text = out(&fmrai(&["analyzers"]));
     let documents: Value = serde_json::from_slice(&fmrai(&["analyzers", "--json"]).stdout).unwrap();
-    let names: Vec<&str> = documents.as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        documents.as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["attention_clustering", "attention_patterns"], "an analyzer is not linked");
     for analyzer in documents.as_array().unwrap() {
         assert!(text.contains(&format!("{}: ", analyzer["name"].as_str().unwrap())));
@@ -253,18 +263,44 @@ fn change(place: &Place, change: impl FnOnce(&mut Value)) {
 }
 
 const CASES: &[Case] = &[
-    ("malformed plan", |p| std::fs::write(p.path("plan.json"), "{\"format\": 1,}").unwrap(), 2, &[
-        "plan.json: 1 mistake\n  line 1, column 14: not valid JSON: trailing comma",
-    ]),
-    ("absent plan", |p| std::fs::remove_file(p.path("plan.json")).unwrap(), 2, &["cannot be read: No such file"]),
-    ("unknown field", |p| change(p, |v| v["outputs"] = json!("x")), 2, &["outputs: unknown field (did you mean \"output\"?)"]),
-    ("wrong type", |p| change(p, |v| v["data"]["batch_size"] = json!("8")), 2, &[
-        "data.batch_size: is the text \"8\", needed a whole number",
-    ]),
+    (
+        "malformed plan",
+        |p| std::fs::write(p.path("plan.json"), "{\"format\": 1,}").unwrap(),
+        2,
+        &["plan.json: 1 mistake\n  line 1, column 14: not valid JSON: trailing comma"],
+    ),
+    (
+        "absent plan",
+        |p| std::fs::remove_file(p.path("plan.json")).unwrap(),
+        2,
+        &["cannot be read: No such file"],
+    ),
+    (
+        "unknown field",
+        |p| change(p, |v| v["outputs"] = json!("x")),
+        2,
+        &["outputs: unknown field (did you mean \"output\"?)"],
+    ),
+    (
+        "wrong type",
+        |p| change(p, |v| v["data"]["batch_size"] = json!("8")),
+        2,
+        &["data.batch_size: is the text \"8\", needed a whole number"],
+    ),
     ("batches of nothing", |p| change(p, |v| v["data"]["batch_size"] = json!(0)), 2, &["batch_size", "0"]),
-    ("absent model", |p| std::fs::remove_dir_all(p.path("model")).unwrap(), 2, &["model.path: ", "No such file"]),
+    (
+        "absent model",
+        |p| std::fs::remove_dir_all(p.path("model")).unwrap(),
+        2,
+        &["model.path: ", "No such file"],
+    ),
     ("absent config", |p| std::fs::remove_file(p.path("model/config.json")).unwrap(), 2, &["config.json"]),
-    ("truncated weights", |p| truncate(&p.path("model/model.safetensors")), 2, &["error: model: ", "model.safetensors"]),
+    (
+        "truncated weights",
+        |p| truncate(&p.path("model/model.safetensors")),
+        2,
+        &["error: model: ", "model.safetensors"],
+    ),
     ("truncated config", |p| truncate(&p.path("model/config.json")), 2, &["error: model: ", "config.json"]),
     (
         "foreign model",
@@ -275,9 +311,24 @@ const CASES: &[Case] = &[
     ("no tokenizer", |p| std::fs::remove_file(p.path("model/tokenizer.json")).unwrap(), 2, &["tokenizer"]),
     ("absent data", |p| std::fs::remove_file(p.path("texts.txt")).unwrap(), 2, &["data.path: ", "texts.txt"]),
     ("empty data", |p| std::fs::write(p.path("texts.txt"), "").unwrap(), 2, &["error: data: ", "texts.txt"]),
-    ("blank data", |p| std::fs::write(p.path("texts.txt"), "\n \n\n").unwrap(), 2, &["error: data: ", "texts.txt"]),
-    ("not UTF-8", |p| std::fs::write(p.path("texts.txt"), b"fine\nnot \xff fine\n").unwrap(), 2, &["texts.txt:2: "]),
-    ("output is a file", |p| std::fs::write(p.path("out"), "").unwrap(), 2, &["output: ", "is a file, needed a folder"]),
+    (
+        "blank data",
+        |p| std::fs::write(p.path("texts.txt"), "\n \n\n").unwrap(),
+        2,
+        &["error: data: ", "texts.txt"],
+    ),
+    (
+        "not UTF-8",
+        |p| std::fs::write(p.path("texts.txt"), b"fine\nnot \xff fine\n").unwrap(),
+        2,
+        &["texts.txt:2: "],
+    ),
+    (
+        "output is a file",
+        |p| std::fs::write(p.path("out"), "").unwrap(),
+        2,
+        &["output: ", "is a file, needed a folder"],
+    ),
     (
         "output holds something",
         |p| {
@@ -287,7 +338,12 @@ const CASES: &[Case] = &[
         2,
         &["holds \"thesis.tex\", which fmrai has not written", "--force"],
     ),
-    ("output cannot be made", |p| change(p, |v| v["output"] = json!("/proc/fmrai")), 3, &["cannot write /proc/fmrai/"]),
+    (
+        "output cannot be made",
+        |p| change(p, |v| v["output"] = json!("/proc/fmrai")),
+        3,
+        &["cannot write /proc/fmrai/"],
+    ),
 ];
 
 #[test]
@@ -313,7 +369,9 @@ fn bad_input_is_an_error_in_words() {
 #[test]
 fn the_command_line_is_checked() {
     let place = Place::new();
-    for arguments in [&["--threads", "0"][..], &["--resume", "--force"], &["--log", "no=such=level"], &["--frobnicate"]] {
+    for arguments in
+        [&["--threads", "0"][..], &["--resume", "--force"], &["--log", "no=such=level"], &["--frobnicate"]]
+    {
         let output = place.fmrai("run", arguments);
         assert_exit(&output, 2);
         assert!(err(&output).starts_with("error: "), "{}", err(&output));
@@ -332,7 +390,10 @@ fn long_and_empty_texts_are_counted() {
     assert!(out(&output).contains("; 1 text cut, "), "{}", out(&output));
     assert!(out(&output).contains("; 1 empty record left out"), "{}", out(&output));
     let counts = json_file(&place.path("out/summary.json"))["data"]["counts"].clone();
-    assert_eq!((&counts["texts"], &counts["truncated_texts"], &counts["skipped_empty"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(
+        (&counts["texts"], &counts["truncated_texts"], &counts["skipped_empty"]),
+        (&json!(3), &json!(1), &json!(1))
+    );
 }
 
 #[test]
@@ -404,6 +465,7 @@ fn the_example_runs_on_the_demo_model() {
     plan["model"]["path"] = json!(model.canonicalize().unwrap());
     plan["data"]["path"] = json!(Path::new(ROOT).join("examples/texts/prose.txt").canonicalize().unwrap());
     plan["data"]["limit"] = json!(12);
+    plan["analyses"][1]["starts"] = json!(2);
     plan["output"] = json!("out");
     let file = folder.path().join("plan.json");
     std::fs::write(&file, plan.to_string()).unwrap();

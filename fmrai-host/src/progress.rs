@@ -50,7 +50,7 @@ impl Progress {
         } else if self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             let percent = (bytes * 100).checked_div(total).unwrap_or(100);
-            self.line(&format!("{texts} texts ({percent} % of the data), {rate:.1} texts/s"));
+            self.line(&format!("{texts} texts done, {percent} % of the data read, {rate:.1} texts/s"));
         }
     }
 

@@ -8,6 +8,7 @@ use fmrai_core::data::{DataContext, DataSource};
 use fmrai_core::graph::{DotOptions, Graph, fingerprint, to_dot, to_json};
 use fmrai_core::model::{LoadContext, Model, ModelSource};
 use fmrai_core::structure::Structure;
+use fmrai_core::tensor::DType;
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -39,7 +40,8 @@ pub(crate) fn inspect(
     if let Some(file) = dot {
         let info = model.info();
         let title = format!("{} {}", info.architecture, info.path.display());
-        write(file, to_dot(graph.as_ref(), &DotOptions { title }).as_bytes())?;
+        let options = DotOptions { title, structure: Some(structure.clone()), ..DotOptions::default() };
+        write(file, to_dot(graph.as_ref(), &options).as_bytes())?;
     }
     if let Some(file) = json {
         let document =
@@ -92,7 +94,7 @@ fn of_model(model: &dyn Model) -> String {
     for (_, tensor) in model.parameters() {
         let kind = tensor.kind();
         let bytes = tensor.numel() as u64 * kind.elt_size_in_bytes() as u64;
-        let entry = kinds.entry(format!("{kind:?}").to_lowercase()).or_default();
+        let entry = kinds.entry(DType::from_c10(kind.c_int()).to_string()).or_default();
         *entry = (entry.0 + 1, entry.1 + bytes);
     }
     let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);

@@ -1,5 +1,6 @@
 //! `fmrai run`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use crate::plan::{self, Catalogue};
 use crate::run::{self, Options, Outcome, ParityReport};
 use crate::terminal;
 
-/// Lines of a report's summary that are shown; the rest is in its file.
+/// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
 const LINES: usize = 2;
+const WIDTH: usize = 100;
 
 /// Runs a plan.
 pub(crate) fn run(
@@ -31,8 +33,9 @@ pub(crate) fn run(
     fmrai_core::capture::keep_freed_pages();
     let interrupted = watch_interrupts()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
+    let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();
     let outcome = run::run(plan, &Options { resume, force, threads, stop: &stop })?;
-    terminal::answer(&describe(&outcome))?;
+    terminal::answer(&describe(&outcome, &configs))?;
     Ok(outcome.exit())
 }
 
@@ -50,7 +53,7 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
     Ok(interrupted)
 }
 
-fn describe(outcome: &Outcome) -> String {
+fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
     let counts = outcome.counts;
     let mut text = format!("results: {}\n", outcome.output.display());
     let _ = write!(text, "data: {}, {}", count(counts.texts, "text"), count(counts.tokens, "token"));
@@ -70,7 +73,8 @@ fn describe(outcome: &Outcome) -> String {
     for (name, answer) in &outcome.analyses {
         match answer {
             Ok(summary) => {
-                let _ = writeln!(text, "{name}: {}", key_lines(summary).join("; "));
+                let config = configs.get(name).cloned().unwrap_or_default();
+                let _ = writeln!(text, "{name}: done{}", key_lines(summary, &config));
             }
             Err(failure) => {
                 let _ = writeln!(text, "{name}: FAILED in {}: {}", failure.stage, failure.message);
@@ -87,21 +91,84 @@ fn parity(parity: Option<&ParityReport>) -> String {
     let verdict = if parity.agrees { "agree with" } else { "DIFFER from" };
     let batches = if parity.batches == 1 { "batch" } else { "batches" };
     format!(
-        "outputs {verdict} the untouched model on {} {batches}, largest difference {:e}",
+        "outputs {verdict} the untouched model on {} {batches}, largest difference {}",
         parity.batches,
-        parity.max_abs_difference()
+        significant(parity.max_abs_difference(), 2)
     )
 }
 
-/// The first fields of a summary that fit on a line.
-fn key_lines(summary: &Map<String, Value>) -> Vec<String> {
-    let shown = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
+/// The first fields of a summary in two lines: not what was configured or counted, which is told elsewhere.
+fn key_lines(summary: &Map<String, Value>, config: &Map<String, Value>) -> String {
+    let mut items = Vec::new();
+    for (name, value) in summary {
+        match value {
+            _ if config.contains_key(name) || matches!(name.as_str(), "texts" | "tokens") => {}
+            Value::Object(fields) => {
+                items.extend(fields.iter().filter_map(|(field, value)| Some(format!("{name}.{field} {}", scalar(value)?))));
+            }
+            value => items.extend(scalar(value).map(|value| format!("{name} {value}"))),
+        }
+    }
+    let mut lines = vec![String::new()];
+    for item in items {
+        let full = lines.last().is_some_and(|line| line.len() + item.len() > WIDTH);
+        if full && lines.len() == LINES {
+            break;
+        }
+        if full {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            *line = format!("{line}{}{item}", if line.is_empty() { "" } else { ", " });
+        }
+    }
+    lines.iter().filter(|line| !line.is_empty()).map(|line| format!("\n  {line}")).collect()
+}
+
+/// A value in a few characters; `None` for lists, objects, null and long texts.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) if number.is_f64() => number.as_f64().map(|x| significant(x, 4)),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Array(_) | Value::Object(_) if value.to_string().len() <= 60 => Some(value.to_string()),
+        Value::String(text) if text.len() <= 40 => Some(text.clone()),
         _ => None,
-    };
-    let lines = summary.iter().filter_map(|(name, value)| Some(format!("{name} {}", shown(value)?)));
-    let lines: Vec<String> = lines.take(LINES).collect();
-    if lines.is_empty() { vec!["done".to_owned()] } else { lines }
+    }
+}
+
+/// A number with so many significant digits; those after the point that are 0 are left out.
+fn significant(x: f64, digits: i32) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten")]
+    let exponent = x.abs().log10().floor() as i32;
+    if !(-4..9).contains(&exponent) {
+        return format!("{x:.*e}", usize::try_from(digits - 1).unwrap_or(0));
+    }
+    let text = format!("{x:.*}", usize::try_from(digits - 1 - exponent).unwrap_or(0));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases =
+            [(0.0, "0"), (0.230_491_3, "0.2305"), (1234.5, "1234"), (2.0, "2"), (1e-9, "1.000e-9"), (-0.5, "-0.5")];
+        for (x, text) in cases {
+            assert_eq!(significant(x, 4), text);
+        }
+    }
+
+    #[test]
+    fn the_answer_comes_before_what_is_known_already() {
+        let value = json!({"texts": 3, "seed": 0, "heads": 72, "map": {"stress": 6.019_663, "list": []}, "x": null});
+        let config = json!({"seed": 0});
+        let lines = key_lines(value.as_object().unwrap(), config.as_object().unwrap());
+        assert_eq!(lines, "\n  heads 72, map.stress 6.02");
+    }
 }

@@ -51,12 +51,17 @@ impl Summary<'_> {
     /// The document.
     #[must_use]
     pub fn document(&self) -> Value {
+        // Where the model was found depends on the current directory; the plan says where to look.
+        let mut model = json!(self.model);
+        if let Some(fields) = model.as_object_mut() {
+            fields.shift_remove("path");
+        }
         let analyses: Vec<Value> = self.analyses.iter().map(Listed::document).collect();
         json!({
             "format": FORMAT,
             "versions": Versions::current(),
             "plan": self.plan,
-            "model": self.model,
+            "model": model,
             "data": { "files": self.files, "batches": self.batches, "counts": self.counts },
             "graph": {
                 "fingerprint": fingerprint(self.graph),

@@ -54,6 +54,7 @@ impl Session<'_> {
         let mut run = self.stopwatch.report();
         run.insert("format".to_owned(), crate::results::FORMAT.into());
         run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
+        run.insert("model_path".to_owned(), self.model.info().path.display().to_string().into());
         run.insert("threads".to_owned(), self.threads.into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
         write_json(&output.join("plan.json"), &self.document)?;
