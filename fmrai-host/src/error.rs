@@ -52,8 +52,16 @@ pub enum Error {
     #[error(transparent)]
     Resume(#[from] ResumeError),
     /// A pass that could not be recorded or followed.
-    #[error("{0}")]
+    #[error("{}{}", .0, advice(.0))]
     Track(TrackError),
+    /// What happened in one batch.
+    #[error("batch {index}: {error}")]
+    Batch {
+        /// Position of the batch in the run, from 0.
+        index: u64,
+        /// What happened.
+        error: Box<Error>,
+    },
     /// A comparison with the untouched model that was not possible.
     #[error("parity: {0}")]
     Parity(#[from] ParityError),
@@ -85,6 +93,16 @@ pub enum Error {
     Internal(String),
 }
 
+/// Why a divergence ends the run.
+fn advice(error: &TrackError) -> &'static str {
+    match error {
+        TrackError::Diverged(_) => {
+            "; all batches have to run the same operations, or a tensor of one would be mistaken for another"
+        }
+        _ => "",
+    }
+}
+
 impl Error {
     /// The exit code of this error.
     #[must_use]
@@ -95,6 +113,7 @@ impl Error {
             Self::Folder(FolderError::Io { .. }) => Exit::Internal,
             Self::Folder(_) => Exit::Input,
             Self::Interrupted { .. } => Exit::Interrupted,
+            Self::Batch { error, .. } => error.exit(),
             Self::Track(_)
             | Self::Parity(_)
             | Self::Write { .. }

@@ -126,10 +126,8 @@ impl Plan {
     /// A source's `path` has to exist. Sources without such a field check for themselves.
     fn check_path(&mut self, part: &JsonPath, base: &Path) {
         let field = part.field("path");
-        let known = self.problems.iter().any(|p| p.path.is_in(part));
-        let part = part.to_string();
-        let path = self.document.get(&part).and_then(|p| p.get("path")).and_then(Value::as_str);
-        if let (false, Some(path)) = (known, path) {
+        let path = self.document.get(part.to_string()).and_then(|p| p.get("path")).and_then(Value::as_str);
+        if let Some(path) = path {
             let path = base.join(path);
             if let Err(error) = std::fs::metadata(&path) {
                 self.problems.push(Problem::new(field, format!("{}: {error}", path.display())));

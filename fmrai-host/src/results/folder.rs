@@ -41,6 +41,12 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is no folder.
+    #[error("the output {path} is a file, needed a folder", path = path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be read.
     #[error("the output folder {path}: {source}", path = path.display())]
     Io {
@@ -60,6 +66,9 @@ pub fn occupant(folder: &Path, plan: &Value) -> Result<Occupant, FolderError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Occupant::Nothing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            return Err(FolderError::NotAFolder { path: folder.to_owned() });
+        }
         Err(error) => return Err(io(error)),
     };
     let mut names = BTreeSet::new();

@@ -73,7 +73,22 @@ impl Outcome {
 /// [`Error`]; the failure of an analysis is none, it is told in the [`Outcome`]. A run that cannot write its
 /// results leaves a checkpoint where it can, so that nothing has to be computed again.
 pub fn run(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
+    let output = plan.output.clone();
+    let absent = !output.exists();
+    let outcome = execute(plan, options);
+    if absent && outcome.is_err() {
+        let _ = std::fs::remove_dir(&output); // stays if there is anything in it
+    }
+    outcome
+}
+
+fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
     let mut stopwatch = Stopwatch::start();
+    let real = |path: &Path| path.canonicalize().ok();
+    if real(&plan.output).is_some_and(|output| Some(output) == real(&plan.base)) {
+        let what = "the output folder is the folder of the plan itself, needed a folder of its own";
+        return Err(Error::Usage(what.to_owned()));
+    }
     let occupant = folder::admit(&plan.output, plan.document(), options.resume, options.force)?;
     probe(&plan.output)?;
     let threads = set_threads(options.threads)?;
@@ -216,8 +231,7 @@ impl Session<'_> {
         let mut next = Some(first);
         while let Some(batch) = next {
             if batch.index >= self.batches_done {
-                let absorbed = self.absorb(&batch);
-                if let Err(error) = absorbed {
+                if let Err(error) = self.absorb(&batch) {
                     progress.finish();
                     return Err(error);
                 }
@@ -247,7 +261,9 @@ impl Session<'_> {
 
     /// One forward pass, seen by every analysis.
     fn absorb(&mut self, batch: &InputBatch) -> Result<(), Error> {
-        let activations = self.watched.pass(&batch.inputs, &union(&self.lanes))?;
+        let index = batch.index;
+        let pass = self.watched.pass(&batch.inputs, &union(&self.lanes));
+        let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
         self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
         Ok(())
