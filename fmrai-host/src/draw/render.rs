@@ -195,10 +195,8 @@ fn bitmap_shape(backend: &mut BitMapBackend<'_>, shape: &Shape, fonts: &Fonts) -
 
 fn bitmap_rect(backend: &mut BitMapBackend<'_>, rect: Rect, fill: Ink) -> Result<(), Failure> {
     let (from, to) = (grid_xy((rect.x, rect.y)), grid_xy((rect.right(), rect.bottom())));
-    if to.0 > from.0 && to.1 > from.1 {
-        // This backend counts the far corner in, SVG does not.
-        backend.draw_rect(from, (to.0 - 1, to.1 - 1), &filled(fill), true)?;
-    }
+    // The far corner is not part of the rectangle, as in SVG.
+    backend.draw_rect(from, to, &filled(fill), true)?;
     Ok(())
 }
 
@@ -322,4 +320,58 @@ pub(super) fn paper(scene: &mut Scene, size: Size) {
     scene
         .shapes
         .insert(0, Shape::Rect { rect: Rect::new(0.0, 0.0, size.w, size.h), fill: palette::PAPER.into() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Grey level of every pixel of the PNG, row by row.
+    fn greys(scene: &Scene, side: f64) -> Vec<Vec<u8>> {
+        let bytes = png(scene, Size { w: side, h: side }, Fonts::embedded().unwrap()).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let width = reader.next_frame(&mut pixels).unwrap().width as usize;
+        pixels.chunks(3 * width).map(|row| row.chunks(3).map(|p| p[1]).collect()).collect()
+    }
+
+    #[test]
+    fn crisp_lines_and_rectangles_fill_whole_pixels_exactly() {
+        let black = Rgb(0, 0, 0);
+        let mut scene = Scene::default();
+        scene.line(vec![(1.0, 2.5), (4.0, 2.5)], 1.0, black);
+        scene.rect(Rect::new(1.0, 4.0, 3.0, 1.0), black);
+        let dark = |row: usize| row == 4 || row == 5 || row == 8 || row == 9;
+        for (y, row) in greys(&scene, 6.0).iter().enumerate() {
+            for (x, grey) in row.iter().enumerate() {
+                let expected = if dark(y) && (2..8).contains(&x) { 0 } else { 255 };
+                assert_eq!(*grey, expected, "at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_turns_back_leaves_no_hole() {
+        let mut scene = Scene::default();
+        scene.line(vec![(2.0, 2.0), (18.0, 10.0), (2.0, 10.5)], 3.0, Rgb(0, 0, 0));
+        let greys = greys(&scene, 20.0);
+        assert_eq!(greys[20][30], 0, "the inner corner is paper");
+        assert_eq!(greys[38][38], 255);
+    }
+
+    #[test]
+    fn text_stands_on_its_baseline_and_ends_where_it_was_measured() {
+        let letters = Type { size: 10.0, weight: Weight::Regular, rgb: Rgb(0, 0, 0) };
+        let mut scene = Scene::default();
+        scene.text("HHH", (25.0, 15.0), letters, Align::End, Turn::Level);
+        let width = Fonts::embedded().unwrap().width("HHH", letters);
+        let greys = greys(&scene, 30.0);
+        let inked = |x: usize, y: usize| greys[y][x] < 128;
+        let columns: Vec<usize> = (0..60).filter(|&x| (0..60).any(|y| inked(x, y))).collect();
+        let rows: Vec<usize> = (0..60).filter(|&y| (0..60).any(|x| inked(x, y))).collect();
+        assert_eq!(rows.last(), Some(&29), "the last inked row is above the baseline");
+        assert!((columns[0] as f64 / 2.0 - (25.0 - width)).abs() < 1.5);
+        let end = (columns[columns.len() - 1] + 1) as f64 / 2.0;
+        assert!((25.0 - end).abs() < 1.5, "text ends at {end}");
+    }
 }
