@@ -8,9 +8,8 @@ use fmrai_core::data::{DataContext, DataSource};
 use fmrai_core::graph::{DotOptions, Graph, fingerprint, to_dot, to_json};
 use fmrai_core::model::{LoadContext, Model, ModelSource};
 use fmrai_core::structure::Structure;
-use fmrai_core::tensor::DType;
 use serde_json::{Value, json};
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::{count, grouped};
 use crate::error::{Error, Exit};
@@ -94,7 +93,7 @@ fn of_model(model: &dyn Model) -> String {
     for (_, tensor) in model.parameters() {
         let kind = tensor.kind();
         let bytes = tensor.numel() as u64 * kind.elt_size_in_bytes() as u64;
-        let entry = kinds.entry(DType::from_c10(kind.c_int()).to_string()).or_default();
+        let entry = kinds.entry(dtype(kind)).or_default();
         *entry = (entry.0 + 1, entry.1 + bytes);
     }
     let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);
@@ -112,6 +111,18 @@ fn of_model(model: &dyn Model) -> String {
         let _ = writeln!(text, "warning: {} holds {nan} NaN and {infinite} infinite numbers", weight.name);
     }
     text
+}
+
+/// The name of an element type, as PyTorch has it.
+fn dtype(kind: Kind) -> String {
+    let name = match kind {
+        Kind::Half => "float16",
+        Kind::Float => "float32",
+        Kind::Double => "float64",
+        Kind::Int => "int32",
+        other => return format!("{other:?}").to_lowercase(),
+    };
+    name.to_owned()
 }
 
 fn of_graph(graph: &dyn Graph) -> String {

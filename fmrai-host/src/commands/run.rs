@@ -104,7 +104,11 @@ fn key_lines(summary: &Map<String, Value>, config: &Map<String, Value>) -> Strin
         match value {
             _ if config.contains_key(name) || matches!(name.as_str(), "texts" | "tokens") => {}
             Value::Object(fields) => {
-                items.extend(fields.iter().filter_map(|(field, value)| Some(format!("{name}.{field} {}", scalar(value)?))));
+                items.extend(
+                    fields
+                        .iter()
+                        .filter_map(|(field, value)| Some(format!("{name}.{field} {}", scalar(value)?))),
+                );
             }
             value => items.extend(scalar(value).map(|value| format!("{name} {value}"))),
         }
@@ -157,8 +161,14 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases =
-            [(0.0, "0"), (0.230_491_3, "0.2305"), (1234.5, "1234"), (2.0, "2"), (1e-9, "1.000e-9"), (-0.5, "-0.5")];
+        let cases = [
+            (0.0, "0"),
+            (0.230_491_3, "0.2305"),
+            (1234.5, "1234"),
+            (2.0, "2"),
+            (1e-9, "1.000e-9"),
+            (-0.5, "-0.5"),
+        ];
         for (x, text) in cases {
             assert_eq!(significant(x, 4), text);
         }
@@ -166,7 +176,8 @@ mod tests {
 
     #[test]
     fn the_answer_comes_before_what_is_known_already() {
-        let value = json!({"texts": 3, "seed": 0, "heads": 72, "map": {"stress": 6.019_663, "list": []}, "x": null});
+        let value =
+            json!({"texts": 3, "seed": 0, "heads": 72, "map": {"stress": 6.019_663, "list": []}, "x": null});
         let config = json!({"seed": 0});
         let lines = key_lines(value.as_object().unwrap(), config.as_object().unwrap());
         assert_eq!(lines, "\n  heads 72, map.stress 6.02");
