@@ -1,5 +1,7 @@
 //! The `fmrai` program from end to end: what it prints, what it writes, and how it exits.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -45,7 +45,7 @@ pub enum ReportError {
         /// Its name.
         name: String,
         /// What the drawing says.
-        source: DrawError,
+        source: Box<DrawError>,
     },
 }
 
@@ -156,7 +156,7 @@ fn figures(figures: &[Figure], files: &mut Files) -> Result<Vec<Value>, ReportEr
     let mut index = Vec::new();
     for figure in figures {
         let stem = names.take(&figure.name)?;
-        let fail = |source| ReportError::Figure { name: figure.name.clone(), source };
+        let fail = |error| ReportError::Figure { name: figure.name.clone(), source: Box::new(error) };
         let drawing = draw(figure).map_err(fail)?;
         let paths = ["svg", "png", "json"].map(|e| format!("figures/{stem}.{e}"));
         index.push(json!({

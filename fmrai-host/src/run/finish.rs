@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use fmrai_core::report::Report;
-use serde_json::{Map, Value};
 
-use super::{Failure, Lane, Outcome, Session};
+use super::{Answer, Failure, Lane, Outcome, Session};
 use crate::checkpoint;
 use crate::error::Error;
 use crate::results::{WriteError, analysis, folder, summary, write_json};
@@ -88,7 +87,7 @@ impl Session<'_> {
 }
 
 /// The files of an analysis, and its answer or failure.
-fn conclude(lane: &mut Lane) -> (analysis::Files, Result<Map<String, Value>, Failure>) {
+fn conclude(lane: &mut Lane) -> (analysis::Files, Answer) {
     if let Some(report) = lane.analyze() {
         match analysis::files(&lane.name, &lane.kind, &lane.config, &report) {
             Ok(files) => {

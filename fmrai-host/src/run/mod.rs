@@ -55,9 +55,12 @@ pub struct Outcome {
     pub parity: Option<ParityReport>,
     /// Weights that hold NaN or infinity.
     pub non_finite_weights: usize,
-    /// Each analysis: its name, and its failure or the answer in a few fields.
-    pub analyses: Vec<(String, Result<serde_json::Map<String, serde_json::Value>, Failure>)>,
+    /// Each analysis by name.
+    pub analyses: Vec<(String, Answer)>,
 }
+
+/// The answer of an analysis in a few fields, or its failure.
+pub type Answer = Result<serde_json::Map<String, serde_json::Value>, Failure>;
 
 impl Outcome {
     /// The exit code of this outcome.

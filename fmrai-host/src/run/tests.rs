@@ -23,7 +23,7 @@ fn place() -> tempfile::TempDir {
     folder
 }
 
-fn plan(analyses: Value) -> Value {
+fn plan(analyses: &Value) -> Value {
     json!({
         "format": 1,
         "model": { "type": "hf_checkpoint", "path": reference_model() },
@@ -55,7 +55,7 @@ fn execute(place: &Path, document: &Value, how: &How) -> Result<Outcome, Error> 
 fn a_plan_run_twice_gives_the_same_files() {
     let place = place();
     let document =
-        plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "tokens", "unit": "tokens" }]));
+        plan(&json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "tokens", "unit": "tokens" }]));
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
     execute(place.path(), &document, &How { output: "again", ..WHOLE }).unwrap();
     let files = contents(&place.path().join("out"));
@@ -92,7 +92,7 @@ fn a_run_stopped_anywhere_resumes_to_the_identical_result() {
     ]);
     for every in [0, 3600] {
         let place = place();
-        let mut document = plan(analyses.clone());
+        let mut document = plan(&analyses);
         document["checkpoint_seconds"] = json!(every);
         document["parity"] = json!("every");
         execute(place.path(), &document, &WHOLE).unwrap();
@@ -113,7 +113,7 @@ fn a_run_stopped_anywhere_resumes_to_the_identical_result() {
 #[test]
 fn an_unfinished_run_is_neither_lost_nor_mixed_up() {
     let place = place();
-    let document = plan(json!([{ "type": "test_sums" }]));
+    let document = plan(&json!([{ "type": "test_sums" }]));
     execute(place.path(), &document, &How { stop_after: 2, ..WHOLE }).unwrap_err();
 
     let error = execute(place.path(), &document, &WHOLE).unwrap_err();
@@ -121,7 +121,7 @@ fn an_unfinished_run_is_neither_lost_nor_mixed_up() {
     assert!(error.to_string().contains("holds an unfinished run: go on with --resume"), "{error}");
 
     let resume = How { resume: true, ..WHOLE };
-    let other = plan(json!([{ "type": "test_sums", "scale": 2.0 }]));
+    let other = plan(&json!([{ "type": "test_sums", "scale": 2.0 }]));
     let error = execute(place.path(), &other, &resume).unwrap_err();
     assert!(error.to_string().ends_with("cannot be continued: the plan has another analyses"), "{error}");
 
@@ -145,7 +145,7 @@ fn a_failed_analysis_takes_no_other_with_it() {
             if panics && stage == "report" {
                 continue; // the host's own stage: a report with two tables of one name
             }
-            let document = plan(json!([
+            let document = plan(&json!([
                 { "type": "test_failing", "stage": stage, "panics": panics },
                 { "type": "test_sums" }
             ]));
@@ -164,12 +164,12 @@ fn a_failed_analysis_takes_no_other_with_it() {
 #[test]
 fn results_of_the_same_plan_are_replaced_and_foreign_files_stay() {
     let place = place();
-    let two = plan(json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "more" }]));
+    let two = plan(&json!([{ "type": "test_sums" }, { "type": "test_sums", "name": "more" }]));
     execute(place.path(), &two, &WHOLE).unwrap();
     execute(place.path(), &two, &WHOLE).unwrap();
     std::fs::write(place.path().join("out/notes.txt"), "mine").unwrap();
 
-    let one = plan(json!([{ "type": "test_sums" }]));
+    let one = plan(&json!([{ "type": "test_sums" }]));
     let error = execute(place.path(), &one, &WHOLE).unwrap_err();
     assert!(error.to_string().contains("holds results of another plan"), "{error}");
     execute(place.path(), &one, &How { force: true, ..WHOLE }).unwrap();
