@@ -20,7 +20,12 @@ fn shim() {
         println!("cargo:warning=torch-sys does not say where libtorch is; the capture shim is not built");
         return;
     };
-    let root = env::var_os("LIBTORCH_INCLUDE").map_or_else(|| lib.join(".."), PathBuf::from);
+    println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    // The same order as torch-sys: a Python environment, the headers' own variable, LIBTORCH, the system.
+    let python = env::var_os("LIBTORCH_USE_PYTORCH").is_some();
+    let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].iter().find_map(env::var_os);
+    let root = named.filter(|_| !python).map_or_else(|| lib.join(".."), PathBuf::from);
     cc::Build::new()
         .cpp(true)
         .std("c++20")

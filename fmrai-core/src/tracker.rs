@@ -72,7 +72,8 @@ const _: Option<&dyn Activations> = None; // stays object-safe
 /// Watches forward passes of one model; two required methods.
 ///
 /// The first pass is discovered, later ones are tracked against what it recorded. A tracker belongs to one thread
-/// at a time; trackers of different threads, and one inside the forward pass of another, do not see each other.
+/// at a time; trackers of different threads do not see each other, and one that runs inside the forward pass of another sees its own
+/// part only, while the other sees all.
 pub trait Tracker {
     /// Runs `forward` once and records every operation. Keeps no tensor: memory stays that of the bare pass.
     ///
@@ -86,6 +87,7 @@ pub trait Tracker {
     /// - [`TrackError::NothingDiscovered`] before the first [`discover`](Self::discover).
     /// - [`TrackError::UnknownTensor`] for an id that the graph does not have.
     /// - [`TrackError::Diverged`] if the pass does not run the recorded operations; nothing is handed out then.
+    /// - [`TrackError::NotSeen`] for a tensor that was overwritten unseen, or that the pass did not make.
     /// - [`TrackError::Forward`] with the error of the model.
     fn track(
         &mut self,

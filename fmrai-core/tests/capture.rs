@@ -353,3 +353,76 @@ fn half_precision_is_widened_and_other_types_are_refused() {
     assert_eq!(kept.tensor(ids[1]).unwrap().unwrap().dtype(), DType::UInt8);
     assert!(kept.tensor(ids[2]).unwrap().is_err());
 }
+
+#[test]
+fn another_number_of_results_is_another_path() {
+    let (four, six) = (randn(&[4]), randn(&[6]));
+    let mut tracker = DispatchTracker::new().unwrap();
+    let forward = |x: &Tensor| {
+        let _parts = x.split(2, 0);
+        drop(x.exp());
+    };
+    let graph = discover(&mut tracker, || forward(&four));
+    let exp = graph.operations()[1].outputs[0];
+    let Err(TrackError::Diverged(divergence)) = track(&mut tracker, [exp], || forward(&six)) else {
+        panic!("ids after the split name other tensors")
+    };
+    assert_eq!(divergence.at.0, 0);
+    assert_eq!(divergence.found.unwrap(), "aten::split.Tensor with 3 results instead of 2()");
+}
+
+#[test]
+fn an_operation_that_fails_and_is_replaced_leaves_no_trace() {
+    let x = randn(&[4, 6]).transpose(0, 1);
+    let forward = || drop(x.f_view([24i64]).unwrap_or_else(|_| x.reshape([24i64])).exp());
+    let mut tracker = DispatchTracker::new().unwrap();
+    let graph = discover(&mut tracker, forward);
+    assert_eq!(names(&graph), ["aten::reshape", "aten::exp"]);
+    let exp = graph.operations()[1].outputs[0];
+    assert!(track(&mut tracker, [exp], forward).is_ok());
+}
+
+#[test]
+fn running_statistics_are_written_without_saying_so() {
+    let (x, mean, var) = (randn(&[8, 3]), Tensor::zeros([3], (Kind::Float, Device::Cpu)), randn(&[3]).abs());
+    for training in [true, false] {
+        let forward = || {
+            drop(x.batch_norm::<&Tensor>(None, None, Some(&mean), Some(&var), training, 0.1, 1e-5, false));
+            drop(&mean + 1.0);
+        };
+        let mut tracker = DispatchTracker::new().unwrap();
+        let graph = discover(&mut tracker, forward);
+        let [norm, add] = graph.operations() else { panic!("{:?}", names(&graph)) };
+        let (before, after) = (norm.tensor("running_mean").unwrap(), add.tensor("self").unwrap());
+        assert_eq!(before != after, training, "a new version where it was written");
+        let held = plain(&mean);
+        let kept = track(&mut tracker, [before, after], forward).unwrap();
+        assert_eq!(values(kept.as_ref(), before), held);
+        assert_eq!(values(kept.as_ref(), after), plain(&mean));
+    }
+}
+
+#[test]
+fn moved_leaves_keep_their_identity() {
+    let (w, x) = (randn(&[4, 4]), randn(&[4, 4]));
+    let transposed = x.tr().contiguous().tr();
+    let forward = |x: &Tensor| drop(w.matmul(&x.contiguous()));
+    let mut tracker = DispatchTracker::new().unwrap();
+    let graph = discover(&mut tracker, || forward(&x));
+    let all: Vec<_> = graph.tensors().iter().map(|t| t.id).collect();
+    let kept = track(&mut tracker, all.clone(), || forward(&transposed)).unwrap();
+    assert_eq!(values(kept.as_ref(), all[0]), plain(&w));
+    assert_eq!(values(kept.as_ref(), all[1]), plain(&x));
+}
+
+#[test]
+fn the_work_of_a_tracker_inside_is_not_the_models() {
+    let x = randn(&[4, 4]);
+    let (mut outer, mut inner) = (DispatchTracker::new().unwrap(), DispatchTracker::new().unwrap());
+    let forward = || drop(x.tr().exp());
+    let graph = discover(&mut outer, || drop(discover(&mut inner, forward)));
+    let exp = graph.operations()[1].outputs[0];
+    let kept =
+        track(&mut outer, [exp], || drop(track(&mut inner, [TensorId(1), TensorId(2)], forward).unwrap()));
+    assert_eq!(values(kept.unwrap().as_ref(), exp), plain(&x.tr().exp()));
+}

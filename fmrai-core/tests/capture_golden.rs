@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fmrai_core::capture::DispatchTracker;
 use fmrai_core::graph::{Graph, TensorId};
-use fmrai_core::model::{LoadContext, Model, ModelSource, NamedTensors};
+use fmrai_core::model::{LoadContext, ModelSource, NamedTensors};
 use fmrai_core::structure::{AttentionForm, AttentionKind, Structure};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ffi::PlainTensor;
 use crate::graph::TensorId;
 use crate::tensor::{DType, TensorError, TensorView};
-use crate::tracker::{Activations, TrackError};
+use crate::tracker::Activations;
 
 /// Tensors kept during a forward pass. Their memory is shared with nothing, so no later pass can change it.
 pub struct CapturedTensors {
@@ -14,18 +14,20 @@ pub struct CapturedTensors {
 
 struct Captured {
     shape: Vec<usize>,
-    plain: PlainTensor,
+    /// `None` for tensors without elements in memory: nested, meta, ...
+    plain: Option<PlainTensor>,
 }
 
 impl CapturedTensors {
-    pub(super) fn new(kept: Vec<(TensorId, tch::Tensor)>) -> Result<Self, TrackError> {
-        let mut tensors = BTreeMap::new();
-        for (id, tensor) in kept {
-            let shape = tensor.size().into_iter().map(|d| usize::try_from(d).unwrap_or(0)).collect();
-            let plain = PlainTensor::new(tensor).map_err(TrackError::Internal)?;
-            tensors.insert(id, Captured { shape, plain });
-        }
-        Ok(Self { tensors })
+    pub(super) fn new(kept: Vec<(TensorId, tch::Tensor)>) -> Self {
+        let captured = |tensor| match PlainTensor::new(tensor) {
+            Ok(plain) => Captured { shape: plain.shape(), plain: Some(plain) },
+            Err(message) => {
+                tracing::debug!(%message, "a kept tensor has no plain form");
+                Captured { shape: Vec::new(), plain: None }
+            }
+        };
+        Self { tensors: kept.into_iter().map(|(id, tensor)| (id, captured(tensor))).collect() }
     }
 
     pub(super) fn contains(&self, id: TensorId) -> bool {
@@ -36,7 +38,7 @@ impl CapturedTensors {
 impl Activations for CapturedTensors {
     fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>> {
         let captured = self.tensors.get(&id)?;
-        Some(match captured.plain.data() {
+        Some(match captured.plain.as_ref().and_then(PlainTensor::data) {
             Some(data) => TensorView::new(&captured.shape, data),
             None => Err(TensorError::DType { found: DType::Other, needed: DType::Float32 }),
         })

@@ -94,6 +94,8 @@ pub(super) struct Recording {
     pub(super) operations: Vec<Operation>,
     /// Identity of each operation, for comparison with later passes.
     pub(super) hashes: Vec<u64>,
+    /// Number of ids that each operation gave to its results.
+    pub(super) results: Vec<u32>,
 }
 
 pub(super) fn recording(bytes: &[u8]) -> Read<Recording> {
@@ -105,18 +107,19 @@ pub(super) fn recording(bytes: &[u8]) -> Read<Recording> {
         r.tensor(id)
     })?;
     let mut next = 0;
-    let (mut operations, mut hashes) = (Vec::new(), Vec::new());
+    let (mut operations, mut hashes, mut results) = (Vec::new(), Vec::new(), Vec::new());
     let count = reader.u32()?;
     for _ in 0..count {
         let (name, module) = (reader.text()?, reader.text()?);
         hashes.push(reader.u64()?);
+        results.push(reader.u32()?);
         let outputs = reader.list(|r| Ok(TensorId(r.u32()?)))?;
         let arguments = reader.arguments()?;
         operations.push(Operation { id: OperationId(next), name, arguments, outputs, module, source: None });
         next += 1;
     }
     shape_probabilities(&operations, &mut tensors);
-    Ok(Recording { tensors, operations, hashes })
+    Ok(Recording { tensors, operations, hashes, results })
 }
 
 /// Probabilities of fused attention are not computed while recording: `[..., query, key]` follows from its inputs.

@@ -20,6 +20,7 @@ pub struct DispatchTracker {
 struct Recorded {
     graph: Arc<RecordedGraph>,
     hashes: Vec<u64>,
+    results: Vec<u32>,
 }
 
 impl DispatchTracker {
@@ -43,7 +44,7 @@ impl DispatchTracker {
     }
 
     /// The fused attention operations that the last tracked pass answered in explicit form, because their
-    /// probabilities were asked for. All others ran the fused kernel.
+    /// probabilities were asked for here. With dropout in training, those are the probabilities after dropout.
     #[must_use]
     pub fn explicit_attention(&self) -> &[OperationId] {
         &self.explicit
@@ -92,16 +93,18 @@ impl Tracker for DispatchTracker {
         self.recorded = None;
         self.explicit.clear();
         let mut session = Session::new().map_err(TrackError::Internal)?;
-        for (kind, name, tensor) in self.named.drain(..) {
-            session.name(&tensor, kind, &name).map_err(TrackError::Internal)?;
+        for (kind, name, tensor) in &self.named {
+            session.name(tensor, *kind, name).map_err(TrackError::Internal)?;
         }
         run(&mut session, forward)?;
+        self.named.clear();
         let bytes = session.recording().map_err(TrackError::Internal)?;
         let recording = decode::recording(&bytes).map_err(TrackError::Internal)?;
         let graph = RecordedGraph::new(recording.operations, recording.tensors)
             .map_err(|e| TrackError::Internal(e.to_string()))?;
         let graph = Arc::new(graph);
-        self.recorded = Some(Recorded { graph: Arc::clone(&graph), hashes: recording.hashes });
+        let (hashes, results) = (recording.hashes, recording.results);
+        self.recorded = Some(Recorded { graph: Arc::clone(&graph), hashes, results });
         Ok(graph)
     }
 
@@ -110,10 +113,13 @@ impl Tracker for DispatchTracker {
         request: &CaptureRequest,
         forward: &mut Forward<'_>,
     ) -> Result<Box<dyn Activations>, TrackError> {
+        self.explicit.clear();
         let recorded = self.recorded.as_ref().ok_or(TrackError::NothingDiscovered)?;
         let (wanted, explicit) = Self::requested(recorded, request)?;
         let mut session = Session::new().map_err(TrackError::Internal)?;
-        session.expect(&recorded.hashes, &explicit, &wanted).map_err(TrackError::Internal)?;
+        session
+            .expect(&recorded.hashes, &recorded.results, &explicit, &wanted)
+            .map_err(TrackError::Internal)?;
         run(&mut session, forward)?;
         if let Some(divergence) = Self::left(recorded, &session)? {
             return Err(TrackError::Diverged(divergence));
@@ -125,7 +131,7 @@ impl Tracker for DispatchTracker {
             kept.push((TensorId(id), tensor.ok_or(TrackError::NotSeen(TensorId(id)))?));
         }
         drop(session);
-        let captured = CapturedTensors::new(kept)?;
+        let captured = CapturedTensors::new(kept);
         match request.tensors().find(|id| !captured.contains(*id)) {
             Some(missing) => Err(TrackError::NotSeen(missing)),
             None => Ok(Box::new(captured)),

@@ -33,8 +33,9 @@ unsafe extern "C" {
     fn fmrai_session_expect(
         session: *mut RawSession,
         hashes: *const u64,
-        operations: usize,
+        results: *const u32,
         explicit_attention: *const u8,
+        operations: usize,
         wanted: *const u8,
         tensors: usize,
     ) -> *mut c_char;
@@ -104,23 +105,25 @@ impl Session {
 
     /// Makes the session compare with recorded operations and keep tensors, instead of recording.
     ///
-    /// `explicit_attention` has one entry per operation, `wanted` one per tensor.
+    /// `hashes`, `results` and `explicit_attention` have one entry per operation, `wanted` one per tensor.
     pub(super) fn expect(
         &mut self,
         hashes: &[u64],
+        results: &[u32],
         explicit_attention: &[u8],
         wanted: &[u8],
     ) -> Result<(), String> {
-        if hashes.len() != explicit_attention.len() {
-            return Err("one explicit_attention flag per operation is needed".to_owned());
+        if hashes.len() != explicit_attention.len() || hashes.len() != results.len() {
+            return Err("one hash, one count and one flag per operation are needed".to_owned());
         }
         // SAFETY: the session is live; the slices are copied during the call, with the lengths given.
         checked(unsafe {
             fmrai_session_expect(
                 self.raw.as_ptr(),
                 hashes.as_ptr(),
-                hashes.len(),
+                results.as_ptr(),
                 explicit_attention.as_ptr(),
+                hashes.len(),
                 wanted.as_ptr(),
                 wanted.len(),
             )
@@ -218,9 +221,14 @@ impl PlainTensor {
         Ok(Self { tensor: unsafe { Tensor::from_ptr(plain) } })
     }
 
+    /// Its sizes, outermost axis first.
+    pub(super) fn shape(&self) -> Vec<usize> {
+        self.tensor.size().into_iter().map(|d| usize::try_from(d).unwrap_or(0)).collect()
+    }
+
     /// Its elements; `None` if they have no plain form.
     pub(super) fn data(&self) -> Option<DataView<'_>> {
-        Some(match self.tensor.kind() {
+        Some(match self.tensor.f_kind().ok()? {
             tch::Kind::Float => DataView::F32(self.elements()),
             tch::Kind::Double => DataView::F64(self.elements()),
             tch::Kind::Int64 => DataView::I64(self.elements()),
@@ -231,7 +239,7 @@ impl PlainTensor {
     }
 
     fn elements<T: Element>(&self) -> &[T] {
-        debug_assert!(T::KINDS.contains(&self.tensor.kind()));
+        debug_assert!(self.tensor.f_kind().is_ok_and(|kind| T::KINDS.contains(&kind)));
         let (count, start) = (self.tensor.numel(), self.tensor.data_ptr().cast::<T>());
         if count == 0 || start.is_null() {
             return &[];

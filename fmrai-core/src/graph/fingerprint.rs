@@ -37,9 +37,15 @@ pub fn fingerprint(graph: &dyn Graph) -> Fingerprint {
     for operation in graph.operations() {
         put(&operation.name);
         for argument in &operation.arguments {
+            let bound = || matches!(argument.name.as_str(), "start" | "end" | "step" | "steps");
             match &argument.value {
                 Value::Size(_) | Value::Sizes(_) => put("size"),
-                Value::Int(_) | Value::Float(_) if bounds_are_sizes(operation.base_name()) => put("size"),
+                Value::Int(_) | Value::Float(_) if bounds_are_sizes(operation.base_name()) && bound() => {
+                    put("size")
+                }
+                // Devices and the like: the same program runs on any.
+                Value::Other(_) => put("other"),
+                Value::Float(x) => put(&format!("float {x}")),
                 value => put(&value.to_string()),
             }
         }

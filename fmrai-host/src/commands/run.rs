@@ -53,9 +53,19 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
     Ok(interrupted)
 }
 
+/// The shortest way to write a folder: from the current directory where it lies below.
+fn shown(folder: &Path) -> PathBuf {
+    let Ok(whole) = folder.canonicalize() else { return folder.to_owned() };
+    let current = std::env::current_dir().and_then(|d| d.canonicalize());
+    match current.ok().and_then(|d| whole.strip_prefix(d).ok().map(Path::to_owned)) {
+        Some(below) if !below.as_os_str().is_empty() => below,
+        _ => whole,
+    }
+}
+
 fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
     let counts = outcome.counts;
-    let mut text = format!("results: {}\n", outcome.output.display());
+    let mut text = format!("results: {}\n", shown(&outcome.output).display());
     let _ = write!(text, "data: {}, {}", count(counts.texts, "text"), count(counts.tokens, "token"));
     if counts.truncated_texts > 0 {
         let lost = count(counts.truncated_tokens, "token");

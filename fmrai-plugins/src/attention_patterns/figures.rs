@@ -3,7 +3,7 @@
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
 use super::report::layer_means;
-use crate::attention::{HeadLayout, PatternSums, Statistic};
+use crate::attention::{HeadLayout, Pattern, PatternSums, Statistic};
 
 pub(super) fn figures(
     layout: &HeadLayout,
@@ -12,7 +12,9 @@ pub(super) fn figures(
     sums: &PatternSums,
 ) -> Vec<Figure> {
     let data = format!("{} texts of {} tokens in all", sums.texts(), sums.tokens());
-    let shares = || known.iter().filter(|(s, _)| matches!(s, Statistic::Share(_)));
+    // Separators seen from separators and from the rest are in the tables: two more panels that tell little more.
+    let shown = || known.iter().filter(|(s, _)| !is_part(*s));
+    let shares = || shown().filter(|(s, _)| matches!(s, Statistic::Share(_)));
     let entropies = || known.iter().filter(|(s, _)| !matches!(s, Statistic::Share(_)));
     let share_axis = || Axis::new("share of attention", None).range(0.0, 1.0);
     let top =
@@ -49,8 +51,7 @@ pub(super) fn figures(
             name: "heads".to_owned(),
             title: "Every head".to_owned(),
             caption: format!("Shares of attention and entropy of each head. {data}."),
-            panels: known
-                .iter()
+            panels: shown()
                 .map(|(statistic, values)| {
                     let scale = if statistic.unit().is_some() { entropy_axis() } else { share_axis() };
                     Panel {
@@ -59,9 +60,13 @@ pub(super) fn figures(
                     }
                 })
                 .collect(),
-            columns: 3,
+            columns: 2,
         },
     ]
+}
+
+fn is_part(statistic: Statistic) -> bool {
+    matches!(statistic, Statistic::Share(Pattern::SeparatorFromSeparator | Pattern::SeparatorFromRest))
 }
 
 fn title(statistic: Statistic) -> &'static str {

@@ -1,9 +1,17 @@
 // See api.h.
 #include "api.h"
 
+#if __has_include(<malloc.h>)
 #include <malloc.h>
+#endif
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <climits>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <string>
 
 #include "hook.h"
@@ -72,11 +80,11 @@ char* fmrai_session_name(
 }
 
 char* fmrai_session_expect(
-    fmrai::Session* session, const uint64_t* hashes, size_t operations, const uint8_t* explicit_attention,
-    const uint8_t* wanted, size_t tensors) {
+    fmrai::Session* session, const uint64_t* hashes, const uint32_t* results, const uint8_t* explicit_attention,
+    size_t operations, const uint8_t* wanted, size_t tensors) {
   return guarded([&] {
     session->expect(
-        {hashes, hashes + operations}, {wanted, wanted + tensors}, {explicit_attention, explicit_attention + operations});
+        {hashes, hashes + operations}, {results, results + operations}, {wanted, wanted + tensors}, {explicit_attention, explicit_attention + operations});
   });
 }
 
@@ -109,8 +117,11 @@ char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at
 
 char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain) {
   return guarded([&] {
+    // Our own work, not the model's: a session that is watching this thread has no business with it.
+    c10::impl::ExcludeDispatchKeyGuard unseen(fmrai::KEY);
     std::unique_ptr<at::Tensor> owned(tensor);
     at::Tensor t = std::move(*owned);
+    TORCH_CHECK(!t.is_nested() && !t.is_meta(), "a tensor without plain elements");
     auto sole = [](const at::Tensor& x) {
       return x.use_count() == 1 && x.has_storage() && x.storage().use_count() == 1;
     };
@@ -145,7 +156,8 @@ void fmrai_scope_truncate(size_t depth) {
 
 void fmrai_keep_freed_pages(void) {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  // Older versions refuse more than 32 MiB; setting the other threshold alone would make things worse.
+  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30) && !mallopt(M_MMAP_THRESHOLD, 32 << 20)) return;
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 #endif
 }

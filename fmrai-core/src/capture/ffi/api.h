@@ -21,8 +21,8 @@ void fmrai_session_free(fmrai::Session* session);
 char* fmrai_session_name(
     fmrai::Session* session, const at::Tensor* tensor, uint8_t kind, const char* name, size_t length);
 char* fmrai_session_expect(
-    fmrai::Session* session, const uint64_t* hashes, size_t operations, const uint8_t* explicit_attention,
-    const uint8_t* wanted, size_t tensors);
+    fmrai::Session* session, const uint64_t* hashes, const uint32_t* results, const uint8_t* explicit_attention,
+    size_t operations, const uint8_t* wanted, size_t tensors);
 char* fmrai_session_begin(fmrai::Session* session);
 char* fmrai_session_end(fmrai::Session* session);
 

@@ -13,8 +13,6 @@
 namespace fmrai {
 namespace {
 
-constexpr auto KEY = c10::DispatchKey::TESTING_ONLY_GenericMode;
-
 thread_local Session* current = nullptr;
 
 // Named scopes of native modules; while TorchScript runs, its module hierarchy below them.
@@ -77,7 +75,8 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
 }  // namespace
 
 std::vector<std::string>& scopes() {
-  thread_local std::vector<std::string> names;
+  // Never destroyed: Rust may drop a scope while its thread ends.
+  thread_local auto& names = *new std::vector<std::string>();
   return names;
 }
 

@@ -8,6 +8,9 @@
 
 namespace fmrai {
 
+// A key that nothing else uses.
+constexpr auto KEY = c10::DispatchKey::TESTING_ONLY_GenericMode;
+
 // Installs the hook in the dispatcher. Once in a process, on first use: a static initializer would run again in
 // every library that links this file, and the dispatcher aborts on the second fallback of a key.
 void register_hook();

@@ -65,7 +65,9 @@ bool one_of(const std::string& name, std::initializer_list<const char*> names) {
 }  // namespace
 
 const OperationInfo& operation_info(const c10::OperatorHandle& op) {
-  thread_local ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<OperationInfo>> cache;
+  // Never destroyed: a destructor of the thread may still run operations.
+  using Cache = ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<OperationInfo>>;
+  thread_local Cache& cache = *new Cache();
   const auto& schema = op.schema();
   auto& slot = cache[&schema];
   if (slot) return *slot;
@@ -75,11 +77,20 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
   info->hash = mix_text(0, info->name);
   info->returns = schema.returns().size();
   info->writes = false;
+  info->writes_if = -1;
+  // They update their running statistics without saying so.
+  const bool norm = one_of(
+      base, {"aten::batch_norm", "aten::instance_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
+             "aten::miopen_batch_norm", "aten::_batch_norm_impl_index"});
   // Bounds of a range are sizes although their schema says number.
   const bool bounds = one_of(base, {"aten::arange", "aten::range", "aten::linspace", "aten::logspace"});
   for (const auto& argument : schema.arguments()) {
-    const bool written = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
-    const bool number = argument.real_type()->kind() == c10::TypeKind::NumberType;
+    const bool statistic = norm && one_of(argument.name(), {"running_mean", "running_var"});
+    const bool written = statistic || (argument.alias_info() != nullptr && argument.alias_info()->isWrite());
+    const bool number = argument.real_type()->kind() == c10::TypeKind::NumberType || argument.name() == "steps";
+    if (norm && one_of(argument.name(), {"training", "train", "use_input_stats"})) {
+      info->writes_if = static_cast<int>(info->arguments.size());
+    }
     info->arguments.push_back({argument.name(), is_size(argument.real_type()) || (bounds && number), written});
     info->writes |= written;
   }
@@ -98,9 +109,11 @@ void Session::name(const at::Tensor& tensor, Leaf kind, std::string name) {
 }
 
 void Session::expect(
-    std::vector<uint64_t> hashes, std::vector<uint8_t> wanted, std::vector<uint8_t> explicit_attention) {
+    std::vector<uint64_t> hashes, std::vector<uint32_t> results, std::vector<uint8_t> wanted,
+    std::vector<uint8_t> explicit_attention) {
   comparing_ = true;
   expected_ = std::move(hashes);
+  expected_results_ = std::move(results);
   wanted_ = std::move(wanted);
   explicit_ = std::move(explicit_attention);
 }
@@ -141,7 +154,10 @@ void Session::keep(uint32_t id, const at::Tensor& tensor) {
   if (diverged_ || id >= wanted_.size() || !wanted_[id] || !tensor.defined()) return;
   if (auto* storage = storage_of(tensor)) kept_in_[storage].push_back(kept.size());
   const uint64_t version = tensor.is_inference() ? 0 : tensor._version();
-  kept.push_back({id, tensor, version, false, Kept::Valid});
+  // An alias of the memory, not the model's own handle: the model may count references to it, or exchange its data.
+  auto* impl = tensor.unsafeGetTensorImpl();
+  at::Tensor alias(impl->shallow_copy_and_detach(impl->version_counter(), /*allow_tensor_metadata_change=*/false));
+  kept.push_back({id, std::move(alias), version, false, Kept::Valid});
 }
 
 Session::Entry& Session::entry_of(const at::Tensor& tensor) {
@@ -156,6 +172,15 @@ Session::Entry& Session::entry_of(const at::Tensor& tensor) {
     entry.id = entry.root = allocate(tensor, Leaf::Made, write->second.operation, entry.id);
     entry.as_of = write->second.at;
     return entry;
+  }
+  if (auto moved = moved_.find(impl); moved != moved_.end()) {
+    auto source = moved->second.source.lock();
+    moved_.erase(moved);
+    if (source) {
+      const Entry& of = entry_of(at::Tensor(std::move(source)));
+      Entry entry{of.id, of.root, operations_, TensorPin(tensor.getIntrusivePtr())};
+      return live_.emplace(impl, std::move(entry)).first->second;
+    }
   }
   // First seen now: a leaf, unless its memory was written during this pass.
   const bool made = write != writes_.end();
@@ -177,10 +202,7 @@ uint64_t Session::visit(const c10::IValue& value, const ArgumentInfo& info, std:
       const Entry& entry = entry_of(tensor);
       id = entry.id;
       root = entry.root;
-      if (first_root_ == NONE) {
-        first_root_ = entry.root;
-        first_id_ = entry.id;
-      }
+      if (first_root_ == NONE) first_root_ = entry.root;
     }
     if (out != nullptr) put<uint32_t>(*out, id);
     return root;
@@ -290,7 +312,7 @@ uint64_t Session::visit(const c10::IValue& value, const ArgumentInfo& info, std:
 }
 
 bool Session::wants_explicit_attention(const OperationInfo& info) const {
-  return info.fused_attention && !diverged_ && operations_ < explicit_.size() && explicit_[operations_] != 0;
+  return info.fused_attention && !diverged_ && !mismatch_ && operations_ < explicit_.size() && explicit_[operations_] != 0;
 }
 
 void Session::protect(const at::Tensor& written) {
@@ -300,17 +322,27 @@ void Session::protect(const at::Tensor& written) {
   for (size_t index : found->second) {
     Slot& slot = kept[index];
     if (slot.copied) continue;
+    if (!slot.tensor.is_inference() && static_cast<uint64_t>(slot.tensor._version()) != slot.version) {
+      slot.state = Kept::Overwritten;  // somebody wrote without saying so
+    }
     slot.tensor = slot.tensor.clone();
     slot.copied = true;
   }
 }
 
 void Session::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope) {
-  first_root_ = first_id_ = NONE;
-  written_.clear();
   if (diverged_) return;
-  pending_ = OperationRecord{&info, {}, {}, {}, 0};
-  std::string* out = discovering() && !info.transparent ? &pending_.arguments : nullptr;
+  first_root_ = NONE;
+  mismatch_ = false;
+  found_.clear();
+  written_.clear();
+  moving_.reset();
+  if (info.transparent) {
+    if (!arguments.empty() && arguments[0].isTensor()) moving_ = arguments[0].toTensor();
+    return;
+  }
+  pending_ = OperationRecord{&info, {}, {}, {}, 0, 0};
+  std::string* out = discovering() ? &pending_.arguments : nullptr;
   if (out != nullptr) pending_.scope = scope();
   hash_ = info.hash;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -318,11 +350,8 @@ void Session::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> argum
     hash_ = mix(hash_, visit(arguments[i], info.arguments[i], out));
   }
   pending_.hash = hash_;
-  if (info.transparent) return;
   if (comparing_ && (operations_ >= expected_.size() || expected_[operations_] != hash_)) {
-    diverged_ = true;
-    kept.clear();
-    kept_in_.clear();
+    mismatch_ = true;
     put_text(found_, info.name);
     put_text(found_, scope());
     put<uint32_t>(found_, static_cast<uint32_t>(arguments.size()));
@@ -330,9 +359,9 @@ void Session::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> argum
       put_text(found_, info.arguments[i].name);
       visit(arguments[i], info.arguments[i], &found_);
     }
-    return;
   }
   if (!info.writes) return;
+  if (info.writes_if >= 0 && !arguments[info.writes_if].toBool()) return;
   auto write = [&](const at::Tensor& tensor) {
     if (!tensor.defined()) return;
     const uint32_t old = entry_of(tensor).id;
@@ -367,16 +396,33 @@ void Session::after(
   if (diverged_) return;
   if (info.transparent) {
     // Same values, so the same id, wherever they lie in memory.
-    if (first_id_ == NONE || returns.size() != 1 || !returns[0].isTensor()) return;
+    const at::Tensor source = std::move(moving_);
+    if (!source.defined() || returns.size() != 1 || !returns[0].isTensor()) return;
     const auto& tensor = returns[0].toTensor();
-    if (live_.find(tensor.unsafeGetTensorImpl()) != live_.end()) return;
-    Entry entry{
-        first_id_, first_root_, operations_, TensorPin(tensor.getIntrusivePtr())};
-    live_.emplace(tensor.unsafeGetTensorImpl(), std::move(entry));
+    if (tensor.is_same(source) || live_.find(tensor.unsafeGetTensorImpl()) != live_.end()) return;
+    const auto found = live_.find(source.unsafeGetTensorImpl());
+    auto* storage = storage_of(source);
+    const auto write = storage != nullptr ? writes_.find(storage) : writes_.end();
+    if (found != live_.end() && (write == writes_.end() || write->second.at <= found->second.as_of)) {
+      Entry entry{found->second.id, found->second.root, operations_, TensorPin(tensor.getIntrusivePtr())};
+      live_.emplace(tensor.unsafeGetTensorImpl(), std::move(entry));
+    } else {
+      // No id is given now: whether this operation is called at all depends on sizes.
+      moved_.insert_or_assign(
+          tensor.unsafeGetTensorImpl(),
+          Moved{TensorPin(tensor.getIntrusivePtr()), TensorPin(source.getIntrusivePtr())});
+    }
+    return;
+  }
+  if (mismatch_) {
+    diverged_ = true;
+    kept.clear();
+    kept_in_.clear();
     return;
   }
   const uint32_t operation = operations_;
   const uint32_t source = first_root_;
+  const uint32_t first_result = next_id_;
   bool first = true;
   auto made = [&](const at::Tensor& tensor) {
     if (!tensor.defined()) return;
@@ -409,7 +455,22 @@ void Session::after(
                     written.tensor.storage().getWeakStorageImpl())});
     }
   }
-  if (discovering()) records_.push_back(std::move(pending_));
+  const uint32_t results = next_id_ - first_result;
+  if (discovering()) {
+    pending_.results = results;
+    records_.push_back(std::move(pending_));
+  } else if (results != expected_results_[operation]) {
+    // The ids that follow would name other tensors.
+    diverged_ = true;
+    kept.clear();
+    kept_in_.clear();
+    put_text(
+        found_, info.name + " with " + std::to_string(results) + " results instead of " +
+            std::to_string(expected_results_[operation]));
+    put_text(found_, "");
+    put<uint32_t>(found_, 0);
+    return;
+  }
   written_.clear();
   ++operations_;
 }
@@ -420,6 +481,8 @@ void Session::finish() {
     if (watched && static_cast<uint64_t>(slot.tensor._version()) != slot.version) slot.state = Kept::Overwritten;
   }
   live_.clear();
+  moved_.clear();
+  moving_.reset();
   writes_.clear();
   kept_in_.clear();
   named_.clear();
@@ -445,6 +508,7 @@ std::string Session::recording() const {
     put_text(out, record.info->name);
     put_text(out, record.scope);
     put<uint64_t>(out, record.hash);
+    put<uint32_t>(out, record.results);
     put<uint32_t>(out, static_cast<uint32_t>(record.outputs.size()));
     for (uint32_t id : record.outputs) put<uint32_t>(out, id);
     put<uint32_t>(out, static_cast<uint32_t>(record.info->arguments.size()));

@@ -27,6 +27,7 @@ struct OperationInfo {
   std::vector<ArgumentInfo> arguments;
   size_t returns;
   bool writes;
+  int writes_if;          // position of the truth value that says whether it writes, e.g. `training`; -1: it does
   bool fused_attention;
   bool transparent;       // moves memory only; libtorch itself leaves it out when sizes allow
   bool may_return_input;  // e.g. dropout in evaluation: the result may be the input itself
@@ -42,7 +43,9 @@ class Session {
   enum class Kept : uint8_t { Valid = 0, Overwritten = 1 };
 
   void name(const at::Tensor& tensor, Leaf kind, std::string name);
-  void expect(std::vector<uint64_t> hashes, std::vector<uint8_t> wanted, std::vector<uint8_t> explicit_attention);
+  void expect(
+      std::vector<uint64_t> hashes, std::vector<uint32_t> results, std::vector<uint8_t> wanted,
+      std::vector<uint8_t> explicit_attention);
 
   // Around every operation, on the thread of the pass.
   bool wants_explicit_attention(const OperationInfo& info) const;
@@ -85,6 +88,11 @@ class Session {
     uint32_t old;
     bool handled;
   };
+  // What a transparent operation made of a tensor that has no id yet: it gets that of its source when used.
+  struct Moved {
+    TensorPin pin;
+    TensorPin source;
+  };
   struct Named {
     Leaf kind;
     std::string name;
@@ -106,6 +114,7 @@ class Session {
     std::string arguments;
     std::vector<uint32_t> outputs;
     uint64_t hash;
+    uint32_t results;  // ids given when it ran; `outputs` grows by late versions
   };
 
   bool discovering() const { return !comparing_; }
@@ -118,8 +127,10 @@ class Session {
 
   bool comparing_ = false;
   bool diverged_ = false;
+  bool mismatch_ = false;  // the running operation differs; it counts once it has succeeded
   std::string found_;  // the diverging operation, encoded
   std::vector<uint64_t> expected_;
+  std::vector<uint32_t> expected_results_;
   std::vector<uint8_t> wanted_;
   std::vector<uint8_t> explicit_;
 
@@ -128,6 +139,7 @@ class Session {
   std::vector<TensorRecord> tensors_;
   std::vector<OperationRecord> records_;
   ska::flat_hash_map<const c10::TensorImpl*, Entry> live_;
+  ska::flat_hash_map<const c10::TensorImpl*, Moved> moved_;
   ska::flat_hash_map<const c10::StorageImpl*, Write> writes_;
   ska::flat_hash_map<const c10::StorageImpl*, std::vector<size_t>> kept_in_;
   ska::flat_hash_map<const c10::TensorImpl*, Named> named_;
@@ -135,7 +147,7 @@ class Session {
   // Between `before` and `after` of one operation.
   uint64_t hash_ = 0;
   uint32_t first_root_ = NONE;
-  uint32_t first_id_ = NONE;
+  at::Tensor moving_;
   std::vector<Written> written_;
   OperationRecord pending_;
 };
