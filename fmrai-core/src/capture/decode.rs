@@ -106,17 +106,14 @@ pub(super) fn recording(bytes: &[u8]) -> Read<Recording> {
         next += 1;
         r.tensor(id)
     })?;
-    let mut next = 0;
     let (mut operations, mut hashes, mut results) = (Vec::new(), Vec::new(), Vec::new());
-    let count = reader.u32()?;
-    for _ in 0..count {
+    for id in 0..reader.u32()? {
         let (name, module) = (reader.text()?, reader.text()?);
         hashes.push(reader.u64()?);
         results.push(reader.u32()?);
         let outputs = reader.list(|r| Ok(TensorId(r.u32()?)))?;
         let arguments = reader.arguments()?;
-        operations.push(Operation { id: OperationId(next), name, arguments, outputs, module, source: None });
-        next += 1;
+        operations.push(Operation { id: OperationId(id), name, arguments, outputs, module, source: None });
     }
     shape_probabilities(&operations, &mut tensors);
     Ok(Recording { tensors, operations, hashes, results })

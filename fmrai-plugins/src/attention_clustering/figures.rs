@@ -94,7 +94,7 @@ fn layer_distances(findings: &Findings<'_>) -> HeatMap {
         rows: names.clone(),
         columns: names,
         values: findings.layer_distances(),
-        scale: Axis::new("mean divergence", Some("nats")).range(0.0, LN_2),
+        scale: Axis::new("mean divergence", Some("nats")),
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
