@@ -5,6 +5,7 @@
 //! were measured at 1.06 to 1.19 keeping references, 1.6 to 2.0 keeping copies, and 2.4 to 18.
 //!
 //! Run with `cargo bench -p fmrai-core --bench capture`.
+#![allow(clippy::expect_used, reason = "a benchmark that cannot start has nothing to say")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fmrai_core::capture::{DispatchTracker, keep_freed_pages};

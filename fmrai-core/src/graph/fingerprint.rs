@@ -41,7 +41,7 @@ pub fn fingerprint(graph: &dyn Graph) -> Fingerprint {
             match &argument.value {
                 Value::Size(_) | Value::Sizes(_) => put("size"),
                 Value::Int(_) | Value::Float(_) if bounds_are_sizes(operation.base_name()) && bound() => {
-                    put("size")
+                    put("size");
                 }
                 // Devices and the like: the same program runs on any.
                 Value::Other(_) => put("other"),

@@ -121,7 +121,8 @@ fn a_tokenizer_may_add_nothing() {
 
 #[test]
 fn wrong_tokenizers() {
-    let cases: [(&dyn Fn(&Checkpoint), &str); 5] = [
+    type Damage<'a> = &'a dyn Fn(&Checkpoint);
+    let cases: [(Damage<'_>, &str); 5] = [
         (
             &|c| {
                 c.write("tokenizer.json", "{}");
