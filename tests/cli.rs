@@ -133,6 +133,7 @@ fn a_run_leaves_the_documented_files_and_the_same_ones_again() {
         }
     }
     let run = json_file(&place.path("out/run.json"));
+    assert_eq!(run["program"]["sha256"].as_str().unwrap().len(), 64);
     assert!(run["seconds"]["track"].as_f64().unwrap() > 0.0);
     assert!(!contents(&place.path("out")).keys().any(|p| p.to_string_lossy().ends_with(".tmp")));
     let index = json_file(&place.path("out/map/summary.json"));

@@ -115,6 +115,16 @@ pub struct FileInfo {
     pub sha256: String,
 }
 
+impl FileInfo {
+    /// Reads the file at `path` and calls it `name`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read(path: &Path, name: &str) -> std::io::Result<Self> {
+        files::file_info(path, name)
+    }
+}
+
 /// A weight with elements that are not numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NonFiniteWeight {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use fmrai_core::model::FileInfo;
 use fmrai_core::report::Report;
 
 use super::{Answer, Failure, Lane, Outcome, Session};
@@ -54,6 +55,7 @@ impl Session<'_> {
         run.insert("format".to_owned(), crate::results::FORMAT.into());
         run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
         run.insert("model_path".to_owned(), self.model.info().path.display().to_string().into());
+        run.insert("program".to_owned(), program());
         run.insert("threads".to_owned(), self.threads.into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
         write_json(&output.join("plan.json"), &self.document)?;
@@ -84,6 +86,16 @@ impl Session<'_> {
         };
         Err(Error::Write { source, kept })
     }
+}
+
+/// Name, size and hash of the running program; null where the system does not tell.
+fn program() -> serde_json::Value {
+    let read = || {
+        let path = std::env::current_exe()?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        FileInfo::read(&path, &name)
+    };
+    read().ok().and_then(|info: FileInfo| serde_json::to_value(info).ok()).unwrap_or_default()
 }
 
 /// The files of an analysis, and its answer or failure.

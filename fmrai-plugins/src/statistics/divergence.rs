@@ -101,8 +101,13 @@ impl HeadRows {
             if !all {
                 used.fill(false);
                 for head in 0..heads {
+                    let mut missing = false;
                     for (used, &p) in used.iter_mut().zip(row(head, query)) {
                         *used |= p > 0.0;
+                        missing |= !*used;
+                    }
+                    if !missing {
+                        break; // the common case: some head attends to every key
                     }
                 }
             }
