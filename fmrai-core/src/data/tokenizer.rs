@@ -1,6 +1,7 @@
 //! Tokenizers of checkpoints.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde_json::Value;
@@ -64,8 +65,8 @@ impl Tokenizer {
         let mut files = Vec::new();
         let bytes = read(&path, FILE, &mut files)?;
         let names = SpecialTokens::read(folder, &mut files)?;
-        let tokenizer =
-            Self::parse(&bytes, rows, &names, padding).map_err(|what| ModelError::File { path, what })?;
+        let tokenizer = guarded(|| Self::parse(&bytes, rows, &names, padding))
+            .map_err(|what| ModelError::File { path, what })?;
         Ok((tokenizer, files))
     }
 
@@ -114,9 +115,19 @@ impl Tokenizer {
     /// [`TokenizerError`] with the message of the tokenizer, e.g. for a character outside a vocabulary that has no
     /// token for unknown ones.
     pub fn encode(&self, text: &str, max_tokens: Option<usize>) -> Result<Encoded, TokenizerError> {
-        let encoding = self.inner.encode(text, true).map_err(|e| TokenizerError(e.to_string()))?;
+        let encode = || self.inner.encode(text, true).map_err(|e| e.to_string());
+        let encoding = guarded(encode).map_err(TokenizerError)?;
         Ok(cut(&encoding, max_tokens.unwrap_or(usize::MAX)))
     }
+}
+
+/// The tokenizer library panics on some inconsistent files, e.g. a template whose special token is not defined.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        Err(format!("broken tokenizer: the tokenizer library failed on it: {text}"))
+    })
 }
 
 /// Copies what is kept of an encoding.

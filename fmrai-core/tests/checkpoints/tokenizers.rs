@@ -173,3 +173,13 @@ fn a_word_that_cannot_be_encoded_is_an_error() {
     let error = tokenizer(&checkpoint).encode("日本語 \u{1f4a1}", None).unwrap_err().to_string();
     assert!(error.starts_with("the tokenizer cannot encode the text: "), "{error}");
 }
+
+#[test]
+fn a_template_without_its_token_is_an_error() {
+    let checkpoint = Checkpoint::of("bert");
+    checkpoint.json("tokenizer.json", |json| {
+        json["post_processor"]["special_tokens"].as_object_mut().unwrap().remove("[SEP]");
+    });
+    let error = Tokenizer::read(checkpoint.path(), 280, None).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json: broken tokenizer: "), "{error}");
+}
