@@ -20,7 +20,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::batch::Sample;
-use crate::model::{FileInfo, NamedTensors, SourceEntry};
+use crate::model::{FileInfo, InputSpec, NamedTensors, SourceEntry};
 
 /// What a plan says of the data. Cheap; owns no tensor.
 #[typetag::serde(tag = "type")]
@@ -41,6 +41,8 @@ pub struct DataContext<'a> {
     pub tokenizer: Option<&'a Tokenizer>,
     /// Longest input of the model, in tokens.
     pub max_tokens: Option<usize>,
+    /// The inputs that the model takes.
+    pub inputs: &'a [InputSpec],
 }
 
 /// All data sources, sorted by name.

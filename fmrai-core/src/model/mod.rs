@@ -3,17 +3,21 @@
 mod error;
 pub(crate) mod files;
 mod hf_checkpoint;
+mod input;
 
 pub use error::ModelError;
 pub use hf_checkpoint::HfCheckpoint;
+pub use input::{Axis, InputSpec};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tch::{Device, Tensor};
 
 use crate::data::Tokenizer;
+use crate::graph::RecordedGraph;
 use crate::tensor::DType;
 
 /// What a plan says of a model. Cheap; owns no tensor.
@@ -71,6 +75,17 @@ pub trait Model {
 
     /// Its tokenizer, if it reads text.
     fn tokenizer(&self) -> Option<&Tokenizer>;
+
+    /// The inputs it takes, in its own order.
+    fn inputs(&self) -> Vec<InputSpec>;
+
+    /// Its graph, where that is known before anything has run: the ids are those of a recorded pass.
+    ///
+    /// # Errors
+    /// [`ModelError::File`] if the model's path through its operations depends on its input.
+    fn graph(&self) -> Option<Result<Arc<RecordedGraph>, ModelError>> {
+        None
+    }
 
     /// Runs it.
     ///

@@ -1,9 +1,11 @@
 //! What a graph is made of, found by its operations and data flow.
 
 mod attention;
+mod block;
 
 pub(crate) use attention::is_view;
 pub use attention::{Attention, AttentionForm, AttentionKind, find_attention};
+pub use block::Block;
 
 use serde::Serialize;
 

@@ -119,7 +119,8 @@ fn wrong_settings() {
 #[test]
 fn a_model_without_tokenizer_takes_no_text() {
     let source: Box<dyn DataSource> = serde_json::from_value(text()).unwrap();
-    let context = DataContext { base: std::path::Path::new("."), tokenizer: None, max_tokens: None };
+    let context =
+        DataContext { base: std::path::Path::new("."), tokenizer: None, max_tokens: None, inputs: &[] };
     let error = source.open(&context).err().unwrap();
     assert!(matches!(error, DataError::Unsuitable(_)));
     assert_eq!(error.to_string(), "the data are texts, but the model has no tokenizer");

@@ -23,10 +23,12 @@ pub(crate) fn with_data<T>(
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("data"), content).unwrap();
     let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
+    let inputs = model.inputs();
     let context = DataContext {
         base: folder.path(),
         tokenizer: model.tokenizer(),
         max_tokens: model.info().max_tokens,
+        inputs: &inputs,
     };
     then(source.open(&context).map_err(|e| e.to_string()), folder.path())
 }

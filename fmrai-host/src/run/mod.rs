@@ -101,7 +101,13 @@ fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
     for weight in &info.non_finite_weights {
         tracing::warn!(weight.name, nan = weight.nan, infinite = weight.infinite, "a weight is not finite");
     }
-    let context = DataContext { base: &plan.base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens };
+    let inputs = model.inputs();
+    let context = DataContext {
+        base: &plan.base,
+        tokenizer: model.tokenizer(),
+        max_tokens: info.max_tokens,
+        inputs: &inputs,
+    };
     let mut batches = plan.data.open(&context)?;
     let files = batches.files()?;
     let Some(first) = batches.next_batch()? else {

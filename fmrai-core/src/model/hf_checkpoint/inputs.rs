@@ -6,12 +6,28 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::EncoderConfig;
 use super::encoder::Inputs;
-use crate::model::{ModelError, NamedTensors};
+use crate::model::{Axis, InputSpec, ModelError, NamedTensors};
+use crate::tensor::DType;
 
 const NAMES: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
 
 fn wrong(needed: impl Into<String>, found: impl Into<String>) -> ModelError {
     ModelError::Inputs { found: found.into(), needed: needed.into() }
+}
+
+/// What [`check`] accepts.
+pub(super) fn specs(config: &EncoderConfig) -> Vec<InputSpec> {
+    let axes =
+        vec![Axis::Range { min: 1, max: None }, Axis::Range { min: 1, max: Some(config.max_tokens()) }];
+    let known = NAMES.iter().filter(|name| config.family.token_types || **name != "token_type_ids");
+    known
+        .map(|name| InputSpec {
+            name: (*name).to_owned(),
+            dtype: Some(DType::Int64),
+            axes: Some(axes.clone()),
+            required: NAMES[..2].contains(name),
+        })
+        .collect()
 }
 
 /// The inputs on `device`, or what is wrong with them.

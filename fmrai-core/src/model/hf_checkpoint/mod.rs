@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::files::Hasher;
-use super::{LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry};
+use super::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry};
 use crate::analyzer::schema_of;
 use crate::data::Tokenizer;
 use crate::structure::AttentionForm;
@@ -127,6 +127,10 @@ impl Model for HfModel {
 
     fn tokenizer(&self) -> Option<&Tokenizer> {
         Some(&self.tokenizer)
+    }
+
+    fn inputs(&self) -> Vec<InputSpec> {
+        inputs::specs(&self.config)
     }
 
     /// The weights do not require gradients, so none are recorded unless a caller asks for them on its `parameters`.

@@ -1,0 +1,52 @@
+//! What is told of a model itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use fmrai_core::model::Model;
+use tch::Kind;
+
+use crate::commands::{count, grouped};
+
+pub(super) fn text(model: &dyn Model) -> String {
+    let info = model.info();
+    let mut text = format!("model: {} ({}) from {}\n", info.architecture, info.source, info.path.display());
+    for file in &info.files {
+        let sha = file.sha256.get(..12).unwrap_or(&file.sha256);
+        let _ = writeln!(text, "  {}: {} bytes, sha256 {sha}...", file.name, grouped(file.bytes));
+    }
+    let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for (_, tensor) in model.parameters() {
+        let kind = tensor.kind();
+        let bytes = tensor.numel() as u64 * kind.elt_size_in_bytes() as u64;
+        let entry = kinds.entry(dtype(kind)).or_default();
+        *entry = (entry.0 + 1, entry.1 + bytes);
+    }
+    let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);
+    for (kind, (tensors, bytes)) in kinds {
+        let _ = writeln!(text, "  {kind}: {}, {} bytes", count(tensors, "tensor"), grouped(bytes));
+    }
+    if let Some(longest) = info.max_tokens {
+        let _ = writeln!(text, "longest input: {longest} tokens");
+    }
+    if !info.unused_weights.is_empty() {
+        let _ = writeln!(text, "not used: {}", info.unused_weights.join(", "));
+    }
+    for weight in &info.non_finite_weights {
+        let (nan, infinite) = (weight.nan, weight.infinite);
+        let _ = writeln!(text, "warning: {} holds {nan} NaN and {infinite} infinite numbers", weight.name);
+    }
+    text
+}
+
+/// The name of an element type, as PyTorch has it.
+fn dtype(kind: Kind) -> String {
+    let name = match kind {
+        Kind::Half => "float16",
+        Kind::Float => "float32",
+        Kind::Double => "float64",
+        Kind::Int => "int32",
+        other => return format!("{other:?}").to_lowercase(),
+    };
+    name.to_owned()
+}
