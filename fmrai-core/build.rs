@@ -39,7 +39,18 @@ fn shim() {
         .opt_level(2)
         .warnings(true)
         .extra_warnings(true)
-        .files(["session.cpp", "hook.cpp", "api.cpp"].map(|f| format!("{folder}/{f}")))
+        .files(
+            [
+                "session.cpp",
+                "hook.cpp",
+                "api.cpp",
+                "call.cpp",
+                "stand_ins.cpp",
+                "script.cpp",
+                "program_api.cpp",
+            ]
+            .map(|f| format!("{folder}/{f}")),
+        )
         .compile("fmrai_capture");
     // For the build scripts of crates that link programs and tests; this crate's own tests need it too.
     println!("cargo:libtorch_lib={}", lib.display());

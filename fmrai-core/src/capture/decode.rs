@@ -109,11 +109,12 @@ pub(super) fn recording(bytes: &[u8]) -> Read<Recording> {
     let (mut operations, mut hashes, mut results) = (Vec::new(), Vec::new(), Vec::new());
     for id in 0..reader.u32()? {
         let (name, module) = (reader.text()?, reader.text()?);
+        let source = Some(reader.text()?).filter(|s| !s.is_empty());
         hashes.push(reader.u64()?);
         results.push(reader.u32()?);
         let outputs = reader.list(|r| Ok(TensorId(r.u32()?)))?;
         let arguments = reader.arguments()?;
-        operations.push(Operation { id: OperationId(id), name, arguments, outputs, module, source: None });
+        operations.push(Operation { id: OperationId(id), name, arguments, outputs, module, source });
     }
     shape_probabilities(&operations, &mut tensors);
     Ok(Recording { tensors, operations, hashes, results })

@@ -1,6 +1,10 @@
 //! The boundary to the C++ shim in `ffi/`: safe functions around its calls.
 #![expect(unsafe_code, reason = "calls into C++; every block says why it is sound")]
 
+pub(crate) mod autocast;
+pub(crate) mod call;
+pub(crate) mod script;
+
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -11,7 +15,7 @@ use torch_sys::C_tensor;
 use crate::tensor::DataView;
 
 #[repr(C)]
-struct RawSession {
+pub(crate) struct RawSession {
     _opaque: [u8; 0],
 }
 
@@ -85,7 +89,7 @@ pub(super) enum Leaf {
 }
 
 /// A session of the shim: one watched forward pass.
-pub(super) struct Session {
+pub(crate) struct Session {
     raw: NonNull<RawSession>,
 }
 

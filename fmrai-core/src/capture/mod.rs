@@ -39,8 +39,11 @@ mod decode;
 mod dispatch_tracker;
 mod ffi;
 mod scope;
+mod simulated;
 
 pub use captured::CapturedTensors;
 pub use dispatch_tracker::DispatchTracker;
 pub use ffi::keep_freed_pages;
+pub(crate) use ffi::{Session, autocast::Autocast, call, script::Script};
 pub use scope::{Scope, scope};
+pub(crate) use simulated::{NamedLeaf, simulate};

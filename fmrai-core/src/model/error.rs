@@ -22,6 +22,16 @@ pub enum ModelError {
         /// What was found and what is needed.
         what: String,
     },
+    /// A node of a program is wrong, or fails.
+    #[error("{path}: node {node}: {what}", path = path.display())]
+    Node {
+        /// The file of the program.
+        path: PathBuf,
+        /// The node.
+        node: String,
+        /// What was found and what is needed.
+        what: String,
+    },
     /// The weights do not fit the architecture.
     #[error("{path}: the weights do not fit a {architecture} model: {}", list(missing, unknown, misshapen), path = path.display())]
     Weights {

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::FileInfo;
+use super::{FileInfo, ModelError};
+use crate::data::Tokenizer;
 
 /// SHA-256 of everything that went through.
 pub(crate) struct Hasher {
@@ -44,6 +45,19 @@ pub(crate) fn file_info(path: &Path, name: &str) -> io::Result<FileInfo> {
             Err(e) => return Err(e),
         }
     }
+}
+
+/// The tokenizer in `folder`; where none is named, the one beside the model's file, if there is one.
+pub(crate) fn tokenizer(
+    folder: Option<PathBuf>,
+    model: &Path,
+) -> Result<(Option<Tokenizer>, Vec<FileInfo>), ModelError> {
+    let beside =
+        || model.parent().filter(|folder| folder.join("tokenizer.json").is_file()).map(Path::to_owned);
+    let Some(folder) = folder.or_else(beside) else { return Ok((None, Vec::new())) };
+    // How many tokens the model knows is not known here.
+    let (tokenizer, files) = Tokenizer::load(&folder, u32::MAX, None)?;
+    Ok((Some(tokenizer), files))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Models: where they come from, and what a loaded one can do.
 
 mod error;
+mod exported_program;
 pub(crate) mod files;
 mod hf_checkpoint;
 mod input;
 
 pub use error::ModelError;
+pub use exported_program::ExportedProgram;
 pub use hf_checkpoint::HfCheckpoint;
 pub use input::{Axis, InputSpec};
 
@@ -51,7 +53,7 @@ pub struct SourceEntry {
 }
 
 /// All model sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[hf_checkpoint::ENTRY];
+pub const SOURCES: &[SourceEntry] = &[exported_program::ENTRY, hf_checkpoint::ENTRY];
 
 /// Named tensors, as a model takes and returns them, e.g. `input_ids [batch, token]` of int64.
 #[derive(Debug, Default)]

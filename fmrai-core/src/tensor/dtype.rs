@@ -46,6 +46,28 @@ impl DType {
         }
     }
 
+    /// The type of a tensor of libtorch; [`DType::Other`] for types that tch does not know.
+    #[cfg(feature = "torch")]
+    #[must_use]
+    pub fn of(tensor: &tch::Tensor) -> Self {
+        use tch::Kind;
+        match tensor.f_kind() {
+            Ok(Kind::Uint8) => Self::UInt8,
+            Ok(Kind::Int8) => Self::Int8,
+            Ok(Kind::Int16) => Self::Int16,
+            Ok(Kind::Int) => Self::Int32,
+            Ok(Kind::Int64) => Self::Int64,
+            Ok(Kind::Half) => Self::Float16,
+            Ok(Kind::Float) => Self::Float32,
+            Ok(Kind::Double) => Self::Float64,
+            Ok(Kind::ComplexFloat) => Self::Complex64,
+            Ok(Kind::ComplexDouble) => Self::Complex128,
+            Ok(Kind::Bool) => Self::Bool,
+            Ok(Kind::BFloat16) => Self::BFloat16,
+            _ => Self::Other,
+        }
+    }
+
     /// True for real floating-point types.
     #[must_use]
     pub fn is_float(self) -> bool {

@@ -9,42 +9,15 @@
 
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 
+#include "guard.h"
 #include "hook.h"
 #include "session.h"
 
 namespace {
-
-char* text(const char* message) {
-  const char* end = std::strchr(message, '\n');
-  const size_t length = end != nullptr ? static_cast<size_t>(end - message) : std::strlen(message);
-  char* out = static_cast<char*>(std::malloc(length + 1));
-  if (out == nullptr) std::abort();
-  std::memcpy(out, message, length);
-  out[length] = '\0';
-  return out;
-}
-
-template <typename F>
-char* guarded(F f) noexcept {
-  try {
-    f();
-    return nullptr;
-  } catch (const std::exception& e) {
-    return text(e.what());
-  } catch (...) {
-    return text("unknown C++ exception");
-  }
-}
-
-using Sink = void (*)(void*, const uint8_t*, size_t);
-void give(const std::string& bytes, Sink sink, void* context) {
-  sink(context, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-}
 
 bool is_plain(at::ScalarType type) {
   switch (type) {
@@ -59,6 +32,10 @@ bool is_plain(at::ScalarType type) {
       return false;
   }
 }
+
+using fmrai::Sink;
+using fmrai::give;
+using fmrai::guarded;
 
 }  // namespace
 

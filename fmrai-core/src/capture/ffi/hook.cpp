@@ -53,11 +53,12 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     op.callBoxed(stack);
     return;
   }
+  const Note* note = take_note();
   const OperationInfo& info = operation_info(op);
   const auto arguments = torch::jit::last(*stack, info.arguments.size());
   bool as_explicit = false;
   for (Session* session = current; session != nullptr; session = session->parent) {
-    session->before(info, arguments, &scope_path);
+    session->before(info, arguments, &scope_path, note);
     as_explicit |= session->wants_explicit_attention(info);
   }
   at::Tensor probabilities;

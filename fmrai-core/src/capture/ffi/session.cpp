@@ -38,6 +38,23 @@ uint64_t bits(double value) {
   return out;
 }
 
+// The number that a tensor was made of to be an argument; none for all other tensors.
+c10::IValue as_number(const c10::IValue& value) {
+  if (!value.isTensor() || !value.toTensor().defined()) return {};
+  const auto& tensor = value.toTensor();
+  if (!tensor.unsafeGetTensorImpl()->is_wrapped_number() || tensor.dim() != 0 || !tensor.is_cpu()) return {};
+  switch (tensor.scalar_type()) {
+    case at::kDouble:
+      return *tensor.const_data_ptr<double>();
+    case at::kLong:
+      return *tensor.const_data_ptr<int64_t>();
+    case at::kBool:
+      return *tensor.const_data_ptr<bool>();
+    default:
+      return {};
+  }
+}
+
 c10::StorageImpl* storage_of(const at::Tensor& tensor) {
   auto* impl = tensor.unsafeGetTensorImpl();
   return impl->has_storage() ? impl->unsafe_storage().unsafeGetStorageImpl() : nullptr;
@@ -190,7 +207,9 @@ Session::Entry& Session::entry_of(const at::Tensor& tensor) {
   return live_.emplace(impl, std::move(entry)).first->second;
 }
 
-uint64_t Session::visit(const c10::IValue& value, const ArgumentInfo& info, std::string* out) {
+uint64_t Session::visit(const c10::IValue& given, bool size, std::string* out) {
+  const c10::IValue number = as_number(given);
+  const c10::IValue& value = number.isNone() ? given : number;
   auto tag = [&](Tag t) {
     if (out != nullptr) put<uint8_t>(*out, t);
     return static_cast<uint64_t>(t) + 1;
@@ -218,7 +237,7 @@ uint64_t Session::visit(const c10::IValue& value, const ArgumentInfo& info, std:
     return mix(hash, put_tensor(value.toTensor()));
   }
   if (value.isNone()) return tag(TAG_NONE);
-  if (info.size) {
+  if (size) {
     // Sizes are written down, but are no part of the identity.
     if (out == nullptr) return TAG_SIZE;
     if (value.isInt() || value.isSymInt()) {
@@ -227,6 +246,9 @@ uint64_t Session::visit(const c10::IValue& value, const ArgumentInfo& info, std:
     } else if (value.isDouble()) {
       tag(TAG_FLOAT);
       put<double>(*out, value.toDouble());
+    } else if (value.isBool()) {
+      tag(TAG_BOOL);
+      put<uint8_t>(*out, value.toBool());
     } else if (value.isList()) {
       tag(TAG_SIZES);
       const auto list = value.toListRef();
@@ -330,8 +352,19 @@ void Session::protect(const at::Tensor& written) {
   }
 }
 
-void Session::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope) {
+void Session::before(
+    const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope, const Note* note) {
   if (diverged_) return;
+  note_ = note;
+  results_named_ = 0;
+  auto path = [&] {
+    std::string of_scope = scope != nullptr ? scope() : std::string();
+    if (note == nullptr || note->module.empty()) return of_scope;
+    return of_scope.empty() ? note->module : of_scope + "." + note->module;
+  };
+  auto is_size = [&](size_t i) {
+    return info.arguments[i].size || (note != nullptr && i < note->sizes.size() && note->sizes[i] != 0);
+  };
   first_root_ = NONE;
   mismatch_ = false;
   found_.clear();
@@ -341,23 +374,24 @@ void Session::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> argum
     if (!arguments.empty() && arguments[0].isTensor()) moving_ = arguments[0].toTensor();
     return;
   }
-  pending_ = OperationRecord{&info, {}, {}, {}, 0, 0};
+  pending_ = OperationRecord{&info, {}, {}, {}, {}, 0, 0};
   std::string* out = discovering() ? &pending_.arguments : nullptr;
-  if (out != nullptr) pending_.scope = scope();
+  if (out != nullptr) pending_.scope = path();
+  if (out != nullptr && note != nullptr) pending_.source = note->source;
   hash_ = info.hash;
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (out != nullptr) put_text(*out, info.arguments[i].name);
-    hash_ = mix(hash_, visit(arguments[i], info.arguments[i], out));
+    hash_ = mix(hash_, visit(arguments[i], is_size(i), out));
   }
   pending_.hash = hash_;
   if (comparing_ && (operations_ >= expected_.size() || expected_[operations_] != hash_)) {
     mismatch_ = true;
     put_text(found_, info.name);
-    put_text(found_, scope());
+    put_text(found_, path());
     put<uint32_t>(found_, static_cast<uint32_t>(arguments.size()));
     for (size_t i = 0; i < arguments.size(); ++i) {
       put_text(found_, info.arguments[i].name);
-      visit(arguments[i], info.arguments[i], &found_);
+      visit(arguments[i], is_size(i), &found_);
     }
   }
   if (!info.writes) return;
@@ -425,8 +459,10 @@ void Session::after(
   const uint32_t first_result = next_id_;
   bool first = true;
   auto made = [&](const at::Tensor& tensor) {
+    const size_t position = results_named_++;
     if (!tensor.defined()) return;
-    output(tensor, operation);
+    const uint32_t id = output(tensor, operation);
+    if (discovering() && note_ != nullptr && position < note_->names.size()) tensors_[id].name = note_->names[position];
     if (first && info.may_return_input && source != NONE) live_.find(tensor.unsafeGetTensorImpl())->second.root = source;
     first = false;
   };
@@ -507,6 +543,7 @@ std::string Session::recording() const {
   for (const auto& record : records_) {
     put_text(out, record.info->name);
     put_text(out, record.scope);
+    put_text(out, record.source);
     put<uint64_t>(out, record.hash);
     put<uint32_t>(out, record.results);
     put<uint32_t>(out, static_cast<uint32_t>(record.outputs.size()));

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "note.h"
+
 namespace fmrai {
 
 constexpr uint32_t NONE = UINT32_MAX;
@@ -49,7 +51,9 @@ class Session {
 
   // Around every operation, on the thread of the pass.
   bool wants_explicit_attention(const OperationInfo& info) const;
-  void before(const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope);
+  // `note` lives until `after`; null where nothing more is known.
+  void before(
+      const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope, const Note* note);
   void after(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities);
 
   // Drops what ties the session to the pass. Called when the pass has ended.
@@ -111,6 +115,7 @@ class Session {
   struct OperationRecord {
     const OperationInfo* info;
     std::string scope;
+    std::string source;
     std::string arguments;
     std::vector<uint32_t> outputs;
     uint64_t hash;
@@ -123,7 +128,7 @@ class Session {
   void keep(uint32_t id, const at::Tensor& tensor);
   void protect(const at::Tensor& written);
   uint32_t output(const at::Tensor& tensor, uint32_t operation);
-  uint64_t visit(const c10::IValue& value, const ArgumentInfo& info, std::string* out);
+  uint64_t visit(const c10::IValue& value, bool size, std::string* out);
 
   bool comparing_ = false;
   bool diverged_ = false;
@@ -148,6 +153,8 @@ class Session {
   uint64_t hash_ = 0;
   uint32_t first_root_ = NONE;
   at::Tensor moving_;
+  const Note* note_ = nullptr;
+  size_t results_named_ = 0;
   std::vector<Written> written_;
   OperationRecord pending_;
 };
