@@ -5,11 +5,13 @@ mod exported_program;
 pub(crate) mod files;
 mod hf_checkpoint;
 mod input;
+mod torchscript;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
 pub use hf_checkpoint::HfCheckpoint;
 pub use input::{Axis, InputSpec};
+pub use torchscript::TorchScript;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -53,7 +55,7 @@ pub struct SourceEntry {
 }
 
 /// All model sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[exported_program::ENTRY, hf_checkpoint::ENTRY];
+pub const SOURCES: &[SourceEntry] = &[exported_program::ENTRY, hf_checkpoint::ENTRY, torchscript::ENTRY];
 
 /// Named tensors, as a model takes and returns them, e.g. `input_ids [batch, token]` of int64.
 #[derive(Debug, Default)]
@@ -151,4 +153,19 @@ pub struct NonFiniteWeight {
     pub nan: u64,
     /// How many of its elements are infinite.
     pub infinite: u64,
+}
+
+impl NonFiniteWeight {
+    /// What is not finite in `tensor`; `None` if everything is, or if its elements are no real numbers.
+    pub(crate) fn of(name: &str, tensor: &Tensor) -> Option<Self> {
+        if !DType::of(tensor).is_float() || tensor.numel() == 0 {
+            return None;
+        }
+        let count = |what: Result<Tensor, tch::TchError>| -> u64 {
+            let sum = what.and_then(|t| t.f_sum(tch::Kind::Int64)).and_then(i64::try_from);
+            sum.ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        };
+        let (nan, infinite) = (count(tensor.f_isnan()), count(tensor.f_isinf()));
+        (nan + infinite > 0).then(|| Self { name: name.to_owned(), nan, infinite })
+    }
 }

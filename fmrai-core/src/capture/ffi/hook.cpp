@@ -10,6 +10,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "script.h"
+
 namespace fmrai {
 namespace {
 
@@ -24,7 +26,7 @@ std::string scope_path() {
     path += part;
   };
   for (const auto& name : scopes()) add(name);
-  for (const auto& name : torch::jit::currentModuleHierarchy()) add(name);
+  add(module_path(torch::jit::currentModuleHierarchy()));
   return path;
 }
 

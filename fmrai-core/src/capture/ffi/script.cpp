@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 namespace fmrai {
 namespace {
@@ -60,7 +61,54 @@ void flatten(const c10::IValue& value, const std::string& path, const EachTensor
   }
 }
 
+// The script that runs on this thread.
+thread_local const Script* running = nullptr;
+
+class Running {
+ public:
+  explicit Running(const Script* script) : before_(std::exchange(running, script)) {}
+  ~Running() { running = before_; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  const Script* before_;
+};
+
 }  // namespace
+
+std::string module_path(const std::vector<std::string>& hierarchy) {
+  std::string path;
+  for (const auto& call : hierarchy) {
+    const auto bracket = call.find('(');
+    const auto name = call.substr(0, bracket);
+    if (name.empty() || name == "TOP" || name == "SELF") continue;
+    const auto end = call.find(')', bracket == std::string::npos ? 0 : bracket);
+    const auto type = end == std::string::npos ? "" : call.substr(bracket + 1, end - bracket - 1);
+    const auto below = path.empty() ? name : path + "." + name;
+    path = path.empty() ? "" : path + ".";
+    const std::string* found = nullptr;
+    bool several = false;
+    if (running != nullptr) {
+      for (const auto& module : running->modules_) {
+        if (module.path == below) {
+          found = &module.path;
+          several = false;
+          break;
+        }
+        const auto& full = module.path;
+        const bool inside = full.size() > path.size() + name.size() && full.compare(0, path.size(), path) == 0 &&
+            full.compare(full.size() - name.size(), name.size(), name) == 0 && full[full.size() - name.size() - 1] == '.';
+        if (!inside || module.type != type) continue;
+        several = found != nullptr && *found != full;
+        if (several) break;
+        found = &full;
+      }
+    }
+    path = found != nullptr && !several ? *found : below;
+  }
+  return path;
+}
 
 Script::Script(const std::string& path) {
   static std::once_flag once;
@@ -72,6 +120,7 @@ Script::Script(const std::string& path) {
   module_ = torch::jit::load(path, c10::Device(c10::kCPU));
   module_.eval();
   if (!module_.find_method("forward")) throw std::runtime_error("it has no method `forward`");
+  for (const auto& module : module_.named_modules()) modules_.push_back({module.name, class_of(module.value)});
 }
 
 std::string Script::describe() const {
@@ -86,10 +135,10 @@ std::string Script::describe() const {
   }
   out += "],\"modules\":[";
   bool first = true;
-  for (const auto& module : module_.named_modules()) {
+  for (const auto& module : modules_) {
     if (!first) out += ',';
     first = false;
-    out += "{\"path\":" + quoted(module.name) + ",\"class\":" + quoted(class_of(module.value)) + "}";
+    out += "{\"path\":" + quoted(module.path) + ",\"class\":" + quoted(module.type) + "}";
   }
   return out + "]}";
 }
@@ -111,6 +160,7 @@ void Script::weights(const EachTensor& each) const {
 
 void Script::forward(const std::vector<const at::Tensor*>& inputs, const EachTensor& each) {
   torch::jit::GraphOptimizerEnabledGuard as_written(false);
+  Running now(this);
   auto method = module_.get_method("forward");
   const auto& arguments = method.function().getSchema().arguments();
   if (inputs.size() + 1 != arguments.size()) throw std::logic_error("one entry for each input is needed");

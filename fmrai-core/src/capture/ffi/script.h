@@ -22,7 +22,18 @@ class Script {
   void forward(const std::vector<const at::Tensor*>& inputs, const EachTensor& each);
 
  private:
+  struct Named {
+    std::string path;
+    std::string type;
+  };
+  friend std::string module_path(const std::vector<std::string>& hierarchy);
+
   torch::jit::Module module_;
+  std::vector<Named> modules_;
 };
+
+// The path of the module that runs, from what the interpreter tells of it: for each call `NAME(CLASS)::METHOD`. Lists of modules
+// are left out there; they are put in again where a module of the running script can be meant.
+std::string module_path(const std::vector<std::string>& hierarchy);
 
 }  // namespace fmrai

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 use super::archive::Archive;
 use super::compile::Compiler;
@@ -343,7 +343,7 @@ fn outputs(program: &schema::ExportedProgram, operands: &[super::Operand]) -> Ve
     let user: Vec<&super::Operand> = specs
         .iter()
         .zip(operands)
-        .filter(|(spec, _)| matches!(spec, OutputSpec::UserOutput { .. } | OutputSpec::LossOutput { .. }))
+        .filter(|(spec, _)| matches!(spec, OutputSpec::UserOutput(_) | OutputSpec::LossOutput(_)))
         .map(|(_, operand)| operand)
         .collect();
     let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
@@ -418,21 +418,9 @@ fn info(program: &schema::ExportedProgram, path: &Path, files: Vec<FileInfo>, bo
         dtype,
         max_tokens: tokens,
         unused_weights: Vec::new(),
-        non_finite_weights: parameters.iter().filter_map(|weight| not_finite(weight)).collect(),
+        non_finite_weights: parameters
+            .iter()
+            .filter_map(|w| NonFiniteWeight::of(&w.name, &w.tensor))
+            .collect(),
     }
-}
-
-fn not_finite(weight: &Weight) -> Option<NonFiniteWeight> {
-    let tensor = &weight.tensor;
-    if !matches!(tensor.kind(), Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
-        || tensor.numel() == 0
-    {
-        return None;
-    }
-    let count = |what: Result<Tensor, tch::TchError>| -> u64 {
-        let sum = what.and_then(|t| t.f_sum(Kind::Int64)).and_then(i64::try_from);
-        sum.ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
-    };
-    let (nan, infinite) = (count(tensor.f_isnan()), count(tensor.f_isinf()));
-    (nan + infinite > 0).then(|| NonFiniteWeight { name: weight.name.clone(), nan, infinite })
 }

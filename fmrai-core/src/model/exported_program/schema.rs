@@ -15,9 +15,6 @@ pub(super) struct ExportedProgram {
     pub(super) graph_module: GraphModule,
     #[serde(default)]
     pub(super) range_constraints: BTreeMap<String, RangeConstraint>,
-    pub(super) schema_version: SchemaVersion,
-    #[serde(default)]
-    pub(super) torch_version: Option<String>,
 }
 
 /// Only this much is read before the version is known to be right.
@@ -186,8 +183,6 @@ pub(super) enum OptionalTensor {
 pub(super) struct Device {
     #[serde(rename = "type")]
     pub(super) kind: String,
-    #[serde(default)]
-    pub(super) index: Option<i64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -410,11 +405,11 @@ pub(super) enum InputSpec {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OutputSpec {
-    UserOutput { arg: Argument },
-    LossOutput { arg: TensorName },
-    BufferMutation { arg: TensorName, buffer_name: String },
-    ParameterMutation { arg: TensorName, parameter_name: String },
-    UserInputMutation { arg: TensorName, user_input_name: String },
+    UserOutput(IgnoredAny),
+    LossOutput(IgnoredAny),
+    BufferMutation { buffer_name: String },
+    ParameterMutation { parameter_name: String },
+    UserInputMutation(IgnoredAny),
     GradientToParameter(IgnoredAny),
     GradientToUserInput(IgnoredAny),
     Token(IgnoredAny),
@@ -429,8 +424,6 @@ pub(super) struct PayloadConfig {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct PayloadMeta {
     pub(super) path_name: String,
-    #[serde(default)]
-    pub(super) is_param: bool,
     #[serde(default)]
     pub(super) use_pickle: bool,
     #[serde(default)]

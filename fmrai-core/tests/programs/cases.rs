@@ -1,35 +1,37 @@
-//! Exported programs against what PyTorch computes for the same weights and inputs (`tests/reference/programs`).
-//!
-//! `FMRAI_PROGRAMS` names another folder of programs to run as well.
-#![cfg(feature = "torch")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+//! Models with recorded inputs and outputs: plain, watched, and with everything kept.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fmrai_core::capture::DispatchTracker;
 use fmrai_core::graph::{Graph, RecordedGraph, fingerprint};
 use fmrai_core::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors};
-use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/programs")
+/// A folder of reference data.
+pub(crate) fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference").join(name)
 }
 
-pub fn load(path: &Path) -> Result<Box<dyn Model>, ModelError> {
-    let source = serde_json::json!({ "type": "exported_program", "path": path });
+/// The model in a file, by the plan's name for its kind.
+pub(crate) fn load(kind: &str, path: &Path) -> Result<Box<dyn Model>, ModelError> {
+    load_as(serde_json::json!({ "type": kind, "path": path }))
+}
+
+/// The model that a plan says.
+pub(crate) fn load_as(source: serde_json::Value) -> Result<Box<dyn Model>, ModelError> {
     let source: Box<dyn ModelSource> = serde_json::from_value(source).unwrap();
     source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
 }
 
 /// The inputs and expected outputs of one case: `CASE.in.NN.NAME` and `CASE.out.NN`, what is no tensor as JSON in the
 /// metadata of the file.
-struct Case {
-    inputs: Vec<(String, Tensor)>,
-    outputs: Vec<Tensor>,
+pub(crate) struct Case {
+    pub(crate) inputs: NamedTensors,
+    pub(crate) outputs: Vec<Tensor>,
 }
 
 fn kind(dtype: safetensors::Dtype) -> Kind {
@@ -59,7 +61,8 @@ fn of_json(text: &str) -> Option<Tensor> {
     }
 }
 
-fn cases(path: &Path, model: &dyn Model) -> Vec<Case> {
+/// The cases beside a model's file.
+pub(crate) fn cases(path: &Path, model: &dyn Model) -> Vec<Case> {
     let bytes = std::fs::read(path.with_extension("safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -78,9 +81,9 @@ fn cases(path: &Path, model: &dyn Model) -> Vec<Case> {
         let mut parts = key.splitn(4, '.');
         let (case, side) = (parts.next().unwrap().to_owned(), parts.next().unwrap());
         let name = parts.nth(1).unwrap_or_default().to_owned();
-        let case = cases.entry(case).or_insert(Case { inputs: Vec::new(), outputs: Vec::new() });
+        let case = cases.entry(case).or_insert(Case { inputs: NamedTensors::default(), outputs: Vec::new() });
         match (side, value) {
-            ("in", Some(value)) if names.contains(&name) => case.inputs.push((name, value)),
+            ("in", Some(value)) if names.contains(&name) => case.inputs.0.push((name, value)),
             ("out", Some(value)) => case.outputs.push(value),
             _ => {}
         }
@@ -94,15 +97,18 @@ fn flat(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// The largest difference of any two elements; infinite where shapes, types or infinities differ.
-fn difference(found: &Tensor, expected: &Tensor) -> f64 {
+pub(crate) fn difference(found: &Tensor, expected: &Tensor) -> f64 {
     if found.size() != expected.size() || found.kind() != expected.kind() {
         return f64::INFINITY;
     }
     let pairs = flat(found).into_iter().zip(flat(expected));
-    pairs.map(|(a, b)| if a == b || (a.is_nan() && b.is_nan()) { 0.0 } else { (a - b).abs() }).fold(0.0, f64::max)
+    pairs
+        .map(|(a, b)| if a == b || (a.is_nan() && b.is_nan()) { 0.0 } else { (a - b).abs() })
+        .fold(0.0, f64::max)
 }
 
-fn record(model: &dyn Model, inputs: &NamedTensors) -> (DispatchTracker, std::sync::Arc<RecordedGraph>) {
+/// The graph of a pass, and the tracker that can follow later ones.
+pub(crate) fn record(model: &dyn Model, inputs: &NamedTensors) -> (DispatchTracker, Arc<RecordedGraph>) {
     let mut tracker = DispatchTracker::new().unwrap();
     for (name, tensor) in &inputs.0 {
         tracker.name_input(name, tensor);
@@ -114,50 +120,64 @@ fn record(model: &dyn Model, inputs: &NamedTensors) -> (DispatchTracker, std::sy
     (tracker, graph)
 }
 
-/// Runs every case of a program: plain, recorded, and with everything kept.
-fn check(path: &Path) -> String {
+/// How a model's graph before it runs goes with the recorded one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Foreseen {
+    /// The same, with so many operations.
+    Same(usize),
+    /// It is not known; why.
+    No(String),
+}
+
+/// What came of running the cases of a model.
+pub(crate) struct Outcome {
+    /// Largest difference of any output to what PyTorch computes.
+    pub(crate) worst: f64,
+    pub(crate) foreseen: Foreseen,
+    /// Cases that did not follow the graph of the first.
+    pub(crate) diverged: Vec<String>,
+}
+
+/// Runs every case of a model: plain, recorded, and with everything kept.
+pub(crate) fn check(path: &Path, model: &dyn Model) -> Outcome {
     let _no_grad = tch::no_grad_guard();
-    let model = match load(path) {
-        Ok(model) => model,
-        Err(error) => return format!("REFUSED {error}"),
-    };
-    let mut worst: f64 = 0.0;
-    let mut first: Option<(DispatchTracker, std::sync::Arc<RecordedGraph>)> = None;
-    let mut foreseen = "none".to_owned();
-    for (index, case) in cases(path, model.as_ref()).into_iter().enumerate() {
-        let inputs = NamedTensors(case.inputs);
+    let mut outcome =
+        Outcome { worst: 0.0, foreseen: Foreseen::No("it has no cases".into()), diverged: Vec::new() };
+    let mut first: Option<(DispatchTracker, Arc<RecordedGraph>)> = None;
+    for (index, case) in cases(path, model).into_iter().enumerate() {
+        let inputs = &case.inputs;
         let mut compare = |outputs: &NamedTensors, how: &str| {
             assert_eq!(outputs.0.len(), case.outputs.len(), "{}: case {index} {how}", path.display());
             for ((name, found), expected) in outputs.0.iter().zip(&case.outputs) {
                 let far = difference(found, expected);
                 assert!(far <= 1e-5, "{}: case {index} {how}: {name} differs by {far}", path.display());
-                worst = worst.max(far);
+                outcome.worst = outcome.worst.max(far);
             }
         };
-        compare(&model.forward(&inputs).unwrap_or_else(|e| panic!("{e}")), "plain");
-        let (tracker, graph) = first.get_or_insert_with(|| record(model.as_ref(), &inputs));
+        compare(&model.forward(inputs).unwrap_or_else(|e| panic!("{e}")), "plain");
+        let (tracker, graph) = first.get_or_insert_with(|| record(model, inputs));
         if index == 0 {
-            foreseen = match model.graph() {
+            outcome.foreseen = match model.graph() {
                 Some(Ok(known)) => {
                     assert_same(path, known.as_ref(), graph.as_ref());
-                    format!("{} operations", known.operations().len())
+                    Foreseen::Same(known.operations().len())
                 }
-                Some(Err(error)) => error.to_string(),
-                None => panic!("a program has no graph"),
+                Some(Err(error)) => Foreseen::No(error.to_string()),
+                None => Foreseen::No("it has none".to_owned()),
             };
         }
         let all: CaptureRequest = graph.tensors().iter().filter(|t| !t.on_request).map(|t| t.id).collect();
         let mut outputs = None;
         let kept = tracker.track(&all, &mut || {
-            outputs = Some(model.forward(&inputs)?);
+            outputs = Some(model.forward(inputs)?);
             Ok(())
         });
         match kept {
             Ok(_) => compare(&outputs.unwrap(), "with everything kept"),
-            Err(error) => foreseen.push_str(&format!("; case {index}: {error}")),
+            Err(error) => outcome.diverged.push(format!("case {index}: {error}")),
         }
     }
-    format!("ok {worst:.1e}, foreseen: {foreseen}")
+    outcome
 }
 
 /// A graph that was known before the program ran is the one that was recorded.
@@ -168,28 +188,24 @@ fn assert_same(path: &Path, known: &RecordedGraph, recorded: &RecordedGraph) {
         assert!(same, "{}: foreseen {a} -> {:?}, recorded {b} -> {:?}", path.display(), a.outputs, b.outputs);
     }
     for (a, b) in known.tensors().iter().zip(recorded.tensors()) {
-        assert_eq!((&a.name, a.dtype, a.origin), (&b.name, b.dtype, b.origin), "{}: tensor {}", path.display(), a.id);
+        assert_eq!(
+            (&a.name, a.dtype, a.origin),
+            (&b.name, b.dtype, b.origin),
+            "{}: tensor {}",
+            path.display(),
+            a.id
+        );
     }
     assert_eq!(fingerprint(known), fingerprint(recorded), "{}", path.display());
 }
 
-fn programs(folder: &Path) -> Vec<PathBuf> {
+/// The files of a folder with this extension, sorted.
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "pt2"))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
         .collect();
     all.sort();
     all
-}
-
-#[test]
-fn programs_compute_what_pytorch_computes() {
-    let other = std::env::var_os("FMRAI_PROGRAMS").map(PathBuf::from);
-    for folder in other.into_iter() {
-        for path in programs(&folder) {
-            let found = std::panic::catch_unwind(|| check(&path));
-            println!("{}: {}", path.file_name().unwrap().to_string_lossy(), match found { Ok(t) => t, Err(e) => format!("PANIC {:?}", e.downcast_ref::<String>()) });
-        }
-    }
 }

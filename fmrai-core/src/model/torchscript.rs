@@ -1,0 +1,257 @@
+//! TorchScript: files of `torch.jit.save`, from `torch.jit.trace` or `torch.jit.script`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::{
+    FileInfo, InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors,
+    NonFiniteWeight, SourceEntry, files,
+};
+use crate::analyzer::schema_of;
+use crate::capture::Script;
+use crate::data::Tokenizer;
+use crate::tensor::DType;
+
+const NAME: &str = "torchscript";
+
+pub(super) const ENTRY: SourceEntry = SourceEntry {
+    name: NAME,
+    summary: "TorchScript: a .pt file of torch.jit.save (deprecated by PyTorch; prefer exported_program)",
+    schema: schema_of::<TorchScript>,
+};
+
+/// A file of `torch.jit.save`.
+///
+/// PyTorch has deprecated TorchScript in favour of `torch.export`; use it for models that exist in no other form. A traced module
+/// has the choices and often the sizes of its example baked in. Inputs have the names of `forward`'s parameters. Outputs
+/// are `output`, keys of a dictionary, fields of a named tuple, or positions (`0`, `1`) of a tuple. The module runs in
+/// evaluation mode, without profiling and fusing, so that its graph is the same each time. The file holds code that is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TorchScript {
+    /// The file, relative to the plan.
+    pub path: PathBuf,
+    /// Folder of the tokenizer.json for texts, relative to the plan; by default that of the file, if it has one.
+    #[serde(default)]
+    pub tokenizer: Option<PathBuf>,
+    /// Inputs of the module that take a tensor of another name from the data, e.g. `{"x": "pixel_values"}`.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+}
+
+#[typetag::serde(name = "torchscript")]
+impl ModelSource for TorchScript {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
+        Ok(Box::new(ScriptModel::load(self, context)?))
+    }
+}
+
+/// What the module tells of itself.
+#[derive(Debug, Deserialize)]
+struct Description {
+    class: String,
+    inputs: Vec<DescribedInput>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DescribedInput {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    required: bool,
+}
+
+struct ScriptModel {
+    info: ModelInfo,
+    tokenizer: Option<Tokenizer>,
+    script: Script,
+    weights: Vec<(String, Tensor)>,
+    inputs: Vec<InputSpec>,
+}
+
+impl ScriptModel {
+    fn load(source: &TorchScript, context: &LoadContext<'_>) -> Result<Self, ModelError> {
+        let path = context.base.join(&source.path);
+        let fail = |what: String| ModelError::File { path: path.clone(), what };
+        let io = |source| ModelError::Io { path: path.clone(), source };
+        if !std::fs::metadata(&path).map_err(io)?.is_file() {
+            return Err(fail("is no file, a file of torch.jit.save is needed".to_owned()));
+        }
+        if context.device != Device::Cpu {
+            return Err(fail(format!("TorchScript runs on the CPU only, not on {:?}", context.device)));
+        }
+        check_kind(&path)?;
+        tracing::warn!(
+            path = %path.display(),
+            "TorchScript is deprecated by PyTorch: export the model with torch.export and use exported_program"
+        );
+        let script = Script::load(&path).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
+        let description = script.describe().map_err(fail)?;
+        let description: Description =
+            serde_json::from_slice(&description).map_err(|e| fail(e.to_string()))?;
+        let mut inputs = Vec::new();
+        for input in description.inputs {
+            inputs.push(spec(&input).map_err(fail)?);
+        }
+        rename(&mut inputs, &source.inputs).map_err(fail)?;
+        let weights = script.weights().map_err(fail)?;
+        let (tokenizer, mut files) =
+            files::tokenizer(source.tokenizer.as_deref().map(|folder| context.base.join(folder)), &path)?;
+        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
+        let info = info(description.class, path, files, &weights);
+        Ok(Self { info, tokenizer, script, weights, inputs })
+    }
+}
+
+/// Tells other kinds of files apart by their first bytes and members, before libtorch reads their pickles.
+fn check_kind(path: &Path) -> Result<(), ModelError> {
+    let fail = |what: &str| Err(ModelError::File { path: path.to_owned(), what: what.to_owned() });
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let Ok(zip) = zip::ZipArchive::new(file) else {
+        return fail("is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it");
+    };
+    let names: BTreeSet<&str> = zip.file_names().collect();
+    let has = |end: &str| names.iter().any(|name| name.ends_with(end));
+    if has("archive_format") {
+        return fail("is an exported program: use the model type exported_program");
+    }
+    if !has("constants.pkl") && has("data.pkl") {
+        return fail(
+            "is a checkpoint of torch.save, which has weights but no program; export the model with torch.export",
+        );
+    }
+    if !has("constants.pkl") || !has("data.pkl") {
+        return fail("is no TorchScript file: it has no constants.pkl and data.pkl");
+    }
+    Ok(())
+}
+
+/// What an input takes; numbers are tensors without axes.
+fn spec(input: &DescribedInput) -> Result<InputSpec, String> {
+    let kind = input.kind.trim_start_matches("Optional[").trim_end_matches([']', '?']);
+    let (dtype, axes) = match kind {
+        "Tensor" => (None, None),
+        "int" => (Some(DType::Int64), Some(Vec::new())),
+        "float" => (Some(DType::Float64), Some(Vec::new())),
+        "bool" => (Some(DType::Bool), Some(Vec::new())),
+        // An input that may be left out is no hindrance.
+        _ if !input.required => (None, None),
+        other => {
+            return Err(format!(
+                "input {} is of type {other}, only tensors and numbers can be given",
+                input.name
+            ));
+        }
+    };
+    Ok(InputSpec { name: input.name.clone(), dtype, axes, required: input.required })
+}
+
+fn rename(inputs: &mut [InputSpec], names: &BTreeMap<String, String>) -> Result<(), String> {
+    let own: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
+    if let Some(name) = names.keys().find(|name| !own.contains(name)) {
+        return Err(format!("has no input {name:?} to be renamed, there are {}", own.join(", ")));
+    }
+    for input in inputs {
+        if let Some(name) = names.get(&input.name) {
+            input.name.clone_from(name);
+        }
+    }
+    Ok(())
+}
+
+fn info(class: String, path: PathBuf, files: Vec<FileInfo>, weights: &[(String, Tensor)]) -> ModelInfo {
+    let mut elements: BTreeMap<DType, u64> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut non_finite_weights = Vec::new();
+    for (name, tensor) in weights {
+        let dtype = DType::of(tensor);
+        if seen.insert((tensor.data_ptr() as usize, tensor.numel())) {
+            *elements.entry(dtype).or_default() += tensor.numel() as u64;
+        }
+        non_finite_weights.extend(NonFiniteWeight::of(name, tensor));
+    }
+    ModelInfo {
+        source: NAME.to_owned(),
+        architecture: if class.is_empty() { "module".to_owned() } else { class },
+        path,
+        files,
+        parameters: elements.values().sum(),
+        dtype: elements.into_iter().max_by_key(|(_, n)| *n).map_or(DType::Float32, |(dtype, _)| dtype),
+        max_tokens: None,
+        unused_weights: Vec::new(),
+        non_finite_weights,
+    }
+}
+
+impl Model for ScriptModel {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.weights.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    fn inputs(&self) -> Vec<InputSpec> {
+        let mut specs: Vec<InputSpec> = Vec::new();
+        for input in &self.inputs {
+            if !specs.iter().any(|spec| spec.name == input.name) {
+                specs.push(input.clone());
+            }
+        }
+        specs
+    }
+
+    fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
+        for (index, (name, tensor)) in inputs.0.iter().enumerate() {
+            let known = self.inputs.iter().any(|input| input.name == *name);
+            let twice = inputs.0.iter().take(index).any(|(other, _)| other == name);
+            if !known || twice || !tensor.defined() {
+                let needed: Vec<String> =
+                    self.inputs.iter().map(|input| format!("`{}`", input.name)).collect();
+                return Err(ModelError::Inputs {
+                    found: if twice { format!("`{name}` twice") } else { format!("`{name}`") },
+                    needed: needed.join(", "),
+                });
+            }
+        }
+        for input in &self.inputs {
+            let numbers = input.axes.as_ref().is_some_and(Vec::is_empty);
+            match inputs.get(&input.name) {
+                None if input.required => {
+                    let names: Vec<&str> = inputs.0.iter().map(|(name, _)| name.as_str()).collect();
+                    let found = if names.is_empty() {
+                        "nothing".to_owned()
+                    } else {
+                        format!("only {}", names.join(", "))
+                    };
+                    return Err(ModelError::Inputs { found, needed: format!("`{}`", input.name) });
+                }
+                Some(tensor) if numbers && tensor.numel() != 1 => {
+                    return Err(ModelError::Inputs {
+                        found: format!("shape {:?}", tensor.size()),
+                        needed: format!("`{}`, one number", input.name),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let given: Vec<Option<&Tensor>> = self.inputs.iter().map(|input| inputs.get(&input.name)).collect();
+        let results = self.script.forward(&given);
+        results.map(NamedTensors).map_err(|what| ModelError::Node {
+            path: self.info.path.clone(),
+            node: "forward".to_owned(),
+            what,
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! Models of any architecture: exported programs and TorchScript.
+#![cfg(feature = "torch")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod cases;
+mod exported;
+mod torchscript;
