@@ -136,6 +136,9 @@ impl Compiler {
         let [namespace, base, overload] = operation.split('.').collect::<Vec<_>>()[..] else {
             return Err(format!("{target} does not name an operation"));
         };
+        if namespace == "aten" && base == "from_file" {
+            return Err("it opens a file, which a program may not".to_owned());
+        }
         let arguments = node
             .inputs
             .iter()

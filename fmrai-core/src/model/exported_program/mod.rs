@@ -126,8 +126,8 @@ impl ProgramModel {
                 Operand::None => Held::Nothing,
             };
             let tensor = match held {
-                Held::Tensor(tensor) => tensor,
-                Held::Nothing | Held::Other => continue,
+                Held::Tensor(tensor) if tensor.defined() => tensor,
+                Held::Nothing | Held::Other | Held::Tensor(_) => continue,
                 number => number_tensor(&number)?,
             };
             named.push((name.clone(), tensor));

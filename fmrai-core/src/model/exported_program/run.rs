@@ -132,7 +132,7 @@ fn scan(
         put(frame, operand, *slot)?;
     }
     let sequences = over.iter().map(|operand| tensor(frame, operand)).collect::<Result<Vec<_>, _>>()?;
-    let length = |sequence: &Tensor| sequence.size().first().copied();
+    let length = |sequence: &Tensor| if sequence.defined() { sequence.size().first().copied() } else { None };
     let rounds = sequences
         .first()
         .and_then(length)
