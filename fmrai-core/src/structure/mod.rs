@@ -2,11 +2,14 @@
 
 mod attention;
 mod block;
+mod coverage;
 mod embedding;
+mod facts;
 mod feed_forward;
 mod norm;
 mod operator;
 mod product;
+mod projection;
 mod residual;
 mod shape;
 mod unembedding;
@@ -14,6 +17,7 @@ mod weights;
 
 pub use attention::{Attention, AttentionForm, AttentionKind, find_attention};
 pub use block::Block;
+pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
 pub use norm::{Norm, NormKind};
@@ -24,6 +28,9 @@ pub use unembedding::Unembedding;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Graph;
+
+use coverage::Claims;
+use facts::Facts;
 
 /// Everything the finders have found in a graph.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,8 +52,34 @@ pub struct Structure {
 
 impl Structure {
     /// Runs all finders on a graph.
+    ///
+    /// Takes time in proportion to the size of the graph.
     #[must_use]
     pub fn of(graph: &dyn Graph) -> Self {
-        Self { attention: find_attention(graph), ..Self::default() }
+        find(graph).0
     }
+
+    /// Which of the operations of `graph` this structure, which was found in it, explains.
+    #[must_use]
+    pub fn coverage(graph: &dyn Graph) -> Coverage {
+        let (structure, claims) = find(graph);
+        coverage::of(graph, &structure, &claims)
+    }
+}
+
+/// Everything found, and what of the graph it was found in.
+fn find(graph: &dyn Graph) -> (Structure, Claims) {
+    let attention = find_attention(graph);
+    let facts = Facts::of(graph);
+    let norms = norm::find_norms(graph, &facts.weights);
+    let facts = facts.with_norms(&norms);
+    let writes = residual::find_residual(&facts);
+    let ends: Vec<_> = writes.iter().map(|write| residual::ends(&facts, write)).collect();
+    let blocks = feed_forward::find_feed_forward(&facts, &writes, &ends);
+    let (embeddings, of_embeddings) = embedding::find_embeddings(&facts, &writes);
+    let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
+    let residual = residual::with_writers(&writes, &attention, &blocks);
+    let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
+    let feed_forward = blocks.into_iter().map(|(_, block)| block).collect();
+    (Structure { attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
 }

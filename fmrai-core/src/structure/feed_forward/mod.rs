@@ -1,11 +1,14 @@
 //! Feed-forward blocks.
 
+mod expression;
+mod find;
 mod function;
 
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
 
+pub(super) use find::find_feed_forward;
 pub use function::ActivationFunction;
 
 /// How a block computes its neurons.

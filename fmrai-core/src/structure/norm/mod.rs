@@ -1,8 +1,12 @@
 //! Normalisations.
 
+mod find;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::find_norms;
 
 /// What a normalisation subtracts and divides by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

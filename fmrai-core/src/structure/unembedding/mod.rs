@@ -1,8 +1,12 @@
 //! The maps from the last hidden state to the model's results.
 
+mod find;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::find_unembedding;
 
 /// A linear map that ends the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

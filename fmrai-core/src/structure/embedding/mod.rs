@@ -1,8 +1,12 @@
 //! Embeddings.
 
+mod find;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::find_embeddings;
 
 /// What an embedding stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,8 +1,14 @@
 //! The residual stream.
 
+mod find;
+mod writers;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::{Ends, Write, ends, find_residual};
+pub(super) use writers::with_writers;
 
 /// A block that writes into the residual stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
