@@ -81,22 +81,36 @@ impl Claims {
         for (_, block) in feed_forward {
             claims.add(Role::FeedForward, block.operations.iter().copied());
         }
-        let after: BTreeSet<TensorId> = writes.iter().map(|w| w.residual.after).collect();
+        let mut stream: BTreeSet<TensorId> = writes.iter().map(|w| w.residual.after).collect();
+        stream.extend(writes.iter().flat_map(|w| w.stream.iter().copied()));
         for block in attention {
-            claims.add(Role::Attention, around(facts, block, &after));
+            claims.add(Role::Attention, around(facts, block, &stream));
         }
+        let mut of_write: BTreeMap<usize, Vec<&FeedForward>> = BTreeMap::new();
+        for (write, block) in feed_forward {
+            of_write.entry(*write).or_default().push(block);
+        }
+        let mut streams = BTreeSet::new();
         for (position, (write, ends)) in writes.iter().zip(ends).enumerate() {
-            let blocks: Vec<_> =
-                feed_forward.iter().filter(|(w, _)| *w == position).map(|(_, b)| b).collect();
-            let known =
-                ends.projections.iter().all(|(projection, _)| claims.0.contains_key(&projection.operation));
-            if known && ends.complete {
-                claims.add(Role::Residual, ends.tail.iter().copied());
-                // Routers and gates of experts; a block without them has nothing left by now.
-                if blocks.iter().any(|b| b.experts.is_some()) {
-                    claims.add(Role::FeedForward, write.region.iter().copied());
-                }
+            if streams.insert(write.residual.stream) {
+                let made = write.stream.iter().filter_map(|id| facts.graph.producer(*id));
+                claims.add(Role::Embedding, made.map(|o| o.id));
             }
+            let claimed = |id: &OperationId| claims.0.contains_key(id);
+            if !ends.complete || !ends.projections.iter().all(|(end, _)| claimed(&end.operation)) {
+                continue;
+            }
+            claims.add(Role::Residual, ends.tail.iter().copied());
+            let Some(blocks) = of_write.get(&position) else { continue };
+            // Routers, gates of experts, and what is done to the neurons as a whole; other maps by weights are not.
+            let experts = blocks.iter().any(|b| b.experts.is_some());
+            let first = blocks.iter().filter_map(|b| b.operations.first()).min();
+            let between = write.region.iter().filter_map(|id| facts.graph.operation(*id)).filter(|o| {
+                experts
+                    || Some(&o.id) > first && !stem(o).contains("conv") && Projection::of(facts, o).is_none()
+            });
+            let between: Vec<OperationId> = between.map(|o| o.id).collect();
+            claims.add(Role::FeedForward, between);
         }
         claims
     }
@@ -111,7 +125,7 @@ impl Claims {
 
 /// The operations of an attention block: back from its operands to the linear maps that make them, and on from its
 /// result to the one that ends it.
-fn around(facts: &Facts<'_>, block: &Attention, after: &BTreeSet<TensorId>) -> BTreeSet<OperationId> {
+fn around(facts: &Facts<'_>, block: &Attention, stream: &BTreeSet<TensorId>) -> BTreeSet<OperationId> {
     let mut found = BTreeSet::from([block.operation]);
     let graph = facts.graph;
     // Back. Two linear maps deep: low-rank projections.
@@ -119,26 +133,35 @@ fn around(facts: &Facts<'_>, block: &Attention, after: &BTreeSet<TensorId>) -> B
     let mut stack = vec![(block.context, 0_u8)];
     stack.push((block.probabilities, 0));
     while let Some((id, hops)) = stack.pop() {
-        if after.contains(&id) || seen.get(&id).is_some_and(|h| *h <= hops) || seen.len() > LIMIT {
+        // Masks, angles and views of weights are told by themselves.
+        if !facts.is_activation(id) {
+            continue;
+        }
+        let of_stream = facts.norm_input(id).is_some_and(|input| stream.contains(&input));
+        if of_stream
+            || stream.contains(&id)
+            || seen.get(&id).is_some_and(|h| *h <= hops)
+            || seen.len() > LIMIT
+        {
             continue;
         }
         seen.insert(id, hops);
         let Some(producer) = graph.producer(id) else { continue };
+        if let Some(input) = facts.norm_input(id) {
+            found.insert(producer.id);
+            stack.push((input, hops));
+            continue;
+        }
         let mut hops = hops;
-        if facts.norm_input(id).is_some() {
-            // Of queries and keys only: the norm before the block reads the stream.
-            if hops > 0 {
-                continue;
-            }
-        } else if Projection::of(facts, producer).is_some() {
+        if Projection::of(facts, producer).is_some() {
             if hops > 1 {
                 continue;
             }
             hops += 1;
-        } else if hops > 0
-            && !matches!(effect(producer), Effect::Reshape | Effect::Permute | Effect::Same | Effect::Part)
-        {
-            continue;
+        } else if hops > 0 {
+            if effect(producer) != Effect::Part && !facts.rearranges(producer) {
+                continue;
+            }
         } else if effect(producer) == Effect::Other && facts.is_activation(id) && !elementwise(stem(producer))
         {
             continue;
@@ -153,11 +176,12 @@ fn around(facts: &Facts<'_>, block: &Attention, after: &BTreeSet<TensorId>) -> B
         for user in facts.users(id) {
             steps += 1;
             let goes_on = match effect(user) {
-                Effect::Reshape | Effect::Permute | Effect::Same | Effect::Part | Effect::Pointwise => true,
+                Effect::Part | Effect::Pointwise => true,
+                _ if facts.rearranges(user) => true,
                 _ => facts.norm_input(user.outputs.first().copied().unwrap_or(id)).is_some(),
             };
             let projection = Projection::of(facts, user);
-            let adds = user.outputs.iter().any(|o| after.contains(o));
+            let adds = user.outputs.iter().any(|o| stream.contains(o));
             if steps > LIMIT || adds || !(goes_on || projection.is_some()) || !found.insert(user.id) {
                 continue;
             }
@@ -222,7 +246,8 @@ pub(super) fn of(graph: &dyn Graph, structure: &Structure, claims: &Claims) -> C
         } else if matches!(
             effect(operation),
             Effect::Reshape | Effect::Permute | Effect::Broadcast | Effect::Part | Effect::Same
-        ) {
+        ) || matches!(stem(operation), "roll" | "flip" | "index_select" | "as_strided")
+        {
             Some(Role::Rearrangement)
         } else {
             None

@@ -31,7 +31,8 @@ impl<'g> Facts<'g> {
             .map(|t| t.origin == Origin::Input && t.dtype.is_float() && t.shape.len() > 1)
             .collect();
         for operation in graph.operations() {
-            let carries = operation.inputs().any(|id| content.get(id.0 as usize) == Some(&true));
+            let filled = makes_anew(operation);
+            let carries = !filled && operation.inputs().any(|id| content.get(id.0 as usize) == Some(&true));
             let looked_up =
                 lookup(operation).is_some_and(|(table, _)| real(table) && parameter(graph, table));
             let projected = effect(operation) == Effect::Product
@@ -115,12 +116,23 @@ impl<'g> Facts<'g> {
         id
     }
 
+    /// True for operations that only rearrange or copy their operand.
+    pub(super) fn rearranges(&self, operation: &Operation) -> bool {
+        match effect(operation) {
+            Effect::Reshape | Effect::Permute | Effect::Same => true,
+            Effect::Broadcast => {
+                let sizes = [first_input(operation), operation.outputs.first().copied()];
+                let [old, new] = sizes.map(|id| id.map(|id| self.elements(id)));
+                old == new
+            }
+            _ => false,
+        }
+    }
+
     /// The step before `id` if that only rearranges or copies it: the tensor and the operation.
     pub(super) fn rearranged(&self, id: TensorId) -> Option<(TensorId, &'g Operation)> {
-        let producer = self.graph.producer(id)?;
-        matches!(effect(producer), Effect::Reshape | Effect::Permute | Effect::Same)
-            .then(|| first_input(producer).map(|input| (input, producer)))
-            .flatten()
+        let producer = self.graph.producer(id).filter(|p| self.rearranges(p))?;
+        Some((first_input(producer)?, producer))
     }
 }
 
@@ -130,6 +142,12 @@ fn shape_rank(graph: &dyn Graph, id: TensorId) -> usize {
 
 fn parameter(graph: &dyn Graph, id: TensorId) -> bool {
     graph.tensor(id).is_some_and(|t| t.origin == Origin::Parameter)
+}
+
+/// True for operations that take of their operands nothing but sizes.
+pub(super) fn makes_anew(operation: &Operation) -> bool {
+    let stem = stem(operation);
+    stem.ends_with("_like") || stem.starts_with("new_")
 }
 
 /// True for operations that check something and make nothing.

@@ -200,7 +200,7 @@ def pixels(size, channels=3):
 
 
 def want(n=LAYERS, neurons=INNER, function="gelu", gated=False, experts=None, cross=0, residual=None, streams=1,
-         unembedding=VOCABULARY, tied=True, position=0, token=1, token_type=0, relative=0, patch=0, head=0, shared=0,
+         unembedding=VOCABULARY, position=0, token=1, token_type=0, relative=0, patch=0, head=0, shared=0,
          attention=None, stem=0, ffn=None):
     """What a configuration says: `n` layers, each with one attention and one feed-forward block."""
     attention = n if attention is None else attention
@@ -208,7 +208,7 @@ def want(n=LAYERS, neurons=INNER, function="gelu", gated=False, experts=None, cr
     return dict(
         attention=attention, cross_attention=cross, ffn=ffn, shared_expert=shared, neurons=neurons, function=function,
         gated=gated, experts=experts, residual=attention + cross + ffn if residual is None else residual, streams=streams,
-        unembedding=unembedding, tied=bool(unembedding and tied), head=head,
+        unembedding=unembedding, head=head,
         embeddings={k: v for k, v in dict(token=token, position=position, token_type=token_type, patch=patch,
                                           relative_position=relative, stem=stem).items() if v})
 
@@ -219,7 +219,7 @@ def models():
     llama = dict(SMALL, **rope)
     small_image = dict(hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=INNER,
                        image_size=16, patch_size=8)
-    silu = dict(function="silu", gated=True, tied=False)
+    silu = dict(function="silu", gated=True)
     out = {}
 
     def add(name, config, architecture, inputs, expected, both=True, **more):
@@ -251,7 +251,7 @@ def models():
     add("gpt2", lambda: t.GPT2Config(**gpt2), t.GPT2LMHeadModel, masked, want(position=1, function="gelu_tanh"),
         use_cache=False)
     add("gpt_neox", lambda: t.GPTNeoXConfig(**SMALL, bos_token_id=1, eos_token_id=2), t.GPTNeoXForCausalLM, masked,
-        want(tied=False, residual=LAYERS), use_cache=False)
+        want(residual=LAYERS), use_cache=False)
     add("opt", lambda: t.OPTConfig(hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS, ffn_dim=INNER,
         vocab_size=VOCABULARY, max_position_embeddings=64, word_embed_proj_dim=HIDDEN), t.OPTForCausalLM, masked,
         want(position=1, function="relu"), use_cache=False)
@@ -268,7 +268,7 @@ def models():
         use_cache=False)
     add("cohere", lambda: t.CohereConfig(**llama), t.CohereForCausalLM, masked,
         want(function="silu", gated=True, residual=2 * LAYERS), use_cache=False)
-    add("phi", lambda: t.PhiConfig(**llama), t.PhiForCausalLM, masked, want(function="gelu_tanh", tied=False), use_cache=False,
+    add("phi", lambda: t.PhiConfig(**llama), t.PhiForCausalLM, masked, want(function="gelu_tanh", residual=LAYERS), use_cache=False,
         both=False)
     add("olmo2", lambda: t.Olmo2Config(**llama), t.Olmo2ForCausalLM, masked, want(**silu), use_cache=False, both=False)
     for experts in ("batched_mm", "grouped_mm"):
@@ -280,7 +280,7 @@ def models():
             want(experts=4, shared=LAYERS, residual=2 * LAYERS, **silu), use_cache=False, both=False,
             _experts_implementation=experts)
     add("gpt_oss", lambda: t.GptOssConfig(**llama, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=4),
-        t.GptOssForCausalLM, masked, want(experts=4, function="quick_gelu", gated=True, tied=False), use_cache=False,
+        t.GptOssForCausalLM, masked, want(experts=4, function="quick_gelu", gated=True), use_cache=False,
         both=False, _experts_implementation="batched_mm")
     t5 = dict(vocab_size=VOCABULARY, d_model=HIDDEN, d_kv=8, d_ff=INNER, num_layers=LAYERS, num_decoder_layers=LAYERS,
               num_heads=HEADS, decoder_start_token_id=0)
@@ -289,7 +289,7 @@ def models():
     add("t5", lambda: t.T5Config(**t5), t.T5ForConditionalGeneration, pair, want(function="relu", relative=2, **both),
         use_cache=False)
     add("t5_gated", lambda: t.T5Config(**t5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
-        t.T5ForConditionalGeneration, pair, want(function="gelu_tanh", gated=True, relative=2, tied=False, **both), use_cache=False)
+        t.T5ForConditionalGeneration, pair, want(function="gelu_tanh", gated=True, relative=2, **both), use_cache=False)
     bart = dict(vocab_size=VOCABULARY, d_model=HIDDEN, encoder_layers=LAYERS, decoder_layers=LAYERS,
                 encoder_attention_heads=HEADS, decoder_attention_heads=HEADS, encoder_ffn_dim=INNER, decoder_ffn_dim=INNER,
                 max_position_embeddings=64)
@@ -324,7 +324,8 @@ def models():
     for kind in ("basic", "bottleneck"):
         add(f"resnet_{kind}", lambda kind=kind: t.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[2, 2],
             layer_type=kind, num_labels=5), t.ResNetForImageClassification, lambda: pixels(32),
-            want(n=0, token=0, unembedding=0, head=1, stem=1, residual=None, streams=None), both=False)
+            # Every block but the first of the second stage, whose shortcut is a convolution.
+            want(n=0, token=0, unembedding=0, head=1, stem=1, residual=3, streams=2), both=False)
     add("mamba", lambda: t.MambaConfig(vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=LAYERS, state_size=4,
         use_cache=False), t.MambaForCausalLM, ids, want(n=0, residual=LAYERS), both=False)
     add("modernbert", lambda: t.ModernBertConfig(**dict(SMALL, num_hidden_layers=3), pad_token_id=0, bos_token_id=1,
@@ -332,7 +333,7 @@ def models():
         want(n=3, gated=True))
     add("deberta_v2", lambda: t.DebertaV2Config(**SMALL, relative_attention=True, position_buckets=8,
         pos_att_type=["p2c", "c2p"], share_att_key=True, norm_rel_ebd="layer_norm"), t.DebertaV2ForMaskedLM, masked,
-        want(position=None), both=False)
+        want(position=1), both=False)
     add("falcon", lambda: t.FalconConfig(vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, ffn_hidden_size=INNER, bos_token_id=1, eos_token_id=2), t.FalconForCausalLM, masked,
         want(residual=LAYERS), use_cache=False, both=False)
@@ -340,12 +341,13 @@ def models():
         t.BloomForCausalLM, masked, want(neurons=4 * HIDDEN, function="gelu_tanh"), use_cache=False, both=False)
     add("gptj", lambda: t.GPTJConfig(vocab_size=VOCABULARY, n_positions=64, n_embd=HIDDEN, n_layer=LAYERS, n_head=HEADS,
         n_inner=INNER, rotary_dim=4, bos_token_id=1, eos_token_id=2), t.GPTJForCausalLM, masked,
-        want(function="gelu_tanh", tied=False, residual=LAYERS), use_cache=False, both=False)
+        want(function="gelu_tanh", residual=LAYERS), use_cache=False, both=False)
     add("wav2vec2", lambda: t.Wav2Vec2Config(hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
         intermediate_size=INNER, vocab_size=VOCABULARY, conv_dim=(8, 8), conv_stride=(5, 2), conv_kernel=(10, 3),
         num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, num_feat_extract_layers=2, apply_spec_augment=False),
         t.Wav2Vec2ForCTC, lambda: dict(input_values=torch.randn(BATCH, 200)),
-        want(token=0, unembedding=0, head=1, stem=None, position=None), both=False)
+        # The convolution of positions is added to the stream as well.
+        want(token=0, unembedding=0, head=1, stem=2, residual=2 * LAYERS + 1), both=False)
     add("dinov2", lambda: t.Dinov2Config(**{k: v for k, v in small_image.items() if k != "intermediate_size"}, mlp_ratio=2,
         num_labels=5, use_swiglu_ffn=True), t.Dinov2ForImageClassification, lambda: pixels(16),
         want(token=0, unembedding=0, head=1, position=1, patch=1, function="silu", gated=True,
@@ -353,13 +355,13 @@ def models():
     add("granite", lambda: t.GraniteConfig(**llama, residual_multiplier=0.5), t.GraniteForCausalLM, masked, want(**silu),
         use_cache=False, both=False)
     add("nemotron", lambda: t.NemotronConfig(**llama), t.NemotronForCausalLM, masked,
-        want(function="relu_squared", tied=False), use_cache=False, both=False)
+        want(function="relu_squared"), use_cache=False, both=False)
     add("xlnet", lambda: t.XLNetConfig(vocab_size=VOCABULARY, d_model=HIDDEN, n_layer=LAYERS, n_head=HEADS, d_inner=INNER),
         t.XLNetLMHeadModel, masked, want(), use_mems_eval=False, both=False)
     add("deepseek_v3", lambda: t.DeepseekV3Config(**dict(llama, num_key_value_heads=HEADS), moe_intermediate_size=INNER,
         n_routed_experts=4, n_group=1, topk_group=1, num_experts_per_tok=2, first_k_dense_replace=1, q_lora_rank=12,
         kv_lora_rank=12, qk_rope_head_dim=4, v_head_dim=8, qk_nope_head_dim=8), t.DeepseekV3ForCausalLM, masked,
-        want(shared=1, residual=2 * LAYERS, experts=None, **silu), use_cache=False, both=False,
+        want(shared=1, residual=2 * LAYERS, experts=[None, 4], **silu), use_cache=False, both=False,
         _experts_implementation="batched_mm")
     return out
 
@@ -371,7 +373,7 @@ def norms_called(model, inputs):
     """Normalisation modules that run, by their class's name; a module that runs twice counts twice."""
     calls = []
     hooks = [m.register_forward_hook(lambda m, *_: calls.append(type(m).__name__)) for m in model.modules()
-             if "Norm" in type(m).__name__ and not list(m.children())]
+             if "Norm" in type(m).__name__ and "WeightNorm" not in type(m).__name__ and not list(m.children())]
     model(**inputs)
     for hook in hooks:
         hook.remove()
@@ -408,7 +410,9 @@ def main():
             with open(folder / f"{name}{suffix}.json.gz", "wb") as file:
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
                     packed.write(text.encode())
-            expected[name + suffix] = dict(wanted, norms=norms, operations=len(graph["operations"]))
+            head = model.get_output_embeddings() if wanted["unembedding"] else None
+            tied = head is not None and head.weight is model.get_input_embeddings().weight
+            expected[name + suffix] = dict(wanted, tied=tied, norms=norms, operations=len(graph["operations"]))
             print(f"{name}{suffix}: {len(graph['operations'])} operations", flush=True)
             # Written after each graph, so that a stopped run can be gone on with.
             versions = dict(torch=torch.__version__, transformers=t.__version__, seed=SEED)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::graph::{Operation, OperationId, Origin, TensorId, Value};
-use crate::structure::facts::{Facts, lookup};
+use crate::structure::facts::{Facts, lookup, makes_anew};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::Projection;
 use crate::structure::residual::Write;
@@ -87,14 +87,15 @@ fn provenance(facts: &Facts<'_>, ids: TensorId) -> Ids {
                 if matches!(name, "arange" | "cumsum" | "linspace" | "range") {
                     return Ids::Counted;
                 }
-                if name.ends_with("_like") || name.starts_with("new_") {
+                if makes_anew(producer) {
                     continue;
                 }
                 match effect(producer) {
                     Effect::Reshape | Effect::Permute | Effect::Same | Effect::Broadcast | Effect::Part => {
                         queue.extend(first_input(producer));
                     }
-                    _ => queue.extend(producer.inputs()),
+                    // The ids of ids are not what they are.
+                    _ => queue.extend(operands(producer)),
                 }
             }
         }
@@ -239,6 +240,7 @@ fn start_of_stream(
             | Effect::Part => {}
             // One linear map between the tables and the stream, where these have another width.
             Effect::Product if Projection::of(facts, producer).is_some() => {}
+            _ if matches!(stem(producer), "gelu" | "relu" | "silu" | "tanh") => {}
             _ => continue,
         }
         claimed.push(producer.id);

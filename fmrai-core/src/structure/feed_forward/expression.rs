@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::graph::{Operation, OperationId, TensorId, Value};
 use crate::structure::facts::{Facts, number};
-use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::operator::{first_input, operands, stem};
 
 /// Tensors in an expression after which it is none that we know.
 const LIMIT: usize = 64;
@@ -111,7 +111,7 @@ fn node<K>(
     size: i64,
     variable: &mut dyn FnMut(TensorId) -> Option<K>,
 ) -> Option<(Node, Vec<TensorId>)> {
-    if matches!(effect(operation), Effect::Reshape | Effect::Permute | Effect::Same) {
+    if facts.rearranges(operation) {
         let input = first_input(operation)?;
         return Some((Node::Copy(input), vec![input]));
     }

@@ -6,7 +6,7 @@ use crate::graph::{OperationId, TensorId, Value};
 use crate::structure::facts::{Facts, REACH, axis, is_assertion, sorted};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::{LinearWeight, Projection, start_of_part};
-use crate::structure::residual::{Ends, Write};
+use crate::structure::residual::{Ends, Routing, Write};
 
 use super::expression::Expression;
 use super::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
@@ -14,8 +14,7 @@ use super::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWei
 /// A block before its place among the others is known.
 struct Candidate {
     block: FeedForward,
-    /// True if its result is sorted or weighed by tokens.
-    routed: bool,
+    routing: Routing,
 }
 
 /// The feed-forward blocks behind each write, with the position of the write, in execution order.
@@ -26,9 +25,9 @@ pub(in crate::structure) fn find_feed_forward(
 ) -> Vec<(usize, FeedForward)> {
     let mut found = Vec::new();
     for (position, (write, ends)) in writes.iter().zip(ends).enumerate() {
-        let candidates = ends.projections.iter().filter_map(|(values, routed)| {
+        let candidates = ends.projections.iter().filter_map(|(values, routing)| {
             let block = block(facts, write, values)?;
-            Some(Candidate { block, routed: *routed })
+            Some(Candidate { block, routing: *routing })
         });
         found.extend(told_apart(facts, candidates.collect()).into_iter().map(|block| (position, block)));
     }
@@ -44,8 +43,14 @@ pub(in crate::structure) fn find_feed_forward(
 
 /// Experts told from blocks that all tokens go through, among those whose results are added together.
 fn told_apart(facts: &Facts<'_>, mut all: Vec<Candidate>) -> Vec<FeedForward> {
-    let several = all.iter().filter(|c| c.routed).count() > 1;
-    let expert = |c: &Candidate| c.block.values.expert_axis.is_some() || (several && c.routed);
+    let held = |c: &Candidate| c.block.values.expert_axis.is_some();
+    let several = |routing| all.iter().filter(|c| c.routing >= routing).count() > 1;
+    // Experts that share a parameter are told by that, others by what is done with their results; beside them a
+    // block that only has a gate of its own is shared.
+    let least = [Routing::Sorted, Routing::Weighed].into_iter().find(|r| several(*r));
+    let together = all.iter().any(held);
+    let expert =
+        |c: &Candidate| if together { held(c) } else { least.is_some_and(|least| c.routing >= least) };
     let experts: Vec<usize> = (0..all.len()).filter(|i| expert(&all[*i])).collect();
     for (index, i) in experts.iter().enumerate() {
         let block = &mut all[*i].block;
@@ -92,7 +97,7 @@ fn source(facts: &Facts<'_>, id: TensorId) -> Option<Source> {
             return Some(Source { projection, start, step, operations });
         }
         at = match effect(producer) {
-            Effect::Reshape | Effect::Permute | Effect::Same => first_input(producer)?,
+            _ if facts.rearranges(producer) => first_input(producer)?,
             Effect::Part => {
                 let input = first_input(producer)?;
                 let (old, new) = (facts.shape(input), facts.shape(at));
@@ -150,7 +155,7 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
     let mut viewed = true;
     for _ in 0..REACH {
         let producer = facts.graph.producer(top)?;
-        let view = matches!(effect(producer), Effect::Reshape);
+        let view = matches!(effect(producer), Effect::Reshape | Effect::Broadcast);
         let next = match facts.norm_input(top) {
             Some(input) => input,
             None if view || matches!(effect(producer), Effect::Permute | Effect::Same) => {
@@ -259,7 +264,7 @@ fn straight(f: &dyn Fn(f64, f64) -> f64) -> bool {
 fn before_views(facts: &Facts<'_>, id: TensorId) -> TensorId {
     let mut at = id;
     while let Some((before, view)) = facts.rearranged(at) {
-        if effect(view) != Effect::Reshape {
+        if !matches!(effect(view), Effect::Reshape | Effect::Broadcast) {
             break;
         }
         at = before;

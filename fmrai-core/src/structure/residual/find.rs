@@ -118,7 +118,7 @@ impl Finder<'_, '_> {
         }
         let producer = self.facts.graph.producer(id)?;
         match effect(producer) {
-            Effect::Reshape | Effect::Permute | Effect::Same => first_input(producer),
+            _ if self.facts.rearranges(producer) => first_input(producer),
             Effect::Join if stem(producer) == "index" || stem(producer) == "roll" => first_input(producer),
             Effect::Pointwise if matches!(stem(producer), "mul" | "multiply" | "div") => {
                 let scalar =
@@ -176,22 +176,32 @@ impl Finder<'_, '_> {
     }
 }
 
+/// What is done with a result before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::structure) enum Routing {
+    /// It is added as it is.
+    None,
+    /// It is multiplied by a number per token.
+    Weighed,
+    /// It is sorted back to the tokens that it was computed for, or summed over an axis of choices.
+    Sorted,
+}
+
 /// What a walk back from what is written finds.
 pub(in crate::structure) struct Ends {
     /// Linear maps whose results are written, after views, casts, normalisation, scaling and sums.
-    pub(in crate::structure) projections: Vec<(Projection, bool)>,
+    pub(in crate::structure) projections: Vec<(Projection, Routing)>,
     /// Operations after them.
     pub(in crate::structure) tail: Vec<OperationId>,
     /// True if all of what is written comes from these linear maps.
     pub(in crate::structure) complete: bool,
 }
 
-/// The linear maps that a write to the stream comes from, each with whether its result is sorted or weighed by
-/// tokens, as those of experts are.
+/// The linear maps that a write to the stream comes from, each with what is done with its result.
 pub(in crate::structure) fn ends(facts: &Facts<'_>, write: &Write) -> Ends {
     let mut ends = Ends { projections: Vec::new(), tail: Vec::new(), complete: true };
     let mut seen = BTreeSet::new();
-    let mut stack = vec![(write.residual.written, false)];
+    let mut stack = vec![(write.residual.written, Routing::None)];
     let size = |id| facts.elements(id);
     while let Some((id, routed)) = stack.pop() {
         if write.stream.contains(&id) || !seen.insert(id) || !facts.is_activation(id) {
@@ -220,14 +230,16 @@ pub(in crate::structure) fn ends(facts: &Facts<'_>, write: &Write) -> Ends {
             Effect::Pointwise => {
                 let large: Vec<TensorId> = operands(producer).filter(|o| size(*o) == size(id)).collect();
                 let small = operands(producer).any(|o| size(o) < size(id) && facts.is_content(o));
-                stack.extend(large.into_iter().map(|o| (o, routed || small)));
+                stack.extend(
+                    large.into_iter().map(|o| (o, if small { routed.max(Routing::Weighed) } else { routed })),
+                );
             }
             Effect::Join => {
                 let first = producer.tensor("self");
                 let more = ["source", "src", "values"].iter().filter_map(|name| producer.tensor(name));
                 let list = producer.arguments.iter().filter(|a| a.name == "tensors");
                 let list = list.flat_map(|a| a.value.tensors());
-                stack.extend(first.into_iter().chain(more).chain(list).map(|o| (o, true)));
+                stack.extend(first.into_iter().chain(more).chain(list).map(|o| (o, Routing::Sorted)));
             }
             _ if matches!(
                 stem(producer),
@@ -235,7 +247,7 @@ pub(in crate::structure) fn ends(facts: &Facts<'_>, write: &Write) -> Ends {
             ) =>
             {
                 let more = ["self", "source", "src"].iter().filter_map(|name| producer.tensor(name));
-                stack.extend(more.map(|o| (o, true)));
+                stack.extend(more.map(|o| (o, Routing::Sorted)));
             }
             _ => ends.complete = false,
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
 
-pub(super) use find::{Ends, Write, ends, find_residual};
+pub(super) use find::{Ends, Routing, Write, ends, find_residual};
 pub(super) use writers::with_writers;
 
 /// A block that writes into the residual stream.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::graph::{Operation, OperationId, TensorId};
 use crate::structure::facts::{Facts, sorted};
-use crate::structure::operator::{Effect, effect, operands, stem};
+use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::Projection;
 use crate::structure::residual::Write;
 use crate::structure::{Embedding, EmbeddingKind};
@@ -13,6 +13,12 @@ use super::Unembedding;
 
 /// A linear map to at least this many times its width, for every token, is one to a vocabulary.
 const MUCH_WIDER: usize = 4;
+
+/// Linear maps between the stream and the last one.
+const MAPS: usize = 2;
+
+/// Tensors looked at between the two.
+const LIMIT: usize = 256;
 
 /// Linear maps whose results are results of the model, and the operations that belong to them.
 pub(in crate::structure) fn find_unembedding(
@@ -23,6 +29,8 @@ pub(in crate::structure) fn find_unembedding(
     let terminal = terminal(facts);
     let is_terminal = |id: TensorId| terminal.get(id.0 as usize) == Some(&true);
     let inside: BTreeSet<OperationId> = writes.iter().flat_map(|w| w.region.iter().copied()).collect();
+    let mut stream: BTreeSet<TensorId> = writes.iter().map(|w| w.residual.after).collect();
+    stream.extend(writes.iter().flat_map(|w| w.stream.iter().copied()));
     let mut found = Vec::new();
     let mut claimed = Vec::new();
     for operation in facts.graph.operations() {
@@ -30,7 +38,7 @@ pub(in crate::structure) fn find_unembedding(
             continue;
         }
         let Some(projection) = Projection::of(facts, operation) else { continue };
-        claimed.extend(surroundings(facts, &projection));
+        claimed.extend(surroundings(facts, &projection, &stream));
         found.push(told(facts, embeddings, operation, &projection));
     }
     let mut layers = [0; 2];
@@ -109,7 +117,7 @@ fn keeps(facts: &Facts<'_>, operation: &Operation, from: TensorId) -> bool {
 }
 
 /// The linear map, what was done for it and what is done with its result.
-fn surroundings(facts: &Facts<'_>, projection: &Projection) -> Vec<OperationId> {
+fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<TensorId>) -> Vec<OperationId> {
     let mut all = vec![projection.operation];
     all.extend(&projection.weight.views);
     let mut stack = vec![projection.output];
@@ -119,10 +127,37 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection) -> Vec<OperationId> 
             stack.extend(&user.outputs);
         }
     }
-    let mut at = projection.input;
-    while let Some((before, view)) = facts.rearranged(at) {
-        all.push(view.id);
-        at = before;
+    // Back to the stream: the transform of masked language models, poolers, means over tokens.
+    let mut stack = vec![(projection.input, 0)];
+    let mut seen = BTreeSet::new();
+    while let Some((id, maps)) = stack.pop() {
+        if stream.contains(&id) || !seen.insert(id) || !facts.is_activation(id) || seen.len() > LIMIT {
+            continue;
+        }
+        if let Some(input) = facts.norm_input(id) {
+            stack.push((input, maps));
+            continue;
+        }
+        let Some(producer) = facts.graph.producer(id) else { continue };
+        let map = Projection::of(facts, producer);
+        let name = stem(producer);
+        let passes = facts.rearranges(producer)
+            || matches!(effect(producer), Effect::Part | Effect::Pointwise)
+            || matches!(
+                name,
+                "gelu" | "relu" | "silu" | "tanh" | "mean" | "sum" | "index" | "cat" | "max" | "as_strided"
+            )
+            || name.contains("pool");
+        let Some(input) = map.map_or_else(|| first_input(producer), |map| Some(map.input)) else { continue };
+        if !(passes || Projection::of(facts, producer).is_some() && maps < MAPS) {
+            continue;
+        }
+        all.push(producer.id);
+        let maps = maps + usize::from(!passes);
+        stack.push((input, maps));
+        if matches!(effect(producer), Effect::Pointwise | Effect::Join) {
+            stack.extend(operands(producer).map(|o| (o, maps)));
+        }
     }
     all
 }
