@@ -97,7 +97,7 @@ pub fn self_attention(heads: &[usize]) -> Structure {
         probabilities: TensorId(layer),
         context: nowhere,
     });
-    Structure { attention: attention.collect() }
+    Structure { attention: attention.collect(), ..Structure::default() }
 }
 
 /// A graph of no operation, for analyzers that look at the structure only.

@@ -2,8 +2,8 @@
 
 use crate::graph::{Graph, Operation, TensorId};
 
-use super::operator::{Effect, effect, first_input, operands, stem};
-use super::shape::{self, elements, inner, leading};
+use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::shape::{self, elements, inner, leading};
 
 /// Steps after which a trace gives up.
 const REACH: usize = 24;

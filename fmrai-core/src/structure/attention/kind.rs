@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::graph::{Graph, Operation, TensorId};
 
 use super::AttentionKind;
-use super::operator::{Effect, effect, first_input, operands};
-use super::product;
-use super::shape;
-use super::weights::Weights;
+use crate::structure::operator::{Effect, effect, first_input, operands};
+use crate::structure::product;
+use crate::structure::shape;
+use crate::structure::weights::Weights;
 
 /// Projections between an activation and the queries made of it: two in low-rank attention, one more for a
 /// convolution before them.

@@ -24,26 +24,21 @@
 
 mod heads;
 mod kind;
-mod operator;
-mod product;
-mod shape;
 #[cfg(test)]
 mod tests;
 mod trace;
-mod weights;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, Operation, OperationId, TensorId};
 
-use operator::Effect;
-pub(crate) use operator::is_view;
+use super::operator::{self, Effect};
+use super::weights::Weights;
 use trace::Scores;
-use weights::Weights;
 
 /// Whether a block looks at its own sequence or at another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionKind {
     /// Queries and keys come from the same sequence.
@@ -67,7 +62,7 @@ pub enum AttentionForm {
 /// Shapes are those of the usual layout. Models that merge the first two axes have `[batch · head, ...]` instead
 /// (`batch` outermost), models with one head may have no head axis, and models that keep groups of heads apart have
 /// `[batch, key_value_head, group, ...]`; `heads` is right in all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
     /// Position among the blocks of its kind, from 0, in execution order.
     pub layer: usize,

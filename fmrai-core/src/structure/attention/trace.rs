@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::graph::{Graph, Operation, OperationId, TensorId, Value};
 
-use super::operator::{Effect, effect, first_input, operands, stem};
-use super::product;
-use super::shape;
-use super::weights::Weights;
+use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::product;
+use crate::structure::shape;
+use crate::structure::weights::Weights;
 
 /// Steps after which a trace gives up. The longest known way from product to softmax has under ten.
 const REACH: u16 = 24;

@@ -49,7 +49,7 @@ pub(crate) fn inspect(
         &[
             model::text(model.as_ref()),
             graph::text(graph.as_ref()),
-            structure::text(&structure),
+            structure::text(graph.as_ref(), &structure),
             modules::text(graph.as_ref()),
         ]
         .concat(),

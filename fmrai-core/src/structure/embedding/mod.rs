@@ -1,0 +1,66 @@
+//! Embeddings.
+
+mod find;
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::find_embeddings;
+
+/// What an embedding stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbeddingKind {
+    /// Rows of a table by the model's integer input.
+    Token,
+    /// Rows of a table by position, or a table that is added as it is.
+    Position,
+    /// Rows of a small table by the segment that a token belongs to.
+    TokenType,
+    /// Rows of a table by distance between positions, for attention scores.
+    RelativePosition,
+    /// A linear map of non-overlapping patches of the input.
+    Patch,
+    /// A convolution of overlapping windows of the input.
+    Stem,
+    /// A learned vector put before the tokens, such as a class token.
+    Learned,
+}
+
+impl EmbeddingKind {
+    /// Its name in listings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Position => "position",
+            Self::TokenType => "token type",
+            Self::RelativePosition => "relative position",
+            Self::Patch => "patch",
+            Self::Stem => "stem",
+            Self::Learned => "learned token",
+        }
+    }
+}
+
+/// One embedding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Position among all embeddings, from 0, in execution order.
+    pub layer: usize,
+    /// What it stands for.
+    pub kind: EmbeddingKind,
+    /// Path of the module it runs in; empty where not known.
+    pub module: String,
+    /// The operation.
+    pub operation: OperationId,
+    /// The table `[row, channel]`, or the kernel of a convolution.
+    pub weight: TensorId,
+    /// The ids, or the image or signal; absent where a table is added as it is.
+    pub input: Option<TensorId>,
+    /// The vectors, `[batch, token, channel]`.
+    pub output: TensorId,
+    /// Rows of the table: the size of the vocabulary, the longest position, ...; absent for convolutions.
+    pub rows: Option<usize>,
+}

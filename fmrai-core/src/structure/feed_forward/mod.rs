@@ -1,0 +1,111 @@
+//! Feed-forward blocks.
+
+mod expression;
+mod find;
+mod function;
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{OperationId, TensorId};
+
+pub(super) use find::find_feed_forward;
+pub use function::ActivationFunction;
+
+/// How a block computes its neurons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedForwardKind {
+    /// `f(x·K)·V`.
+    Plain,
+    /// `(f(x·G) ∘ (x·K))·V`.
+    Gated,
+    /// One of the two forms per expert, each token going through some of the experts.
+    Experts,
+}
+
+/// Where the weight vectors of the neurons are in a weight.
+///
+/// Neuron `n` has the entries `start + n · step` along `axis` of `weight`. Weights of a linear layer are
+/// `[out, in]`, those of a `Conv1D` (GPT-2) `[in, out]`, those of experts have an axis for the expert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeuronWeights {
+    /// The parameter, before any view of it.
+    pub weight: TensorId,
+    /// The axis of `weight` along which the neurons lie.
+    pub axis: usize,
+    /// First entry of the axis that is a neuron's. Not 0 where gate and keys share one weight.
+    pub start: usize,
+    /// Distance between the entries of two neurons; 2 where gate and keys alternate.
+    pub step: usize,
+    /// The axis of `weight` along which the experts lie, where they share one parameter.
+    pub expert_axis: Option<usize>,
+}
+
+/// Experts of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Experts {
+    /// How many there are.
+    pub count: usize,
+    /// Which one the block is, in execution order, where the model computes them one after another.
+    pub index: Option<usize>,
+}
+
+/// One feed-forward block, seen as a memory of keys and values (Geva et al. 2021, "Transformer Feed-Forward Layers
+/// Are Key-Value Memories").
+///
+/// Shapes are those of the usual layout. Models that flatten tokens have `[batch · token, ...]`, and experts that
+/// are computed for the tokens sent to them have `[batch · token · choice, ...]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedForward {
+    /// Position among the blocks of its role, from 0, in execution order.
+    pub layer: usize,
+    /// Plain, gated or experts.
+    pub kind: FeedForwardKind,
+    /// True for experts that see every token beside those that are chosen.
+    pub shared: bool,
+    /// Path of the module it runs in; empty where not known.
+    pub module: String,
+    /// Number of neurons, per expert.
+    pub neurons: usize,
+    /// The experts; absent but for [`FeedForwardKind::Experts`].
+    pub experts: Option<Experts>,
+    /// The activation function.
+    pub function: ActivationFunction,
+    /// What the first linear map takes, `[batch, token, channel]`.
+    pub input: TensorId,
+    /// What the activation function takes, `[batch, token, neuron]`.
+    pub pre_activation: TensorId,
+    /// `x·K` of a gated block, `[batch, token, neuron]`; absent in a plain one.
+    pub linear: Option<TensorId>,
+    /// The memory coefficients: what the second linear map takes, `[batch, token, neuron]`.
+    pub activation: TensorId,
+    /// What the second linear map gives, `[batch, token, channel]`.
+    pub output: TensorId,
+    /// The keys `K`: the weight of the first linear map, of a gated block the one without the function.
+    pub keys: NeuronWeights,
+    /// The gate `G` of a gated block: the weight of the linear map with the function.
+    pub gate: Option<NeuronWeights>,
+    /// The values `V`: the weight of the second linear map.
+    pub values: NeuronWeights,
+    /// Every operation from `input` to `output`, in execution order.
+    pub operations: Vec<OperationId>,
+}
+
+impl FeedForward {
+    /// Its role in listings and selectors: `ffn`; `shared_expert` beside experts; `expert` where experts are computed
+    /// one after another.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match self.experts {
+            Some(Experts { index: Some(_), .. }) => "expert",
+            _ if self.shared => "shared_expert",
+            _ => "ffn",
+        }
+    }
+
+    /// True if the block multiplies two linear maps of its input.
+    #[must_use]
+    pub fn gated(&self) -> bool {
+        self.gate.is_some()
+    }
+}
