@@ -7,6 +7,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod archives;
+mod bad_archives;
 mod cases;
 mod exported;
 mod torchscript;

@@ -1,6 +1,6 @@
 //! The archive of an exported program: a zip file whose members are stored, not compressed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,7 @@ impl Archive {
         let mut zip = ZipArchive::new(reader).map_err(|e| {
             fail(format!("is no .pt2 archive: {e}; needed is a complete file of torch.export.save"))
         })?;
+        let root = root(&zip.file_names().collect()).map_err(fail)?;
         let mut all = BTreeMap::new();
         for index in 0..zip.len() {
             let member = zip.by_index_raw(index).map_err(|e| fail(format!("member {index}: {e}")))?;
@@ -70,7 +71,6 @@ impl Archive {
             }
             all.insert(name, Member { start, bytes });
         }
-        let root = root(&all).map_err(fail)?;
         let members = all
             .into_iter()
             .filter_map(|(name, member)| Some((name.strip_prefix(&root)?.to_owned(), member)))
@@ -153,17 +153,17 @@ impl Archive {
 }
 
 /// The folder that all members are in, with its slash.
-fn root(members: &BTreeMap<String, Member>) -> Result<String, String> {
-    let roots: Vec<&str> = members.keys().filter_map(|name| name.strip_suffix("archive_format")).collect();
+fn root(names: &BTreeSet<&str>) -> Result<String, String> {
+    let roots: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix("archive_format")).collect();
     let root = roots.iter().find(|root| root.ends_with('/')).or(roots.first());
     if let Some(root) = root {
         return Ok((*root).to_owned());
     }
-    let has = |part: &str| members.keys().any(|name| name.ends_with(part));
+    let has = |part: &str| names.iter().any(|name| name.ends_with(part));
     Err(if has("serialized_exported_program.json") {
         "was written by torch 2.7 or older; load it there and save it again with torch.export.save of torch 2.9 or newer"
             .to_owned()
-    } else if has("constants.pkl") && members.keys().any(|name| name.contains("/code/")) {
+    } else if has("constants.pkl") && names.iter().any(|name| name.contains("/code/")) {
         "is a TorchScript file: use the model type torchscript".to_owned()
     } else if has("data.pkl") {
         "is a checkpoint of torch.save, which has weights but no program; export the model with torch.export"
