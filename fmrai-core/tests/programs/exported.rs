@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cases::{Foreseen, check, files, load, reference};
+use crate::cases::{check, files, load};
 
 /// Runs every program of the folder that `FMRAI_PROGRAMS` names and tells how it went: for zoos that are not kept here.
 #[test]

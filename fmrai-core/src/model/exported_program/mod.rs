@@ -117,7 +117,7 @@ impl ProgramModel {
         Ok(frame)
     }
 
-    fn results(&self, frame: &Frame) -> Result<NamedTensors, String> {
+    fn results(&self, frame: &Frame, copies: &[(Tensor, Tensor)]) -> Result<NamedTensors, String> {
         let mut named = Vec::new();
         for (name, operand) in &self.outputs {
             let held = match operand {
@@ -130,6 +130,12 @@ impl ProgramModel {
                 Held::Nothing | Held::Other | Held::Tensor(_) => continue,
                 number => number_tensor(&number)?,
             };
+            // What is both a result and a tensor that is put back as it was must not go back with it.
+            let start = tensor.data_ptr();
+            let same = |other: &Tensor| other.data_ptr() == start;
+            let written = copies.iter().any(|(input, _)| same(input))
+                || self.weights.iter().any(|weight| weight.original.is_some() && same(&weight.tensor));
+            let tensor = if written { copy_unseen(&tensor)? } else { tensor };
             named.push((name.clone(), tensor));
         }
         Ok(NamedTensors(named))
@@ -206,7 +212,7 @@ impl Model for ProgramModel {
             if self.keep_state {
                 self.store(&frame).map_err(|e| self.internal(e))?;
             }
-            self.results(&frame).map_err(|e| self.internal(e))
+            self.results(&frame, &copies).map_err(|e| self.internal(e))
         });
         self.restore(&copies).map_err(|e| self.internal(e))?;
         results
