@@ -1,6 +1,10 @@
 //! Exported programs against what PyTorch computes for the same weights and inputs (`tests/reference/programs`).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use fmrai_core::graph::Graph;
+use fmrai_core::structure::Structure;
 
 use crate::cases::{check, files, load};
 
@@ -15,16 +19,22 @@ fn programs_of_another_folder() {
             Err(error) => format!("REFUSED {error}"),
             Ok(model) => {
                 let found = check(&path, model.as_ref());
-                format!(
-                    "ok {:.1e}, foreseen: {:?} {}",
-                    found.worst,
-                    found.foreseen,
-                    found.diverged.join("; ")
-                )
+                let structure = model.graph().and_then(Result::ok).map(|graph| blocks(graph.as_ref()));
+                let diverged = found.diverged.join("; ");
+                format!("ok {:.1e}, {:?}, {structure:?} {diverged}", found.worst, found.foreseen)
             }
         });
         failed += usize::from(told.is_err());
         println!("{name}: {}", told.unwrap_or_else(|_| "FAILED".to_owned()));
     }
     assert_eq!(failed, 0, "programs failed");
+}
+
+/// How many blocks of each role were found.
+fn blocks(graph: &dyn Graph) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for block in Structure::of(graph).blocks() {
+        *counts.entry(block.role).or_default() += 1;
+    }
+    counts
 }

@@ -16,7 +16,7 @@ use super::weights::{Loaded, Payloads, form};
 use super::{ExportedProgram, NAME, ProgramModel, Weight, metadata, names};
 use crate::capture::call::{Held, Slot, copy_unseen, imagined};
 use crate::data::Tokenizer;
-use crate::model::{FileInfo, LoadContext, ModelError, ModelInfo, NonFiniteWeight};
+use crate::model::{FileInfo, LoadContext, ModelError, ModelInfo, NonFiniteWeight, address};
 use crate::tensor::DType;
 
 /// The major version of the schema that this program reads.
@@ -395,7 +395,7 @@ fn info(program: &schema::ExportedProgram, path: &Path, files: Vec<FileInfo>, bo
     for weight in &parameters {
         let tensor = &weight.tensor;
         // Tied weights count once.
-        if seen.insert((tensor.data_ptr() as usize, tensor.numel())) {
+        if seen.insert((address(tensor), tensor.numel())) {
             count += tensor.numel() as u64;
             *kinds.entry(DType::of(tensor)).or_default() += tensor.numel();
         }

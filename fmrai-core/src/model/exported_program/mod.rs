@@ -27,7 +27,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry};
+use super::{
+    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry, address,
+};
 use crate::analyzer::schema_of;
 use crate::capture::call::{Frame, Held, Slot, copy_unseen, exchange, number_tensor};
 use crate::data::Tokenizer;
@@ -131,8 +133,8 @@ impl ProgramModel {
                 number => number_tensor(&number)?,
             };
             // What is both a result and a tensor that is put back as it was must not go back with it.
-            let start = tensor.data_ptr();
-            let same = |other: &Tensor| other.data_ptr() == start;
+            let start = address(&tensor);
+            let same = |other: &Tensor| start.is_some() && address(other) == start;
             let written = copies.iter().any(|(input, _)| same(input))
                 || self.weights.iter().any(|weight| weight.original.is_some() && same(&weight.tensor));
             let tensor = if written { copy_unseen(&tensor)? } else { tensor };
