@@ -137,7 +137,7 @@ struct Written {
     format: u32,
     identity: Identity,
     batches: u64,
-    counts: [u64; 5],
+    counts: [u64; 6],
     parity: Option<ParityReport>,
     threads: usize,
     analyses: Vec<WrittenAnalysis>,
@@ -186,12 +186,13 @@ impl Checkpoint {
                 },
             });
         }
-        let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty } = self.counts;
+        let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short } =
+            self.counts;
         let written = Written {
             format: FORMAT,
             identity: self.identity.clone(),
             batches: self.batches,
-            counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
+            counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short],
             parity: self.parity.clone(),
             threads: self.threads,
             analyses,
@@ -235,11 +236,11 @@ impl Checkpoint {
                 }
             });
         }
-        let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty] = written.counts;
+        let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short] = written.counts;
         Ok(Some(Self {
             identity: written.identity,
             batches: written.batches,
-            counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
+            counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short },
             parity: written.parity,
             threads: written.threads,
             analyses,
