@@ -63,7 +63,7 @@ enum Ids {
     Input(TensorId),
     /// Counted: by a range or a cumulative sum.
     Counted,
-    /// Constants of the model; the number of them at most.
+    /// Constants of the model; the number of them at most, 0 if they are one number filled in.
     Constant(usize),
 }
 
