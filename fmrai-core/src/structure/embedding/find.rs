@@ -130,8 +130,9 @@ fn lookups(facts: &Facts<'_>) -> Vec<Embedding> {
                     }
                     Ids::Input(_) => EmbeddingKind::Token,
                     _ if by_mask_or_sum(facts, output)? => EmbeddingKind::RelativePosition,
-                    // A table with fewer rows than there are positions cannot be one of positions.
-                    Ids::Constant(held) if rows < held => EmbeddingKind::TokenType,
+                    // One id for all tokens is no position, and a table with fewer rows than there are positions cannot
+                    // be one of positions.
+                    Ids::Constant(held) if *held == 0 || rows < held => EmbeddingKind::TokenType,
                     _ => EmbeddingKind::Position,
                 };
             embedding(kind, operation, *weight, Some(*ids), Some(*rows))

@@ -25,7 +25,8 @@
 //! found as one.
 //!
 //! # What is not found
-//! Blocks without an addition around them; the fused operation `glu`; functions of more than two linear maps (as in the
+//! Blocks without an addition around them; blocks with a convolution between the two linear maps (the mixing of
+//! `SegFormer`); the fused operation `glu`; functions of more than two linear maps (as in the
 //! channel mixing of RWKV); experts combined by a matrix product with the router's weights; quantised products by
 //! custom operations.
 

@@ -121,9 +121,11 @@ impl Finder<'_, '_> {
             _ if self.facts.rearranges(producer) => first_input(producer),
             Effect::Join if stem(producer) == "index" || stem(producer) == "roll" => first_input(producer),
             Effect::Pointwise if matches!(stem(producer), "mul" | "multiply" | "div") => {
-                let scalar =
-                    producer.argument("other").is_some_and(|v| number(self.facts.graph, v).is_some());
-                scalar.then(|| producer.tensor("self")).flatten()
+                let by = producer.argument("other")?;
+                // A number, or a mask of padding; a learned factor makes something else of the stream.
+                let mask = |id: TensorId| !self.facts.is_content(id) && !self.facts.weights.contains(id);
+                let plain = number(self.facts.graph, by).is_some() || by.tensors().all(mask);
+                plain.then(|| producer.tensor("self")).flatten()
             }
             _ if stem(producer) == "relu" => producer.tensor("self"),
             _ => None,

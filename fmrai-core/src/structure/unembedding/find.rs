@@ -145,7 +145,20 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<Te
             || matches!(effect(producer), Effect::Part | Effect::Pointwise)
             || matches!(
                 name,
-                "gelu" | "relu" | "silu" | "tanh" | "mean" | "sum" | "index" | "cat" | "max" | "as_strided"
+                "gelu"
+                    | "erf"
+                    | "pow"
+                    | "sigmoid"
+                    | "relu"
+                    | "silu"
+                    | "tanh"
+                    | "sigmoid"
+                    | "mean"
+                    | "sum"
+                    | "index"
+                    | "cat"
+                    | "max"
+                    | "as_strided"
             )
             || name.contains("pool");
         let Some(input) = map.map_or_else(|| first_input(producer), |map| Some(map.input)) else { continue };
