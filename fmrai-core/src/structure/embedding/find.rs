@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::graph::{Operation, OperationId, Origin, TensorId, Value};
 use crate::structure::facts::{Facts, lookup, makes_anew};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
-use crate::structure::projection::Projection;
 use crate::structure::residual::Write;
 
 use super::{Embedding, EmbeddingKind};
@@ -240,7 +239,7 @@ fn start_of_stream(
             | Effect::Broadcast
             | Effect::Part => {}
             // One linear map between the tables and the stream, where these have another width.
-            Effect::Product if Projection::of(facts, producer).is_some() => {}
+            Effect::Product if facts.projection(producer).is_some() => {}
             _ if matches!(stem(producer), "gelu" | "relu" | "silu" | "tanh") => {}
             _ => continue,
         }

@@ -10,7 +10,7 @@ use crate::structure::projection::Projection;
 use super::Residual;
 
 /// Tensors looked at per operation of the graph, all additions together, so that the time stays in proportion.
-const EFFORT: usize = 48;
+const EFFORT: usize = 16;
 
 /// Tensors looked at per addition once that is spent.
 const LAST_EFFORT: usize = 256;
@@ -166,7 +166,7 @@ impl Finder<'_, '_> {
             let weighed = weighed
                 || matches!(effect(producer), Effect::Product | Effect::Fused)
                 || stem(producer).contains("conv")
-                || Projection::of(self.facts, producer).is_some();
+                || self.facts.projection(producer).is_some();
             stack.extend(producer.inputs().filter(|i| self.facts.is_activation(*i)).map(|i| (i, weighed)));
         }
         self.effort = self.effort.saturating_sub(looked);

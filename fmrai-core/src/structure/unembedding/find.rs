@@ -152,7 +152,6 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<Te
                     | "relu"
                     | "silu"
                     | "tanh"
-                    | "sigmoid"
                     | "mean"
                     | "sum"
                     | "index"
@@ -162,7 +161,7 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<Te
             )
             || name.contains("pool");
         let Some(input) = map.map_or_else(|| first_input(producer), |map| Some(map.input)) else { continue };
-        if !(passes || Projection::of(facts, producer).is_some() && maps < MAPS) {
+        if !(passes || facts.projection(producer).is_some() && maps < MAPS) {
             continue;
         }
         all.push(producer.id);
