@@ -135,9 +135,15 @@ fn node<K>(
     for value in arguments {
         terms.push(match &value {
             Value::Tensor(id) => match number(facts.graph, &value) {
+                // A tensor of full size that is filled here is one that is written later, in a loop over tokens.
+                Some(_) if facts.elements(*id) == size && size > 1 => return None,
                 Some(x) => Term::Number(x),
                 None if facts.elements(*id) == size || variable(*id).is_some() => {
                     if facts.weights.contains(*id) {
+                        // A tensor that is filled here and written later is no weight.
+                        if facts.graph.producer(facts.parameter(*id)).is_some() {
+                            return None;
+                        }
                         Term::Number(neutral)
                     } else {
                         needs.push(*id);

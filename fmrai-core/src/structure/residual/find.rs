@@ -166,6 +166,7 @@ impl Finder<'_, '_> {
             let weighed = weighed
                 || matches!(effect(producer), Effect::Product | Effect::Fused)
                 || stem(producer).contains("conv")
+                || stem(producer).contains("fft")
                 || self.facts.projection(producer).is_some();
             stack.extend(producer.inputs().filter(|i| self.facts.is_activation(*i)).map(|i| (i, weighed)));
         }
