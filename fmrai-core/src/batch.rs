@@ -21,33 +21,8 @@ pub struct Sample {
     pub special: Vec<bool>,
     /// For each token, the bytes of the text it stands for; empty for special tokens.
     pub offsets: Vec<Range<usize>>,
-    /// Where the tokens stand in the padded row: positions outside are padding. [`Sample::WHOLE`] where the input has no
-    /// tokens and all positions count; empty for a row that only fills up a batch.
+    /// Where the tokens stand in the padded row: positions outside are padding.
     pub span: Range<usize>,
-}
-
-impl Sample {
-    /// The span of a sample of which every position counts, however many a tensor has.
-    pub const WHOLE: Range<usize> = 0..usize::MAX;
-
-    /// A row that only fills up a batch of fixed size: all padding, and no part of the data.
-    #[must_use]
-    pub fn filler() -> Self {
-        Self {
-            id: u64::MAX,
-            text: None,
-            token_ids: Vec::new(),
-            special: Vec::new(),
-            offsets: Vec::new(),
-            span: 0..0,
-        }
-    }
-
-    /// The positions that count in a tensor that has `positions` of them.
-    #[must_use]
-    pub fn valid(&self, positions: usize) -> Range<usize> {
-        if self.span == Self::WHOLE { 0..positions } else { self.span.clone() }
-    }
 }
 
 /// The tokens a model knows.

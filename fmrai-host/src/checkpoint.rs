@@ -137,7 +137,7 @@ struct Written {
     format: u32,
     identity: Identity,
     batches: u64,
-    counts: [u64; 6],
+    counts: [u64; 5],
     parity: Option<ParityReport>,
     threads: usize,
     analyses: Vec<WrittenAnalysis>,
@@ -186,13 +186,12 @@ impl Checkpoint {
                 },
             });
         }
-        let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short } =
-            self.counts;
+        let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty } = self.counts;
         let written = Written {
             format: FORMAT,
             identity: self.identity.clone(),
             batches: self.batches,
-            counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short],
+            counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
             parity: self.parity.clone(),
             threads: self.threads,
             analyses,
@@ -236,11 +235,11 @@ impl Checkpoint {
                 }
             });
         }
-        let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short] = written.counts;
+        let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty] = written.counts;
         Ok(Some(Self {
             identity: written.identity,
             batches: written.batches,
-            counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty, skipped_short },
+            counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
             parity: written.parity,
             threads: written.threads,
             analyses,

@@ -47,12 +47,9 @@ enum Command {
         /// The plan, a JSON file
         plan: PathBuf,
     },
-    /// Tells what a model is made of
-    ///
-    /// An exported program tells its graph without running. Any other model runs once, on a short text or on the first batch of
-    /// --data.
+    /// Tells what a model is made of, by running it on a short text
     Inspect {
-        /// A model's folder, an exported program (.pt2), a TorchScript file (.pt), or a plan
+        /// A model's folder, or a plan
         model: PathBuf,
         /// Write the graph in the DOT language
         #[arg(long, value_name = "FILE")]
@@ -60,12 +57,9 @@ enum Command {
         /// Write the graph as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// Run the model on this text
-        #[arg(long)]
-        text: Option<String>,
-        /// Run the model on the first batch of this file: .txt, .safetensors or .npy
-        #[arg(long, value_name = "FILE", conflicts_with = "text")]
-        data: Option<PathBuf>,
+        /// The text to run the model on
+        #[arg(long, default_value = inspect::PROBE)]
+        text: String,
     },
     /// Lists the analyzers and what they can be told
     Analyzers {
@@ -111,8 +105,8 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             run::run(&plan, output, resume, force, threads.map(usize::from))
         }
         Command::Check { plan } => check::check(&plan),
-        Command::Inspect { model, dot, json, text, data } => {
-            inspect::inspect(&model, dot.as_deref(), json.as_deref(), text.as_deref(), data.as_deref())
+        Command::Inspect { model, dot, json, text } => {
+            inspect::inspect(&model, dot.as_deref(), json.as_deref(), &text)
         }
         Command::Analyzers { json } => analyzers::analyzers(json),
         Command::Schema => schema::schema(),

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fit::Fit;
+use tch::Tensor;
+
 use super::records::{Records, open_file};
 use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
 use crate::batch::Sample;
-use crate::model::FileInfo;
 use crate::model::files::file_info;
+use crate::model::{FileInfo, NamedTensors};
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;
@@ -42,14 +43,7 @@ impl Settings<'_> {
         let tokenizer = context.tokenizer.ok_or_else(|| {
             DataError::Unsuitable("the data are texts, but the model has no tokenizer".to_owned())
         })?;
-        let fit = Fit::of(context)?;
-        if let Some(rows) = fit.rows
-            && rows != self.batch_size
-        {
-            tracing::info!(rows, "the model takes batches of this size, whatever batch_size says");
-        }
-        let limit = [context.max_tokens, fit.tokens].into_iter().flatten().min();
-        let max_tokens = self.max_tokens(tokenizer, limit)?;
+        let max_tokens = self.max_tokens(tokenizer, context.max_tokens)?;
         let path = context.base.join(self.path);
         let (file, total) = open_file(&path)?;
         Ok(Box::new(TextBatches {
@@ -57,8 +51,7 @@ impl Settings<'_> {
             path,
             total,
             tokenizer,
-            batch_size: fit.rows.unwrap_or(self.batch_size),
-            fit,
+            batch_size: self.batch_size,
             max_tokens,
             left: self.limit.unwrap_or(u64::MAX),
             window: VecDeque::new(),
@@ -102,7 +95,6 @@ struct TextBatches<'a> {
     total: u64,
     tokenizer: &'a Tokenizer,
     batch_size: usize,
-    fit: Fit,
     max_tokens: Option<usize>,
     /// Texts that may still be read.
     left: u64,
@@ -121,7 +113,6 @@ impl TextBatches<'_> {
             let ready = if record.text.trim().is_empty() { None } else { self.encode(record)? };
             match ready {
                 None => self.counts.skipped_empty += 1,
-                Some(ready) if self.is_short(&ready) => self.counts.skipped_short += 1,
                 Some(ready) => {
                     self.window.push_back(ready);
                     self.next_id += 1;
@@ -132,36 +123,11 @@ impl TextBatches<'_> {
         self.ended = self.window.len() < size;
         self.window.make_contiguous().sort_by_key(|ready| ready.sample.token_ids.len());
         if self.next_id == 0 {
-            let (empty, short) = (self.counts.skipped_empty, self.counts.skipped_short);
-            let what = match self.fit.tokens {
-                Some(tokens) if short > 0 => format!(
-                    "none of its texts has {tokens} tokens, which the model takes exactly; it has no attention_mask to fill \
-                     up the {short} shorter ones"
-                ),
-                _ => format!("there are no texts in it, only {empty} empty records"),
-            };
+            let empty = self.counts.skipped_empty;
+            let what = format!("there are no texts in it, only {empty} empty records");
             return Err(DataError::File { path: self.path.clone(), what });
         }
         Ok(())
-    }
-
-    /// Whether the model cannot take a text because it is too short.
-    fn is_short(&self, ready: &Ready) -> bool {
-        let tokens = ready.sample.token_ids.len();
-        let exactly = self.fit.tokens.filter(|_| !self.fit.masked);
-        tokens < exactly.unwrap_or(if self.fit.masked { 0 } else { self.fit.least })
-    }
-
-    /// Texts of the next batch: only equally long ones where the model has no mask.
-    fn next_size(&self) -> usize {
-        let size = self.batch_size.min(self.window.len());
-        let tokens = |ready: &Ready| ready.sample.token_ids.len();
-        let first = self.window.front().map(tokens);
-        if self.fit.masked {
-            size
-        } else {
-            self.window.iter().take(size).take_while(|r| Some(tokens(r)) == first).count()
-        }
     }
 
     /// The tokens of a text; `None` if there are none.
@@ -195,7 +161,7 @@ impl Batches for TextBatches<'_> {
         if self.window.is_empty() {
             return Ok(None);
         }
-        let size = self.next_size();
+        let size = self.batch_size.min(self.window.len());
         let ready: Vec<Ready> = self.window.drain(..size).collect();
         for Ready { sample, truncated } in &ready {
             self.counts.texts += 1;
@@ -203,19 +169,8 @@ impl Batches for TextBatches<'_> {
             self.counts.truncated_texts += u64::from(*truncated > 0);
             self.counts.truncated_tokens += *truncated as u64;
         }
-        let mut samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
-        let padding = self.tokenizer.vocabulary().padding.unwrap_or(0);
-        let inputs = match self.fit.rows.map(|rows| rows.saturating_sub(samples.len())) {
-            Some(missing) if missing > 0 => {
-                // Rows of tokens, so that the model computes nothing odd; no analyzer looks at them.
-                let mut filled = samples.clone();
-                filled.extend(samples.last().cloned().into_iter().cycle().take(missing));
-                let inputs = self.fit.tensors(&filled, padding)?;
-                samples.extend((0..missing).map(|_| Sample::filler()));
-                inputs
-            }
-            _ => self.fit.tensors(&samples, padding)?,
-        };
+        let samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
+        let inputs = pad(&samples, self.tokenizer.vocabulary().padding.unwrap_or(0))?;
         let index = self.next_index;
         self.next_index += 1;
         Ok(Some(InputBatch { index, samples, inputs }))
@@ -235,4 +190,24 @@ impl Batches for TextBatches<'_> {
             .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
         Ok(vec![info])
     }
+}
+
+/// `input_ids` and `attention_mask`, `[batch, token]`, each row filled up at its end with `padding`.
+fn pad(samples: &[Sample], padding: u32) -> Result<NamedTensors, DataError> {
+    let width = samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0);
+    let mut ids = Vec::with_capacity(samples.len() * width);
+    let mut mask = Vec::with_capacity(samples.len() * width);
+    for sample in samples {
+        let fill = width - sample.token_ids.len();
+        ids.extend(sample.token_ids.iter().copied().map(i64::from));
+        ids.extend(std::iter::repeat_n(i64::from(padding), fill));
+        mask.extend(std::iter::repeat_n(1i64, sample.token_ids.len()));
+        mask.extend(std::iter::repeat_n(0i64, fill));
+    }
+    let shape = [samples.len(), width].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_reshape(shape);
+    Ok(NamedTensors(vec![
+        ("input_ids".to_owned(), tensor(&ids)?),
+        ("attention_mask".to_owned(), tensor(&mask)?),
+    ]))
 }

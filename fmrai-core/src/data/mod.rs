@@ -3,18 +3,14 @@
 mod batching;
 mod csv;
 mod error;
-mod fit;
 mod jsonl;
-mod mapped;
 mod records;
-mod tensors;
 mod text;
 mod tokenizer;
 
 pub use csv::Csv;
 pub use error::DataError;
 pub use jsonl::JsonLines;
-pub use tensors::Tensors;
 pub use text::TextLines;
 pub use tokenizer::{Encoded, Tokenizer, TokenizerError};
 
@@ -50,7 +46,7 @@ pub struct DataContext<'a> {
 }
 
 /// All data sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[csv::ENTRY, jsonl::ENTRY, tensors::ENTRY, text::ENTRY];
+pub const SOURCES: &[SourceEntry] = &[csv::ENTRY, jsonl::ENTRY, text::ENTRY];
 
 /// Batches of a data source, the same ones in the same order every time it is opened.
 pub trait Batches {
@@ -97,6 +93,4 @@ pub struct Counts {
     pub truncated_tokens: u64,
     /// Empty records, which were left out.
     pub skipped_empty: u64,
-    /// Texts left out because the model takes a fixed number of tokens, and has no mask to fill them up.
-    pub skipped_short: u64,
 }

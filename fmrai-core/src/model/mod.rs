@@ -5,14 +5,12 @@ mod exported_program;
 pub(crate) mod files;
 mod hf_checkpoint;
 mod input;
-mod kind;
 mod torchscript;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
 pub use hf_checkpoint::HfCheckpoint;
 pub use input::{Axis, InputSpec};
-pub use kind::kind_of;
 pub use torchscript::TorchScript;
 
 use std::fmt;

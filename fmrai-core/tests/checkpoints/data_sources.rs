@@ -134,14 +134,8 @@ fn long_texts_are_cut_and_counted() {
     let lengths: Vec<_> = batches[0].samples.iter().map(|s| s.token_ids.len()).collect();
     assert_eq!(lengths, [4, 6]);
     // 19 tokens with [CLS] and [SEP], of which 13 are lost.
-    let expected = Counts {
-        texts: 2,
-        tokens: 10,
-        truncated_texts: 1,
-        truncated_tokens: 13,
-        skipped_empty: 0,
-        skipped_short: 0,
-    };
+    let expected =
+        Counts { texts: 2, tokens: 10, truncated_texts: 1, truncated_tokens: 13, skipped_empty: 0 };
     assert_eq!(counts, expected);
     assert_eq!(batches[0].samples[1].token_ids.last(), Some(&3), "[SEP] is kept");
     let whole = batches[0].samples[1].text.as_deref();

@@ -74,10 +74,6 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
     if counts.skipped_empty > 0 {
         let _ = write!(text, "; {} left out", count(counts.skipped_empty, "empty record"));
     }
-    if counts.skipped_short > 0 {
-        let _ =
-            write!(text, "; {} shorter than the model takes left out", count(counts.skipped_short, "text"));
-    }
     text.push('\n');
     if outcome.non_finite_weights > 0 {
         let weights = count(outcome.non_finite_weights as u64, "weight");

@@ -1,6 +1,5 @@
 //! Reading captured probabilities: which rows and columns belong to a text.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use fmrai_core::analyzer::AnalyzerError;
@@ -40,14 +39,7 @@ impl<'a> BatchAttention<'a> {
         let samples = batch.samples();
         let layers: Result<Vec<_>, _> =
             layout.layers().iter().map(|layer| read_layer(batch, layer)).collect();
-        let layers = layers?;
-        let lengths: BTreeSet<usize> = layers.iter().map(|layer| layer.positions).collect();
-        if lengths.len() > 1 && samples.iter().any(|sample| sample.span == Sample::WHOLE) {
-            return Err(AnalyzerError::Other(format!(
-                "the layers attend over {lengths:?} positions, needed is one number where the samples have no tokens"
-            )));
-        }
-        let attention = Self { layers, heads: layout.iter().collect(), samples };
+        let attention = Self { layers: layers?, heads: layout.iter().collect(), samples };
         for text in attention.texts() {
             text.check(layout)?;
         }
@@ -79,10 +71,7 @@ fn read_layer<'a>(batch: &Batch<'a>, layer: &LayerHeads) -> Result<LayerAttentio
             }));
         }
     };
-    match batch.samples().iter().find(|s| {
-        let s = s.valid(positions);
-        s.start > s.end || s.end > positions
-    }) {
+    match batch.samples().iter().find(|s| s.span.start > s.span.end || s.span.end > positions) {
         None => Ok(LayerAttention { data, heads, positions }),
         Some(sample) => Err(tensor(TensorError::Shape {
             found: view.shape().to_vec(),
@@ -113,7 +102,7 @@ impl<'a> TextAttention<'a> {
     /// Number of valid tokens, at least 1.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        self.sample.valid(self.batch.layers.first().map_or(0, |layer| layer.positions)).len()
+        self.sample.span.len()
     }
 
     /// Number of heads of all layers.
@@ -130,7 +119,7 @@ impl<'a> TextAttention<'a> {
     pub fn row(&self, head: usize, query: usize) -> &'a [f32] {
         let (layer, head) = self.batch.heads[head];
         let LayerAttention { data, heads, positions } = self.batch.layers[layer];
-        let Range { start, end } = self.sample.valid(positions);
+        let Range { start, end } = self.sample.span;
         assert!(query < end - start, "query {query} of {} tokens", end - start);
         let row = ((self.row * heads + head) * positions + start + query) * positions;
         &data[row + start..row + end]

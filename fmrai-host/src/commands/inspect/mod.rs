@@ -5,13 +5,11 @@ mod model;
 mod modules;
 mod structure;
 
-use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::Arc;
 
 use fmrai_core::data::{DataContext, DataSource};
-use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
-use fmrai_core::model::{LoadContext, Model, ModelSource, NamedTensors, kind_of};
+use fmrai_core::graph::{DotOptions, to_dot, to_json};
+use fmrai_core::model::{LoadContext, Model, ModelSource};
 use fmrai_core::structure::Structure;
 use serde_json::json;
 use tch::Device;
@@ -25,16 +23,16 @@ use crate::terminal;
 /// What a model is run on where nothing else is asked for.
 pub(crate) const PROBE: &str = "The quick brown fox jumps over the lazy dog.";
 
-/// Tells what a model is made of, where it can without running it.
+/// Runs a model on a short text and tells what it is made of.
 pub(crate) fn inspect(
     path: &Path,
     dot: Option<&Path>,
     json: Option<&Path>,
-    text: Option<&str>,
-    data: Option<&Path>,
+    text: &str,
 ) -> Result<Exit, Error> {
     let model = load(path)?;
-    let graph = graph_of(model.as_ref(), text, data)?;
+    let inputs = probe(model.as_ref(), text)?;
+    let graph = Watched::new(model.as_ref(), Parity::Off)?.discover(&inputs)?;
     let structure = Structure::of(graph.as_ref());
     if let Some(file) = dot {
         let info = model.info();
@@ -59,10 +57,10 @@ pub(crate) fn inspect(
     Ok(Exit::Success)
 }
 
-/// The model in a folder or file, or that of a plan.
+/// The model in a folder, or that of a plan.
 fn load(path: &Path) -> Result<Box<dyn Model>, Error> {
-    if let Some(kind) = kind_of(path)? {
-        let source = json!({ "type": kind, "path": path });
+    if path.is_dir() {
+        let source = json!({ "type": "hf_checkpoint", "path": path });
         let source: Box<dyn ModelSource> =
             serde_json::from_value(source).map_err(|e| Error::Internal(e.to_string()))?;
         return Ok(source.load(&LoadContext { base: Path::new(""), device: Device::Cpu })?);
@@ -71,53 +69,8 @@ fn load(path: &Path) -> Result<Box<dyn Model>, Error> {
     Ok(plan.model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?)
 }
 
-/// The graph that is known before the model runs, or that of a run on the first batch of some data.
-fn graph_of(model: &dyn Model, text: Option<&str>, data: Option<&Path>) -> Result<Arc<RecordedGraph>, Error> {
-    let inputs = match (text, data, model.graph()) {
-        (None, None, Some(Ok(graph))) => return Ok(graph),
-        (None, None, Some(Err(error))) if model.tokenizer().is_none() => {
-            return Err(Error::Usage(format!("{error}; give it some with --data")));
-        }
-        (_, Some(file), _) => first_batch(model, file)?,
-        (Some(text), None, _) => probe(model, text)?,
-        (None, None, _) if model.tokenizer().is_none() => {
-            let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
-            let what =
-                "the model has no tokenizer: give it ready tensors with --data FILE.safetensors, named";
-            return Err(Error::Usage(format!("{what} {}", names.join(", "))));
-        }
-        (None, None, _) => probe(model, PROBE)?,
-    };
-    Watched::new(model, Parity::Off)?.discover(&inputs)
-}
-
-/// The inputs of the first batch of a file of texts (.txt) or of tensors (.safetensors, .npy).
-fn first_batch(model: &dyn Model, file: &Path) -> Result<NamedTensors, Error> {
-    let kind = match file.extension().and_then(OsStr::to_str) {
-        Some("txt") => "text",
-        Some("safetensors" | "npy") => "tensors",
-        _ => {
-            let what = "--data takes a .txt, .safetensors or .npy file; a plan names data of other kinds";
-            return Err(Error::Usage(what.to_owned()));
-        }
-    };
-    let source: Box<dyn DataSource> = serde_json::from_value(json!({ "type": kind, "path": file }))
-        .map_err(|e| Error::Internal(e.to_string()))?;
-    let inputs = model.inputs();
-    let context = DataContext {
-        base: Path::new(""),
-        tokenizer: model.tokenizer(),
-        max_tokens: model.info().max_tokens,
-        inputs: &inputs,
-    };
-    let first = source.open(&context)?.next_batch()?;
-    first
-        .map(|batch| batch.inputs)
-        .ok_or_else(|| Error::Usage(format!("{}: there is nothing in it", file.display())))
-}
-
 /// The inputs that a data source makes of one text.
-fn probe(model: &dyn Model, text: &str) -> Result<NamedTensors, Error> {
+fn probe(model: &dyn Model, text: &str) -> Result<fmrai_core::model::NamedTensors, Error> {
     let internal = |e: std::io::Error| Error::Internal(format!("the probe text: {e}"));
     let folder = tempfile::tempdir().map_err(internal)?;
     std::fs::write(folder.path().join("probe.txt"), text.replace(['\r', '\n'], " ")).map_err(internal)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fmrai_core::model::Model;
-use fmrai_core::tensor::DType;
+use tch::Kind;
 
 use crate::commands::{count, grouped};
 
@@ -17,26 +17,14 @@ pub(super) fn text(model: &dyn Model) -> String {
     }
     let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (_, tensor) in model.parameters() {
-        let dtype = DType::of(&tensor);
-        let bytes = tensor.numel() as u64 * dtype.size().unwrap_or(0) as u64;
-        let entry = kinds.entry(dtype.to_string()).or_default();
+        let kind = tensor.kind();
+        let bytes = tensor.numel() as u64 * kind.elt_size_in_bytes() as u64;
+        let entry = kinds.entry(dtype(kind)).or_default();
         *entry = (entry.0 + 1, entry.1 + bytes);
     }
     let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);
     for (kind, (tensors, bytes)) in kinds {
         let _ = writeln!(text, "  {kind}: {}, {} bytes", count(tensors, "tensor"), grouped(bytes));
-    }
-    let _ = writeln!(text, "inputs:");
-    for input in model.inputs() {
-        let axes = match &input.axes {
-            Some(axes) => {
-                format!(" [{}]", axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            }
-            None => String::new(),
-        };
-        let dtype = input.dtype.map(|dtype| format!(" of {dtype}")).unwrap_or_default();
-        let optional = if input.required { "" } else { ", optional" };
-        let _ = writeln!(text, "  {}{axes}{dtype}{optional}", input.name);
     }
     if let Some(longest) = info.max_tokens {
         let _ = writeln!(text, "longest input: {longest} tokens");
@@ -49,4 +37,16 @@ pub(super) fn text(model: &dyn Model) -> String {
         let _ = writeln!(text, "warning: {} holds {nan} NaN and {infinite} infinite numbers", weight.name);
     }
     text
+}
+
+/// The name of an element type, as PyTorch has it.
+fn dtype(kind: Kind) -> String {
+    let name = match kind {
+        Kind::Half => "float16",
+        Kind::Float => "float32",
+        Kind::Double => "float64",
+        Kind::Int => "int32",
+        other => return format!("{other:?}").to_lowercase(),
+    };
+    name.to_owned()
 }
