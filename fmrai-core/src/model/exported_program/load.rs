@@ -310,7 +310,7 @@ fn rename(
     let given =
         |spec: &&InputSpec| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput { .. });
     let count = specs.iter().filter(given).count();
-    if let Some(names) = names::inputs(signature, count) {
+    if let Some(names) = names::inputs(signature, &program.graph_module.treespec_namedtuple_fields, count) {
         // Constant arguments have a name as well, and take no tensor.
         let user = specs
             .iter()
@@ -347,7 +347,11 @@ fn outputs(program: &schema::ExportedProgram, operands: &[super::Operand]) -> Ve
         .map(|(_, operand)| operand)
         .collect();
     let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
-    let names = names::outputs(call.and_then(|call| call.signature.as_ref()), user.len());
+    let names = names::outputs(
+        call.and_then(|call| call.signature.as_ref()),
+        &program.graph_module.treespec_namedtuple_fields,
+        user.len(),
+    );
     names.into_iter().zip(user.into_iter().cloned()).collect()
 }
 
