@@ -6,7 +6,72 @@ use std::path::PathBuf;
 use fmrai_core::graph::Graph;
 use fmrai_core::structure::Structure;
 
-use crate::cases::{check, files, load};
+use crate::cases::{Foreseen, check, files, load, reference};
+
+/// Programs that cannot run without Python, and what is said of them.
+const REFUSED: [(&str, &str); 3] = [
+    ("custom_mutation__core", "a custom operation that is written in Python"),
+    ("custom_operation", "a custom operation that is written in Python"),
+    ("vmap", "save the program after `ep = ep.run_decompositions({})`"),
+];
+
+/// Programs whose graph depends on their data, and why; `true` if their second case takes another path than the first.
+const UNFORESEEN: [(&str, &str, bool); 11] = [
+    ("cond", "chooses its operations by its data", true),
+    ("cond__core", "chooses its operations by its data", true),
+    ("data_dependent", "depends on data", false),
+    ("index_with_none", "has a size that depends on data", false),
+    ("index_with_none__core", "has a size that depends on data", false),
+    ("map", "repeats its operations as often as its input is long", true),
+    ("nested_cond", "chooses its operations by its data", true),
+    ("scan", "repeats its operations as often as its input is long", true),
+    ("scan__core", "repeats its operations as often as its input is long", true),
+    ("scan_reverse", "repeats its operations as often as its input is long", true),
+    ("while_loop", "chooses its operations by its data", true),
+];
+
+/// A choice by a size is foreseen for the example, and other sizes may choose otherwise.
+const BY_SIZE: &str = "cond_on_size";
+
+#[test]
+fn programs_compute_what_pytorch_computes() {
+    let all = files(&reference("programs"), "pt2");
+    assert!(all.len() >= 50, "{} programs", all.len());
+    for path in all {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let loaded = load("exported_program", &path);
+        if let Some((_, said)) = REFUSED.iter().find(|(other, _)| *other == name) {
+            let error = loaded.err().unwrap().to_string();
+            assert!(error.contains(said), "{name}: {error}");
+            continue;
+        }
+        let found = check(&path, loaded.unwrap_or_else(|error| panic!("{error}")).as_ref());
+        let unforeseen = UNFORESEEN.iter().find(|(other, ..)| *other == name);
+        match (&found.foreseen, unforeseen) {
+            (Foreseen::Same(_), None) => {}
+            (Foreseen::No(why), Some((_, said, _))) => assert!(why.contains(said), "{name}: {why}"),
+            (other, _) => panic!("{name}: {other:?}"),
+        }
+        let diverges = unforeseen.map_or(name == BY_SIZE, |(.., diverges)| *diverges);
+        assert_eq!(!found.diverged.is_empty(), diverges, "{name}: {:?}", found.diverged);
+    }
+}
+
+#[test]
+fn operations_and_tensors_have_the_names_of_python() {
+    let model = load("exported_program", &reference("programs").join("bert.pt2")).unwrap();
+    let graph = model.graph().unwrap().unwrap();
+    let query = graph.operations().iter().find(|o| o.module.ends_with("attention.self.query")).unwrap();
+    assert_eq!(query.name, "aten::linear");
+    let source = query.source.as_deref().unwrap();
+    assert!(source.contains("modeling_bert.py:") && source.contains(" in forward: "), "{source}");
+    let weight = graph.tensor(query.tensor("weight").unwrap()).unwrap();
+    assert!(weight.name.as_deref().unwrap().ends_with("attention.self.query.weight"), "{weight:?}");
+    let output = graph.tensor(query.outputs[0]).unwrap();
+    assert!(output.name.as_deref().unwrap().starts_with("linear"), "{output:?}");
+    let named = graph.tensors().iter().filter(|t| !t.on_request).all(|t| t.name.is_some());
+    assert!(named, "a tensor has no name");
+}
 
 /// Runs every program of the folder that `FMRAI_PROGRAMS` names and tells how it went: for zoos that are not kept here.
 #[test]
