@@ -35,9 +35,8 @@ SPECIAL = {
     "bamba": {"attn_layer_indices": [1], "mamba_chunk_size": 4, "mamba_expand": 2},
     "falcon_h1": {"mamba_chunk_size": 4},
     "jamba": {"num_experts": 2, "mamba_d_conv": 4},
-    "zamba2": {"num_hidden_layers": 4},
     "gemma3n_text": {
-        "layer_types": ["sliding_attention", "full_attention"], "num_kv_shared_layers": 1, "laurel_rank": 4,
+        "layer_types": ["sliding_attention", "full_attention"], "num_kv_shared_layers": 0, "laurel_rank": 4,
         "intermediate_size": 48, "altup_num_inputs": 2, "activation_sparsity_pattern": [0.5, 0.0],
     },
     "gpt_oss": {"layer_types": ["sliding_attention", "full_attention"]},
@@ -50,8 +49,8 @@ SPECIAL = {
     "lfm2": {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False},
     "llama4_text": {"layer_types": ["chunked_attention", "full_attention"], "attention_chunk_size": 4,
                     "intermediate_size_mlp": 48, "moe_layers": [1], "no_rope_layers": [1, 0]},
-    "deepseek_v3": {"head_dim": 4},
-    "deepseek_v2": {"head_dim": 4},
+    "deepseek_v3": {"head_dim": 4, "num_key_value_heads": 4},
+    "deepseek_v2": {"head_dim": 4, "num_key_value_heads": 4},
     "longformer": {"attention_window": [4, 4]},
     "big_bird": {"attention_type": "original_full"},
     "bigbird_pegasus": {"attention_type": "original_full"},
@@ -77,7 +76,6 @@ SPECIAL = {
     "segformer": {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 16, 32], "num_attention_heads": [1, 2, 2, 4]},
     "pvt": {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 16, 32], "num_attention_heads": [1, 2, 2, 4]},
     "poolformer": {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 16, 32]},
-    "dinat": None, "nat": None,
     "audio-spectrogram-transformer": {"max_length": 32, "patch_size": 8, "frequency_stride": 8, "time_stride": 8},
     "wav2vec2": {"conv_dim": [16, 16], "conv_kernel": [10, 3], "conv_stride": [5, 2], "num_feat_extract_layers": 2},
     "clip": {"projection_dim": 16},
@@ -120,7 +118,7 @@ def families():
 
 def shrink(config, family):
     """A configuration of the same class with small numbers, its parts as well."""
-    special = SPECIAL.get(family) or {}
+    special = SPECIAL.get(family, {})
     defaults = config.to_dict()
     names = getattr(config, "attribute_map", {})
     values = {}
@@ -184,6 +182,9 @@ def candidates(config, module):
     def video(batch, length):
         return {"pixel_values": torch.randn(batch, getattr(vision, "num_frames", 8), channels, side, side)}
 
+    def arrays(batch, length):
+        return {"inputs": torch.randn(batch, length, getattr(config, "d_model", 32))}
+
     def bare(batch, length):
         return {"inputs": text(config, batch, length)[0]}
 
@@ -193,7 +194,7 @@ def candidates(config, module):
     def speech(batch, length):
         return frames(batch, length) | {"decoder_input_ids": text(config, batch, 5)[0]}
 
-    makers = [seq2seq, ids, both, pixels, features, speech, frames, waves, spectrum, video, bare]
+    makers = [seq2seq, ids, both, pixels, features, speech, frames, waves, spectrum, video, bare, arrays]
     return [make for make in makers if set(make(2, 8)) <= set(known)]
 
 

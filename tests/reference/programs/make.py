@@ -64,8 +64,20 @@ def one(folder, name, make, variant, unchecked=False):
     return f"{line} ({time.time() - start:.0f} s)"
 
 
+def warm():
+    """Has all that exporting imports imported, once for all processes to come."""
+    import io
+
+    for name in ("cond", "nested_cond"):
+        exported = cases.export(special.PROGRAMS[name][0](), "core")
+        torch.export.save(exported, io.BytesIO())
+    cases.export(nets.bert(), "")
+    cases.export(nets.llama(), "core")
+
+
 def apart(folder, programs, jobs):
     """Each program in a process of its own, `jobs` at a time."""
+    warm()
     running = {}
     for name, make, variant in [*programs, *[(None, None, None)] * jobs]:
         while len(running) >= jobs or (name is None and running):
