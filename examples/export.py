@@ -3,7 +3,7 @@
     python export.py MODEL OUTPUT.pt2 [--attention eager|sdpa] [--class NAME] [--decomposed]
 
 MODEL is a folder with a checkpoint, or a config.json alone: the weights are then random, which is enough to look at a graph.
-Made for torch 2.13 and transformers 5.23; fMRAi reads the archives of torch 2.9 and newer.
+Tried with torch 2.9.1, 2.13.0 and 2.15.0 and transformers 5.23.0; fMRAi reads the archives of torch 2.9 and newer.
 """
 
 import argparse
