@@ -18,7 +18,7 @@ from torch.export import Dim
 def load(path, attention, name):
     """The model in evaluation mode: dropout would otherwise be part of the program.
 
-    `eager` spells attention out, so that its probabilities can be captured; with `sdpa` they stay inside one operation.
+    `eager` spells attention out; with `sdpa` it is one operation. Its probabilities can be captured either way.
     """
     config = transformers.AutoConfig.from_pretrained(path)
     name = name or (config.architectures or ["AutoModel"])[0]

@@ -57,6 +57,49 @@ fn programs_compute_what_pytorch_computes() {
     }
 }
 
+/// What the configurations in `families.py` say: one layer, or one layer on each side of an encoder-decoder.
+#[test]
+fn blocks_are_those_of_the_configuration() {
+    let attention_and_ffn = |embeddings, unembedding| {
+        let mut blocks = BTreeMap::from([
+            ("attention", 1),
+            ("embedding", embeddings),
+            ("ffn", 1),
+            ("norm", 3),
+            ("residual", 2),
+        ]);
+        blocks.extend((unembedding > 0).then_some(("unembedding", unembedding)));
+        blocks
+    };
+    let expected = [
+        ("bert", attention_and_ffn(3, 0)),
+        ("llama", attention_and_ffn(1, 1)),
+        ("llama_step", attention_and_ffn(1, 1)),
+        ("mixtral_batched_mm", attention_and_ffn(1, 1)),
+        ("mixtral_grouped_mm", attention_and_ffn(1, 1)),
+        ("vit", attention_and_ffn(2, 0)),
+        ("mamba", BTreeMap::from([("embedding", 1), ("norm", 2), ("residual", 1), ("unembedding", 1)])),
+        (
+            "t5",
+            // Tokens of both sides, and a relative position bias on each.
+            BTreeMap::from([
+                ("attention", 2),
+                ("cross_attention", 1),
+                ("embedding", 4),
+                ("ffn", 2),
+                ("norm", 7),
+                ("residual", 5),
+                ("unembedding", 1),
+            ]),
+        ),
+    ];
+    for (name, expected) in expected {
+        let path = reference("programs").join(name).with_extension("pt2");
+        let model = load("exported_program", &path).unwrap();
+        assert_eq!(blocks(model.graph().unwrap().unwrap().as_ref()), expected, "{name}");
+    }
+}
+
 #[test]
 fn operations_and_tensors_have_the_names_of_python() {
     let model = load("exported_program", &reference("programs").join("bert.pt2")).unwrap();
