@@ -8,6 +8,8 @@
 mod archive;
 mod codes;
 mod compile;
+mod flow;
+mod functionalized;
 mod inputs;
 mod load;
 mod metadata;
@@ -16,6 +18,7 @@ mod numbers;
 mod program;
 mod run;
 mod schema;
+mod scope;
 mod simulate;
 mod weights;
 
