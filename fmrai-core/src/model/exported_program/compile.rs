@@ -8,8 +8,7 @@ use super::metadata;
 use super::numbers::{Function, Number};
 use super::program::{Action, Block, Example, Mode, NumberKind, Operand, Step};
 use super::schema::{
-    Argument, Device, Graph, Hint, NamedArgument, Node, SymBool, SymBoolArgument, SymFloat, SymFloatArgument,
-    SymIntArgument,
+    Argument, Device, Graph, NamedArgument, Node, SymBoolArgument, SymFloatArgument, SymIntArgument,
 };
 use super::scope::{Scope, example};
 use crate::capture::call::{Call, CallSpec, Given, Made, Slot};
