@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::analyzer::AnalyzerError;
 use crate::graph::TensorId;
 use crate::tensor::TensorView;
@@ -21,12 +23,13 @@ pub struct Sample {
     pub special: Vec<bool>,
     /// For each token, the bytes of the text it stands for; empty for special tokens.
     pub offsets: Vec<Range<usize>>,
-    /// Where the tokens stand in the padded row: positions outside are padding.
+    /// Where the tokens stand in the padded row: positions outside are padding. Empty for a sample without tokens, such
+    /// as an image: all of its positions count.
     pub span: Range<usize>,
 }
 
 /// The tokens a model knows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vocabulary {
     /// Token texts by id, as the tokenizer has them (`##ing`, `Ġthe`). Empty text for ids that are not used.
     pub tokens: Vec<String>,

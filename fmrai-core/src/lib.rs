@@ -3,14 +3,17 @@
 //! - [`graph`]: the [`Graph`](graph::Graph) of one forward pass: operations, tensors, constants, module paths.
 //! - [`tracker`]: the [`Tracker`](tracker::Tracker) trait, which records a graph and keeps requested tensors.
 //! - [`structure`]: attention found in a graph by its data flow, never by names.
+//! - [`selector`]: what a plan or a caller names tensors by: role and layer, module path, name or id.
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
+//! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
 //! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
 
+pub mod activations;
 pub mod analyzer;
 pub mod batch;
 #[cfg(feature = "torch")]
@@ -21,6 +24,7 @@ pub mod graph;
 #[cfg(feature = "torch")]
 pub mod model;
 pub mod report;
+pub mod selector;
 pub mod structure;
 pub mod tensor;
 pub mod testing;

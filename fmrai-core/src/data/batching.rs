@@ -5,13 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tch::Tensor;
-
+use super::fit::Fit;
 use super::records::{Records, open_file};
 use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
 use crate::batch::Sample;
 use crate::model::files::file_info;
-use crate::model::{FileInfo, NamedTensors};
+use crate::model::FileInfo;
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;
@@ -41,9 +40,12 @@ impl Settings<'_> {
             }
         }
         let tokenizer = context.tokenizer.ok_or_else(|| {
-            DataError::Unsuitable("the data are texts, but the model has no tokenizer".to_owned())
+            let advice = "name a folder with tokenizer.json in its field `tokenizer`, or use data of type `tensors`";
+            DataError::Unsuitable(format!("the data are texts, but the model has no tokenizer: {advice}"))
         })?;
-        let max_tokens = self.max_tokens(tokenizer, context.max_tokens)?;
+        let fit = Fit::of(context.inputs)?;
+        let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
+        let max_tokens = self.max_tokens(tokenizer, longest)?;
         let path = context.base.join(self.path);
         let (file, total) = open_file(&path)?;
         Ok(Box::new(TextBatches {
@@ -51,7 +53,8 @@ impl Settings<'_> {
             path,
             total,
             tokenizer,
-            batch_size: self.batch_size,
+            batch_size: fit.batch_size(self.batch_size),
+            fit,
             max_tokens,
             left: self.limit.unwrap_or(u64::MAX),
             window: VecDeque::new(),
@@ -94,6 +97,7 @@ struct TextBatches<'a> {
     path: PathBuf,
     total: u64,
     tokenizer: &'a Tokenizer,
+    fit: Fit,
     batch_size: usize,
     max_tokens: Option<usize>,
     /// Texts that may still be read.
@@ -130,12 +134,28 @@ impl TextBatches<'_> {
         Ok(())
     }
 
+    /// Texts in the next batch: where the model takes no mask, all have the same length.
+    fn next_size(&self) -> usize {
+        let size = self.batch_size.min(self.window.len());
+        let length = |ready: &Ready| ready.sample.token_ids.len();
+        match self.window.front() {
+            Some(first) if !self.fit.pads() => {
+                let equal = self.window.iter().take_while(|ready| length(ready) == length(first));
+                equal.take(size).count()
+            }
+            _ => size,
+        }
+    }
+
     /// The tokens of a text; `None` if there are none.
     fn encode(&self, record: super::records::Record) -> Result<Option<Ready>, DataError> {
         let encoded = self.tokenizer.encode(&record.text, self.max_tokens).map_err(|e| {
             DataError::Record { path: self.path.clone(), line: record.line, what: e.to_string() }
         })?;
         let tokens = encoded.token_ids.len();
+        if let Some(what) = self.fit.refuses(tokens).filter(|_| tokens > 0) {
+            return Err(DataError::Record { path: self.path.clone(), line: record.line, what });
+        }
         let sample = Sample {
             id: self.next_id,
             text: Some(Arc::from(record.text)),
@@ -161,7 +181,7 @@ impl Batches for TextBatches<'_> {
         if self.window.is_empty() {
             return Ok(None);
         }
-        let size = self.batch_size.min(self.window.len());
+        let size = self.next_size();
         let ready: Vec<Ready> = self.window.drain(..size).collect();
         for Ready { sample, truncated } in &ready {
             self.counts.texts += 1;
@@ -170,10 +190,11 @@ impl Batches for TextBatches<'_> {
             self.counts.truncated_tokens += *truncated as u64;
         }
         let samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
-        let inputs = pad(&samples, self.tokenizer.vocabulary().padding.unwrap_or(0))?;
+        let padding = self.tokenizer.vocabulary().padding.unwrap_or(0);
+        let (inputs, filler) = self.fit.inputs(&samples, padding)?;
         let index = self.next_index;
         self.next_index += 1;
-        Ok(Some(InputBatch { index, samples, inputs }))
+        Ok(Some(InputBatch { index, samples, inputs, filler }))
     }
 
     fn counts(&self) -> Counts {
@@ -190,24 +211,4 @@ impl Batches for TextBatches<'_> {
             .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
         Ok(vec![info])
     }
-}
-
-/// `input_ids` and `attention_mask`, `[batch, token]`, each row filled up at its end with `padding`.
-fn pad(samples: &[Sample], padding: u32) -> Result<NamedTensors, DataError> {
-    let width = samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0);
-    let mut ids = Vec::with_capacity(samples.len() * width);
-    let mut mask = Vec::with_capacity(samples.len() * width);
-    for sample in samples {
-        let fill = width - sample.token_ids.len();
-        ids.extend(sample.token_ids.iter().copied().map(i64::from));
-        ids.extend(std::iter::repeat_n(i64::from(padding), fill));
-        mask.extend(std::iter::repeat_n(1i64, sample.token_ids.len()));
-        mask.extend(std::iter::repeat_n(0i64, fill));
-    }
-    let shape = [samples.len(), width].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-    let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_reshape(shape);
-    Ok(NamedTensors(vec![
-        ("input_ids".to_owned(), tensor(&ids)?),
-        ("attention_mask".to_owned(), tensor(&mask)?),
-    ]))
 }

@@ -3,21 +3,24 @@
 mod batching;
 mod csv;
 mod error;
+mod fit;
 mod jsonl;
 mod records;
+mod tensors;
 mod text;
 mod tokenizer;
 
 pub use csv::Csv;
 pub use error::DataError;
 pub use jsonl::JsonLines;
+pub use tensors::TensorFiles;
 pub use text::TextLines;
 pub use tokenizer::{Encoded, Tokenizer, TokenizerError};
 
 use std::fmt;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Sample;
 use crate::model::{FileInfo, InputSpec, NamedTensors, SourceEntry};
@@ -46,7 +49,7 @@ pub struct DataContext<'a> {
 }
 
 /// All data sources, sorted by name.
-pub const SOURCES: &[SourceEntry] = &[csv::ENTRY, jsonl::ENTRY, text::ENTRY];
+pub const SOURCES: &[SourceEntry] = &[csv::ENTRY, jsonl::ENTRY, tensors::ENTRY, text::ENTRY];
 
 /// Batches of a data source, the same ones in the same order every time it is opened.
 pub trait Batches {
@@ -76,14 +79,16 @@ pub struct InputBatch {
     pub index: u64,
     /// The samples; row `i` of each input is sample `i`.
     pub samples: Vec<Sample>,
-    /// The inputs: for text `input_ids`, `attention_mask`, both `[batch, token]` of int64.
+    /// The inputs: for text `input_ids` and what else the model takes, `[batch, token]`.
     pub inputs: NamedTensors,
+    /// Rows after those of the samples, copies of the last one, where the model takes no smaller batch.
+    pub filler: usize,
 }
 
 /// What was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Texts handed out.
+    /// Texts, or other samples, handed out.
     pub texts: u64,
     /// Tokens handed out, padding excluded.
     pub tokens: u64,

@@ -19,6 +19,19 @@ pub struct InputSpec {
     pub required: bool,
 }
 
+/// `pixel_values (float32, [1 or more, 3, 224, 224])`.
+impl fmt::Display for InputSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axes = self.axes.as_ref().map(|axes| {
+            let axes: Vec<String> = axes.iter().map(ToString::to_string).collect();
+            format!("[{}]", axes.join(", "))
+        });
+        let known: Vec<String> = self.dtype.map(|dtype| dtype.to_string()).into_iter().chain(axes).collect();
+        f.write_str(&self.name)?;
+        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+    }
+}
+
 /// How long an axis of an input may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,10 +3,12 @@
 //! Everything here is dense, row-major, in CPU memory, and knows nothing of libtorch.
 
 mod dtype;
+mod index;
 mod value;
 mod view;
 
 pub use dtype::DType;
+pub use index::{SafetensorsIndex, StoredTensor};
 pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};
 pub use view::{DataView, TensorView};
 

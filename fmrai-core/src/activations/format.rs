@@ -1,0 +1,222 @@
+//! The documents of the format.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ActivationsError, axes};
+use crate::batch::Sample;
+use crate::graph::{Fingerprint, Graph, TensorId};
+use crate::selector::{Selected, Selector};
+use crate::tensor::DType;
+
+/// Version of the format.
+pub const FORMAT: u32 = 1;
+/// The manifest, written last.
+pub const MANIFEST: &str = "manifest.json";
+/// The recorded graph, as [`to_json`](crate::graph::to_json) writes it.
+pub const GRAPH: &str = "graph.json";
+/// The vocabulary; absent where the input is not text.
+pub const VOCABULARY: &str = "vocabulary.json";
+/// Folder of the batches.
+pub const BATCHES: &str = "batches";
+
+pub(super) const STORABLE: &str =
+    "float16, bfloat16, float32, float64, int32, int64, uint8 and bool";
+
+/// The file of a batch, relative to the folder: `batches/000003.safetensors`.
+#[must_use]
+pub fn batch_file(index: u64) -> String {
+    format!("{BATCHES}/{index:06}.safetensors")
+}
+
+/// Which element types the files have. Both keep every bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredAs {
+    /// Those of the model.
+    #[default]
+    Stored,
+    /// `float16` and `bfloat16` widened to `float32`, for programs that know neither; all others as in the model.
+    Float32,
+}
+
+/// What `manifest.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the format.
+    pub format: u32,
+    /// Versions of what captured.
+    pub versions: Value,
+    /// The model: source, architecture, files with hashes.
+    pub model: Value,
+    /// The data: files with hashes, counts.
+    pub data: Value,
+    /// The comparison of the watched model's outputs with the untouched model's.
+    pub parity: Value,
+    /// Which form of attention ran where.
+    pub kernels: Value,
+    /// Fingerprint of the graph.
+    pub fingerprint: Fingerprint,
+    /// What was asked for.
+    pub select: Vec<Selector>,
+    /// Element types in the files.
+    pub dtype: StoredAs,
+    /// The tensors that each batch has, in the order of their ids.
+    pub tensors: Vec<StoredActivation>,
+    /// The batches, in order.
+    pub batches: Vec<BatchEntry>,
+}
+
+/// A captured tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredActivation {
+    /// Its id in the graph.
+    pub id: TensorId,
+    /// Its name in the files: its first label, or its id where two tensors have the same.
+    pub key: String,
+    /// Everything it is called.
+    pub labels: Vec<String>,
+    /// Name of the value or input, where known.
+    pub name: Option<String>,
+    /// Path of the module that made it; empty where not known.
+    pub module: String,
+    /// The operation that made it; `None` for inputs.
+    pub operation: Option<String>,
+    /// The line of the model's source that it came from, where known.
+    pub source: Option<String>,
+    /// Element type in the model.
+    pub dtype: DType,
+    /// Element type in the files.
+    pub stored: DType,
+    /// Names of its axes, where its role defines them.
+    pub axes: Option<Vec<String>>,
+    /// Sizes in the first batch; each file has its own.
+    pub shape: Vec<i64>,
+}
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchEntry {
+    /// Its file, relative to the folder.
+    pub file: String,
+    /// Number of samples.
+    pub samples: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// The metadata `batch` of a batch's file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchHeader {
+    /// Position in the run, from 0.
+    pub index: u64,
+    /// What the data source had counted after this batch.
+    pub counts: Value,
+    /// The samples, in the order of axis 0.
+    pub samples: Vec<Sample>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderRecord {
+    index: u64,
+    counts: Value,
+    samples: Vec<SampleRecord>,
+}
+
+/// A sample as it is written: ranges are pairs.
+#[derive(Serialize, Deserialize)]
+struct SampleRecord {
+    id: u64,
+    text: Option<Arc<str>>,
+    token_ids: Vec<u32>,
+    special: Vec<bool>,
+    offsets: Vec<(usize, usize)>,
+    span: (usize, usize),
+}
+
+impl BatchHeader {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// What serde says.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let samples = self.samples.iter().map(|s| SampleRecord {
+            id: s.id,
+            text: s.text.clone(),
+            token_ids: s.token_ids.clone(),
+            special: s.special.clone(),
+            offsets: s.offsets.iter().map(|r| (r.start, r.end)).collect(),
+            span: (s.span.start, s.span.end),
+        });
+        let samples = samples.collect();
+        serde_json::to_string(&HeaderRecord { index: self.index, counts: self.counts.clone(), samples })
+    }
+
+    /// What [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let record: HeaderRecord = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let mut samples = Vec::with_capacity(record.samples.len());
+        for sample in record.samples {
+            let tokens = sample.token_ids.len();
+            if sample.special.len() != tokens || sample.offsets.len() != tokens || sample.span.0 > sample.span.1 {
+                return Err(format!("the lists of sample {} do not fit its {tokens} tokens", sample.id));
+            }
+            samples.push(Sample {
+                id: sample.id,
+                text: sample.text,
+                token_ids: sample.token_ids,
+                special: sample.special,
+                offsets: sample.offsets.into_iter().map(|(start, end)| start..end).collect(),
+                span: sample.span.0..sample.span.1,
+            });
+        }
+        Ok(Self { index: record.index, counts: record.counts, samples })
+    }
+}
+
+/// The entries of the selected tensors.
+///
+/// # Errors
+/// [`ActivationsError::Unstorable`] for elements that have no plain form.
+pub fn entries(
+    graph: &dyn Graph,
+    selected: &[Selected],
+    dtype: StoredAs,
+) -> Result<Vec<StoredActivation>, ActivationsError> {
+    let mut taken = BTreeSet::new();
+    let mut entries = Vec::with_capacity(selected.len());
+    for Selected { tensor, labels, .. } in selected {
+        let Some(node) = graph.tensor(*tensor) else { continue };
+        let first = labels.first().filter(|label| taken.insert((*label).clone()));
+        let label = || labels.first().cloned().unwrap_or_else(|| tensor.to_string());
+        use DType::{BFloat16, Bool, Float16, Float32, Float64, Int32, Int64, UInt8};
+        let stored = match (node.dtype, dtype) {
+            (Float16 | BFloat16, StoredAs::Float32) => Float32,
+            (d @ (Float16 | BFloat16 | Float32 | Float64 | Int32 | Int64 | UInt8 | Bool), _) => d,
+            (dtype, _) => return Err(ActivationsError::Unstorable { label: label(), dtype }),
+        };
+        let operation = graph.producer(*tensor);
+        entries.push(StoredActivation {
+            id: *tensor,
+            key: first.cloned().unwrap_or_else(|| tensor.to_string()),
+            labels: labels.clone(),
+            name: node.name.clone(),
+            module: operation.map(|o| o.module.clone()).unwrap_or_default(),
+            operation: operation.map(|o| o.name.clone()),
+            source: operation.and_then(|o| o.source.clone()),
+            dtype: node.dtype,
+            stored,
+            axes: labels.iter().find_map(|label| axes(label, node.shape.len())),
+            shape: node.shape.clone(),
+        });
+    }
+    Ok(entries)
+}

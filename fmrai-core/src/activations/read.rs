@@ -1,0 +1,263 @@
+//! Reading a folder of activations, batch by batch, each tensor only where it is asked for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+
+use super::{ActivationsError, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, VOCABULARY};
+use crate::batch::{Sample, Vocabulary};
+use crate::graph::{RecordedGraph, TensorId, fingerprint, from_json};
+use crate::structure::Structure;
+use crate::tensor::{DType, DataView, SafetensorsIndex, StoredTensor, TensorError, TensorView};
+use crate::tracker::{Activations, CaptureRequest};
+
+/// A folder of captured activations.
+#[derive(Debug)]
+pub struct ActivationFolder {
+    path: PathBuf,
+    manifest: Manifest,
+    graph: RecordedGraph,
+    structure: Structure,
+    vocabulary: Option<Vocabulary>,
+}
+
+impl ActivationFolder {
+    /// Reads manifest, graph and vocabulary of the folder at `path`, or of the folder `activations` below it, which a run
+    /// makes. No batch is looked at. The structure is found again in the graph.
+    ///
+    /// # Errors
+    /// - [`ActivationsError::NoCapture`] if there is no finished capture.
+    /// - Others for a file that is absent or not what it should be.
+    pub fn open(path: &Path) -> Result<Self, ActivationsError> {
+        let below = path.join("activations");
+        let is_there = |path: &Path| path.join(MANIFEST).is_file();
+        let path = if !is_there(path) && below.is_dir() { below } else { path.to_owned() };
+        if !is_there(&path) {
+            let what = match () {
+                () if path.join(super::BATCHES).is_dir() => "the capture is unfinished: finish it with --resume",
+                () if path.is_dir() => "is no folder of activations: there is no manifest.json in it",
+                () if path.exists() => "is a file, needed a folder of activations",
+                () => "there is no such folder",
+            };
+            return Err(ActivationsError::NoCapture { path, what: what.to_owned() });
+        }
+        let file = path.join(MANIFEST);
+        let text = text(&file)?;
+        let wrong = |path: &Path, what: String| ActivationsError::File { path: path.to_owned(), what };
+        // The version is looked at first: another one may have other fields.
+        let version: serde_json::Value =
+            serde_json::from_str(&text).map_err(|e| wrong(&file, format!("not a manifest: {e}")))?;
+        match version.get("format").and_then(serde_json::Value::as_u64) {
+            Some(found) if found == u64::from(FORMAT) => {}
+            Some(found) => {
+                return Err(wrong(&file, format!("activations of format {found}, this version reads {FORMAT}")));
+            }
+            None => return Err(wrong(&file, "not a manifest: no field `format`".to_owned())),
+        }
+        let manifest: Manifest =
+            serde_json::from_value(version).map_err(|e| wrong(&file, format!("not a manifest: {e}")))?;
+        let file = path.join(GRAPH);
+        let graph =
+            from_json(&self::text(&file)?).map_err(|source| ActivationsError::Graph { path: file.clone(), source })?;
+        if fingerprint(&graph) != manifest.fingerprint {
+            return Err(wrong(&file, "is not the graph that the manifest names".to_owned()));
+        }
+        let file = path.join(VOCABULARY);
+        let vocabulary = match file.is_file() {
+            true => Some(
+                serde_json::from_str(&self::text(&file)?)
+                    .map_err(|e| wrong(&file, format!("not a vocabulary: {e}")))?,
+            ),
+            false => None,
+        };
+        let structure = Structure::of(&graph);
+        Ok(Self { path, manifest, graph, structure, vocabulary })
+    }
+
+    /// The folder that holds the manifest.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was captured.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The recorded graph.
+    #[must_use]
+    pub fn graph(&self) -> &RecordedGraph {
+        &self.graph
+    }
+
+    /// What was found in the graph.
+    #[must_use]
+    pub fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// The tokens of the model's tokenizer; `None` where the input was not text.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.vocabulary.as_ref()
+    }
+
+    /// The entry of a captured tensor.
+    #[must_use]
+    pub fn entry(&self, id: TensorId) -> Option<&StoredActivation> {
+        self.manifest.tensors.iter().find(|entry| entry.id == id)
+    }
+
+    /// Opens batch number `index`; `None` beyond the last. Reads its header only.
+    ///
+    /// # Errors
+    /// A file that is absent, or not what the manifest says.
+    pub fn batch(&self, index: usize) -> Result<Option<BatchFile>, ActivationsError> {
+        let Some(entry) = self.manifest.batches.get(index) else { return Ok(None) };
+        let path = self.path.join(&entry.file);
+        let batch = BatchFile::open(&path, &self.manifest.tensors)?;
+        let (found, needed) = (batch.samples().len() as u64, entry.samples);
+        if batch.header.index != index as u64 || found != needed || batch.bytes != entry.bytes {
+            let what = format!("is not the file that {MANIFEST} names: {needed} samples and {} bytes", entry.bytes);
+            return Err(ActivationsError::File { path, what });
+        }
+        Ok(Some(batch))
+    }
+}
+
+fn text(path: &Path) -> Result<String, ActivationsError> {
+    std::fs::read_to_string(path).map_err(|source| ActivationsError::Io { path: path.to_owned(), source })
+}
+
+/// The file of a batch, of which only the header was read.
+#[derive(Debug)]
+pub struct BatchFile {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    header: BatchHeader,
+    tensors: BTreeMap<TensorId, StoredTensor>,
+}
+
+impl BatchFile {
+    /// Opens a file that holds these tensors.
+    ///
+    /// # Errors
+    /// [`ActivationsError::File`] if it is damaged, or lacks one of them.
+    pub fn open(path: &Path, entries: &[StoredActivation]) -> Result<Self, ActivationsError> {
+        let io = |source| ActivationsError::Io { path: path.to_owned(), source };
+        let wrong = |what: String| ActivationsError::File { path: path.to_owned(), what };
+        let mut file = File::open(path).map_err(io)?;
+        let bytes = file.metadata().map_err(io)?.len();
+        let index = SafetensorsIndex::read(&mut file, bytes).map_err(wrong)?;
+        let header = index.metadata.get("batch").ok_or_else(|| wrong("no metadata `batch`".to_owned()))?;
+        let header = BatchHeader::from_json(header).map_err(|e| wrong(format!("metadata `batch`: {e}")))?;
+        let mut tensors = BTreeMap::new();
+        for entry in entries {
+            let stored = index.tensors.get(&entry.key).filter(|stored| stored.dtype == entry.stored);
+            let stored = stored.ok_or_else(|| wrong(format!("no tensor {} of {}", entry.key, entry.stored)))?;
+            tensors.insert(entry.id, stored.clone());
+        }
+        Ok(Self { path: path.to_owned(), file, bytes, header, tensors })
+    }
+
+    /// Position in the run, from 0.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.header.index
+    }
+
+    /// The samples, and what had been counted after them.
+    #[must_use]
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The samples, in the order of axis 0.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        &self.header.samples
+    }
+
+    /// Reads the tensors asked for, as far as they were captured, and nothing else.
+    ///
+    /// # Errors
+    /// [`ActivationsError::Io`] if the file cannot be read.
+    pub fn read(&mut self, request: &CaptureRequest) -> Result<StoredActivations, ActivationsError> {
+        let mut read = StoredActivations::default();
+        for id in request.tensors() {
+            if let Some(stored) = self.tensors.get(&id) {
+                let elements = elements(&mut self.file, stored)
+                    .map_err(|source| ActivationsError::Io { path: self.path.clone(), source })?;
+                read.tensors.insert(id, (stored.shape.clone(), elements));
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// Tensors that were read.
+#[derive(Debug, Default)]
+pub struct StoredActivations {
+    tensors: BTreeMap<TensorId, (Vec<usize>, Elements)>,
+}
+
+impl Activations for StoredActivations {
+    fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>> {
+        let (shape, elements) = self.tensors.get(&id)?;
+        let data = match elements {
+            Elements::F32(d) => DataView::F32(d),
+            Elements::F64(d) => DataView::F64(d),
+            Elements::I64(d) => DataView::I64(d),
+            Elements::I32(d) => DataView::I32(d),
+            Elements::U8(d) => DataView::U8(d),
+        };
+        Some(TensorView::new(shape, data))
+    }
+}
+
+#[derive(Debug)]
+enum Elements {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    I64(Vec<i64>),
+    I32(Vec<i32>),
+    U8(Vec<u8>),
+}
+
+fn elements(file: &mut File, at: &StoredTensor) -> std::io::Result<Elements> {
+    file.seek(SeekFrom::Start(at.start))?;
+    Ok(match at.dtype {
+        DType::Float32 => Elements::F32(convert(file, at.bytes, f32::from_le_bytes)?),
+        DType::Float16 => Elements::F32(convert(file, at.bytes, |b| f16::from_le_bytes(b).to_f32())?),
+        DType::BFloat16 => Elements::F32(convert(file, at.bytes, |b| bf16::from_le_bytes(b).to_f32())?),
+        DType::Float64 => Elements::F64(convert(file, at.bytes, f64::from_le_bytes)?),
+        DType::Int64 => Elements::I64(convert(file, at.bytes, i64::from_le_bytes)?),
+        DType::Int32 => Elements::I32(convert(file, at.bytes, i32::from_le_bytes)?),
+        _ => Elements::U8(convert(file, at.bytes, |[byte]| byte)?),
+    })
+}
+
+/// Reads through a buffer that stays in the processor's cache.
+fn convert<T, const N: usize>(
+    file: &mut File,
+    bytes: u64,
+    read: impl Fn([u8; N]) -> T,
+) -> std::io::Result<Vec<T>> {
+    let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut elements = Vec::with_capacity(left / N);
+    let mut buffer = vec![0; left.min(1 << 18)];
+    while left > 0 {
+        let part = buffer.len().min(left);
+        let Some(piece) = buffer.get_mut(..part) else { break };
+        file.read_exact(piece)?;
+        elements.extend(piece.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)));
+        left -= part;
+    }
+    Ok(elements)
+}

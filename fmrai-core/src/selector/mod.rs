@@ -1,0 +1,114 @@
+//! What a plan or a caller names tensors by.
+//!
+//! | form | selects |
+//! | --- | --- |
+//! | `attention[3].probabilities` | a part of a block of the structure, by role and layer |
+//! | `ffn[*].activation`, `attention[0-5,7].context` | the same of all layers, of some layers |
+//! | `attention[3]` | the main output of a block: its part `output`, else its last activation, e.g. `context` |
+//! | `encoder.layer.*.attention.self` | what leaves the modules of these paths; `*` is one part, `**` any number |
+//! | `#123` | the tensor with this id |
+//! | `%linear_3` | the tensor of this name: a value of an exported program, or an input of the model |
+//!
+//! Roles, layers and parts are those of [`Structure::blocks`](crate::structure::Structure::blocks), whatever finder
+//! they come from. A tensor *leaves* a module if it is made in the module or below it, and is used outside of it or not
+//! at all; what exists on request only, such as the probabilities of fused attention, does not count. Weights are
+//! never selected.
+//!
+//! ```
+//! use fmrai_core::selector::Selector;
+//!
+//! let selector: Selector = "attention[0-5,7].context".parse()?;
+//! assert_eq!(selector.to_string(), "attention[0-5,7].context");
+//! let error = "attention[7-5]".parse::<Selector>().unwrap_err();
+//! assert_eq!(error.to_string(), "selector `attention[7-5]`: layers 7-5 run backwards");
+//! # Ok::<(), fmrai_core::selector::SelectorSyntaxError>(())
+//! ```
+
+mod error;
+mod glob;
+mod labels;
+mod layers;
+mod parse;
+mod select;
+#[cfg(test)]
+mod tests;
+
+pub use error::SelectError;
+pub use glob::ModuleGlob;
+pub use labels::{labels, selectors_for};
+pub use layers::Layers;
+pub use parse::SelectorSyntaxError;
+pub use select::{Selected, select};
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::graph::TensorId;
+
+/// Names one or more tensors of a graph. Written as text, in plans too; see the [module](self).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Selector {
+    /// Parts of blocks of the structure.
+    Block {
+        /// The role, e.g. `attention`.
+        role: String,
+        /// The layers.
+        layers: Layers,
+        /// The part, e.g. `probabilities`; the main output where absent.
+        part: Option<String>,
+    },
+    /// What leaves the modules whose paths match.
+    Module(ModuleGlob),
+    /// The tensor with this id.
+    Id(TensorId),
+    /// The tensor with this name.
+    Name(String),
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block { role, layers, part } => {
+                write!(f, "{role}[{layers}]")?;
+                part.as_ref().map_or(Ok(()), |part| write!(f, ".{part}"))
+            }
+            Self::Module(glob) => write!(f, "{glob}"),
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(name) => write!(f, "%{name}"),
+        }
+    }
+}
+
+impl Serialize for Selector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Selector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Selector {
+    fn schema_name() -> Cow<'static, str> {
+        "Selector".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "description": "tensors by role and layer (`attention[3].probabilities`), module path (`encoder.layer.*`), \
+                            id (`#123`) or name (`%linear_3`)"
+        })
+    }
+}

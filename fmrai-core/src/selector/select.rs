@@ -1,0 +1,216 @@
+//! From selectors to tensors.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::near;
+use super::labels::labels;
+use super::{Layers, ModuleGlob, SelectError, Selector};
+use crate::graph::{Graph, Operation, Origin, TensorId};
+use crate::structure::{Block, Structure};
+
+/// A tensor that was selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Everything it is called, see [`labels`]; then the module that it leaves, where selected by a path.
+    pub labels: Vec<String>,
+    /// The first selector that selects it.
+    pub selector: Selector,
+}
+
+/// The tensors that the selectors select, each once, in the order of their ids.
+///
+/// # Errors
+/// [`SelectError`] for the first selector that selects nothing, lists a layer that does not exist, or asks for a weight.
+pub fn select(
+    graph: &dyn Graph,
+    structure: &Structure,
+    selectors: &[Selector],
+) -> Result<Vec<Selected>, SelectError> {
+    let blocks = structure.blocks();
+    let mut found: BTreeMap<TensorId, (Vec<String>, &Selector)> = BTreeMap::new();
+    for selector in selectors {
+        for (tensor, module) in select_one(graph, &blocks, selector)? {
+            let entry = found.entry(tensor).or_insert_with(|| (Vec::new(), selector));
+            entry.0.extend(module.filter(|module| !entry.0.contains(module)));
+        }
+    }
+    let selected = found.into_iter().map(|(tensor, (modules, selector))| {
+        let mut all = labels(graph, structure, tensor);
+        if all.first() == Some(&tensor.to_string()) && !modules.is_empty() {
+            all.clear();
+        }
+        all.extend(modules);
+        Selected { tensor, labels: all, selector: selector.clone() }
+    });
+    Ok(selected.collect())
+}
+
+/// A tensor, and the module that it leaves where that is how it was found.
+type Found = (TensorId, Option<String>);
+
+fn select_one(graph: &dyn Graph, blocks: &[Block<'_>], selector: &Selector) -> Result<Vec<Found>, SelectError> {
+    match selector {
+        Selector::Id(id) => match graph.tensor(*id) {
+            Some(_) => activation(graph, selector, *id, &id.to_string()).map(|id| vec![(id, None)]),
+            None => {
+                let last = graph.tensors().len().saturating_sub(1);
+                Err(SelectError::Id { selector: selector.clone(), last })
+            }
+        },
+        Selector::Name(name) => by_name(graph, selector, name),
+        Selector::Module(glob) => by_module(graph, blocks, selector, glob),
+        Selector::Block { role, layers, part } => {
+            by_block(graph, blocks, selector, (role, layers, part.as_deref()))
+        }
+    }
+}
+
+fn is_weight(graph: &dyn Graph, id: TensorId) -> bool {
+    graph.tensor(id).is_some_and(|t| t.origin == Origin::Parameter)
+}
+
+/// The tensor, unless it is a weight.
+fn activation(
+    graph: &dyn Graph,
+    selector: &Selector,
+    id: TensorId,
+    what: &str,
+) -> Result<TensorId, SelectError> {
+    if is_weight(graph, id) {
+        return Err(SelectError::Weight { selector: selector.clone(), what: what.to_owned() });
+    }
+    Ok(id)
+}
+
+fn by_name(graph: &dyn Graph, selector: &Selector, name: &str) -> Result<Vec<Found>, SelectError> {
+    let named = graph.tensors().iter().filter(|t| t.name.as_deref() == Some(name));
+    let (weights, others): (Vec<_>, Vec<_>) = named.partition(|t| t.origin == Origin::Parameter);
+    if !others.is_empty() {
+        return Ok(others.iter().map(|t| (t.id, None)).collect());
+    }
+    if !weights.is_empty() {
+        return Err(SelectError::Weight { selector: selector.clone(), what: name.to_owned() });
+    }
+    let names = graph.tensors().iter().filter(|t| t.origin != Origin::Parameter);
+    let near = near(name, names.filter_map(|t| t.name.as_deref()), |name| format!("%{name}"));
+    Err(SelectError::Name { selector: selector.clone(), near })
+}
+
+fn by_block(
+    graph: &dyn Graph,
+    blocks: &[Block<'_>],
+    selector: &Selector,
+    (role, layers, part): (&str, &Layers, Option<&str>),
+) -> Result<Vec<Found>, SelectError> {
+    let of_role: Vec<&Block<'_>> = blocks.iter().filter(|b| b.role == role).collect();
+    if of_role.is_empty() {
+        let mut roles: Vec<String> = Vec::new();
+        for block in blocks {
+            if !roles.iter().any(|r| r == block.role) {
+                roles.push(block.role.to_owned());
+            }
+        }
+        let near = near(role, roles.iter().map(String::as_str), str::to_owned);
+        return Err(SelectError::Role { selector: selector.clone(), role: role.to_owned(), near, roles });
+    }
+    if let Layers::Listed(ranges) = layers {
+        let exists = |layer: u32| of_role.iter().any(|b| b.layer == layer as usize);
+        // Layers are counted from 0 without gaps, so the first that is absent ends the search in any range.
+        let missing = ranges.iter().find_map(|&(first, last)| (first..=last).find(|l| !exists(*l)));
+        if let Some(layer) = missing {
+            let all = of_role.iter().map(|b| u32::try_from(b.layer).unwrap_or(u32::MAX));
+            let there = Layers::of(all).to_string();
+            let (selector, role) = (selector.clone(), role.to_owned());
+            return Err(SelectError::Layer { selector, role, layer, there });
+        }
+    }
+    let (mut found, mut lacking, mut weight) = (Vec::new(), None, None);
+    for block in of_role.into_iter().filter(|b| layers.contains(b.layer)) {
+        let tensor = match part {
+            Some(part) => block.parts.iter().find(|(name, _)| *name == part).map(|(_, id)| *id),
+            None => main_output(graph, block),
+        };
+        match tensor {
+            None => lacking = lacking.or(Some(block)),
+            Some(id) if is_weight(graph, id) => {
+                weight = weight.or_else(|| Some(format!("{role}[{}].{}", block.layer, part.unwrap_or_default())));
+            }
+            Some(id) => found.push((id, None)),
+        }
+    }
+    if let Some(what) = weight {
+        return Err(SelectError::Weight { selector: selector.clone(), what });
+    }
+    match lacking {
+        // A part that some layers lack is no mistake where all layers are meant.
+        Some(block) if found.is_empty() || *layers != Layers::All => {
+            let part = part.unwrap_or("output").to_owned();
+            let activations = block.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
+            let parts: Vec<String> = activations.map(|(name, _)| (*name).to_owned()).collect();
+            let near = near(&part, parts.iter().map(String::as_str), str::to_owned);
+            let block = format!("{role}[{}]", block.layer);
+            Err(SelectError::Part { selector: selector.clone(), block, part, near, parts })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// The part called `output`, else the last one that is no weight.
+fn main_output(graph: &dyn Graph, block: &Block<'_>) -> Option<TensorId> {
+    let mut activations = block.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
+    let output = activations.clone().find(|(name, _)| *name == "output");
+    output.or_else(|| activations.next_back()).map(|(_, id)| *id)
+}
+
+fn by_module(
+    graph: &dyn Graph,
+    blocks: &[Block<'_>],
+    selector: &Selector,
+    glob: &ModuleGlob,
+) -> Result<Vec<Found>, SelectError> {
+    let mut paths: BTreeSet<&str> = BTreeSet::new();
+    for operation in graph.operations().iter().filter(|o| !o.module.is_empty()) {
+        let path = operation.module.as_str();
+        paths.insert(path);
+        paths.extend(path.match_indices('.').filter_map(|(end, _)| path.get(..end)));
+    }
+    let modules: Vec<&str> = paths.iter().copied().filter(|path| glob.matches(path)).collect();
+    let mut found = Vec::new();
+    for operation in graph.operations() {
+        for module in modules.iter().copied().filter(|module| is_in(operation, module)) {
+            for id in operation.outputs.iter().filter(|id| leaves(graph, **id, module)) {
+                found.push((*id, Some(module.to_owned())));
+            }
+        }
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let text = glob.to_string();
+    // `attention.context` is a path, but what was meant may be a role.
+    let head = text.split('.').next().unwrap_or_default();
+    let near = match blocks.iter().find(|b| b.role == head) {
+        Some(block) => {
+            let part = text.split_once('.').map_or(String::new(), |(_, part)| format!(".{part}"));
+            format!("; did you mean the role `{}[*]{part}`?", block.role)
+        }
+        None => near(&text, paths, str::to_owned),
+    };
+    Err(SelectError::Module { selector: selector.clone(), near })
+}
+
+/// True if the operation ran in the module or below it.
+fn is_in(operation: &Operation, module: &str) -> bool {
+    let rest = operation.module.strip_prefix(module);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// True if the tensor is used outside of the module, or not at all.
+fn leaves(graph: &dyn Graph, id: TensorId, module: &str) -> bool {
+    let users = graph.users(id);
+    let on_request = graph.tensor(id).is_none_or(|t| t.on_request);
+    let outside = |user| graph.operation(user).is_some_and(|o| !is_in(o, module));
+    !on_request && (users.is_empty() || users.iter().any(|user| outside(*user)))
+}
