@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fmrai_core::analyzer::{State, StateError};
 use fmrai_core::data::Counts;
-use fmrai_core::model::{FileInfo, ModelInfo};
+use fmrai_core::model::FileInfo;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,11 +37,11 @@ pub struct Identity {
 impl Identity {
     /// The identity of a run.
     #[must_use]
-    pub fn new(plan: Value, model: &ModelInfo, data: &[FileInfo], graph: String) -> Self {
+    pub fn new(plan: Value, model: &[FileInfo], data: &[FileInfo], graph: String) -> Self {
         let files = |files: &[FileInfo]| {
             files.iter().map(|f| (f.name.clone(), f.bytes, f.sha256.clone())).collect::<Vec<_>>()
         };
-        Self { plan, versions: Versions::current(), model: files(&model.files), data: files(data), graph }
+        Self { plan, versions: Versions::current(), model: files(model), data: files(data), graph }
     }
 
     /// What differs, in words; empty where nothing does.
@@ -57,7 +57,7 @@ impl Identity {
         compare("fmrai", fmrai, &now.versions.fmrai);
         compare("libtorch", libtorch, &now.versions.libtorch);
         if plan != &now.plan {
-            let parts = ["model", "data", "analyses", "parity"];
+            let parts = ["model", "data", "activations", "analyses", "capture", "parity"];
             let changed: Vec<&str> = parts.into_iter().filter(|p| plan.get(p) != now.plan.get(p)).collect();
             differences.push(format!("the plan has another {}", changed.join(", ")));
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyzers, check, inspect, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::terminal;
 
@@ -47,10 +47,54 @@ enum Command {
         /// The plan, a JSON file
         plan: PathBuf,
     },
-    /// Tells what a model is made of, by running it on a short text
-    Inspect {
-        /// A model's folder, or a plan
+    /// Writes activations of a model over data to disk
+    Capture {
+        /// A model's folder, a .pt2 or .pt file, or a plan
         model: PathBuf,
+        /// A .txt, .jsonl, .csv, .tsv, .safetensors or .npy file, or NAME=FILE.npy for each input
+        #[arg(long, value_name = "FILE")]
+        data: Vec<String>,
+        /// What to capture, e.g. `attention[*].probabilities` or `encoder.layer.*.output`; may be repeated
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        select: Vec<String>,
+        /// Folder for the results
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+        /// Field or column of the data that holds the text
+        #[arg(long, value_name = "NAME")]
+        field: Option<String>,
+        /// Samples per batch
+        #[arg(long, value_name = "N")]
+        batch_size: Option<usize>,
+        /// Longest text in tokens
+        #[arg(long, value_name = "N")]
+        max_tokens: Option<usize>,
+        /// The first samples only
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Element types of the files: those of the model, or float16 and bfloat16 widened
+        #[arg(long, value_parser = ["stored", "float32"], default_value = "stored")]
+        dtype: String,
+        /// Folder with tokenizer.json, for texts and a model without one
+        #[arg(long, value_name = "DIR")]
+        tokenizer: Option<PathBuf>,
+        /// Go on from where an interrupted capture was
+        #[arg(long)]
+        resume: bool,
+        /// Write into an output folder that holds something else; drops what an unfinished capture has written
+        #[arg(long, conflicts_with = "resume")]
+        force: bool,
+        /// Threads for the model [default: all cores]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        threads: Option<u16>,
+    },
+    /// Tells what a model is made of; runs it on a short text where that is not known beforehand
+    Inspect {
+        /// A model's folder, a .pt2 or .pt file, or a plan
+        model: PathBuf,
+        /// List the tensors that a selector selects, and nothing else; may be repeated
+        #[arg(long, value_name = "SELECTOR")]
+        select: Vec<String>,
         /// Write the graph in the DOT language
         #[arg(long, value_name = "FILE")]
         dot: Option<PathBuf>,
@@ -58,8 +102,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
         /// The text to run the model on
-        #[arg(long, default_value = inspect::PROBE)]
-        text: String,
+        #[arg(long, conflicts_with = "data")]
+        text: Option<String>,
+        /// Run the model on the first sample of this data: as for `capture`
+        #[arg(long, value_name = "FILE")]
+        data: Vec<String>,
+        /// Field or column of the data that holds the text
+        #[arg(long, value_name = "NAME")]
+        field: Option<String>,
+        /// Folder with tokenizer.json, for texts and a model without one
+        #[arg(long, value_name = "DIR")]
+        tokenizer: Option<PathBuf>,
     },
     /// Lists the analyzers and what they can be told
     Analyzers {
@@ -105,8 +158,41 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             run::run(&plan, output, resume, force, threads.map(usize::from))
         }
         Command::Check { plan } => check::check(&plan),
-        Command::Inspect { model, dot, json, text } => {
-            inspect::inspect(&model, dot.as_deref(), json.as_deref(), &text)
+        Command::Capture {
+            model,
+            data,
+            select,
+            output,
+            field,
+            batch_size,
+            max_tokens,
+            limit,
+            dtype,
+            tokenizer,
+            resume,
+            force,
+            threads,
+        } => {
+            let read = DataOptions { field, batch_size, max_tokens, limit };
+            let threads = threads.map(usize::from);
+            let options = capture::CaptureOptions {
+                model,
+                tokenizer,
+                data,
+                read,
+                select,
+                dtype,
+                output,
+                resume,
+                force,
+                threads,
+            };
+            capture::capture(&options)
+        }
+        Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
+            let options =
+                inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
+            inspect::inspect(&options)
         }
         Command::Analyzers { json } => analyzers::analyzers(json),
         Command::Schema => schema::schema(),

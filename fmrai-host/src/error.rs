@@ -1,8 +1,10 @@
 //! Errors of the program, and the exit codes that callers see.
 
+use fmrai_core::activations::ActivationsError;
 use fmrai_core::analyzer::DuplicateAnalyzer;
 use fmrai_core::data::DataError;
 use fmrai_core::model::ModelError;
+use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
 
 use crate::checkpoint::{ResumeError, SaveError};
@@ -45,6 +47,15 @@ pub enum Error {
     /// Data that cannot be read.
     #[error("data: {0}")]
     Data(#[from] DataError),
+    /// Stored activations that cannot be read, or tensors that cannot be stored.
+    #[error("activations: {0}")]
+    Activations(#[from] ActivationsError),
+    /// A selector that selects nothing.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// A text that is no selector.
+    #[error(transparent)]
+    Selector(#[from] SelectorSyntaxError),
     /// An output folder that cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -109,7 +120,14 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Model(ModelError::Torch(_)) | Self::Data(DataError::Torch(_)) => Exit::Internal,
-            Self::Plan(_) | Self::Model(_) | Self::Data(_) | Self::Resume(_) | Self::Usage(_) => Exit::Input,
+            Self::Plan(_)
+            | Self::Model(_)
+            | Self::Data(_)
+            | Self::Activations(_)
+            | Self::Select(_)
+            | Self::Selector(_)
+            | Self::Resume(_)
+            | Self::Usage(_) => Exit::Input,
             Self::Folder(FolderError::Io { .. }) => Exit::Internal,
             Self::Folder(_) => Exit::Input,
             Self::Interrupted { .. } => Exit::Interrupted,

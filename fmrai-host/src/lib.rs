@@ -10,6 +10,7 @@ pub mod cli;
 mod commands;
 pub mod draw;
 pub mod error;
+mod paths;
 pub mod plan;
 pub mod progress;
 pub mod results;

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: from a fresh checkout to pictures.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -49,7 +49,22 @@ fn output_folder(plan: &str, args: &[OsString]) -> Option<PathBuf> {
     }
     let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
     let folder = Path::new(PLAN).parent()?;
-    Some(folder.join(plan.get("output")?.as_str()?))
+    Some(normal(&folder.join(plan.get("output")?.as_str()?)))
+}
+
+/// The path without `.` and without `..` where it can be taken back: `examples/../runs` is `runs`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
 }
 
 #[cfg(test)]
@@ -60,6 +75,9 @@ mod tests {
     fn the_output_is_relative_to_the_plan_unless_given() {
         let plan = r#"{"format": 1, "output": "runs/minilm"}"#;
         assert_eq!(output_folder(plan, &[]), Some(PathBuf::from("examples/runs/minilm")));
+        let above = r#"{"format": 1, "output": "../runs/./minilm"}"#;
+        assert_eq!(output_folder(above, &[]), Some(PathBuf::from("runs/minilm")));
+        assert_eq!(normal(Path::new("../../a/..")), PathBuf::from("../.."));
         for args in [vec!["--output", "there"], vec!["--quiet", "--output=there"]] {
             let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
             assert_eq!(output_folder(plan, &args), Some(PathBuf::from("there")));

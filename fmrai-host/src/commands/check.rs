@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Exit};
-use crate::plan::{self, Catalogue, Parity, ResolvedPlan};
+use crate::paths::shown;
+use crate::plan::{self, Catalogue, Parity, ResolvedPlan, Source};
 use crate::results::folder::{self, Occupant};
 use crate::terminal;
 
@@ -21,15 +22,25 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     let document = plan.document();
     let mut text = format!("plan is valid: {}\n", plan.file.display());
     for part in ["model", "data"] {
-        let _ = writeln!(text, "{part}: {}", component(&document[part]));
+        if let Some(source) = document.get(part) {
+            let _ = writeln!(text, "{part}: {}", component(source, Some(&plan.base)));
+        }
+    }
+    if let Source::Activations(folder) = &plan.source {
+        let _ = writeln!(text, "activations: {}", shown(folder).display());
     }
     let analyses = document["analyses"].as_array().map_or(&[][..], Vec::as_slice);
     let word = if analyses.len() == 1 { "analysis" } else { "analyses" };
     let _ = writeln!(text, "{} {word} in one pass over the data:", analyses.len());
     for analysis in analyses {
-        let _ = writeln!(text, "  {}", component(analysis));
+        let _ = writeln!(text, "  {}", component(analysis, None));
+    }
+    if let Some(capture) = &plan.capture {
+        let select: Vec<String> = capture.select.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "capture: {}", select.join(", "));
     }
     let parity = match plan.parity {
+        _ if matches!(plan.source, Source::Activations(_)) => "those of the capture: no model runs",
         Parity::First => "compared with the untouched model on the first batch",
         Parity::Every => {
             "compared with the untouched model on every batch, which takes a second forward pass each"
@@ -46,14 +57,25 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
         Occupant::OtherPlan => "holds results of another plan: needs --force or another --output".to_owned(),
         Occupant::Foreign(name) => format!("holds {name:?}, not a result: needs --force or another --output"),
     };
-    let _ = writeln!(text, "output: {} {state}", plan.output.display());
+    let _ = writeln!(text, "output: {} {state}", shown(&plan.output).display());
     Ok(text)
 }
 
-/// `type (field value, ...)` with all fields.
-fn component(value: &Value) -> String {
+/// `type (field value, ...)` with all fields; paths that start from `base` are told as they are from here.
+fn component(value: &Value, base: Option<&Path>) -> String {
     let mut fields = value.as_object().cloned().unwrap_or_default();
     let kind = fields.shift_remove("type").unwrap_or_default();
+    let here = |value: &mut Value| {
+        if let (Some(base), Some(path)) = (base, value.as_str()) {
+            *value = Value::String(shown(&base.join(path)).display().to_string());
+        }
+    };
+    for field in ["path", "tokenizer"] {
+        fields.get_mut(field).map(here);
+    }
+    if let Some(Value::Object(files)) = fields.get_mut("files") {
+        files.values_mut().for_each(here);
+    }
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
     format!("{} ({})", kind.as_str().unwrap_or_default(), fields.join(", "))
 }

@@ -1,10 +1,14 @@
 //! What `fmrai` can be told to do; one module for each command.
 
 pub(crate) mod analyzers;
+pub(crate) mod capture;
 pub(crate) mod check;
 pub(crate) mod inspect;
 pub(crate) mod run;
 pub(crate) mod schema;
+mod source;
+
+pub(crate) use source::DataOptions;
 
 /// `1,234,567`.
 fn grouped(number: u64) -> String {

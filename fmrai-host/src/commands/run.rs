@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
-use super::count;
+use super::{count, grouped};
 use crate::error::{Error, Exit};
-use crate::plan::{self, Catalogue};
-use crate::run::{self, Options, Outcome, ParityReport};
+use crate::paths::shown;
+use crate::plan::{self, Catalogue, ResolvedPlan};
+use crate::run::{self, FOLDER, Options, Outcome, ParityReport, Recorded};
 use crate::terminal;
 
 /// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
@@ -30,6 +31,16 @@ pub(crate) fn run(
     if let Some(output) = output {
         plan.output = output;
     }
+    execute(plan, resume, force, threads)
+}
+
+/// Runs what a plan or a command has become, and tells how it went.
+pub(super) fn execute(
+    plan: ResolvedPlan,
+    resume: bool,
+    force: bool,
+    threads: Option<usize>,
+) -> Result<Exit, Error> {
     fmrai_core::capture::keep_freed_pages();
     let interrupted = watch_interrupts()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
@@ -53,20 +64,13 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
     Ok(interrupted)
 }
 
-/// The shortest way to write a folder: from the current directory where it lies below.
-fn shown(folder: &Path) -> PathBuf {
-    let Ok(whole) = folder.canonicalize() else { return folder.to_owned() };
-    let current = std::env::current_dir().and_then(|d| d.canonicalize());
-    match current.ok().and_then(|d| whole.strip_prefix(d).ok().map(Path::to_owned)) {
-        Some(below) if !below.as_os_str().is_empty() => below,
-        _ => whole,
-    }
-}
-
 fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
     let counts = outcome.counts;
     let mut text = format!("results: {}\n", shown(&outcome.output).display());
-    let _ = write!(text, "data: {}, {}", count(counts.texts, "text"), count(counts.tokens, "token"));
+    let _ = match counts.tokens {
+        0 => write!(text, "data: {}", count(counts.texts, "sample")),
+        tokens => write!(text, "data: {}, {}", count(counts.texts, "text"), count(tokens, "token")),
+    };
     if counts.truncated_texts > 0 {
         let lost = count(counts.truncated_tokens, "token");
         let _ = write!(text, "; {} cut, {lost} lost", count(counts.truncated_texts, "text"));
@@ -80,6 +84,12 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
         let _ = writeln!(text, "warning: {weights} of the model hold NaN or infinity, see summary.json");
     }
     let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref()));
+    if let Some(Recorded { tensors, batches, bytes }) = outcome.activations {
+        let tensors = count(tensors as u64, "tensor");
+        let batches = format!("{} batch{}", grouped(batches as u64), if batches == 1 { "" } else { "es" });
+        let folder = shown(&outcome.output.join(FOLDER));
+        let _ = writeln!(text, "activations: {tensors}, {batches}, {} bytes in {}", grouped(bytes), folder.display());
+    }
     for (name, answer) in &outcome.analyses {
         match answer {
             Ok(summary) => {

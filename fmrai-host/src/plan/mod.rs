@@ -3,6 +3,7 @@
 //! Text becomes a [`Plan`], whose parts may be absent where the text has mistakes, and a plan without mistakes
 //! becomes a [`ResolvedPlan`], the only thing that runs. All mistakes are reported at once.
 
+mod capture;
 mod catalogue;
 mod describe;
 mod json;
@@ -14,11 +15,12 @@ mod schema;
 mod tests;
 mod validate;
 
+pub use capture::Capture;
 pub use catalogue::Catalogue;
 pub(crate) use describe::needed as words;
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
-pub use resolve::{ResolvedAnalysis, ResolvedPlan};
+pub use resolve::{ResolvedAnalysis, ResolvedPlan, Source};
 pub use schema::schema;
 
 use std::fmt;
@@ -55,6 +57,10 @@ pub struct Plan {
     pub model: Option<Box<dyn ModelSource>>,
     /// The data.
     pub data: Option<Box<dyn DataSource>>,
+    /// The folder of activations in place of model and data, as written.
+    pub activations: Option<PathBuf>,
+    /// The activations to write.
+    pub capture: Option<Capture>,
     /// The analyses with their positions in the plan's list.
     pub analyses: Vec<(usize, Analysis)>,
     /// Folder for the results, as written.
@@ -123,6 +129,8 @@ impl Plan {
             problems,
             model: None,
             data: None,
+            activations: None,
+            capture: None,
             analyses: Vec::new(),
             output: None,
             parity: Parity::default(),
@@ -138,6 +146,9 @@ impl Plan {
         let root = JsonPath::root();
         self.model = self.part(&root.field("model"), self.document.get("model").cloned());
         self.data = self.part(&root.field("data"), self.document.get("data").cloned());
+        let activations = self.document.get("activations").cloned();
+        self.activations = self.part(&root.field("activations"), activations);
+        self.capture = self.part(&root.field("capture"), self.document.get("capture").cloned());
         self.output = self.part(&root.field("output"), self.document.get("output").cloned());
         if let Some(parity) = self.document.get("parity").cloned() {
             self.parity = self.part(&root.field("parity"), Some(parity)).unwrap_or_default();

@@ -10,10 +10,10 @@ use fmrai_core::model::ModelSource;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Analysis, FORMAT, JsonPath, Parity, Plan, Problem};
+use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
 
 /// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
-const RESERVED: &[&str] = &["plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
+const RESERVED: &[&str] = &["activations", "plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
 
 /// A plan without mistakes.
 pub struct ResolvedPlan {
@@ -21,10 +21,10 @@ pub struct ResolvedPlan {
     pub file: PathBuf,
     /// Folder that relative paths of the plan start from: that of its file.
     pub base: PathBuf,
-    /// The model.
-    pub model: Box<dyn ModelSource>,
-    /// The data.
-    pub data: Box<dyn DataSource>,
+    /// Where batches and their activations come from.
+    pub source: Source,
+    /// The activations to write.
+    pub capture: Option<Capture>,
     /// The analyses, in the order of the plan.
     pub analyses: Vec<ResolvedAnalysis>,
     /// Folder for the results.
@@ -34,6 +34,20 @@ pub struct ResolvedPlan {
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
     document: Value,
+}
+
+/// Where batches and their activations come from.
+#[derive(Debug)]
+pub enum Source {
+    /// A model that runs on data.
+    Live {
+        /// The model.
+        model: Box<dyn ModelSource>,
+        /// The data.
+        data: Box<dyn DataSource>,
+    },
+    /// A folder of activations that were captured before.
+    Activations(PathBuf),
 }
 
 /// An analysis that can run.
@@ -88,26 +102,38 @@ impl Plan {
         let root = JsonPath::root();
         self.check_path(&root.field("model"), &base);
         self.check_path(&root.field("data"), &base);
+        let activations = self.activations.take().map(|written| base.join(written));
+        if let Some(folder) = &activations
+            && let Err(error) = std::fs::metadata(folder)
+        {
+            let what = format!("{}: {error}", folder.display());
+            self.problems.push(Problem::new(root.field("activations"), what));
+        }
         let output = self.output.take().map(|written| base.join(written));
         if let Some(output) = &output {
             self.check_output(&root.field("output"), output, &base);
         }
         self.check_names();
         let analyses = self.build_analyses();
-        match (self.model.take(), self.data.take(), output) {
-            (Some(model), Some(data), Some(output)) if self.problems.is_empty() => {
+        let source = match (self.model.take(), self.data.take(), activations) {
+            (Some(model), Some(data), None) => Some(Source::Live { model, data }),
+            (None, None, Some(folder)) => Some(Source::Activations(folder)),
+            _ => None,
+        };
+        match (source, output) {
+            (Some(source), Some(output)) if self.problems.is_empty() => {
                 let mut plan = ResolvedPlan {
                     file: file.to_owned(),
                     base,
-                    model,
-                    data,
+                    source,
+                    capture: self.capture.take(),
                     analyses,
                     output,
                     parity: self.parity,
                     checkpoint_seconds: self.checkpoint_seconds,
                     document: Value::Null,
                 };
-                match document(&plan, &self.document["output"]) {
+                match document(&plan, &self.document) {
                     Ok(document) => {
                         plan.document = document;
                         Ok(plan)
@@ -203,7 +229,7 @@ fn fields(config: &impl Serialize) -> Result<Map<String, Value>, serde_json::Err
     Ok(fields)
 }
 
-fn document(plan: &ResolvedPlan, output: &Value) -> Result<Value, serde_json::Error> {
+fn document(plan: &ResolvedPlan, written: &Value) -> Result<Value, serde_json::Error> {
     let analyses: Vec<Value> = plan
         .analyses
         .iter()
@@ -215,13 +241,24 @@ fn document(plan: &ResolvedPlan, output: &Value) -> Result<Value, serde_json::Er
             Value::Object(fields)
         })
         .collect();
-    Ok(json!({
-        "format": FORMAT,
-        "model": serde_json::to_value(&plan.model)?,
-        "data": serde_json::to_value(&plan.data)?,
-        "analyses": analyses,
-        "output": output,
-        "parity": plan.parity,
-        "checkpoint_seconds": plan.checkpoint_seconds,
-    }))
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("format", json!(FORMAT));
+    match &plan.source {
+        Source::Live { model, data } => {
+            put("model", serde_json::to_value(model)?);
+            put("data", serde_json::to_value(data)?);
+        }
+        Source::Activations(_) => {
+            put("activations", written["activations"].clone());
+        }
+    }
+    put("analyses", json!(analyses));
+    if let Some(capture) = &plan.capture {
+        put("capture", serde_json::to_value(capture)?);
+    }
+    put("output", written["output"].clone());
+    put("parity", serde_json::to_value(plan.parity)?);
+    put("checkpoint_seconds", json!(plan.checkpoint_seconds));
+    Ok(Value::Object(document))
 }

@@ -24,12 +24,28 @@ pub fn schema(catalogue: &Catalogue) -> Value {
         "description": "What fmrai runs: a model, data, and analyses that share one pass over the data",
         "type": "object",
         "additionalProperties": false,
-        "required": ["format", "model", "data", "analyses", "output"],
+        "required": ["format", "output"],
+        "allOf": [
+            {
+                "if": { "required": ["activations"] },
+                "then": { "properties": { "model": false, "data": false, "capture": false } },
+                "else": { "required": ["model", "data"] }
+            },
+            {
+                "if": { "required": ["capture"] },
+                "else": { "required": ["analyses"], "properties": { "analyses": { "minItems": 1 } } }
+            }
+        ],
         "properties": {
             "$schema": { "type": "string", "description": "where an editor finds this schema; ignored" },
             "format": { "const": FORMAT, "description": "version of the plan format" },
             "model": model,
             "data": data,
+            "activations": {
+                "type": "string",
+                "minLength": 1,
+                "description": "in place of model and data: the folder of an earlier capture, relative to the plan"
+            },
             "plugins": {
                 "type": "array",
                 "maxItems": 0,
@@ -38,10 +54,10 @@ pub fn schema(catalogue: &Catalogue) -> Value {
             },
             "analyses": {
                 "type": "array",
-                "minItems": 1,
                 "items": analysis,
-                "description": "the analyses; all of them share one pass over the data"
+                "description": "the analyses; all of them share one pass over the data; may be absent beside capture"
             },
+            "capture": super::capture::schema(),
             "output": {
                 "type": "string",
                 "minLength": 1,

@@ -86,8 +86,8 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["paritty"] = json!("off"),
         &[
-            "paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, plugins, \
-         analyses, output, parity, checkpoint_seconds",
+            "paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, \
+         activations, plugins, analyses, capture, output, parity, checkpoint_seconds",
         ],
     );
     check(
@@ -133,7 +133,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     );
     check(
         |p| p["data"]["type"] = json!("parquet"),
-        &["data.type: is the text \"parquet\", needed \"csv\", \"jsonl\" or \"text\""],
+        &["data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"tensors\" or \"text\""],
     );
     check(
         |p| p["plugins"] = json!([{"path": "a.so"}]),
@@ -150,6 +150,68 @@ fn each_mistake_says_where_what_and_what_is_valid() {
         &["output: is the folder of the plan itself, needed a folder of its own"],
     );
     check(|p| p["output"] = json!(""), &["output: is the text \"\", needed a text that is not empty"]);
+}
+
+#[test]
+fn activations_stand_in_place_of_model_and_data() {
+    let with = |activations: &str| {
+        let activations = activations.to_owned();
+        move |p: &mut Value| {
+            let fields = p.as_object_mut().unwrap();
+            fields.shift_remove("model");
+            fields.shift_remove("data");
+            p["activations"] = json!(activations);
+        }
+    };
+    check(with("model"), &[]);
+    check(with("nowhere"), &["activations: HERE/nowhere: No such file or directory (os error 2)"]);
+    let beside = "cannot stand beside `activations`, which already has model and data";
+    check(
+        |p| p["activations"] = json!("model"),
+        &[&format!("model: {beside}"), &format!("data: {beside}")],
+    );
+    check(
+        |p| {
+            with("model")(p);
+            p["capture"] = json!({"select": ["#1"]});
+        },
+        &[&format!("capture: {beside}")],
+    );
+    check(|p| p["activations"] = json!(""), &[
+        "model: cannot stand beside `activations`, which already has model and data",
+        "data: cannot stand beside `activations`, which already has model and data",
+        "activations: is the text \"\", needed a text that is not empty",
+    ]);
+}
+
+#[test]
+fn a_capture_needs_no_analyses_and_says_what_it_selects() {
+    let capture = |capture: Value| {
+        move |p: &mut Value| {
+            p.as_object_mut().unwrap().shift_remove("analyses");
+            p["capture"] = capture.clone();
+        }
+    };
+    check(capture(json!({"select": ["attention[*].probabilities", "#3"]})), &[]);
+    check(
+        capture(json!({"select": ["attention[3-1]"]})),
+        &["capture: selector `attention[3-1]`: layers 3-1 run backwards"],
+    );
+    check(capture(json!({"select": []})), &[
+        "capture.select: is a list of 0, needed a list that is not empty",
+    ]);
+    check(capture(json!({})), &["capture.select: missing, needed a list that is not empty"]);
+    check(
+        capture(json!({"select": ["#1"], "dtype": "int8"})),
+        &["capture.dtype: is the text \"int8\", needed \"stored\" or \"float32\""],
+    );
+    let place = Place::new();
+    let mut plan = valid();
+    capture(json!({"select": ["#3"]}))(&mut plan);
+    let resolved = place.read(&plan.to_string()).unwrap();
+    assert_eq!(resolved.document()["capture"], json!({"select": ["#3"], "dtype": "stored"}));
+    let again = place.read(&resolved.document().to_string()).unwrap();
+    assert_eq!(again.document(), resolved.document());
 }
 
 #[test]
@@ -198,8 +260,8 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
   analyses[2].scale: is true, needed a number
   analyses[2].unit: is the text \"bits\", needed \"texts\" or \"tokens\"
   analyses[2].name: \"test_sums\" is the name of analyses[0] too, give each its own `name`
-  extra: unknown field, valid fields: $schema, format, model, data, plugins, analyses, output, parity, \
-         checkpoint_seconds
+  extra: unknown field, valid fields: $schema, format, model, data, activations, plugins, analyses, capture, output, \
+         parity, checkpoint_seconds
   data: missing, needed an object
   output: missing, needed a text that is not empty"
     );

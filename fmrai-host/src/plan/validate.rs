@@ -17,7 +17,15 @@ pub(super) fn validate(document: &Value, schema: &Value) -> Vec<Problem> {
         return vec![Problem::new(JsonPath::root().field("format"), what)];
     }
     match jsonschema::draft202012::options().build(schema) {
-        Ok(validator) => validator.iter_errors(document).flat_map(|e| problems(&e, schema)).collect(),
+        Ok(validator) => {
+            let mut found: Vec<Problem> = Vec::new();
+            for problem in validator.iter_errors(document).flat_map(|e| problems(&e, schema)) {
+                if !found.contains(&problem) {
+                    found.push(problem);
+                }
+            }
+            found
+        }
         // Only the schema of a third-party analyzer can be at fault.
         Err(error) => {
             let what = format!("the schema of an analyzer is not valid: {error}");
@@ -44,12 +52,23 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            let needed = properties().and_then(|p| p.get(name)).map(|s| describe::needed(s, root));
+            // A condition names the fields that it needs; the plan itself says what they are.
+            let at_root = || root.get("properties").and_then(Value::as_object).filter(|_| path == JsonPath::root());
+            let described = properties().and_then(|p| p.get(name)).or_else(|| at_root()?.get(name));
+            let needed = described.map(|s| describe::needed(s, root));
             let needed = needed.map(|n| format!(", needed {n}")).unwrap_or_default();
             vec![Problem::new(path.field(name), format!("missing{needed}"))]
         }
         ValidationErrorKind::MaxItems { .. } if path == JsonPath::root().field("plugins") => {
             let what = "plugins are not supported in this version of fmrai: leave the list empty";
+            vec![Problem::new(path, what)]
+        }
+        ValidationErrorKind::MinItems { .. } => {
+            let found = describe::found(error.instance());
+            vec![Problem::new(path, format!("is {found}, needed a list that is not empty"))]
+        }
+        ValidationErrorKind::FalseSchema => {
+            let what = "cannot stand beside `activations`, which already has model and data";
             vec![Problem::new(path, what)]
         }
         ValidationErrorKind::Enum { options } => {

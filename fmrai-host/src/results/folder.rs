@@ -110,7 +110,12 @@ pub fn listed(folder: &Path) -> BTreeSet<PathBuf> {
     let summary = read_json(&folder.join("summary.json")).unwrap_or_default();
     let analyses = summary.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
     let files = analyses.iter().filter_map(|a| a.get("files")).filter_map(Value::as_array).flatten();
-    files.filter_map(Value::as_str).map(PathBuf::from).filter(|path| below(path)).collect()
+    let mut files: BTreeSet<PathBuf> =
+        files.filter_map(Value::as_str).map(PathBuf::from).filter(|path| below(path)).collect();
+    if summary.get("activations").is_some() {
+        files.extend(crate::run::activation_files(folder));
+    }
+    files
 }
 
 /// Removes files of an earlier run that the new one has not written again, then folders left empty by that.

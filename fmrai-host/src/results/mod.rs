@@ -7,7 +7,7 @@ mod table;
 mod write;
 
 pub use table::to_csv;
-pub use write::{WriteError, write, write_json};
+pub use write::{WriteError, write, write_json, write_with};
 
 /// Version of the format of result files.
 pub const FORMAT: u32 = 1;

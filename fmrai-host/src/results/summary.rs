@@ -3,20 +3,20 @@
 use fmrai_core::data::Counts;
 use fmrai_core::graph::{Graph, fingerprint};
 use fmrai_core::model::{FileInfo, ModelInfo};
-use fmrai_core::structure::{AttentionForm, Structure};
+use fmrai_core::structure::{Attention, AttentionForm, Structure};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::run::{Failure, ParityReport};
+use crate::run::{FOLDER, Failure, ParityReport, Recorded};
 use crate::version::Versions;
 
 /// What a run has to tell of itself. Times and memory are not among it: they are in `run.json`.
 pub struct Summary<'a> {
     /// The plan with all defaults.
     pub plan: &'a Value,
-    /// The model.
-    pub model: &'a ModelInfo,
+    /// The model; where it was found depends on the current directory, so its path is not in it.
+    pub model: &'a Value,
     /// The data files.
     pub files: &'a [FileInfo],
     /// What was read.
@@ -27,12 +27,14 @@ pub struct Summary<'a> {
     pub graph: &'a dyn Graph,
     /// What was found in it.
     pub structure: &'a Structure,
-    /// What the analyses asked for: fused attention whose probabilities are among it ran in explicit form.
-    pub requested: &'a CaptureRequest,
+    /// Which form of attention ran where, see [`kernels`].
+    pub kernels: &'a Value,
     /// The comparison with the untouched model.
     pub parity: Option<&'a ParityReport>,
     /// The analyses.
     pub analyses: &'a [Listed],
+    /// The activations that were written, if any.
+    pub activations: Option<Recorded>,
 }
 
 /// An analysis as the summary lists it.
@@ -51,17 +53,12 @@ impl Summary<'_> {
     /// The document.
     #[must_use]
     pub fn document(&self) -> Value {
-        // Where the model was found depends on the current directory; the plan says where to look.
-        let mut model = json!(self.model);
-        if let Some(fields) = model.as_object_mut() {
-            fields.shift_remove("path");
-        }
         let analyses: Vec<Value> = self.analyses.iter().map(Listed::document).collect();
-        json!({
+        let mut document = json!({
             "format": FORMAT,
             "versions": Versions::current(),
             "plan": self.plan,
-            "model": model,
+            "model": self.model,
             "data": { "files": self.files, "batches": self.batches, "counts": self.counts },
             "graph": {
                 "fingerprint": fingerprint(self.graph),
@@ -69,32 +66,46 @@ impl Summary<'_> {
                 "tensors": self.graph.tensors().len(),
             },
             "structure": self.structure,
-            "kernels": self.kernels(),
+            "kernels": self.kernels,
             "parity": self.parity,
             "analyses": analyses,
-        })
+        });
+        if let Some(Recorded { tensors, batches, bytes }) = self.activations {
+            document["activations"] =
+                json!({ "folder": FOLDER, "tensors": tensors, "batches": batches, "bytes": bytes });
+        }
+        document
     }
+}
 
-    /// Which form of attention ran where.
-    fn kernels(&self) -> Vec<Value> {
-        let kernel = |form, probabilities| match form {
-            AttentionForm::Eager => "eager",
-            AttentionForm::Fused if self.requested.contains(probabilities) => "explicit",
-            AttentionForm::Fused => "fused",
-        };
-        let blocks = self.structure.attention.iter();
-        blocks
-            .map(|a| {
-                json!({
-                    "layer": a.layer,
-                    "kind": a.kind,
-                    "module": a.module,
-                    "form": a.form,
-                    "kernel": kernel(a.form, a.probabilities),
-                })
-            })
-            .collect()
+/// The model as summaries tell of it.
+#[must_use]
+pub fn model(info: &ModelInfo) -> Value {
+    let mut model = json!(info);
+    if let Some(fields) = model.as_object_mut() {
+        fields.shift_remove("path");
     }
+    model
+}
+
+/// Which form of attention ran where: fused attention whose probabilities were requested ran in explicit form.
+#[must_use]
+pub fn kernels(structure: &Structure, requested: &CaptureRequest) -> Value {
+    let kernel = |form, probabilities| match form {
+        AttentionForm::Eager => "eager",
+        AttentionForm::Fused if requested.contains(probabilities) => "explicit",
+        AttentionForm::Fused => "fused",
+    };
+    let block = |a: &Attention| {
+        json!({
+            "layer": a.layer,
+            "kind": a.kind,
+            "module": a.module,
+            "form": a.form,
+            "kernel": kernel(a.form, a.probabilities),
+        })
+    };
+    structure.attention.iter().map(block).collect()
 }
 
 impl Listed {

@@ -20,10 +20,21 @@ pub struct WriteError {
 /// # Errors
 /// [`WriteError`] names the file. No part of the new content is left behind.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    write_with(path, |file| file.write_all(content))
+}
+
+/// As [`write`], but `content` writes into the file itself, so that it need not be in memory as a whole.
+///
+/// # Errors
+/// [`WriteError`] names the file. No part of the new content is left behind.
+pub fn write_with<T>(
+    path: &Path,
+    content: impl FnOnce(&mut std::fs::File) -> io::Result<T>,
+) -> Result<T, WriteError> {
     try_write(path, content).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-fn try_write(path: &Path, content: &[u8]) -> io::Result<()> {
+fn try_write<T>(path: &Path, content: impl FnOnce(&mut std::fs::File) -> io::Result<T>) -> io::Result<T> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
@@ -33,10 +44,10 @@ fn try_write(path: &Path, content: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     builder.permissions(mode);
     let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::new(e.kind(), bare(&e)))?;
-    file.write_all(content)?;
+    let answer = content(file.as_file_mut())?;
     file.as_file().sync_data()?;
     file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    Ok(answer)
 }
 
 /// The system's message without the temporary path that `tempfile` adds.

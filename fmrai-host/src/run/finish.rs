@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use fmrai_core::model::FileInfo;
 use fmrai_core::report::Report;
+use serde_json::json;
 
-use super::{Answer, Failure, Lane, Outcome, Session};
+use super::source::About;
+use super::{Answer, Failure, Lane, Outcome, Recorded, Session};
 use crate::checkpoint;
 use crate::error::Error;
 use crate::results::{WriteError, analysis, folder, summary, write_json};
@@ -31,52 +33,66 @@ impl Session<'_> {
             });
             analyses.push((lane.name.clone(), answer));
             let written = analysis::write_all(&output.join(&lane.name), &files);
-            written.or_else(|error| self.keep(error))?;
+            written.map_err(|error| self.keep(error))?;
         }
         self.stopwatch.lap("analyze");
         let written = self.write_run(&listing);
-        written.or_else(|error| self.keep(error))?;
-        let new: BTreeSet<PathBuf> = listing.iter().flat_map(|l| &l.files).map(PathBuf::from).collect();
+        let activations = written.map_err(|error| self.keep(error))?;
+        let mut new: BTreeSet<PathBuf> = listing.iter().flat_map(|l| &l.files).map(PathBuf::from).collect();
+        if activations.is_some() {
+            new.extend(super::activation_files(&output));
+        }
         folder::remove_stale(&output, &old, &new);
         checkpoint::remove(&output);
         Ok(Outcome {
             output,
             counts: self.counts,
-            parity: self.watched.parity().cloned(),
-            non_finite_weights: self.model.info().non_finite_weights.len(),
+            parity: self.source.parity().cloned(),
+            non_finite_weights: self.about.non_finite_weights,
             analyses,
+            activations,
         })
     }
 
     /// The files of the run itself; `summary.json` last, since it names all others.
-    fn write_run(&self, listing: &[summary::Listed]) -> Result<(), WriteError> {
+    fn write_run(&self, listing: &[summary::Listed]) -> Result<Option<Recorded>, WriteError> {
         let output = &self.plan.output;
         let mut run = self.stopwatch.report();
         run.insert("format".to_owned(), crate::results::FORMAT.into());
         run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
-        run.insert("model_path".to_owned(), self.model.info().path.display().to_string().into());
+        let path = if self.about.manifest.is_some() { "activations_path" } else { "model_path" };
+        run.insert(path.to_owned(), self.about.path.clone().into());
         run.insert("program".to_owned(), program());
         run.insert("threads".to_owned(), self.threads.into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
         write_json(&output.join("plan.json"), &self.document)?;
         write_json(&output.join("run.json"), &run)?;
+        let About { graph, structure, model, data_files, kernels, .. } = &self.about;
+        let kernels = kernels.clone().unwrap_or_else(|| summary::kernels(structure, &self.requested));
+        let parity = self.source.parity();
+        let activations = match &self.recorder {
+            Some(recorder) => Some(recorder.finish(&self.about, self.counts, &json!(parity), &kernels)?),
+            None => None,
+        };
         let summary = summary::Summary {
             plan: &self.document,
-            model: self.model.info(),
-            files: &self.files,
+            model,
+            files: data_files,
             counts: self.counts,
             batches: self.batches_done,
-            graph: self.graph,
-            structure: self.structure,
-            requested: &self.requested,
-            parity: self.watched.parity(),
+            graph: *graph,
+            structure,
+            kernels: &kernels,
+            parity,
             analyses: listing,
+            activations,
         };
-        write_json(&output.join("summary.json"), &summary.document())
+        write_json(&output.join("summary.json"), &summary.document())?;
+        Ok(activations)
     }
 
     /// Keeps what was absorbed when the results cannot be written: a later `--resume` writes them.
-    fn keep(&mut self, source: WriteError) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, source: WriteError) -> Error {
         let kept = match self.checkpoint().save(&self.plan.output) {
             Ok(()) => "; nothing is lost, --resume goes on from here",
             Err(error) => {
@@ -84,7 +100,7 @@ impl Session<'_> {
                 ""
             }
         };
-        Err(Error::Write { source, kept })
+        Error::Write { source, kept }
     }
 }
 

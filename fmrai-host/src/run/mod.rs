@@ -2,35 +2,48 @@
 
 mod finish;
 mod lane;
+mod live;
 mod parity;
+mod recorder;
+mod rows;
+mod source;
 mod stopwatch;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod watched;
 
 pub use lane::Failure;
 pub use parity::{OutputParity, ParityError, ParityReport};
+pub(crate) use recorder::files as activation_files;
+pub use recorder::{FOLDER, Recorded};
 pub(crate) use watched::Watched;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use fmrai_core::activations::ActivationFolder;
 use fmrai_core::analyzer::ModelView;
 use fmrai_core::batch::Batch;
-use fmrai_core::data::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
-use fmrai_core::graph::{RecordedGraph, fingerprint};
-use fmrai_core::model::{FileInfo, LoadContext, Model};
+use fmrai_core::data::{Counts, DataContext, DataError, DataSource, Tokenizer};
+use fmrai_core::graph::fingerprint;
+use fmrai_core::model::{LoadContext, ModelSource};
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::CaptureRequest;
 use tch::Device;
 
 use crate::checkpoint::{self, Checkpoint, Identity};
 use crate::error::{Error, Exit};
-use crate::plan::ResolvedPlan;
+use crate::plan::{self, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::{self, Occupant};
+use crate::results::summary;
 use lane::Lane;
+use live::Live;
+use recorder::Recorder;
+use source::{About, Samples, Source};
 use stopwatch::Stopwatch;
+use stored::Stored;
 
 /// What a run is told besides its plan. None of it changes a result.
 pub struct Options<'a> {
@@ -57,6 +70,8 @@ pub struct Outcome {
     pub non_finite_weights: usize,
     /// Each analysis by name.
     pub analyses: Vec<(String, Answer)>,
+    /// The activations that were written, if any.
+    pub activations: Option<Recorded>,
 }
 
 /// The answer of an analysis in a few fields, or its failure.
@@ -86,7 +101,7 @@ pub fn run(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
 }
 
 fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
-    let mut stopwatch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let real = |path: &Path| path.canonicalize().ok();
     if real(&plan.output).is_some_and(|output| Some(output) == real(&plan.base)) {
         let what = "the output folder is the folder of the plan itself, needed a folder of its own";
@@ -96,69 +111,135 @@ fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
     probe(&plan.output)?;
     let threads = set_threads(options.threads)?;
 
-    let model = plan.model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;
-    let info = model.info();
-    for weight in &info.non_finite_weights {
-        tracing::warn!(weight.name, nan = weight.nan, infinite = weight.infinite, "a weight is not finite");
+    let start = Start { threads, stopwatch, occupant, document: plan.document().clone(), base: Plan::of(&plan) };
+    let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
+    let lanes: Vec<Lane> = analyses.into_iter().map(Lane::new).collect();
+    match source {
+        plan::Source::Live { model, data } => {
+            start.live(model.as_ref(), data.as_ref(), &base, parity, capture, lanes, options)
+        }
+        plan::Source::Activations(path) => start.stored(&path, lanes, options),
     }
-    let inputs = model.inputs();
-    let context = DataContext {
-        base: &plan.base,
-        tokenizer: model.tokenizer(),
-        max_tokens: info.max_tokens,
-        inputs: &inputs,
-    };
-    let mut batches = plan.data.open(&context)?;
-    let files = batches.files()?;
-    let Some(first) = batches.next_batch()? else {
-        let path = files.first().map_or_else(|| plan.base.clone(), |f| f.name.clone().into());
-        return Err(
-            DataError::File { path, what: "there is nothing in it to run the model on".to_owned() }.into()
-        );
-    };
-    stopwatch.lap("load");
+}
 
-    let mut watched = Watched::new(model.as_ref(), plan.parity)?;
-    let graph = watched.discover(&first.inputs)?;
-    let structure = Structure::of(graph.as_ref());
-    let essence = ResolvedPlan::essence(plan.document());
-    let identity = Identity::new(essence, info, &files, fingerprint(graph.as_ref()).0);
-    let mut lanes: Vec<Lane> = Vec::new();
-    let (base, document) = (Plan::of(&plan), plan.document().clone());
-    for analysis in plan.analyses {
-        lanes.push(Lane::new(analysis));
+/// What a run begins with, whatever its source is.
+struct Start {
+    threads: usize,
+    stopwatch: Stopwatch,
+    occupant: Occupant,
+    document: serde_json::Value,
+    base: Plan,
+}
+
+impl Start {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a plan, used once")]
+    fn live(
+        mut self,
+        model: &dyn ModelSource,
+        data: &dyn DataSource,
+        base: &Path,
+        parity: plan::Parity,
+        capture: Option<plan::Capture>,
+        mut lanes: Vec<Lane>,
+        options: &Options<'_>,
+    ) -> Result<Outcome, Error> {
+        let model = model.load(&LoadContext { base, device: Device::Cpu })?;
+        let info = model.info();
+        for weight in &info.non_finite_weights {
+            tracing::warn!(weight.name, nan = weight.nan, infinite = weight.infinite, "a weight is not finite");
+        }
+        let inputs = model.inputs();
+        let context =
+            DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
+        let mut batches = data.open(&context)?;
+        let data_files = batches.files()?;
+        let Some(first) = batches.next_batch()? else {
+            let path = data_files.first().map_or_else(|| base.to_owned(), |f| f.name.clone().into());
+            let what = "there is nothing in it to run the model on".to_owned();
+            return Err(DataError::File { path, what }.into());
+        };
+        self.stopwatch.lap("load");
+        let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
+        let structure = Structure::of(graph.as_ref());
+        let about = About {
+            graph: graph.as_ref(),
+            structure: &structure,
+            vocabulary: model.tokenizer().map(Tokenizer::vocabulary),
+            model: summary::model(info),
+            model_files: info.files.clone(),
+            path: info.path.display().to_string(),
+            non_finite_weights: info.non_finite_weights.len(),
+            data_files,
+            manifest: None,
+            kernels: None,
+        };
+        prepare(&mut lanes, &about);
+        let recorder =
+            capture.map(|capture| Recorder::new(&self.base.output, capture, &about)).transpose()?;
+        let (session, occupant) = self.session(about, &mut live, lanes, recorder);
+        session.run(&occupant, options)
     }
-    let view = ModelView {
-        graph: graph.as_ref(),
-        structure: &structure,
-        vocabulary: model.tokenizer().map(Tokenizer::vocabulary),
-    };
+
+    fn stored(
+        mut self,
+        path: &Path,
+        mut lanes: Vec<Lane>,
+        options: &Options<'_>,
+    ) -> Result<Outcome, Error> {
+        let folder = ActivationFolder::open(path)?;
+        let about = Stored::about(&folder)?;
+        self.stopwatch.lap("load");
+        let view = prepare(&mut lanes, &about);
+        for lane in lanes.iter_mut().filter(|lane| lane.is_running()) {
+            if let Some(message) = Stored::lacks(&folder, &view, &lane.request) {
+                lane.fail("prepare", &message);
+            }
+        }
+        let mut source = Stored::new(&folder);
+        let (session, occupant) = self.session(about, &mut source, lanes, None);
+        session.run(&occupant, options)
+    }
+
+    fn session<'m>(
+        mut self,
+        about: About<'m>,
+        source: &'m mut dyn Source,
+        lanes: Vec<Lane>,
+        recorder: Option<Recorder>,
+    ) -> (Session<'m>, Occupant) {
+        let files: Vec<_> = about.data_files.iter().chain(&about.manifest).cloned().collect();
+        let essence = ResolvedPlan::essence(&self.document);
+        let identity = Identity::new(essence, &about.model_files, &files, fingerprint(about.graph).0);
+        let requested = match &recorder {
+            Some(recorder) => union(&lanes).union(recorder.request()),
+            None => union(&lanes),
+        };
+        self.stopwatch.lap("discover");
+        let session = Session {
+            plan: self.base,
+            document: self.document,
+            about,
+            source,
+            identity,
+            lanes,
+            recorder,
+            requested,
+            batches_done: 0,
+            counts: Counts::default(),
+            threads: self.threads,
+            resumed_from: None,
+            stopwatch: self.stopwatch,
+        };
+        (session, self.occupant)
+    }
+}
+
+/// Shows the model to every analysis.
+fn prepare<'a>(lanes: &mut [Lane], about: &About<'a>) -> ModelView<'a> {
+    let view =
+        ModelView { graph: about.graph, structure: about.structure, vocabulary: about.vocabulary };
     lanes.iter_mut().for_each(|lane| lane.prepare(&view));
-    let requested = union(&lanes);
-    stopwatch.lap("discover");
-
-    let mut session = Session {
-        plan: base,
-        document,
-        model: model.as_ref(),
-        files,
-        graph: graph.as_ref(),
-        structure: &structure,
-        identity,
-        watched,
-        lanes,
-        requested,
-        batches_done: 0,
-        counts: Counts::default(),
-        threads,
-        resumed_from: None,
-        stopwatch,
-    };
-    if occupant == Occupant::Unfinished {
-        if options.resume { session.resume()? } else { checkpoint::remove(&session.plan.output) }
-    }
-    session.follow(batches.as_mut(), first, options.stop)?;
-    session.finish()
+    view
 }
 
 /// What of a resolved plan the run still needs once its analyses are built.
@@ -182,14 +263,12 @@ impl Plan {
 struct Session<'m> {
     plan: Plan,
     document: serde_json::Value,
-    model: &'m dyn Model,
-    files: Vec<FileInfo>,
-    graph: &'m RecordedGraph,
-    structure: &'m Structure,
+    about: About<'m>,
+    source: &'m mut dyn Source,
     identity: Identity,
-    watched: Watched<'m>,
     lanes: Vec<Lane>,
-    /// What the analyses asked for at the start.
+    recorder: Option<Recorder>,
+    /// What the analyses asked for at the start, and what is captured.
     requested: CaptureRequest,
     batches_done: u64,
     counts: Counts,
@@ -199,6 +278,19 @@ struct Session<'m> {
 }
 
 impl Session<'_> {
+    fn run(mut self, occupant: &Occupant, options: &Options<'_>) -> Result<Outcome, Error> {
+        if *occupant == Occupant::Unfinished {
+            if options.resume { self.resume()? } else { checkpoint::remove(&self.plan.output) }
+        }
+        if self.recorder.is_some() && self.resumed_from.is_none() {
+            recorder::clear(&self.plan.output)?;
+            // Whatever ends the run, the batches that it writes are known to be those of this plan.
+            self.checkpoint().save(&self.plan.output)?;
+        }
+        self.follow(options.stop)?;
+        self.finish()
+    }
+
     /// Takes the states of the checkpoint, if it is of this very run.
     fn resume(&mut self) -> Result<(), Error> {
         let output = &self.plan.output;
@@ -220,7 +312,10 @@ impl Session<'_> {
                 lane.restore(progress)?;
             }
         }
-        self.watched.set_parity(checkpoint.parity);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resume(checkpoint.batches)?;
+        }
+        self.source.set_parity(checkpoint.parity);
         self.batches_done = checkpoint.batches;
         self.counts = checkpoint.counts;
         self.resumed_from = Some(checkpoint.batches);
@@ -228,51 +323,60 @@ impl Session<'_> {
     }
 
     /// Shows every batch to every analysis.
-    fn follow(
-        &mut self,
-        batches: &mut dyn Batches,
-        first: InputBatch,
-        stop: &dyn Fn(u64) -> bool,
-    ) -> Result<(), Error> {
-        let mut progress = Progress::new(batches.progress().1);
+    fn follow(&mut self, stop: &dyn Fn(u64) -> bool) -> Result<(), Error> {
+        let mut progress = Progress::new(self.source.progress().1);
         progress.from(self.counts.texts);
         let mut saved = Instant::now();
-        let mut next = Some(first);
-        while let Some(batch) = next {
-            if batch.index >= self.batches_done {
-                if let Err(error) = self.absorb(&batch) {
-                    progress.finish();
-                    return Err(error);
-                }
-                self.batches_done = batch.index + 1;
-                self.counts = batches.counts();
-                progress.set(batches.progress(), self.counts.texts);
-                let stopping = stop(self.batches_done);
-                if stopping || saved.elapsed() >= self.plan.checkpoint_every {
-                    self.checkpoint().save(&self.plan.output)?;
-                    saved = Instant::now();
-                }
-                if stopping {
-                    progress.finish();
-                    return Err(Error::Interrupted { batches: self.batches_done });
-                }
-                if !self.lanes.iter().any(Lane::is_running) {
-                    break; // nobody is left to look
-                }
+        while let Some(batch) = self.source.next()? {
+            if batch.index < self.batches_done {
+                continue;
             }
-            next = batches.next_batch()?;
+            if let Err(error) = self.absorb(&batch) {
+                progress.finish();
+                return Err(match error {
+                    Error::Write { source, .. } => self.keep(source),
+                    other => other,
+                });
+            }
+            self.batches_done = batch.index + 1;
+            self.counts = self.source.counts();
+            progress.set(self.source.progress(), self.counts.texts);
+            let stopping = stop(self.batches_done);
+            if stopping || saved.elapsed() >= self.plan.checkpoint_every {
+                self.checkpoint().save(&self.plan.output)?;
+                saved = Instant::now();
+            }
+            if stopping {
+                progress.finish();
+                return Err(Error::Interrupted { batches: self.batches_done });
+            }
+            if self.recorder.is_none() && !self.lanes.iter().any(Lane::is_running) {
+                break; // nobody is left to look
+            }
         }
         progress.finish();
-        self.counts = batches.counts();
+        self.counts = self.source.counts();
         self.stopwatch.lap("track");
         Ok(())
     }
 
-    /// One forward pass, seen by every analysis.
-    fn absorb(&mut self, batch: &InputBatch) -> Result<(), Error> {
+    /// One forward pass, written where it is captured, then seen by every analysis.
+    fn absorb(&mut self, batch: &Samples) -> Result<(), Error> {
         let index = batch.index;
-        let pass = self.watched.pass(&batch.inputs, &union(&self.lanes));
+        let mut wanted = union(&self.lanes);
+        // What an interrupted run has written already is kept.
+        let there = self.recorder.as_mut().is_none_or(|recorder| recorder.has(index, Some(batch)));
+        let recorder = self.recorder.as_mut().filter(|_| !there);
+        if let Some(recorder) = &recorder {
+            wanted = wanted.union(recorder.request());
+        } else if !self.lanes.iter().any(Lane::is_running) && !self.source.has_to_run() {
+            return Ok(());
+        }
+        let pass = self.source.activations(&wanted);
         let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
+        if let Some(recorder) = recorder {
+            recorder.record(batch, activations.as_ref(), self.source.counts())?;
+        }
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
         self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
         Ok(())
@@ -283,7 +387,7 @@ impl Session<'_> {
             identity: self.identity.clone(),
             batches: self.batches_done,
             counts: self.counts,
-            parity: self.watched.parity().cloned(),
+            parity: self.source.parity().cloned(),
             threads: self.threads,
             analyses: self.lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
         }

@@ -50,11 +50,7 @@ impl<'m> Watched<'m> {
     ) -> Result<Box<dyn Activations>, Error> {
         let model = self.model;
         let _guard = tch::no_grad_guard();
-        let compare = match self.when {
-            Parity::Off => false,
-            Parity::First => self.parity.is_none(),
-            Parity::Every => true,
-        };
+        let compare = self.compares_next();
         let untouched = if compare { Some(model.forward(inputs)?) } else { None };
         let mut watched = None;
         let activations = self.tracker.track(request, &mut || {
@@ -65,6 +61,15 @@ impl<'m> Watched<'m> {
             self.parity.get_or_insert_default().compare(&untouched, &watched)?;
         }
         Ok(activations)
+    }
+
+    /// True if the next pass is compared with one of the untouched model.
+    pub(crate) fn compares_next(&self) -> bool {
+        match self.when {
+            Parity::Off => false,
+            Parity::First => self.parity.is_none(),
+            Parity::Every => true,
+        }
     }
 
     /// What the comparisons have given; `None` before the first.

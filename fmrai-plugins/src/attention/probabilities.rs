@@ -26,6 +26,8 @@ pub struct BatchAttention<'a> {
     /// Layer and number within the layer of each head.
     heads: Vec<(usize, usize)>,
     samples: &'a [Sample],
+    /// For each sample the positions that count: those of its tokens, or all where it has none.
+    spans: Vec<Range<usize>>,
 }
 
 impl<'a> BatchAttention<'a> {
@@ -34,23 +36,41 @@ impl<'a> BatchAttention<'a> {
     /// # Errors
     /// - [`AnalyzerError::Tensor`] for another element type or shape, or if a sample's span leaves the tensor.
     /// - [`AnalyzerError::NotFinite`] for NaN or infinity at a valid query and key.
-    /// - [`AnalyzerError::Other`] for numbers that are no probabilities.
+    /// - [`AnalyzerError::Other`] for numbers that are no probabilities, or for samples without tokens (images, sounds)
+    ///   if layers have different numbers of positions, which cannot be set against each other.
     pub fn read(batch: &Batch<'a>, layout: &HeadLayout) -> Result<Self, AnalyzerError> {
         let samples = batch.samples();
         let layers: Result<Vec<_>, _> =
             layout.layers().iter().map(|layer| read_layer(batch, layer)).collect();
-        let attention = Self { layers: layers?, heads: layout.iter().collect(), samples };
+        let layers = layers?;
+        let spans = spans(samples, &layers)?;
+        let attention = Self { layers, heads: layout.iter().collect(), samples, spans };
         for text in attention.texts() {
             text.check(layout)?;
         }
         Ok(attention)
     }
 
-    /// The samples that have any token, in order.
+    /// The samples that have any position, in order.
     pub fn texts(&self) -> impl Iterator<Item = TextAttention<'_>> {
-        let filled = self.samples.iter().enumerate().filter(|(_, s)| !s.span.is_empty());
-        filled.map(|(row, sample)| TextAttention { batch: self, row, sample })
+        let rows = self.samples.iter().zip(&self.spans).enumerate().filter(|(_, (_, span))| !span.is_empty());
+        rows.map(|(row, (sample, span))| TextAttention { batch: self, row, sample, span })
     }
+}
+
+fn spans(samples: &[Sample], layers: &[LayerAttention<'_>]) -> Result<Vec<Range<usize>>, AnalyzerError> {
+    let without = |sample: &Sample| sample.token_ids.is_empty() && sample.span.is_empty();
+    let positions = |layer: &LayerAttention<'_>| layer.positions;
+    let all = layers.first().map_or(0, positions);
+    if let Some(other) = layers.iter().map(positions).find(|other| *other != all)
+        && samples.iter().any(without)
+    {
+        return Err(AnalyzerError::Other(format!(
+            "layers attend over {all} and over {other} positions: their heads cannot be set against each other"
+        )));
+    }
+    let span = |sample: &Sample| if without(sample) { 0..all } else { sample.span.clone() };
+    Ok(samples.iter().map(span).collect())
 }
 
 fn read_layer<'a>(batch: &Batch<'a>, layer: &LayerHeads) -> Result<LayerAttention<'a>, AnalyzerError> {
@@ -90,6 +110,7 @@ pub struct TextAttention<'a> {
     batch: &'a BatchAttention<'a>,
     row: usize,
     sample: &'a Sample,
+    span: &'a Range<usize>,
 }
 
 impl<'a> TextAttention<'a> {
@@ -102,7 +123,7 @@ impl<'a> TextAttention<'a> {
     /// Number of valid tokens, at least 1.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        self.sample.span.len()
+        self.span.len()
     }
 
     /// Number of heads of all layers.
@@ -119,7 +140,7 @@ impl<'a> TextAttention<'a> {
     pub fn row(&self, head: usize, query: usize) -> &'a [f32] {
         let (layer, head) = self.batch.heads[head];
         let LayerAttention { data, heads, positions } = self.batch.layers[layer];
-        let Range { start, end } = self.sample.span;
+        let Range { start, end } = *self.span;
         assert!(query < end - start, "query {query} of {} tokens", end - start);
         let row = ((self.row * heads + head) * positions + start + query) * positions;
         &data[row + start..row + end]

@@ -10,7 +10,8 @@ use crate::commands::count;
 /// Kinds of operation that are listed; the rest is counted.
 const KINDS: usize = 10;
 
-pub(super) fn text(graph: &dyn Graph) -> String {
+/// `how` says where the graph comes from.
+pub(super) fn text(graph: &dyn Graph, how: &str) -> String {
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     for operation in graph.operations() {
         *kinds.entry(&operation.name).or_default() += 1;
@@ -18,7 +19,7 @@ pub(super) fn text(graph: &dyn Graph) -> String {
     let mut kinds: Vec<_> = kinds.into_iter().collect();
     kinds.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
     let mut text = format!(
-        "graph: {}, {}, fingerprint {}\n",
+        "graph: {}, {}, {how}, fingerprint {}\n",
         count(graph.operations().len() as u64, "operation"),
         count(graph.tensors().len() as u64, "tensor"),
         fingerprint(graph)

@@ -3,19 +3,23 @@
 mod graph;
 mod model;
 mod modules;
+mod select;
 mod structure;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fmrai_core::data::{DataContext, DataSource};
-use fmrai_core::graph::{DotOptions, to_dot, to_json};
-use fmrai_core::model::{LoadContext, Model, ModelSource};
+use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
+use fmrai_core::model::{LoadContext, Model, NamedTensors};
+use fmrai_core::selector::Selector;
 use fmrai_core::structure::Structure;
-use serde_json::json;
+use serde_json::{Value, json};
 use tch::Device;
 
+use super::source::{self, DataOptions, Named};
 use crate::error::{Error, Exit};
-use crate::plan::{self, Catalogue, Parity};
+use crate::plan::{self, Catalogue, Parity, Source};
 use crate::results::write;
 use crate::run::Watched;
 use crate::terminal;
@@ -23,32 +27,49 @@ use crate::terminal;
 /// What a model is run on where nothing else is asked for.
 pub(crate) const PROBE: &str = "The quick brown fox jumps over the lazy dog.";
 
-/// Runs a model on a short text and tells what it is made of.
-pub(crate) fn inspect(
-    path: &Path,
-    dot: Option<&Path>,
-    json: Option<&Path>,
-    text: &str,
-) -> Result<Exit, Error> {
-    let model = load(path)?;
-    let inputs = probe(model.as_ref(), text)?;
-    let graph = Watched::new(model.as_ref(), Parity::Off)?.discover(&inputs)?;
+/// What is inspected, and what is asked of it.
+pub(crate) struct InspectOptions {
+    pub(crate) model: PathBuf,
+    pub(crate) tokenizer: Option<PathBuf>,
+    pub(crate) dot: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) text: Option<String>,
+    pub(crate) data: Vec<String>,
+    pub(crate) field: Option<String>,
+    pub(crate) select: Vec<String>,
+}
+
+/// Tells what a model is made of. A model whose graph is known beforehand runs only if data are given.
+pub(crate) fn inspect(options: &InspectOptions) -> Result<Exit, Error> {
+    let select: Vec<Selector> =
+        options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let Subject { model, data } = subject(options)?;
+    let model = model.as_ref();
+    let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
+    let (graph, how) = match known {
+        Some(graph) => (graph?, "known without running it"),
+        None => (record(model, options, data.as_ref())?, "recorded in one run"),
+    };
     let structure = Structure::of(graph.as_ref());
-    if let Some(file) = dot {
+    if let Some(file) = &options.dot {
         let info = model.info();
         let title = format!("{} {}", info.architecture, info.path.display());
         let options = DotOptions { title, structure: Some(structure.clone()), ..DotOptions::default() };
         write(file, to_dot(graph.as_ref(), &options).as_bytes())?;
     }
-    if let Some(file) = json {
+    if let Some(file) = &options.json {
         let document =
             to_json(graph.as_ref()).map_err(|e| Error::Internal(format!("the graph as JSON: {e}")))?;
         write(file, document.as_bytes())?;
     }
+    if !select.is_empty() {
+        terminal::answer(&select::text(graph.as_ref(), &structure, &select)?)?;
+        return Ok(Exit::Success);
+    }
     terminal::answer(
         &[
-            model::text(model.as_ref()),
-            graph::text(graph.as_ref()),
+            model::text(model),
+            graph::text(graph.as_ref(), how),
             structure::text(graph.as_ref(), &structure),
             modules::text(graph.as_ref()),
         ]
@@ -57,32 +78,88 @@ pub(crate) fn inspect(
     Ok(Exit::Success)
 }
 
-/// The model in a folder, or that of a plan.
-fn load(path: &Path) -> Result<Box<dyn Model>, Error> {
-    if path.is_dir() {
-        let source = json!({ "type": "hf_checkpoint", "path": path });
-        let source: Box<dyn ModelSource> =
-            serde_json::from_value(source).map_err(|e| Error::Internal(e.to_string()))?;
-        return Ok(source.load(&LoadContext { base: Path::new(""), device: Device::Cpu })?);
-    }
-    let plan = plan::read(path, &Catalogue::linked()?)?;
-    Ok(plan.model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?)
+/// A model, and the data that it is to run on, with the folder that they start from.
+struct Subject {
+    model: Box<dyn Model>,
+    data: Option<(Box<dyn DataSource>, PathBuf)>,
 }
 
-/// The inputs that a data source makes of one text.
-fn probe(model: &dyn Model, text: &str) -> Result<fmrai_core::model::NamedTensors, Error> {
-    let internal = |e: std::io::Error| Error::Internal(format!("the probe text: {e}"));
-    let folder = tempfile::tempdir().map_err(internal)?;
-    std::fs::write(folder.path().join("probe.txt"), text.replace(['\r', '\n'], " ")).map_err(internal)?;
-    let source: Box<dyn DataSource> = serde_json::from_value(json!({ "type": "text", "path": "probe.txt" }))
-        .map_err(|e| Error::Internal(e.to_string()))?;
+fn subject(options: &InspectOptions) -> Result<Subject, Error> {
+    let path = &options.model;
+    let (model, planned) = match source::named(path, options.tokenizer.as_deref())? {
+        Named::Model(document) => (source::load(&document, Path::new(""))?, None),
+        Named::Plan(file) => {
+            let plan = plan::read(&file, &Catalogue::linked()?)?;
+            match plan.source {
+                Source::Live { model, data } => {
+                    let model = model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;
+                    (model, Some((data, plan.base)))
+                }
+                Source::Activations(_) => {
+                    let what = "the plan has activations in place of a model: there is nothing to inspect";
+                    return Err(Error::Usage(format!("{}: {what}", file.display())));
+                }
+            }
+        }
+    };
+    // A plan's own data are used only where the model takes no text: a short one takes less time.
+    let mut data = planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && model.graph().is_none());
+    if !options.data.is_empty() {
+        let read = DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
+        let again = || match source::named(path, options.tokenizer.as_deref())? {
+            Named::Model(document) => source::load(&document, Path::new("")),
+            Named::Plan(_) => Err(Error::Usage("with a plan, give --data NAME=FILE.npy".to_owned())),
+        };
+        let document = source::data(&options.data, &read, again)?;
+        data = Some((parse(document)?, PathBuf::new()));
+    }
+    Ok(Subject { model, data })
+}
+
+fn parse(document: Value) -> Result<Box<dyn DataSource>, Error> {
+    serde_json::from_value(document).map_err(|e| Error::Internal(e.to_string()))
+}
+
+fn record(
+    model: &dyn Model,
+    options: &InspectOptions,
+    data: Option<&(Box<dyn DataSource>, PathBuf)>,
+) -> Result<Arc<RecordedGraph>, Error> {
+    let inputs = match data {
+        Some((source, base)) => first(model, source.as_ref(), base)?,
+        None => probe(model, options.text.as_deref())?,
+    };
+    Watched::new(model, Parity::Off)?.discover(&inputs)
+}
+
+/// The inputs of the first batch.
+fn first(model: &dyn Model, source: &dyn DataSource, base: &Path) -> Result<NamedTensors, Error> {
     let inputs = model.inputs();
     let context = DataContext {
-        base: folder.path(),
+        base,
         tokenizer: model.tokenizer(),
         max_tokens: model.info().max_tokens,
         inputs: &inputs,
     };
     let first = source.open(&context)?.next_batch()?;
-    first.map(|batch| batch.inputs).ok_or_else(|| Error::Usage("--text has no tokens in it".to_owned()))
+    first.map(|batch| batch.inputs).ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))
+}
+
+/// The inputs that a data source makes of one text.
+fn probe(model: &dyn Model, text: Option<&str>) -> Result<NamedTensors, Error> {
+    if text.is_none() && model.tokenizer().is_none() {
+        let inputs: Vec<String> = model.inputs().iter().map(ToString::to_string).collect();
+        let inputs = inputs.join(", ");
+        let advice = "give --data FILE (.safetensors or .npy), or --tokenizer FOLDER for a model of texts";
+        return Err(Error::Usage(format!("the model has to run to be inspected, and takes {inputs}: {advice}")));
+    }
+    let text = text.unwrap_or(PROBE);
+    let internal = |e: std::io::Error| Error::Internal(format!("the probe text: {e}"));
+    let folder = tempfile::tempdir().map_err(internal)?;
+    std::fs::write(folder.path().join("probe.txt"), text.replace(['\r', '\n'], " ")).map_err(internal)?;
+    let source = parse(json!({ "type": "text", "path": "probe.txt" }))?;
+    if text.trim().is_empty() {
+        return Err(Error::Usage("--text has no tokens in it".to_owned()));
+    }
+    first(model, source.as_ref(), folder.path())
 }

@@ -26,6 +26,10 @@ pub(super) fn text(model: &dyn Model) -> String {
     for (kind, (tensors, bytes)) in kinds {
         let _ = writeln!(text, "  {kind}: {}, {} bytes", count(tensors, "tensor"), grouped(bytes));
     }
+    let optional = |required| if required { "" } else { ", optional" };
+    let inputs: Vec<String> =
+        model.inputs().iter().map(|input| format!("  {input}{}\n", optional(input.required))).collect();
+    let _ = write!(text, "inputs: {}\n{}", count(inputs.len() as u64, "tensor"), inputs.concat());
     if let Some(longest) = info.max_tokens {
         let _ = writeln!(text, "longest input: {longest} tokens");
     }

@@ -1,0 +1,123 @@
+//! Activations that were captured before.
+
+use fmrai_core::activations::{ActivationFolder, BatchFile};
+use fmrai_core::analyzer::ModelView;
+use fmrai_core::data::Counts;
+use fmrai_core::model::FileInfo;
+use fmrai_core::selector::{labels, selectors_for};
+use fmrai_core::tracker::{Activations, CaptureRequest};
+use serde_json::Value;
+
+use super::ParityReport;
+use super::source::{About, Samples, Source};
+use crate::error::Error;
+
+/// Names that a failure lists.
+const LISTED: usize = 4;
+
+/// A folder of activations, read batch by batch.
+pub(super) struct Stored<'f> {
+    folder: &'f ActivationFolder,
+    next: usize,
+    current: Option<BatchFile>,
+    counts: Counts,
+    parity: Option<ParityReport>,
+}
+
+impl<'f> Stored<'f> {
+    pub(super) fn new(folder: &'f ActivationFolder) -> Self {
+        let parity = serde_json::from_value(folder.manifest().parity.clone()).unwrap_or_default();
+        Self { folder, next: 0, current: None, counts: Counts::default(), parity }
+    }
+
+    /// What the folder tells of the model and the data.
+    pub(super) fn about(folder: &'f ActivationFolder) -> Result<About<'f>, Error> {
+        let manifest = folder.manifest();
+        let files = |about: &Value| -> Vec<FileInfo> {
+            serde_json::from_value(about["files"].clone()).unwrap_or_default()
+        };
+        let path = folder.path().join(fmrai_core::activations::MANIFEST);
+        let info = FileInfo::read(&path, fmrai_core::activations::MANIFEST);
+        let info = info.map_err(|source| fmrai_core::activations::ActivationsError::Io { path, source })?;
+        Ok(About {
+            graph: folder.graph(),
+            structure: folder.structure(),
+            vocabulary: folder.vocabulary(),
+            model: manifest.model.clone(),
+            model_files: files(&manifest.model),
+            path: folder.path().display().to_string(),
+            non_finite_weights: manifest.model["non_finite_weights"].as_array().map_or(0, Vec::len),
+            data_files: files(&manifest.data),
+            manifest: Some(info),
+            kernels: Some(manifest.kernels.clone()),
+        })
+    }
+
+    /// Why an analysis that asks for these tensors cannot run; `None` if all of them were captured.
+    pub(super) fn lacks(
+        folder: &ActivationFolder,
+        model: &ModelView<'_>,
+        request: &CaptureRequest,
+    ) -> Option<String> {
+        let missing: Vec<_> = request.tensors().filter(|id| folder.entry(*id).is_none()).collect();
+        let (first, more) = missing.split_first()?;
+        let label = labels(model.graph, model.structure, *first).swap_remove(0);
+        let others = match more.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let selectors = selectors_for(model.graph, model.structure, missing.iter().copied());
+        let mut add: Vec<String> = selectors.iter().take(LISTED).map(|s| format!("`{s}`")).collect();
+        if let Some(rest) = selectors.len().checked_sub(LISTED).filter(|rest| *rest > 0) {
+            add.push(format!("{rest} more"));
+        }
+        let was = if more.is_empty() { "was" } else { "were" };
+        Some(format!(
+            "{label} ({first}){others} {was} not captured: capture again with the selector {} added",
+            add.join(" and ")
+        ))
+    }
+}
+
+impl Source for Stored<'_> {
+    fn next(&mut self) -> Result<Option<Samples>, Error> {
+        self.current = self.folder.batch(self.next)?;
+        match &self.current {
+            Some(batch) => {
+                self.next += 1;
+                self.counts = serde_json::from_value(batch.header().counts.clone()).unwrap_or_default();
+                Ok(Some(Samples { index: batch.index(), samples: batch.samples().to_vec() }))
+            }
+            None => {
+                let counts = self.folder.manifest().data["counts"].clone();
+                self.counts = serde_json::from_value(counts).unwrap_or(self.counts);
+                Ok(None)
+            }
+        }
+    }
+
+    fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
+        match &mut self.current {
+            Some(batch) => Ok(Box::new(batch.read(request)?)),
+            None => Err(Error::Internal("activations were asked for before the first batch".to_owned())),
+        }
+    }
+
+    fn has_to_run(&self) -> bool {
+        false
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.next as u64, self.folder.manifest().batches.len() as u64)
+    }
+
+    fn parity(&self) -> Option<&ParityReport> {
+        self.parity.as_ref()
+    }
+
+    fn set_parity(&mut self, _: Option<ParityReport>) {}
+}
