@@ -53,7 +53,8 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             // A condition names the fields that it needs; the plan itself says what they are.
-            let at_root = || root.get("properties").and_then(Value::as_object).filter(|_| path == JsonPath::root());
+            let at_root =
+                || root.get("properties").and_then(Value::as_object).filter(|_| path == JsonPath::root());
             let described = properties().and_then(|p| p.get(name)).or_else(|| at_root()?.get(name));
             let needed = described.map(|s| describe::needed(s, root));
             let needed = needed.map(|n| format!(", needed {n}")).unwrap_or_default();
