@@ -26,6 +26,25 @@ def write_json(path, value):
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
+SIZES = {"F64": 8, "I64": 8, "C64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+
+
+def write_blocks(path, blocks, texts):
+    """Write `{name: (dtype, shape, bytes)}` and the texts of the metadata as safetensors.
+
+    By hand, because the library writes the metadata in an order that changes from run to run.
+    """
+    header, start = {"__metadata__": dict(sorted(texts.items()))}, 0
+    order = sorted(blocks, key=lambda name: (-SIZES.get(blocks[name][0], 1), name))
+    for name in order:
+        dtype, shape, data = blocks[name]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, start + len(data)]}
+        start += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    Path(path).write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blocks[name][2] for name in order))
+
+
 def write_tensors(path, tensors, axes, **metadata):
     """Write arrays as safetensors.
 
@@ -41,16 +60,11 @@ def write_tensors(path, tensors, axes, **metadata):
         key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         for key, value in sorted(metadata.items())
     }
-    # By hand, because the library writes the metadata in an order that changes from run to run.
-    header, blocks, start = {"__metadata__": texts}, [], 0
-    for name in sorted(tensors, key=lambda name: (-np.asarray(tensors[name]).itemsize, name)):
-        value = np.asarray(tensors[name], order="C")
-        blocks.append(value.astype(value.dtype.newbyteorder("<")).tobytes())
-        end = start + len(blocks[-1])
-        header[name] = {"dtype": DTYPES[value.dtype.name], "shape": list(value.shape), "data_offsets": [start, end]}
-        start = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    Path(path).write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blocks))
+    blocks = {}
+    for name, value in tensors.items():
+        value = np.asarray(value, order="C")
+        data = value.astype(value.dtype.newbyteorder("<")).tobytes()
+        blocks[name] = (DTYPES[value.dtype.name], list(value.shape), data)
+    write_blocks(path, blocks, texts)
     read = load_file(str(path))
     assert all(np.array_equal(read[name], value) for name, value in tensors.items())

@@ -84,6 +84,13 @@ impl Builder {
         self.tensor(Some(name), shape, Origin::Input)
     }
 
+    /// An input of token ids and the like.
+    pub(crate) fn ids(&mut self, name: &str, shape: &[i64]) -> TensorId {
+        let id = self.input(name, shape);
+        self.tensors[id.0 as usize].dtype = DType::Int64;
+        id
+    }
+
     pub(crate) fn parameter(&mut self, name: &str, shape: &[i64]) -> TensorId {
         self.tensor(Some(name), shape, Origin::Parameter)
     }

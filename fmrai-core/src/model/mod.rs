@@ -169,3 +169,9 @@ impl NonFiniteWeight {
         (nan + infinite > 0).then(|| Self { name: name.to_owned(), nan, infinite })
     }
 }
+
+/// Where the elements of a tensor lie; `None` for tensors that have no such place.
+fn address(tensor: &Tensor) -> Option<usize> {
+    let dense = tensor.defined() && !tensor.is_sparse() && !tensor.is_mkldnn();
+    dense.then(|| tensor.data_ptr() as usize)
+}

@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 
 use super::{
     FileInfo, InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors,
-    NonFiniteWeight, SourceEntry, files,
+    NonFiniteWeight, SourceEntry, address, files,
 };
 use crate::analyzer::schema_of;
 use crate::capture::Script;
@@ -171,7 +171,7 @@ fn info(class: String, path: PathBuf, files: Vec<FileInfo>, weights: &[(String, 
     let mut non_finite_weights = Vec::new();
     for (name, tensor) in weights {
         let dtype = DType::of(tensor);
-        if seen.insert((tensor.data_ptr() as usize, tensor.numel())) {
+        if seen.insert((address(tensor), tensor.numel())) {
             *elements.entry(dtype).or_default() += tensor.numel() as u64;
         }
         non_finite_weights.extend(NonFiniteWeight::of(name, tensor));

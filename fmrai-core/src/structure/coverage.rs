@@ -106,8 +106,7 @@ impl Claims {
             let experts = blocks.iter().any(|b| b.experts.is_some());
             let first = blocks.iter().filter_map(|b| b.operations.first()).min();
             let between = write.region.iter().filter_map(|id| facts.graph.operation(*id)).filter(|o| {
-                experts
-                    || Some(&o.id) > first && !stem(o).contains("conv") && Projection::of(facts, o).is_none()
+                experts || Some(&o.id) > first && !stem(o).contains("conv") && facts.projection(o).is_none()
             });
             let between: Vec<OperationId> = between.map(|o| o.id).collect();
             claims.add(Role::FeedForward, between);
@@ -153,7 +152,7 @@ fn around(facts: &Facts<'_>, block: &Attention, stream: &BTreeSet<TensorId>) -> 
             continue;
         }
         let mut hops = hops;
-        if Projection::of(facts, producer).is_some() {
+        if facts.projection(producer).is_some() {
             if hops > 1 {
                 continue;
             }

@@ -4,6 +4,7 @@ use crate::graph::{Graph, Operation, OperationId, Origin, TensorId, Value};
 
 use super::Norm;
 use super::operator::{Effect, effect, first_input, operands, stem};
+use super::projection::Projection;
 use super::shape;
 use super::weights::Weights;
 
@@ -19,6 +20,8 @@ pub(super) struct Facts<'g> {
     content: Vec<bool>,
     /// For each tensor that is a normalisation's output, its input.
     norms: Vec<Option<TensorId>>,
+    /// For each operation, the linear map that it is.
+    projections: Vec<Option<Projection>>,
 }
 
 impl<'g> Facts<'g> {
@@ -46,7 +49,14 @@ impl<'g> Facts<'g> {
             }
         }
         let norms = vec![None; graph.tensors().len()];
-        Self { graph, weights, content, norms }
+        let mut facts = Self { graph, weights, content, norms, projections: Vec::new() };
+        facts.projections = graph.operations().iter().map(|o| Projection::find(&facts, o)).collect();
+        facts
+    }
+
+    /// The linear map that `operation` is, if it is one.
+    pub(super) fn projection(&self, operation: &Operation) -> Option<&Projection> {
+        self.projections.get(operation.id.0 as usize)?.as_ref()
     }
 
     /// Takes in the normalisations, so that walks can step over them.

@@ -12,6 +12,8 @@ mod product;
 mod projection;
 mod residual;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod unembedding;
 mod weights;
 

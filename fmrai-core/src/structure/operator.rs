@@ -106,6 +106,7 @@ pub(super) fn effect(operation: &Operation) -> Effect {
         | "nan_to_num" | "maximum" | "minimum" | "neg" | "negative" | "addcmul" | "masked_scatter" => {
             Effect::Pointwise
         }
+        "max" | "min" if operation.tensor("other").is_some() => Effect::Pointwise,
         "cat" | "concat" | "concatenate" | "stack" | "hstack" | "vstack" | "dstack" | "copy"
         | "index_copy" | "index_put" | "_index_put_impl" | "index_fill" | "scatter" | "slice_scatter"
         | "select_scatter" | "roll" | "flip" | "index" | "index_select" | "gather" | "tril" | "triu" => {

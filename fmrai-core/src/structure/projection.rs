@@ -40,6 +40,11 @@ pub(super) struct Place {
 impl Projection {
     /// The linear map that `operation` is, if it is one.
     pub(super) fn of(facts: &Facts<'_>, operation: &Operation) -> Option<Self> {
+        facts.projection(operation).cloned()
+    }
+
+    /// The same, looked for in the graph.
+    pub(super) fn find(facts: &Facts<'_>, operation: &Operation) -> Option<Self> {
         let (input, weight, [summed, kept]) = match stem(operation) {
             "linear" => {
                 let (input, weight) = (operation.tensor("input")?, operation.tensor("weight")?);

@@ -372,7 +372,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
     let parse = |json: Value| serde_json::from_value::<Box<dyn ModelSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(json!({"type": "onnx", "path": "."})),
-        "unknown variant `onnx`, expected `hf_checkpoint`"
+        "unknown variant `onnx`, expected one of `exported_program`, `hf_checkpoint`, `torchscript`"
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attn": "eager"})),

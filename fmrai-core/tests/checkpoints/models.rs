@@ -234,8 +234,8 @@ fn activation_and_epsilon_of_the_config_are_used() {
 #[test]
 fn sources_are_listed_with_their_fields() {
     let names: Vec<_> = SOURCES.iter().map(|s| s.name).collect();
-    assert_eq!(names, ["hf_checkpoint"]);
-    let schema = (SOURCES[0].schema)();
+    assert_eq!(names, ["exported_program", "hf_checkpoint", "torchscript"]);
+    let schema = (SOURCES[1].schema)();
     let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["path", "attention"]);
     assert!(schema["properties"]["path"]["description"].as_str().is_some());

@@ -11,4 +11,5 @@ mod archives;
 mod bad_archives;
 mod cases;
 mod exported;
+mod state;
 mod torchscript;

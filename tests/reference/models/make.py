@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -321,6 +322,20 @@ def expect(folder, pooler, family, made):
     return {name: tensor.numpy() for name, tensor in named.items()}, axes, report
 
 
+def export(folder):
+    """The model of a folder as an exported program and as TorchScript, beside its checkpoint: the same numbers in three forms."""
+    model = load(folder, "sdpa")
+    ids = torch.randint(model.config.vocab_size, (2, 7), generator=torch.Generator().manual_seed(3))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    auto = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shapes = {name: auto for name in inputs}
+        program = torch.export.export(model, (), inputs, dynamic_shapes=shapes, strict=False)
+        torch.export.save(program, folder / "model.pt2")
+        torch.jit.save(torch.jit.trace(model, tuple(inputs.values()), strict=False), folder / "model.pt")
+
+
 def main(out):
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
@@ -353,6 +368,8 @@ def main(out):
             largest_differences=report,
         )
         shape = tensors["input_ids"].shape
+        if name == "bert":
+            export(folder)
         print(name, "tokens", shape, "lengths", tensors["attention_mask"].sum(1).tolist(), json.dumps(report))
 
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
+use super::flow::{check_arity, read, slots};
 use super::metadata;
 use super::numbers::{Function, Number};
 use super::program::{Action, Block, Example, Mode, NumberKind, Operand, Step};
 use super::schema::{
-    Argument, Device, Graph, Hint, NamedArgument, Node, SymBool, SymBoolArgument, SymFloat, SymFloatArgument,
-    SymIntArgument,
+    Argument, Device, Graph, NamedArgument, Node, SymBoolArgument, SymFloatArgument, SymIntArgument,
 };
-use super::weights;
+use super::scope::{Scope, example};
 use crate::capture::call::{Call, CallSpec, Given, Made, Slot};
 
 /// What is wrong with a node.
@@ -31,30 +31,22 @@ pub(super) struct Compiler {
     depth: usize,
 }
 
-/// Names of the values of a block.
-struct Scope<'g> {
-    graph: &'g Graph,
-    /// What names of this block begin with in records.
-    prefix: String,
-    slots: BTreeMap<&'g str, Slot>,
-}
-
 /// A step whose call is not prepared yet, since it is not known which values it is the last to use.
-struct Draft {
-    name: String,
-    target: String,
-    action: DraftAction,
-    reads: Vec<Slot>,
-    makes: Vec<Slot>,
-    example: Result<Example, String>,
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) target: String,
+    pub(super) action: DraftAction,
+    pub(super) reads: Vec<Slot>,
+    pub(super) makes: Vec<Slot>,
+    pub(super) example: Result<Example, String>,
 }
 
-enum DraftAction {
+pub(super) enum DraftAction {
     Call(CallSpec),
     Other(Action),
 }
 
-type Compiled<T> = Result<T, String>;
+pub(super) type Compiled<T> = Result<T, String>;
 
 impl Compiler {
     pub(super) fn new(device: &str) -> Self {
@@ -66,7 +58,7 @@ impl Compiler {
         self.slots as usize
     }
 
-    fn slot(&mut self) -> Compiled<Slot> {
+    pub(super) fn slot(&mut self) -> Compiled<Slot> {
         let slot = self.slots;
         self.slots = slot.checked_add(1).ok_or("it has too many values")?;
         Ok(slot)
@@ -324,138 +316,6 @@ impl Compiler {
         Ok(vec![Draft { name: name.to_owned(), target: node.target.clone(), action, reads, makes, example }])
     }
 
-    /// An operation that writes its arguments, called on copies of them: `[results..., copies...]`.
-    fn functionalized<'g>(
-        &mut self,
-        scope: &mut Scope<'g>,
-        node: &'g Node,
-        name: &str,
-    ) -> Compiled<Vec<Draft>> {
-        let given = |key: &str| node.inputs.iter().find(|input| input.name == key).map(|input| &input.arg);
-        let operator = node.inputs.iter().find_map(|input| match &input.arg {
-            Argument::Operator(operator) => Some(operator.as_str()),
-            _ => None,
-        });
-        let operator = operator.and_then(|o| o.strip_prefix("torch.ops.")).ok_or("it names no operation")?;
-        let [namespace, base, overload] = operator.split('.').collect::<Vec<_>>()[..] else {
-            return Err(format!("{operator} does not name an operation"));
-        };
-        let bases: &[String] = match given("_all_bases") {
-            Some(Argument::Tensors(bases)) => bases,
-            None => &[],
-            Some(other) => return Err(format!("_all_bases is {}, tensors are needed", other.kind())),
-        };
-        let mut drafts = Vec::new();
-        let mut copies = Vec::new();
-        for base in bases {
-            let (from, to) = (scope.slot(base)?, self.slot()?);
-            copies.push(to);
-            let spec = CallSpec {
-                operation: "aten::clone".to_owned(),
-                overload: String::new(),
-                module: String::new(),
-                source: String::new(),
-                arguments: vec![("self".to_owned(), Given::Tensor(from))],
-                results: vec![Made::Tensor(to, format!("{}{name}/{base}", scope.prefix))],
-                last_used: Vec::new(),
-            };
-            let form = scope.form(base);
-            drafts.push(Draft {
-                name: name.to_owned(),
-                target: "torch.ops.aten.clone.default".to_owned(),
-                action: DraftAction::Call(spec),
-                reads: vec![from],
-                makes: vec![to],
-                example: form.map(|form| Example { forms: vec![form], numbers: Vec::new() }),
-            });
-        }
-        let mut arguments = Vec::new();
-        for input in &node.inputs {
-            if matches!(input.arg, Argument::Operator(_)) || input.name == "_all_bases" {
-                continue;
-            }
-            let Some(inner) = input.name.strip_prefix('_') else {
-                arguments.push((input.name.clone(), self.given(scope, input)?));
-                continue;
-            };
-            let Some(argument) = inner.strip_suffix("_base_index") else { continue };
-            let viewed = ["size", "stride", "storage_offset"]
-                .iter()
-                .any(|part| given(&format!("_{argument}_{part}")).is_some());
-            let slice = given(&format!("_{argument}_slice_dim")).is_some();
-            if viewed || slice {
-                return Err(format!(
-                    "argument {argument} is a view of a larger tensor, which is not supported here"
-                ));
-            }
-            let copy = match &input.arg {
-                Argument::Int(index) => usize::try_from(*index).ok().and_then(|index| copies.get(index)),
-                Argument::None => None,
-                other => return Err(format!("{} is {}, an index is needed", input.name, other.kind())),
-            };
-            let value = match (copy, &input.arg) {
-                (Some(copy), _) => Given::Tensor(*copy),
-                (None, Argument::None) => Given::None,
-                (None, _) => return Err(format!("{} is out of range", input.name)),
-            };
-            arguments.push((argument.to_owned(), value));
-        }
-        let results =
-            node.outputs.len().checked_sub(copies.len()).ok_or("it has fewer results than copies")?;
-        let mut own = Vec::new();
-        let mut makes = Vec::new();
-        for output in node.outputs.iter().take(results) {
-            own.push(match output {
-                Argument::Tensor(tensor) => {
-                    let slot = self.slot()?;
-                    scope.define(tensor, slot)?;
-                    makes.push(slot);
-                    Made::Tensor(slot, format!("{}{tensor}", scope.prefix))
-                }
-                Argument::None => Made::Nothing,
-                other => return Err(format!("a result of kind {} is not supported", other.kind())),
-            });
-        }
-        if own.iter().all(|made| *made == Made::Nothing) {
-            own.clear();
-        }
-        let forms = node.outputs.iter().take(results).filter_map(Argument::name).map(|n| scope.form(n));
-        let example =
-            forms.collect::<Result<Vec<_>, _>>().map(|forms| Example { forms, numbers: Vec::new() });
-        drafts.push(Draft {
-            name: name.to_owned(),
-            target: format!("torch.ops.{operator}"),
-            reads: arguments.iter().flat_map(|(_, value)| read(value)).collect(),
-            makes,
-            example,
-            action: DraftAction::Call(CallSpec {
-                operation: format!("{namespace}::{base}"),
-                overload: if overload == "default" { String::new() } else { overload.to_owned() },
-                module: metadata::module(&node.metadata).map(|(path, _)| path).unwrap_or_default(),
-                source: metadata::source(&node.metadata).unwrap_or_default(),
-                arguments,
-                results: own,
-                last_used: Vec::new(),
-            }),
-        });
-        let mut aliases = Vec::new();
-        for (output, copy) in node.outputs.iter().skip(results).zip(&copies) {
-            let slot = self.slot()?;
-            scope.define(output.name().ok_or("a copy has no name")?, slot)?;
-            aliases.push((Operand::Slot(*copy), slot));
-        }
-        let action = Action::Alias(aliases);
-        drafts.push(Draft {
-            name: name.to_owned(),
-            target: node.target.clone(),
-            reads: action.reads(),
-            makes: action.makes(),
-            action: DraftAction::Other(action),
-            example: Ok(Example::default()),
-        });
-        Ok(drafts)
-    }
-
     fn subgraph(&mut self, argument: &Argument, path: &str) -> Compiled<Block> {
         let Argument::Graph(graph) = argument else {
             return Err(format!("a graph is needed, found {}", argument.kind()));
@@ -493,7 +353,7 @@ impl Compiler {
     }
 
     /// What an argument is given.
-    fn given(&self, scope: &Scope<'_>, input: &NamedArgument) -> Compiled<Given> {
+    pub(super) fn given(&self, scope: &Scope<'_>, input: &NamedArgument) -> Compiled<Given> {
         let list = |items: Vec<Given>| Given::List(items);
         let code = |code: Option<i64>, what: &str, found: i64| {
             code.map(Given::Int)
@@ -565,209 +425,6 @@ fn node_name(node: &Node) -> String {
     });
     let name = node.name.as_deref().or(first);
     name.unwrap_or_else(|| node.target.rsplit('.').nth(1).unwrap_or(&node.target)).to_owned()
-}
-
-/// The slots that a given value reads.
-fn read(value: &Given) -> Vec<Slot> {
-    match value {
-        Given::Tensor(slot) | Given::Number(slot) => vec![*slot],
-        Given::List(items) => items.iter().flat_map(read).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn slots(operands: &[Operand]) -> Vec<Slot> {
-    operands.iter().filter_map(|o| if let Operand::Slot(slot) = o { Some(*slot) } else { None }).collect()
-}
-
-impl Action {
-    fn reads(&self) -> Vec<Slot> {
-        match self {
-            Self::Call(_) => Vec::new(),
-            Self::Number { operands, .. } | Self::Inline { operands, .. } => slots(operands),
-            Self::Alias(pairs) => slots(&pairs.iter().map(|(from, _)| from.clone()).collect::<Vec<_>>()),
-            Self::Cond { condition, operands, .. } => {
-                let mut reads = slots(operands);
-                reads.extend(slots(std::slice::from_ref(condition)));
-                reads
-            }
-            Self::While { carried, extra, .. } => [slots(carried), slots(extra)].concat(),
-            Self::Scan { initial, over, extra, .. } => [slots(initial), slots(over), slots(extra)].concat(),
-        }
-    }
-
-    fn makes(&self) -> Vec<Slot> {
-        match self {
-            Self::Call(_) => Vec::new(),
-            Self::Number { into, .. } => vec![*into],
-            Self::Alias(pairs) => pairs.iter().map(|(_, to)| *to).collect(),
-            Self::Inline { results, .. }
-            | Self::Cond { results, .. }
-            | Self::While { results, .. }
-            | Self::Scan { results, .. } => results.clone(),
-        }
-    }
-}
-
-/// Blocks take as many values as they are given, and give as many as are named.
-fn check_arity(action: &Action) -> Compiled<()> {
-    let same = |what: &str, found: usize, needed: usize| {
-        if found == needed {
-            Ok(())
-        } else {
-            Err(format!("{what}: {found} values where {needed} are needed"))
-        }
-    };
-    match action {
-        Action::Inline { block, operands, results, .. } => {
-            same("its graph is given", operands.len(), block.inputs.len())?;
-            same("its graph gives", block.outputs.len(), results.len())
-        }
-        Action::Cond { yes, no, operands, results, .. } => [yes, no].iter().try_for_each(|block| {
-            same("a branch is given", operands.len(), block.inputs.len())?;
-            same("a branch gives", block.outputs.len(), results.len())
-        }),
-        Action::While { condition, body, carried, extra, results } => {
-            let given = carried.len() + extra.len();
-            same("its condition is given", given, condition.inputs.len())?;
-            same("its condition gives", condition.outputs.len(), 1)?;
-            same("its body is given", given, body.inputs.len())?;
-            same("its body gives", body.outputs.len(), carried.len())?;
-            same("it carries", results.len(), carried.len())
-        }
-        Action::Scan { combine, initial, over, extra, results } => {
-            same("its graph is given", initial.len() + over.len() + extra.len(), combine.inputs.len())?;
-            same("its graph gives", combine.outputs.len(), results.len())?;
-            if over.is_empty() {
-                return Err("there is nothing to repeat it over".to_owned());
-            }
-            if initial.len() > results.len() {
-                return Err("it carries more values than it gives".to_owned());
-            }
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-impl<'g> Scope<'g> {
-    fn define(&mut self, name: &'g str, slot: Slot) -> Compiled<()> {
-        match self.slots.insert(name, slot) {
-            None => Ok(()),
-            Some(_) => Err(format!("{name} is made twice")),
-        }
-    }
-
-    fn slot(&self, name: &str) -> Compiled<Slot> {
-        let slot = self.slots.get(name).copied();
-        slot.ok_or_else(|| format!("takes {name}, which nothing before it makes"))
-    }
-
-    fn sym_int(&self, one: &SymIntArgument) -> Compiled<Operand> {
-        Ok(match one {
-            SymIntArgument::AsName(name) => Operand::Slot(self.slot(name)?),
-            SymIntArgument::AsInt(value) => Operand::Number(Number::Int(*value)),
-        })
-    }
-
-    fn sym_float(&self, one: &SymFloatArgument) -> Compiled<Operand> {
-        Ok(match one {
-            SymFloatArgument::AsName(name) => Operand::Slot(self.slot(name)?),
-            SymFloatArgument::AsFloat(value) => Operand::Number(Number::Float(value.0)),
-        })
-    }
-
-    fn sym_bool(&self, one: &SymBoolArgument) -> Compiled<Operand> {
-        Ok(match one {
-            SymBoolArgument::AsName(name) => Operand::Slot(self.slot(name)?),
-            SymBoolArgument::AsBool(value) => Operand::Number(Number::Bool(*value)),
-        })
-    }
-
-    /// A single value.
-    fn operand(&self, argument: &Argument) -> Compiled<Operand> {
-        Ok(match argument {
-            Argument::Tensor(name) => Operand::Slot(self.slot(name)?),
-            Argument::Int(value) => Operand::Number(Number::Int(*value)),
-            Argument::Float(value) => Operand::Number(Number::Float(*value)),
-            Argument::Bool(value) => Operand::Number(Number::Bool(*value)),
-            Argument::SymInt(one) => self.sym_int(one)?,
-            Argument::SymFloat(one) => self.sym_float(one)?,
-            Argument::SymBool(one) => self.sym_bool(one)?,
-            Argument::None | Argument::Text(_) => Operand::None,
-            other => return Err(format!("a value of kind {} is not supported here", other.kind())),
-        })
-    }
-
-    fn operands(&self, arguments: &[&Argument]) -> Compiled<Vec<Operand>> {
-        arguments.iter().map(|argument| self.operand(argument)).collect()
-    }
-
-    /// The values of a list; numbers may stand among tensors.
-    fn list(&self, argument: &Argument) -> Compiled<Vec<Operand>> {
-        match argument {
-            Argument::Tensors(names) => names.iter().map(|name| self.slot(name).map(Operand::Slot)).collect(),
-            Argument::OptionalTensors(names) => names
-                .iter()
-                .map(|name| {
-                    name.as_ref().map_or(Ok(Operand::None), |name| self.slot(name).map(Operand::Slot))
-                })
-                .collect(),
-            Argument::SymInts(all) => all.iter().map(|one| self.sym_int(one)).collect(),
-            Argument::Ints(all) => Ok(all.iter().map(|i| Operand::Number(Number::Int(*i))).collect()),
-            other => Ok(vec![self.operand(other)?]),
-        }
-    }
-
-    /// How a tensor lies in memory in the example.
-    fn form(&self, name: &str) -> Result<crate::capture::call::Form, String> {
-        let meta = self.graph.tensor_values.get(name);
-        let meta = meta.ok_or_else(|| format!("the program does not describe {name}"))?;
-        weights::form(meta).map_err(|what| format!("{name} {what}"))
-    }
-
-    /// The value of a number in the example.
-    fn number(&self, name: &str) -> Option<Number> {
-        let of_hint = |hint: &Option<Hint>| {
-            hint.as_ref().map(|hint| match hint {
-                Hint::AsInt(value) => Number::Int(*value),
-                Hint::AsFloat(value) => Number::Float(value.0),
-                Hint::AsBool(value) => Number::Bool(*value),
-            })
-        };
-        if let Some(size) = self.graph.sym_int_values.get(name) {
-            return size.hint().map(Number::Int);
-        }
-        if let Some(value) = self.graph.sym_float_values.get(name) {
-            return match value {
-                SymFloat::AsFloat(value) => Some(Number::Float(value.0)),
-                SymFloat::AsExpr { hint } => of_hint(hint),
-            };
-        }
-        match self.graph.sym_bool_values.get(name)? {
-            SymBool::AsBool(value) => Some(Number::Bool(*value)),
-            SymBool::AsExpr { hint } => of_hint(hint),
-        }
-    }
-}
-
-/// What a node makes in the example.
-fn example(scope: &Scope<'_>, node: &Node, makes: &[Slot]) -> Result<Example, String> {
-    let mut example = Example::default();
-    let names = node.outputs.iter().flat_map(|output| match output {
-        Argument::Tensors(names) => names.iter().map(|name| (name.as_str(), true)).collect(),
-        Argument::Tensor(name) => vec![(name.as_str(), true)],
-        other => other.name().map(|name| (name, false)).into_iter().collect::<Vec<_>>(),
-    });
-    for ((name, tensor), slot) in names.zip(makes) {
-        if tensor {
-            example.forms.push(scope.form(name)?);
-        } else {
-            let number = scope.number(name).ok_or_else(|| format!("{name} depends on data"))?;
-            example.numbers.push((*slot, number));
-        }
-    }
-    Ok(example)
 }
 
 /// Prepares the calls, now that it is known which values each is the last to use.

@@ -16,7 +16,7 @@ use super::weights::{Loaded, Payloads, form};
 use super::{ExportedProgram, NAME, ProgramModel, Weight, metadata, names};
 use crate::capture::call::{Held, Slot, copy_unseen, imagined};
 use crate::data::Tokenizer;
-use crate::model::{FileInfo, LoadContext, ModelError, ModelInfo, NonFiniteWeight};
+use crate::model::{FileInfo, LoadContext, ModelError, ModelInfo, NonFiniteWeight, address};
 use crate::tensor::DType;
 
 /// The major version of the schema that this program reads.
@@ -310,7 +310,7 @@ fn rename(
     let given =
         |spec: &&InputSpec| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput { .. });
     let count = specs.iter().filter(given).count();
-    if let Some(names) = names::inputs(signature, count) {
+    if let Some(names) = names::inputs(signature, &program.graph_module.treespec_namedtuple_fields, count) {
         // Constant arguments have a name as well, and take no tensor.
         let user = specs
             .iter()
@@ -347,7 +347,11 @@ fn outputs(program: &schema::ExportedProgram, operands: &[super::Operand]) -> Ve
         .map(|(_, operand)| operand)
         .collect();
     let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
-    let names = names::outputs(call.and_then(|call| call.signature.as_ref()), user.len());
+    let names = names::outputs(
+        call.and_then(|call| call.signature.as_ref()),
+        &program.graph_module.treespec_namedtuple_fields,
+        user.len(),
+    );
     names.into_iter().zip(user.into_iter().cloned()).collect()
 }
 
@@ -395,7 +399,7 @@ fn info(program: &schema::ExportedProgram, path: &Path, files: Vec<FileInfo>, bo
     for weight in &parameters {
         let tensor = &weight.tensor;
         // Tied weights count once.
-        if seen.insert((tensor.data_ptr() as usize, tensor.numel())) {
+        if seen.insert((address(tensor), tensor.numel())) {
             count += tensor.numel() as u64;
             *kinds.entry(DType::of(tensor)).or_default() += tensor.numel();
         }

@@ -8,6 +8,8 @@
 mod archive;
 mod codes;
 mod compile;
+mod flow;
+mod functionalized;
 mod inputs;
 mod load;
 mod metadata;
@@ -16,6 +18,7 @@ mod numbers;
 mod program;
 mod run;
 mod schema;
+mod scope;
 mod simulate;
 mod weights;
 
@@ -27,7 +30,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry};
+use super::{
+    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry, address,
+};
 use crate::analyzer::schema_of;
 use crate::capture::call::{Frame, Held, Slot, copy_unseen, exchange, number_tensor};
 use crate::data::Tokenizer;
@@ -117,7 +122,7 @@ impl ProgramModel {
         Ok(frame)
     }
 
-    fn results(&self, frame: &Frame) -> Result<NamedTensors, String> {
+    fn results(&self, frame: &Frame, copies: &[(Tensor, Tensor)]) -> Result<NamedTensors, String> {
         let mut named = Vec::new();
         for (name, operand) in &self.outputs {
             let held = match operand {
@@ -130,6 +135,12 @@ impl ProgramModel {
                 Held::Nothing | Held::Other | Held::Tensor(_) => continue,
                 number => number_tensor(&number)?,
             };
+            // What is both a result and a tensor that is put back as it was must not go back with it.
+            let start = address(&tensor);
+            let same = |other: &Tensor| start.is_some() && address(other) == start;
+            let written = copies.iter().any(|(input, _)| same(input))
+                || self.weights.iter().any(|weight| weight.original.is_some() && same(&weight.tensor));
+            let tensor = if written { copy_unseen(&tensor)? } else { tensor };
             named.push((name.clone(), tensor));
         }
         Ok(NamedTensors(named))
@@ -206,7 +217,7 @@ impl Model for ProgramModel {
             if self.keep_state {
                 self.store(&frame).map_err(|e| self.internal(e))?;
             }
-            self.results(&frame).map_err(|e| self.internal(e))
+            self.results(&frame, &copies).map_err(|e| self.internal(e))
         });
         self.restore(&copies).map_err(|e| self.internal(e))?;
         results

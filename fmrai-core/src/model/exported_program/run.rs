@@ -192,7 +192,7 @@ pub(super) fn held(number: Number) -> Held {
     }
 }
 
-fn number(frame: &Frame, operand: &Operand) -> Result<Number, String> {
+pub(super) fn number(frame: &Frame, operand: &Operand) -> Result<Number, String> {
     match operand {
         Operand::Number(value) => Ok(*value),
         Operand::Slot(slot) => match frame.get(*slot)? {

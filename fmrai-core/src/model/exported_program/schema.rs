@@ -43,6 +43,13 @@ pub(super) struct GraphModule {
     pub(super) signature: Signature,
     #[serde(default)]
     pub(super) module_call_graph: Vec<ModuleCall>,
+    #[serde(default)]
+    pub(super) treespec_namedtuple_fields: BTreeMap<String, NamedTupleDef>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NamedTupleDef {
+    pub(super) field_names: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! The graph of a program that has not run, from what its example was like.
 
 use super::program::{Action, Block, Operand};
-use super::run::held;
+use super::run::{held, number};
 use crate::capture::call::{Frame, Held};
 use crate::capture::{NamedLeaf, Session, simulate};
 use crate::graph::RecordedGraph;
@@ -41,9 +41,10 @@ pub(super) fn foresee(block: &Block, slots: usize, leaves: &[Leaf<'_>]) -> Resul
 fn walk(block: &Block, frame: &mut Frame, session: &mut Session) -> Result<(), String> {
     for step in &block.steps {
         let fail = |what: String| format!("node {} ({}): {what}", step.name, step.target);
-        let example = step.example.as_ref().map_err(Clone::clone)?;
+        let known = || step.example.as_ref().map_err(Clone::clone);
         match &step.action {
             Action::Call(call) => {
+                let example = known()?;
                 call.simulate(frame, session, &example.forms).map_err(fail)?;
                 for (slot, number) in &example.numbers {
                     frame.set(*slot, &held(*number))?;
@@ -51,28 +52,46 @@ fn walk(block: &Block, frame: &mut Frame, session: &mut Session) -> Result<(), S
                 // A number that nothing reads is put down after the call has cleared its slot; it does no harm.
                 continue;
             }
-            Action::Number { .. } => {
-                for (slot, number) in &example.numbers {
-                    frame.set(*slot, &held(*number))?;
+            Action::Number { function, operands, into, kind } => {
+                // Truths have no value in the example, but what they are computed from has.
+                let numbers: Result<Vec<_>, _> = operands.iter().map(|o| number(frame, o)).collect();
+                match numbers.and_then(|numbers| function.call(&numbers)) {
+                    Ok(value) => frame.set(*into, &held(kind.of(value)))?,
+                    Err(_) => {
+                        for (slot, number) in &known()?.numbers {
+                            frame.set(*slot, &held(*number))?;
+                        }
+                    }
                 }
             }
             Action::Alias(pairs) => pairs.iter().try_for_each(|(from, to)| put(frame, from, *to))?,
             Action::Inline { block, operands, results, .. } => {
-                for (operand, slot) in operands.iter().zip(&block.inputs) {
-                    put(frame, operand, *slot)?;
-                }
-                walk(block, frame, session)?;
-                for (output, slot) in block.outputs.iter().zip(results) {
-                    put(frame, output, *slot)?;
-                }
+                inline(block, operands, results, frame, session)?;
             }
-            Action::Cond { .. } | Action::While { .. } | Action::Scan { .. } => {
-                return Err(fail("it depends on data".to_owned()));
+            Action::Cond { condition, yes, no, operands, results } => {
+                // A choice by sizes can be foreseen, as the example made it.
+                let Ok(chosen) = number(frame, condition) else { return known().map(|_| ()) };
+                inline(if chosen.truth() { yes } else { no }, operands, results, frame, session)?;
             }
+            Action::While { .. } | Action::Scan { .. } => return known().map(|_| ()),
         }
         frame.clear(&step.last_used)?;
     }
     Ok(())
+}
+
+fn inline(
+    block: &Block,
+    operands: &[Operand],
+    results: &[u32],
+    frame: &mut Frame,
+    session: &mut Session,
+) -> Result<(), String> {
+    for (operand, slot) in operands.iter().zip(&block.inputs) {
+        put(frame, operand, *slot)?;
+    }
+    walk(block, frame, session)?;
+    block.outputs.iter().zip(results).try_for_each(|(output, slot)| put(frame, output, *slot))
 }
 
 fn put(frame: &mut Frame, operand: &Operand, slot: u32) -> Result<(), String> {

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::graph::{Operation, OperationId, Origin, TensorId, Value};
 use crate::structure::facts::{Facts, lookup, makes_anew};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
-use crate::structure::projection::Projection;
 use crate::structure::residual::Write;
 
 use super::{Embedding, EmbeddingKind};
@@ -63,7 +62,7 @@ enum Ids {
     Input(TensorId),
     /// Counted: by a range or a cumulative sum.
     Counted,
-    /// Constants of the model; the number of them at most.
+    /// Constants of the model; the number of them at most, 0 if they are one number filled in.
     Constant(usize),
 }
 
@@ -130,8 +129,9 @@ fn lookups(facts: &Facts<'_>) -> Vec<Embedding> {
                     }
                     Ids::Input(_) => EmbeddingKind::Token,
                     _ if by_mask_or_sum(facts, output)? => EmbeddingKind::RelativePosition,
-                    // A table with fewer rows than there are positions cannot be one of positions.
-                    Ids::Constant(held) if rows < held => EmbeddingKind::TokenType,
+                    // One id for all tokens is no position, and a table with fewer rows than there are positions cannot
+                    // be one of positions.
+                    Ids::Constant(held) if *held == 0 || rows < held => EmbeddingKind::TokenType,
                     _ => EmbeddingKind::Position,
                 };
             embedding(kind, operation, *weight, Some(*ids), Some(*rows))
@@ -239,7 +239,7 @@ fn start_of_stream(
             | Effect::Broadcast
             | Effect::Part => {}
             // One linear map between the tables and the stream, where these have another width.
-            Effect::Product if Projection::of(facts, producer).is_some() => {}
+            Effect::Product if facts.projection(producer).is_some() => {}
             _ if matches!(stem(producer), "gelu" | "relu" | "silu" | "tanh") => {}
             _ => continue,
         }

@@ -1,4 +1,17 @@
 //! Embeddings.
+//!
+//! # What counts as which
+//! Lookups of rows of a real-valued parameter by ids that no activation is behind:
+//! - by an integer input: *token*, but for a table that is summed with one of more rows: *token type* if it has at
+//!   most 32 rows, else *position*;
+//! - by a range or a cumulative sum: *position*;
+//! - by constants: *token type* if the table has fewer rows than there are constants or the ids are all one number,
+//!   else *position*;
+//! - *relative position* where the result goes into scores of attention, its axes moved or as a mask.
+//!
+//! At the start of a stream: parameters that are added as they are (*position*) or put before the tokens (*learned*).
+//! From a real-valued input on, as long as one operation takes what the last one made: linear maps and convolutions whose
+//! kernels do not overlap (*patch*), other convolutions (*stem*).
 
 mod find;
 

@@ -9,6 +9,9 @@ use crate::structure::operator::{first_input, operands, stem};
 /// Tensors in an expression after which it is none that we know.
 const LIMIT: usize = 64;
 
+/// What stands for numbers that the graph does not tell: with it no function is taken for one that it is not.
+const SOME_NUMBER: f64 = 0.37;
+
 /// An expression of elements, each of which is read at one place of its variables.
 pub(super) struct Expression {
     /// The variables: tensors that `is_variable` knew, in order of first use.
@@ -29,7 +32,7 @@ enum Node {
 enum Term {
     Tensor(TensorId),
     Number(f64),
-    /// A number that is not known to the graph.
+    /// A number that the graph does not tell: learned, or kept in a tensor.
     Unknown,
 }
 
@@ -92,7 +95,7 @@ impl Expression {
                         .map(|term| match term {
                             Term::Tensor(id) => of(id),
                             Term::Number(x) => *x,
-                            Term::Unknown => f64::NAN,
+                            Term::Unknown => SOME_NUMBER,
                         })
                         .collect();
                     call(name, &terms, settings)
@@ -115,7 +118,11 @@ fn node<K>(
         let input = first_input(operation)?;
         return Some((Node::Copy(input), vec![input]));
     }
-    let name = stem(operation);
+    let name = match stem(operation) {
+        "max" if operation.tensor("other").is_some() => "maximum",
+        "min" if operation.tensor("other").is_some() => "minimum",
+        name => name,
+    };
     let arity = arity(name)?;
     let neutral = match name {
         "mul" | "multiply" | "div" | "divide" | "true_divide" | "pow" => 1.0,
@@ -124,16 +131,19 @@ fn node<K>(
     let mut needs = Vec::new();
     let mut terms = Vec::new();
     let mut arguments: Vec<Value> = operation.arguments.iter().map(|a| a.value.clone()).collect();
-    if name == "where" {
-        return None;
-    }
     arguments.truncate(arity);
     for value in arguments {
         terms.push(match &value {
             Value::Tensor(id) => match number(facts.graph, &value) {
+                // A tensor of full size that is filled here is one that is written later, in a loop over tokens.
+                Some(_) if facts.elements(*id) == size && size > 1 => return None,
                 Some(x) => Term::Number(x),
                 None if facts.elements(*id) == size || variable(*id).is_some() => {
                     if facts.weights.contains(*id) {
+                        // A tensor that is filled here and written later is no weight.
+                        if facts.graph.producer(facts.parameter(*id)).is_some() {
+                            return None;
+                        }
                         Term::Number(neutral)
                     } else {
                         needs.push(*id);
@@ -158,7 +168,8 @@ fn node<K>(
 fn arity(name: &str) -> Option<usize> {
     match name {
         "add" | "sub" | "subtract" | "rsub" | "mul" | "multiply" | "div" | "divide" | "true_divide"
-        | "pow" | "maximum" | "minimum" | "addcmul" => Some(2 + usize::from(name == "addcmul")),
+        | "pow" | "maximum" | "minimum" | "gt" | "ge" | "lt" | "le" => Some(2),
+        "addcmul" | "where" => Some(3),
         "gelu" | "relu" | "relu6" | "silu" | "mish" | "elu" | "selu" | "celu" | "leaky_relu"
         | "hardswish" | "hardsigmoid" | "hardtanh" | "sigmoid" | "tanh" | "softplus" | "softsign" | "erf"
         | "exp" | "expm1" | "log1p" | "log" | "neg" | "negative" | "abs" | "square" | "sqrt" | "rsqrt"
@@ -205,6 +216,15 @@ fn call(name: &str, terms: &[f64], settings: &[f64]) -> f64 {
         "pow" => x.powf(y),
         "maximum" => x.max(y),
         "minimum" => x.min(y),
+        "gt" | "ge" => f64::from(u8::from(x > y)),
+        "lt" | "le" => f64::from(u8::from(x < y)),
+        "where" => {
+            if x > 0.5 {
+                y
+            } else {
+                term(2)
+            }
+        }
         "addcmul" => x + setting(0, 1.0) * y * term(2),
         "gelu" if setting(0, 0.0) > 0.5 => super::function::gelu_tanh(x),
         "gelu" => super::function::gelu(x),

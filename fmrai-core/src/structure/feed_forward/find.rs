@@ -112,7 +112,7 @@ fn source(facts: &Facts<'_>, id: TensorId) -> Option<Source> {
                         }
                     };
                     let after = usize::try_from(old.get(dim + 1..)?.iter().product::<i64>()).ok()?;
-                    start = index * after + start;
+                    start += index * after;
                     step = if last { usize::try_from(size).ok()? } else { step };
                 } else if new.get(dim) != Some(&size) {
                     let stride = producer.argument("step").and_then(Value::as_int).unwrap_or(1);

@@ -83,23 +83,23 @@ const POINTS: [f64; 12] = [-6.5, -4.0, -3.1, -2.2, -1.3, -0.7, -0.2, 0.4, 1.1, 2
 /// its approximation, differ by 4e-4.
 const NEAR: f64 = 2e-5;
 
+/// A function of one element.
+type Function = fn(f64) -> f64;
+
 impl ActivationFunction {
     /// The function with these values. A constant factor is part of the weights that follow.
     pub(super) fn with_values(f: &dyn Fn(f64) -> f64) -> Self {
         let values = POINTS.map(f);
-        let like = |known: fn(f64) -> f64| {
+        let like = |known: Function| {
             let expected = POINTS.map(known);
             let last = POINTS.len() - 1;
-            let factor = values[last] / expected[last];
             let near = |factor: f64| {
-                values
-                    .iter()
-                    .zip(&expected)
-                    .all(|(v, e)| (v - e * factor).abs() <= NEAR * (e * factor).abs().max(1.0))
+                let pairs = values.iter().zip(&expected);
+                pairs.into_iter().all(|(v, e)| (v / factor - e).abs() <= NEAR * e.abs().max(1.0))
             };
-            near(1.0) || factor.is_finite() && factor != 0.0 && near(factor)
+            near(1.0) || near(values[last] / expected[last])
         };
-        let known: [(Self, fn(f64) -> f64); 16] = [
+        let known: [(Self, Function); 16] = [
             (Self::Identity, |x| x),
             (Self::Relu, |x| x.max(0.0)),
             (Self::Gelu, gelu),

@@ -1,4 +1,34 @@
 //! Feed-forward blocks.
+//!
+//! # What counts as one
+//! Only operations and data flow decide, never names of modules or parameters. The search starts from each addition
+//! to a residual stream (see [`Residual`](super::Residual)) and goes back from what is added:
+//! - through views, casts, dropout, normalisation, scaling by a number, a weight or a number per token, sums over
+//!   chosen experts, sorting and scattering of tokens, to linear maps by a weight: the *values*;
+//! - from what these take, through views, casts, dropout and normalisation, then through arithmetic element by
+//!   element, to the results of one linear map of the stream (plain) or of two, or two parts of one (gated).
+//!
+//! A linear map is `linear`, `mm`, `matmul`, `bmm`, `addmm`, `baddbmm`, `einsum`, a grouped product, or a convolution
+//! with a kernel of one; its weight may go through views, casts, arithmetic with other weights, and a lookup of
+//! experts. The arithmetic between is evaluated as a function of numbers and compared with known functions, so fused and
+//! written-out ones are the same; of two factors the one without the function is that in which the result is straight.
+//!
+//! # What is none
+//! - Heads: the transform of a masked language model, poolers and classifiers do not return to the stream.
+//! - Squeeze-and-excite multiplies the stream instead of adding to it.
+//! - Blocks of convolutions with batch norm: a kernel larger than one is no linear map of a token, and a norm stands
+//!   before the function. (An inverted bottleneck with kernels of one, as in `ConvNeXt`, is a feed-forward block.)
+//! - Gated state-space mixers and gated attention: the other factor does not come from a linear map directly.
+//! - Two linear maps without a function between, such as low-rank adapters.
+//!
+//! A bottleneck adapter with a function and an addition of its own has the data flow of a feed-forward block, and is
+//! found as one.
+//!
+//! # What is not found
+//! Blocks without an addition around them; blocks with a convolution between the two linear maps (the mixing of
+//! `SegFormer`); the fused operation `glu`; functions of more than two linear maps (as in the
+//! channel mixing of RWKV); experts combined by a matrix product with the router's weights; quantised products by
+//! custom operations.
 
 mod expression;
 mod find;

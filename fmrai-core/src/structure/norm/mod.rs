@@ -1,4 +1,8 @@
 //! Normalisations.
+//!
+//! Fused operations, and layer norms and RMS norms that are written out: an activation times the reciprocal root, or
+//! divided by the root, of the mean of its squares or its variance, then casts, a scale and a shift by weights. A sum of
+//! squares in place of a mean (an L2 norm) is none.
 
 mod find;
 

@@ -10,7 +10,7 @@ use crate::structure::projection::Projection;
 use super::Residual;
 
 /// Tensors looked at per operation of the graph, all additions together, so that the time stays in proportion.
-const EFFORT: usize = 48;
+const EFFORT: usize = 16;
 
 /// Tensors looked at per addition once that is spent.
 const LAST_EFFORT: usize = 256;
@@ -121,9 +121,11 @@ impl Finder<'_, '_> {
             _ if self.facts.rearranges(producer) => first_input(producer),
             Effect::Join if stem(producer) == "index" || stem(producer) == "roll" => first_input(producer),
             Effect::Pointwise if matches!(stem(producer), "mul" | "multiply" | "div") => {
-                let scalar =
-                    producer.argument("other").is_some_and(|v| number(self.facts.graph, v).is_some());
-                scalar.then(|| producer.tensor("self")).flatten()
+                let by = producer.argument("other")?;
+                // A number, or a mask of padding; a learned factor makes something else of the stream.
+                let mask = |id: TensorId| !self.facts.is_content(id) && !self.facts.weights.contains(id);
+                let plain = number(self.facts.graph, by).is_some() || by.tensors().all(mask);
+                plain.then(|| producer.tensor("self")).flatten()
             }
             _ if stem(producer) == "relu" => producer.tensor("self"),
             _ => None,
@@ -164,7 +166,8 @@ impl Finder<'_, '_> {
             let weighed = weighed
                 || matches!(effect(producer), Effect::Product | Effect::Fused)
                 || stem(producer).contains("conv")
-                || Projection::of(self.facts, producer).is_some();
+                || stem(producer).contains("fft")
+                || self.facts.projection(producer).is_some();
             stack.extend(producer.inputs().filter(|i| self.facts.is_activation(*i)).map(|i| (i, weighed)));
         }
         self.effort = self.effort.saturating_sub(looked);

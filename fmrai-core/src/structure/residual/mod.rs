@@ -1,4 +1,13 @@
 //! The residual stream.
+//!
+//! # What counts as an addition to it
+//! A sum of two activations of one size, where one (the stream) has other readers besides the sum, and the other was
+//! computed from it, through at least one weight or product of activations, with no other addition to a stream
+//! between. The stream is recognised through views, casts, dropout, normalisation, constant factors and a ReLU; what
+//! comes after more than that (a map to another width, a shortcut with a convolution) is another stream.
+//!
+//! Blocks that run in parallel and are summed before they are added make one addition with several writers; where
+//! each is added on its own there are several additions.
 
 mod find;
 mod writers;

@@ -145,11 +145,23 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<Te
             || matches!(effect(producer), Effect::Part | Effect::Pointwise)
             || matches!(
                 name,
-                "gelu" | "relu" | "silu" | "tanh" | "mean" | "sum" | "index" | "cat" | "max" | "as_strided"
+                "gelu"
+                    | "erf"
+                    | "pow"
+                    | "sigmoid"
+                    | "relu"
+                    | "silu"
+                    | "tanh"
+                    | "mean"
+                    | "sum"
+                    | "index"
+                    | "cat"
+                    | "max"
+                    | "as_strided"
             )
             || name.contains("pool");
         let Some(input) = map.map_or_else(|| first_input(producer), |map| Some(map.input)) else { continue };
-        if !(passes || Projection::of(facts, producer).is_some() && maps < MAPS) {
+        if !(passes || facts.projection(producer).is_some() && maps < MAPS) {
             continue;
         }
         all.push(producer.id);

@@ -1,4 +1,13 @@
 //! The maps from the last hidden state to the model's results.
+//!
+//! # What counts as one
+//! A linear map of an activation, outside of all blocks that write to a stream, whose result is a result of the model:
+//! nothing takes it but views, casts, parts, scaling and soft-caps, softmax. It is to a *vocabulary* if its weight is
+//! the table of a token embedding, or has as many results as such a table has rows, or if the model has a token
+//! embedding and it makes for every token at least four times as many results as channels. All others are heads.
+//!
+//! A pooler whose `tanh` is the model's result is neither, and the maps of contrastive models, whose results are
+//! compared with each other, are not found.
 
 mod find;
 

@@ -145,7 +145,7 @@ fn feed_forward(block: &FeedForward) -> String {
 fn norms(text: &mut String, norms: &[Norm]) {
     let mut kinds: BTreeMap<(&str, Option<String>), u64> = BTreeMap::new();
     for norm in norms {
-        *kinds.entry((norm.kind.name(), norm.eps.map(|eps| eps.to_string()))).or_default() += 1;
+        *kinds.entry((norm.kind.name(), norm.eps.map(|eps| format!("{eps:e}")))).or_default() += 1;
     }
     let told = kinds.iter().map(|((kind, eps), n)| {
         let eps = eps.as_ref().map_or(String::new(), |eps| format!(" (eps {eps})"));
