@@ -39,8 +39,9 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new(texts: usize) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        let texts: Vec<String> =
-            (0..texts).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
+        let texts: Vec<String> = (0..texts)
+            .map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5)))
+            .collect();
         std::fs::write(place.0.path().join("texts.txt"), texts.join("\n")).unwrap();
         place
     }
@@ -171,7 +172,11 @@ fn interrupted_captures_and_analyses_of_them_end_in_the_same_files() {
     let unfinished = json!({ "format": 1, "activations": "part", "analyses": analyses(), "output": "x" });
     let refused = place.run("early", &unfinished, &[]);
     assert_exit(&refused, 2);
-    assert!(err(&refused).contains("the capture is unfinished: finish it with --resume"), "{}", err(&refused));
+    assert!(
+        err(&refused).contains("the capture is unfinished: finish it with --resume"),
+        "{}",
+        err(&refused)
+    );
     let kept = place.path("part/activations/batches/000001.safetensors");
     let before = kept.metadata().unwrap().modified().unwrap();
     assert_exit(&place.run("part", &plan, &["--resume"]), 0);
@@ -179,8 +184,7 @@ fn interrupted_captures_and_analyses_of_them_end_in_the_same_files() {
     assert_same(&place.path("part/activations"), &place.path("whole/activations"));
     assert_same(&place.path("part/map"), &place.path("whole/map"));
 
-    let mut stored =
-        json!({ "format": 1, "activations": "whole", "analyses": analyses(), "output": "again", "checkpoint_seconds": 0 });
+    let mut stored = json!({ "format": 1, "activations": "whole", "analyses": analyses(), "output": "again", "checkpoint_seconds": 0 });
     interrupt(&place, "again", &stored, "again/.checkpoint/checkpoint.json");
     assert_exit(&place.run("again", &stored, &["--resume"]), 0);
     for analysis in ["attention_patterns", "map"] {
@@ -224,7 +228,8 @@ fn an_analysis_says_what_was_not_captured() {
     let plan = json!({ "format": 1, "activations": "got", "analyses": analyses(), "output": "out" });
     let run = place.run("plan", &plan, &[]);
     assert_exit(&run, 1);
-    let layers = json_file(&place.path("got/summary.json"))["structure"]["attention"].as_array().unwrap().len();
+    let layers =
+        json_file(&place.path("got/summary.json"))["structure"]["attention"].as_array().unwrap().len();
     let text = out(&run);
     assert!(text.contains("FAILED in prepare: attention[1].probabilities (#"), "{text}");
     let rest = if layers == 2 { "1".to_owned() } else { format!("1-{}", layers - 1) };
@@ -250,7 +255,8 @@ fn an_analysis_says_what_was_not_captured() {
 
 #[test]
 fn selectors_are_listed_and_mistakes_explained() {
-    let listed = fmrai(&["inspect", &model(), "--select", "attention[*].probabilities", "--select", "%input_ids"]);
+    let listed =
+        fmrai(&["inspect", &model(), "--select", "attention[*].probabilities", "--select", "%input_ids"]);
     assert_exit(&listed, 0);
     let text = out(&listed);
     assert!(text.starts_with("selected: "), "{text}");
@@ -276,7 +282,8 @@ fn selectors_are_listed_and_mistakes_explained() {
 fn npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], bytes: &[u8]) {
     let fortran = if fortran { "True" } else { "False" };
     let shape: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-    let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({}), }}\n", shape.concat());
+    let text =
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({}), }}\n", shape.concat());
     let length = u16::try_from(text.len()).unwrap().to_le_bytes();
     std::fs::write(path, [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes(), bytes].concat()).unwrap();
 }
@@ -287,8 +294,18 @@ fn tensors_give_the_same_results_as_the_texts_that_they_come_from() {
     // The ids that the tokenizer gives, captured as inputs of the model.
     let data = place.text("texts.txt");
     let texts = fmrai(&[
-        "capture", &model(), "--data", &data, "--batch-size", "7", "--select", "%input_ids", "--select",
-        "%attention_mask", "--output", &place.text("ids"),
+        "capture",
+        &model(),
+        "--data",
+        &data,
+        "--batch-size",
+        "7",
+        "--select",
+        "%input_ids",
+        "--select",
+        "%attention_mask",
+        "--output",
+        &place.text("ids"),
     ]);
     assert_exit(&texts, 0);
     let folder = ActivationFolder::open(&place.path("ids")).unwrap();
@@ -296,7 +313,8 @@ fn tensors_give_the_same_results_as_the_texts_that_they_come_from() {
     let (samples, ids) = (batch.samples().to_vec(), folder.manifest().tensors.iter().map(|t| t.id).collect());
     let read = batch.read(&ids).unwrap();
     let values = |key: &str| {
-        let entry = folder.manifest().tensors.iter().find(|t| t.key == key).unwrap();
+        let named = |labels: &[String]| labels.iter().any(|label| label == key);
+        let entry = folder.manifest().tensors.iter().find(|t| named(&t.labels)).unwrap();
         let view = read.tensor(entry.id).unwrap().unwrap();
         (view.shape().to_vec(), view.i64().unwrap().to_vec())
     };
@@ -362,10 +380,16 @@ fn tensors_that_do_not_fit_say_what_the_model_takes() {
     npy(&place.path("floats.npy"), "<f8", false, &[2, 3], &ids);
     npy(&place.path("short.npy"), "<i8", false, &[3, 3], &ids);
     let cases: [(&[&str], &str); 7] = [
-        (&["input_ids=ids.npy"], "the data have no attention_mask, the model takes input_ids (int64, [1 or more, "),
+        (
+            &["input_ids=ids.npy"],
+            "the data have no attention_mask, the model takes input_ids (int64, [1 or more, ",
+        ),
         (&["input_ids=ids.npy", "mask=ids.npy"], "the model has no input \"mask\", it takes input_ids"),
         (&["input_ids=ids.npy", "attention_mask=long.npy"], "input_ids has 2 samples, attention_mask has 3"),
-        (&["input_ids=ids.npy", "attention_mask=flat.npy"], "attention_mask is int64 of shape [6], the model takes"),
+        (
+            &["input_ids=ids.npy", "attention_mask=flat.npy"],
+            "attention_mask is int64 of shape [6], the model takes",
+        ),
         (&["input_ids=ids.npy", "attention_mask=floats.npy"], "attention_mask is float64 of shape [2, 3]"),
         (&["input_ids=ids.npy", "attention_mask=short.npy"], "short.npy: truncated or overlong"),
         (&["input_ids=absent.npy", "attention_mask=ids.npy"], "absent.npy: No such file"),
@@ -393,15 +417,20 @@ fn files_of_models_are_told_by_what_is_in_them() {
     assert_exit(&output, 2);
     assert!(err(&output).contains("is a pickle of torch.save, which is not read"), "{}", err(&output));
 
-    // A traced module under a name that says nothing.
-    let traced = Path::new(ROOT).join("tests/reference/torchscript/traced_bert_eager.pt");
-    std::fs::copy(traced, place.path("model.bin")).unwrap();
-    let output = fmrai(&["inspect", &place.text("model.bin"), "--tokenizer", &model()]);
+    // The small BERT in other forms, under a name that says nothing.
+    for (file, kind, how) in [
+        ("model.pt", "(torchscript)", "recorded in one run"),
+        ("model.pt2", "(exported_program)", "known without running it"),
+    ] {
+        std::fs::copy(Path::new(&model()).join(file), place.path("model.bin")).unwrap();
+        let output = fmrai(&["inspect", &place.text("model.bin"), "--tokenizer", &model()]);
+        assert_exit(&output, 0);
+        assert!(out(&output).contains(kind) && out(&output).contains(how), "{}", out(&output));
+    }
+    // The graph of the program has names of its own.
+    let output = fmrai(&["inspect", &place.text("model.bin"), "--select", "attention[0]"]);
     assert_exit(&output, 0);
-    assert!(out(&output).contains("(torchscript)"), "{}", out(&output));
-    let output = fmrai(&["inspect", &place.text("model.bin")]);
-    assert_exit(&output, 2);
-    assert!(err(&output).contains("give --data FILE"), "{}", err(&output));
+    assert!(out(&output).contains(" attention[0].context, %"), "{}", out(&output));
 }
 
 #[test]

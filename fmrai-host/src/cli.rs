@@ -190,8 +190,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             capture::capture(&options)
         }
         Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
-            let options =
-                inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
+            let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options)
         }
         Command::Analyzers { json } => analyzers::analyzers(json),

@@ -22,7 +22,12 @@ fn whole(path: &Path) -> Option<PathBuf> {
         if let Ok(mut whole) = there.canonicalize() {
             for name in absent.iter().rev() {
                 // What does not exist is no link, so `..` takes back the name before it.
-                if name == ".." { whole.pop() } else { whole.push(name); true };
+                if name == ".." {
+                    whole.pop()
+                } else {
+                    whole.push(name);
+                    true
+                };
             }
             return Some(whole);
         }

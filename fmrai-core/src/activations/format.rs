@@ -23,8 +23,7 @@ pub const VOCABULARY: &str = "vocabulary.json";
 /// Folder of the batches.
 pub const BATCHES: &str = "batches";
 
-pub(super) const STORABLE: &str =
-    "float16, bfloat16, float32, float64, int32, int64, uint8 and bool";
+pub(super) const STORABLE: &str = "float16, bfloat16, float32, float64, int32, int64, uint8 and bool";
 
 /// The file of a batch, relative to the folder: `batches/000003.safetensors`.
 #[must_use]
@@ -166,7 +165,10 @@ impl BatchHeader {
         let mut samples = Vec::with_capacity(record.samples.len());
         for sample in record.samples {
             let tokens = sample.token_ids.len();
-            if sample.special.len() != tokens || sample.offsets.len() != tokens || sample.span.0 > sample.span.1 {
+            if sample.special.len() != tokens
+                || sample.offsets.len() != tokens
+                || sample.span.0 > sample.span.1
+            {
                 return Err(format!("the lists of sample {} do not fit its {tokens} tokens", sample.id));
             }
             samples.push(Sample {

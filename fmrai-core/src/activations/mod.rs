@@ -16,8 +16,8 @@ mod write;
 
 pub use axes::axes;
 pub use format::{
-    BATCHES, BatchEntry, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs, VOCABULARY,
-    batch_file, entries,
+    BATCHES, BatchEntry, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
+    VOCABULARY, batch_file, entries,
 };
 pub use read::{ActivationFolder, BatchFile, StoredActivations};
 pub use write::{Written, write_batch};

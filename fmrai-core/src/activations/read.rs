@@ -37,7 +37,9 @@ impl ActivationFolder {
         let path = if !is_there(path) && below.is_dir() { below } else { path.to_owned() };
         if !is_there(&path) {
             let what = match () {
-                () if path.join(super::BATCHES).is_dir() => "the capture is unfinished: finish it with --resume",
+                () if path.join(super::BATCHES).is_dir() => {
+                    "the capture is unfinished: finish it with --resume"
+                }
                 () if path.is_dir() => "is no folder of activations: there is no manifest.json in it",
                 () if path.exists() => "is a file, needed a folder of activations",
                 () => "there is no such folder",
@@ -53,15 +55,18 @@ impl ActivationFolder {
         match version.get("format").and_then(serde_json::Value::as_u64) {
             Some(found) if found == u64::from(FORMAT) => {}
             Some(found) => {
-                return Err(wrong(&file, format!("activations of format {found}, this version reads {FORMAT}")));
+                return Err(wrong(
+                    &file,
+                    format!("activations of format {found}, this version reads {FORMAT}"),
+                ));
             }
             None => return Err(wrong(&file, "not a manifest: no field `format`".to_owned())),
         }
         let manifest: Manifest =
             serde_json::from_value(version).map_err(|e| wrong(&file, format!("not a manifest: {e}")))?;
         let file = path.join(GRAPH);
-        let graph =
-            from_json(&self::text(&file)?).map_err(|source| ActivationsError::Graph { path: file.clone(), source })?;
+        let graph = from_json(&self::text(&file)?)
+            .map_err(|source| ActivationsError::Graph { path: file.clone(), source })?;
         if fingerprint(&graph) != manifest.fingerprint {
             return Err(wrong(&file, "is not the graph that the manifest names".to_owned()));
         }
@@ -123,7 +128,8 @@ impl ActivationFolder {
         let batch = BatchFile::open(&path, &self.manifest.tensors)?;
         let (found, needed) = (batch.samples().len() as u64, entry.samples);
         if batch.header.index != index as u64 || found != needed || batch.bytes != entry.bytes {
-            let what = format!("is not the file that {MANIFEST} names: {needed} samples and {} bytes", entry.bytes);
+            let what =
+                format!("is not the file that {MANIFEST} names: {needed} samples and {} bytes", entry.bytes);
             return Err(ActivationsError::File { path, what });
         }
         Ok(Some(batch))
@@ -160,7 +166,8 @@ impl BatchFile {
         let mut tensors = BTreeMap::new();
         for entry in entries {
             let stored = index.tensors.get(&entry.key).filter(|stored| stored.dtype == entry.stored);
-            let stored = stored.ok_or_else(|| wrong(format!("no tensor {} of {}", entry.key, entry.stored)))?;
+            let stored =
+                stored.ok_or_else(|| wrong(format!("no tensor {} of {}", entry.key, entry.stored)))?;
             tensors.insert(entry.id, stored.clone());
         }
         Ok(Self { path: path.to_owned(), file, bytes, header, tensors })

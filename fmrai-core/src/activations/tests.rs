@@ -31,7 +31,11 @@ fn entry(id: u32, dtype: DType, stored: DType) -> StoredActivation {
 
 fn header(index: u64, samples: usize) -> BatchHeader {
     let sample = |id| Sample { text: Some("a \"b\"\n".into()), ..padded_sample(id, &[5, 6], 1) };
-    BatchHeader { index, counts: json!({"texts": samples}), samples: (0..samples as u64).map(sample).collect() }
+    BatchHeader {
+        index,
+        counts: json!({"texts": samples}),
+        samples: (0..samples as u64).map(sample).collect(),
+    }
 }
 
 fn written(

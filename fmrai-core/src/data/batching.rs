@@ -9,8 +9,8 @@ use super::fit::Fit;
 use super::records::{Records, open_file};
 use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
 use crate::batch::Sample;
-use crate::model::files::file_info;
 use crate::model::FileInfo;
+use crate::model::files::file_info;
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;
@@ -40,7 +40,8 @@ impl Settings<'_> {
             }
         }
         let tokenizer = context.tokenizer.ok_or_else(|| {
-            let advice = "name a folder with tokenizer.json in its field `tokenizer`, or use data of type `tensors`";
+            let advice =
+                "name a folder with tokenizer.json in its field `tokenizer`, or use data of type `tensors`";
             DataError::Unsuitable(format!("the data are texts, but the model has no tokenizer: {advice}"))
         })?;
         let fit = Fit::of(context.inputs)?;

@@ -104,8 +104,7 @@ impl Fit {
                 Some(_) => {
                     return unsuitable(format!(
                         "texts give {} as [batch, token], the model takes {}",
-                        spec.name,
-                        spec
+                        spec.name, spec
                     ));
                 }
             }
@@ -172,7 +171,9 @@ impl Fit {
     pub(super) fn refuses(&self, tokens: usize) -> Option<String> {
         (!self.pads() && tokens < self.tokens.min).then(|| {
             let needed = self.tokens.words("tokens");
-            format!("the text has {tokens} tokens; the model takes {needed} and no attention_mask to pad with")
+            format!(
+                "the text has {tokens} tokens; the model takes {needed} and no attention_mask to pad with"
+            )
         })
     }
 
@@ -187,7 +188,8 @@ impl Fit {
         let filler = self.rows.min.saturating_sub(samples.len());
         let longest = samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0);
         let width = longest.max(self.tokens.min);
-        let rows: Vec<&Sample> = samples.iter().chain(samples.last().into_iter().cycle().take(filler)).collect();
+        let rows: Vec<&Sample> =
+            samples.iter().chain(samples.last().into_iter().cycle().take(filler)).collect();
         let shape = [rows.len(), width].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let tensor = |shape: &[i64], kind, values: &[i64]| -> Result<Tensor, DataError> {
             let tensor = Tensor::f_from_slice(values)?.f_reshape(shape)?;

@@ -44,7 +44,9 @@ fn parse(text: &str) -> Result<Selector, String> {
     let word = |text: &str, what: &str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let valid = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(fits);
-        valid.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is no {what}: letters, digits and `_`"))
+        valid
+            .then(|| text.to_owned())
+            .ok_or_else(|| format!("{text:?} is no {what}: letters, digits and `_`"))
     };
     let part = match part {
         "" => None,

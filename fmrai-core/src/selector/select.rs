@@ -50,7 +50,11 @@ pub fn select(
 /// A tensor, and the module that it leaves where that is how it was found.
 type Found = (TensorId, Option<String>);
 
-fn select_one(graph: &dyn Graph, blocks: &[Block<'_>], selector: &Selector) -> Result<Vec<Found>, SelectError> {
+fn select_one(
+    graph: &dyn Graph,
+    blocks: &[Block<'_>],
+    selector: &Selector,
+) -> Result<Vec<Found>, SelectError> {
     match selector {
         Selector::Id(id) => match graph.tensor(*id) {
             Some(_) => activation(graph, selector, *id, &id.to_string()).map(|id| vec![(id, None)]),
@@ -135,7 +139,8 @@ fn by_block(
         match tensor {
             None => lacking = lacking.or(Some(block)),
             Some(id) if is_weight(graph, id) => {
-                weight = weight.or_else(|| Some(format!("{role}[{}].{}", block.layer, part.unwrap_or_default())));
+                weight =
+                    weight.or_else(|| Some(format!("{role}[{}].{}", block.layer, part.unwrap_or_default())));
             }
             Some(id) => found.push((id, None)),
         }

@@ -97,7 +97,9 @@ fn what_selects_nothing_says_what_there_is() {
         assert_eq!(error(&structure, text), format!("selector `{text}`: {message}"));
     }
     structure.attention[0].probabilities = TensorId(1);
-    assert!(error(&structure, "attention[0].probabilities").contains("attention[0].probabilities is a weight"));
+    assert!(
+        error(&structure, "attention[0].probabilities").contains("attention[0].probabilities is a weight")
+    );
 }
 
 #[test]
@@ -151,8 +153,11 @@ fn any_selector() -> impl Strategy<Value = Selector> {
         Just(Layers::All),
         ranges.prop_map(|r| Layers::Listed(r.into_iter().map(|(a, n)| (a, a + n)).collect())),
     ];
-    let block = (word, layers, prop::option::of(word))
-        .prop_map(|(role, layers, part)| Selector::Block { role, layers, part });
+    let block = (word, layers, prop::option::of(word)).prop_map(|(role, layers, part)| Selector::Block {
+        role,
+        layers,
+        part,
+    });
     let path = prop::collection::vec("\\*\\*|[a-z0-9_*]{1,5}", 1..6)
         .prop_filter("`**` in a part", |parts| parts.iter().all(|p| p == "**" || !p.contains("**")));
     prop_oneof![

@@ -75,7 +75,10 @@ impl SafetensorsIndex {
             let elements = super::count(&stored.shape);
             let size = stored.dtype.size();
             if size.is_some_and(|size| elements.and_then(|n| n.checked_mul(size)) != Some(end - start)) {
-                return Err(format!("tensor {name:?} of shape {:?} has {} bytes", stored.shape, stored.bytes));
+                return Err(format!(
+                    "tensor {name:?} of shape {:?} has {} bytes",
+                    stored.shape, stored.bytes
+                ));
             }
             tensors.insert(name, stored);
         }

@@ -25,13 +25,14 @@ pub(crate) struct CaptureOptions {
 
 /// Writes activations to disk: a plan without analyses, put together from the command line.
 pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
-    let select: Vec<Selector> =
-        options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let tokenizer = options.tokenizer.as_deref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
+    let select: Vec<Selector> = options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let tokenizer =
+        options.tokenizer.as_deref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
     let (file, mut document) = match named(&options.model, tokenizer.as_deref())? {
         Named::Plan(file) => (file.clone(), plan(&file)?),
         Named::Model(mut model) => {
-            model["path"] = json!(std::path::absolute(&options.model).unwrap_or_else(|_| options.model.clone()));
+            model["path"] =
+                json!(std::path::absolute(&options.model).unwrap_or_else(|_| options.model.clone()));
             (PathBuf::from("(command line)"), json!({ "format": crate::plan::FORMAT, "model": model }))
         }
     };

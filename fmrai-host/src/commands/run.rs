@@ -88,7 +88,12 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
         let tensors = count(tensors as u64, "tensor");
         let batches = format!("{} batch{}", grouped(batches as u64), if batches == 1 { "" } else { "es" });
         let folder = shown(&outcome.output.join(FOLDER));
-        let _ = writeln!(text, "activations: {tensors}, {batches}, {} bytes in {}", grouped(bytes), folder.display());
+        let _ = writeln!(
+            text,
+            "activations: {tensors}, {batches}, {} bytes in {}",
+            grouped(bytes),
+            folder.display()
+        );
     }
     for (name, answer) in &outcome.analyses {
         match answer {

@@ -47,7 +47,9 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
         return Ok(Named::Model(model));
     }
     if start.first() == Some(&0x80) {
-        return wrong("is a pickle of torch.save, which is not read: export the model with torch.export.save");
+        return wrong(
+            "is a pickle of torch.save, which is not read: export the model with torch.export.save",
+        );
     }
     if path.extension().is_some_and(|e| e == "safetensors") {
         return wrong("holds weights alone: give the folder that it is in, with config.json");
@@ -134,7 +136,9 @@ pub(super) fn data(
                     let delimiter = if end == "tsv" { "\t" } else { "," };
                     json!({ "type": "csv", "path": whole(file), "column": field, "delimiter": delimiter })
                 }
-                None => return usage(format!("--data {file}: --field NAME says which column holds the text")),
+                None => {
+                    return usage(format!("--data {file}: --field NAME says which column holds the text"));
+                }
             },
             Some("safetensors") => json!({ "type": "tensors", "path": whole(file) }),
             Some("npy") => {
@@ -143,13 +147,17 @@ pub(super) fn data(
                 let [only] = needed.as_slice() else {
                     let all: Vec<String> = inputs.iter().map(ToString::to_string).collect();
                     let all = all.join(", ");
-                    return usage(format!("--data {file}: the model takes {all}; give --data NAME=FILE.npy for each"));
+                    return usage(format!(
+                        "--data {file}: the model takes {all}; give --data NAME=FILE.npy for each"
+                    ));
                 };
                 json!({ "type": "tensors", "files": { only.name.clone(): whole(file) } })
             }
             _ => {
                 let valid = ".txt, .jsonl, .csv, .tsv, .safetensors or .npy";
-                return usage(format!("--data {file}: the kind of data is told by the ending, valid are {valid}"));
+                return usage(format!(
+                    "--data {file}: the kind of data is told by the ending, valid are {valid}"
+                ));
             }
         },
         files => {
@@ -159,7 +167,9 @@ pub(super) fn data(
                     Some((name, path)) if ending(path).as_deref() == Some("npy") => {
                         named.insert(name.to_owned(), json!(whole(path)));
                     }
-                    _ => return usage(format!("--data {file}: several files are given as NAME=FILE.npy each")),
+                    _ => {
+                        return usage(format!("--data {file}: several files are given as NAME=FILE.npy each"));
+                    }
                 }
             }
             json!({ "type": "tensors", "files": named })
@@ -211,7 +221,10 @@ mod tests {
             Ok(Named::Plan(_)) => "plan".to_owned(),
             Err(error) => error.to_string(),
         };
-        assert_eq!(kind(&["m/archive_format", "m/models/model.json", "m/data/weights/w"]), "exported_program");
+        assert_eq!(
+            kind(&["m/archive_format", "m/models/model.json", "m/data/weights/w"]),
+            "exported_program"
+        );
         assert_eq!(kind(&["archive_format", "models/model.json"]), "exported_program");
         assert_eq!(kind(&["m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"]), "torchscript");
         assert!(kind(&["m/data.pkl", "m/data/0"]).contains("is a checkpoint of torch.save"));
@@ -239,7 +252,10 @@ mod tests {
         assert_eq!(csv["column"], "t");
         assert_eq!((&csv["batch_size"], &csv["path"]), (&json!(2), &json!("/a.CSV")));
         let plain = DataOptions::default();
-        assert_eq!(of(&["/x.safetensors"], &plain).unwrap(), json!({"type": "tensors", "path": "/x.safetensors"}));
+        assert_eq!(
+            of(&["/x.safetensors"], &plain).unwrap(),
+            json!({"type": "tensors", "path": "/x.safetensors"})
+        );
         let two = of(&["a=/a.npy", "b=/b.npy"], &plain).unwrap();
         assert_eq!(two["files"], json!({"a": "/a.npy", "b": "/b.npy"}));
         assert!(of(&["a.jsonl"], &plain).unwrap_err().contains("--field NAME"));

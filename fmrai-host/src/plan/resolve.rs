@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
 
 /// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
-const RESERVED: &[&str] = &["activations", "plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
+const RESERVED: &[&str] =
+    &["activations", "plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
 
 /// A plan without mistakes.
 pub struct ResolvedPlan {

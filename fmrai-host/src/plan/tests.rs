@@ -85,10 +85,8 @@ fn malformed_text_is_told_with_its_place() {
 fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["paritty"] = json!("off"),
-        &[
-            "paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, \
-         activations, plugins, analyses, capture, output, parity, checkpoint_seconds",
-        ],
+        &["paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, \
+         activations, plugins, analyses, capture, output, parity, checkpoint_seconds"],
     );
     check(
         |p| p["parity"] = json!("sometimes"),
@@ -120,7 +118,10 @@ fn each_mistake_says_where_what_and_what_is_valid() {
         &["analyses[0]: is the text \"test_sums\", needed an object"],
     );
     check(|p| p["analyses"] = json!([]), &["analyses: is a list of 0, needed a list that is not empty"]);
-    check(|p| p["model"] = json!({"path": "model"}), &["model.type: missing, needed \"hf_checkpoint\""]);
+    check(
+        |p| p["model"] = json!({"path": "model"}),
+        &["model.type: missing, needed \"exported_program\", \"hf_checkpoint\" or \"torchscript\""],
+    );
     check(
         |p| p["model"]["path"] = json!("nowhere"),
         &["model.path: HERE/nowhere: No such file or directory (os error 2)"],
@@ -128,7 +129,8 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["model"]["type"] = json!("hf_chekpoint"),
         &[
-            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"hf_checkpoint\"",
+            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"exported_program\", \
+             \"hf_checkpoint\" or \"torchscript\"",
         ],
     );
     check(
@@ -166,10 +168,7 @@ fn activations_stand_in_place_of_model_and_data() {
     check(with("model"), &[]);
     check(with("nowhere"), &["activations: HERE/nowhere: No such file or directory (os error 2)"]);
     let beside = "cannot stand beside `activations`, which already has model and data";
-    check(
-        |p| p["activations"] = json!("model"),
-        &[&format!("model: {beside}"), &format!("data: {beside}")],
-    );
+    check(|p| p["activations"] = json!("model"), &[&format!("model: {beside}"), &format!("data: {beside}")]);
     check(
         |p| {
             with("model")(p);
@@ -177,11 +176,14 @@ fn activations_stand_in_place_of_model_and_data() {
         },
         &[&format!("capture: {beside}")],
     );
-    check(|p| p["activations"] = json!(""), &[
-        "model: cannot stand beside `activations`, which already has model and data",
-        "data: cannot stand beside `activations`, which already has model and data",
-        "activations: is the text \"\", needed a text that is not empty",
-    ]);
+    check(
+        |p| p["activations"] = json!(""),
+        &[
+            "model: cannot stand beside `activations`, which already has model and data",
+            "data: cannot stand beside `activations`, which already has model and data",
+            "activations: is the text \"\", needed a text that is not empty",
+        ],
+    );
 }
 
 #[test]
@@ -197,9 +199,10 @@ fn a_capture_needs_no_analyses_and_says_what_it_selects() {
         capture(json!({"select": ["attention[3-1]"]})),
         &["capture: selector `attention[3-1]`: layers 3-1 run backwards"],
     );
-    check(capture(json!({"select": []})), &[
-        "capture.select: is a list of 0, needed a list that is not empty",
-    ]);
+    check(
+        capture(json!({"select": []})),
+        &["capture.select: is a list of 0, needed a list that is not empty"],
+    );
     check(capture(json!({})), &["capture.select: missing, needed a list that is not empty"]);
     check(
         capture(json!({"select": ["#1"], "dtype": "int8"})),

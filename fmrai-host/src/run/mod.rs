@@ -111,7 +111,8 @@ fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
     probe(&plan.output)?;
     let threads = set_threads(options.threads)?;
 
-    let start = Start { threads, stopwatch, occupant, document: plan.document().clone(), base: Plan::of(&plan) };
+    let start =
+        Start { threads, stopwatch, occupant, document: plan.document().clone(), base: Plan::of(&plan) };
     let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
     let lanes: Vec<Lane> = analyses.into_iter().map(Lane::new).collect();
     match source {
@@ -146,7 +147,12 @@ impl Start {
         let model = model.load(&LoadContext { base, device: Device::Cpu })?;
         let info = model.info();
         for weight in &info.non_finite_weights {
-            tracing::warn!(weight.name, nan = weight.nan, infinite = weight.infinite, "a weight is not finite");
+            tracing::warn!(
+                weight.name,
+                nan = weight.nan,
+                infinite = weight.infinite,
+                "a weight is not finite"
+            );
         }
         let inputs = model.inputs();
         let context =
@@ -180,12 +186,7 @@ impl Start {
         session.run(&occupant, options)
     }
 
-    fn stored(
-        mut self,
-        path: &Path,
-        mut lanes: Vec<Lane>,
-        options: &Options<'_>,
-    ) -> Result<Outcome, Error> {
+    fn stored(mut self, path: &Path, mut lanes: Vec<Lane>, options: &Options<'_>) -> Result<Outcome, Error> {
         let folder = ActivationFolder::open(path)?;
         let about = Stored::about(&folder)?;
         self.stopwatch.lap("load");
@@ -236,8 +237,7 @@ impl Start {
 
 /// Shows the model to every analysis.
 fn prepare<'a>(lanes: &mut [Lane], about: &About<'a>) -> ModelView<'a> {
-    let view =
-        ModelView { graph: about.graph, structure: about.structure, vocabulary: about.vocabulary };
+    let view = ModelView { graph: about.graph, structure: about.structure, vocabulary: about.vocabulary };
     lanes.iter_mut().for_each(|lane| lane.prepare(&view));
     view
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
-    BATCHES, BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, VOCABULARY,
-    batch_file, entries, write_batch,
+    BATCHES, BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation,
+    VOCABULARY, batch_file, entries, write_batch,
 };
 use fmrai_core::data::Counts;
 use fmrai_core::graph::{fingerprint, to_json};
@@ -93,7 +93,8 @@ impl Recorder {
             BatchHeader { index: batch.index, counts: json!(counts), samples: batch.samples.clone() };
         let mut tensors = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            let refused = |what: String| Error::Usage(format!("capture: {} ({}): {what}", entry.key, entry.id));
+            let refused =
+                |what: String| Error::Usage(format!("capture: {} ({}): {what}", entry.key, entry.id));
             match activations.tensor(entry.id) {
                 Some(Ok(view)) => tensors.push((entry, view)),
                 Some(Err(error)) => return Err(refused(error.to_string())),
@@ -162,7 +163,9 @@ pub(crate) fn files(output: &Path) -> Vec<PathBuf> {
         let batch = number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
         batch || name.starts_with(".fmrai-") && name.ends_with(".tmp")
     };
-    files.extend(batches.iter().filter(|name| ours(name)).map(|name| Path::new(FOLDER).join(BATCHES).join(name)));
+    files.extend(
+        batches.iter().filter(|name| ours(name)).map(|name| Path::new(FOLDER).join(BATCHES).join(name)),
+    );
     files.retain(|file| output.join(file).is_file());
     files
 }

@@ -125,9 +125,13 @@ fn match_names(tensors: &[Stored], inputs: &[InputSpec]) -> Result<(), DataError
         let found = format!("{} of shape {:?}", tensor.dtype, tensor.shape);
         let wrong_type = spec.dtype.is_some_and(|dtype| dtype != tensor.dtype);
         let wrong_rank = spec.axes.as_ref().is_some_and(|axes| axes.len() != tensor.shape.len());
-        let wrong_axis = spec.axes.iter().flatten().zip(&tensor.shape).skip(1).any(|(axis, &size)| {
-            !i64::try_from(size).is_ok_and(|size| axis.accepts(size))
-        });
+        let wrong_axis = spec
+            .axes
+            .iter()
+            .flatten()
+            .zip(&tensor.shape)
+            .skip(1)
+            .any(|(axis, &size)| !i64::try_from(size).is_ok_and(|size| axis.accepts(size)));
         if wrong_type || wrong_rank || wrong_axis {
             return unsuitable(format!("{} is {found}, the model takes {}", tensor.name, spec));
         }
@@ -135,7 +139,9 @@ fn match_names(tensors: &[Stored], inputs: &[InputSpec]) -> Result<(), DataError
     let absent = |spec: &&InputSpec| spec.required && !tensors.iter().any(|t| t.name == spec.name);
     match inputs.iter().find(absent) {
         Some(spec) => unsuitable(format!("the data have no {}, the model takes {}", spec.name, all(inputs))),
-        None if tensors.is_empty() => unsuitable(format!("there are no tensors, the model takes {}", all(inputs))),
+        None if tensors.is_empty() => {
+            unsuitable(format!("there are no tensors, the model takes {}", all(inputs)))
+        }
         None => Ok(()),
     }
 }

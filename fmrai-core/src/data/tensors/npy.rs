@@ -59,7 +59,9 @@ impl Header {
             let key = rest.text()?;
             rest.expect(":")?;
             match key {
-                "descr" => descr = Some(rest.text().map_err(|_| "only plain element types are read".to_owned())?),
+                "descr" => {
+                    descr = Some(rest.text().map_err(|_| "only plain element types are read".to_owned())?)
+                }
                 "fortran_order" => fortran = Some(rest.truth()?),
                 "shape" => shape = Some(rest.shape()?),
                 other => return Err(format!("unknown field {other:?}")),
@@ -84,7 +86,11 @@ impl Header {
             "i8" => DType::Int64,
             "u1" => DType::UInt8,
             "b1" => DType::Bool,
-            _ => return Err(format!("elements of type {descr:?}, read are f2, f4, f8, i1, i2, i4, i8, u1 and b1")),
+            _ => {
+                return Err(format!(
+                    "elements of type {descr:?}, read are f2, f4, f8, i1, i2, i4, i8, u1 and b1"
+                ));
+            }
         };
         let big_endian = match order {
             "<" | "|" => false,

@@ -38,7 +38,9 @@ pub(super) fn of(
             };
             for value in ids.get(sample.span.clone()).unwrap_or_default() {
                 let token = u32::try_from(*value).map_err(|_| {
-                    DataError::Unsuitable(format!("input_ids of sample {id} holds {value}, which is no token id"))
+                    DataError::Unsuitable(format!(
+                        "input_ids of sample {id} holds {value}, which is no token id"
+                    ))
                 })?;
                 let around = |v: &Vocabulary| [v.first, v.separator, v.padding].contains(&Some(token));
                 sample.token_ids.push(token);

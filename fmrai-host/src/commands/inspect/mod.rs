@@ -41,8 +41,7 @@ pub(crate) struct InspectOptions {
 
 /// Tells what a model is made of. A model whose graph is known beforehand runs only if data are given.
 pub(crate) fn inspect(options: &InspectOptions) -> Result<Exit, Error> {
-    let select: Vec<Selector> =
-        options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let select: Vec<Selector> = options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let Subject { model, data } = subject(options)?;
     let model = model.as_ref();
     let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
@@ -103,9 +102,11 @@ fn subject(options: &InspectOptions) -> Result<Subject, Error> {
         }
     };
     // A plan's own data are used only where the model takes no text: a short one takes less time.
-    let mut data = planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && model.graph().is_none());
+    let mut data =
+        planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && model.graph().is_none());
     if !options.data.is_empty() {
-        let read = DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
+        let read =
+            DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
         let again = || match source::named(path, options.tokenizer.as_deref())? {
             Named::Model(document) => source::load(&document, Path::new("")),
             Named::Plan(_) => Err(Error::Usage("with a plan, give --data NAME=FILE.npy".to_owned())),
@@ -151,7 +152,9 @@ fn probe(model: &dyn Model, text: Option<&str>) -> Result<NamedTensors, Error> {
         let inputs: Vec<String> = model.inputs().iter().map(ToString::to_string).collect();
         let inputs = inputs.join(", ");
         let advice = "give --data FILE (.safetensors or .npy), or --tokenizer FOLDER for a model of texts";
-        return Err(Error::Usage(format!("the model has to run to be inspected, and takes {inputs}: {advice}")));
+        return Err(Error::Usage(format!(
+            "the model has to run to be inspected, and takes {inputs}: {advice}"
+        )));
     }
     let text = text.unwrap_or(PROBE);
     let internal = |e: std::io::Error| Error::Internal(format!("the probe text: {e}"));

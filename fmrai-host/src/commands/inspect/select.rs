@@ -9,7 +9,11 @@ use fmrai_core::structure::Structure;
 use crate::commands::count;
 use crate::error::Error;
 
-pub(super) fn text(graph: &dyn Graph, structure: &Structure, selectors: &[Selector]) -> Result<String, Error> {
+pub(super) fn text(
+    graph: &dyn Graph,
+    structure: &Structure,
+    selectors: &[Selector],
+) -> Result<String, Error> {
     let selected = select(graph, structure, selectors)?;
     let mut text = format!("selected: {}\n", count(selected.len() as u64, "tensor"));
     for found in selected {
