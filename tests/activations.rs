@@ -313,7 +313,8 @@ fn tensors_give_the_same_results_as_the_texts_that_they_come_from() {
     let (samples, ids) = (batch.samples().to_vec(), folder.manifest().tensors.iter().map(|t| t.id).collect());
     let read = batch.read(&ids).unwrap();
     let values = |key: &str| {
-        let entry = folder.manifest().tensors.iter().find(|t| t.key == key).unwrap();
+        let named = |labels: &[String]| labels.iter().any(|label| label == key);
+        let entry = folder.manifest().tensors.iter().find(|t| named(&t.labels)).unwrap();
         let view = read.tensor(entry.id).unwrap().unwrap();
         (view.shape().to_vec(), view.i64().unwrap().to_vec())
     };
@@ -416,15 +417,20 @@ fn files_of_models_are_told_by_what_is_in_them() {
     assert_exit(&output, 2);
     assert!(err(&output).contains("is a pickle of torch.save, which is not read"), "{}", err(&output));
 
-    // A traced module under a name that says nothing.
-    let traced = Path::new(ROOT).join("tests/reference/torchscript/traced_bert_eager.pt");
-    std::fs::copy(traced, place.path("model.bin")).unwrap();
-    let output = fmrai(&["inspect", &place.text("model.bin"), "--tokenizer", &model()]);
+    // The small BERT in other forms, under a name that says nothing.
+    for (file, kind, how) in [
+        ("model.pt", "(torchscript)", "recorded in one run"),
+        ("model.pt2", "(exported_program)", "known without running it"),
+    ] {
+        std::fs::copy(Path::new(&model()).join(file), place.path("model.bin")).unwrap();
+        let output = fmrai(&["inspect", &place.text("model.bin"), "--tokenizer", &model()]);
+        assert_exit(&output, 0);
+        assert!(out(&output).contains(kind) && out(&output).contains(how), "{}", out(&output));
+    }
+    // The graph of the program has names of its own.
+    let output = fmrai(&["inspect", &place.text("model.bin"), "--select", "attention[0]"]);
     assert_exit(&output, 0);
-    assert!(out(&output).contains("(torchscript)"), "{}", out(&output));
-    let output = fmrai(&["inspect", &place.text("model.bin")]);
-    assert_exit(&output, 2);
-    assert!(err(&output).contains("give --data FILE"), "{}", err(&output));
+    assert!(out(&output).contains(" attention[0].context, %"), "{}", out(&output));
 }
 
 #[test]

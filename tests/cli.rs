@@ -216,7 +216,7 @@ fn inspect_tells_what_a_model_is_made_of() {
         "model.safetensors: ",
         "graph: ",
         "structure: ",
-        "layer 0: self attention",
+        ": attention, fused, ",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

@@ -118,7 +118,10 @@ fn each_mistake_says_where_what_and_what_is_valid() {
         &["analyses[0]: is the text \"test_sums\", needed an object"],
     );
     check(|p| p["analyses"] = json!([]), &["analyses: is a list of 0, needed a list that is not empty"]);
-    check(|p| p["model"] = json!({"path": "model"}), &["model.type: missing, needed \"hf_checkpoint\""]);
+    check(
+        |p| p["model"] = json!({"path": "model"}),
+        &["model.type: missing, needed \"exported_program\", \"hf_checkpoint\" or \"torchscript\""],
+    );
     check(
         |p| p["model"]["path"] = json!("nowhere"),
         &["model.path: HERE/nowhere: No such file or directory (os error 2)"],
@@ -126,7 +129,8 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["model"]["type"] = json!("hf_chekpoint"),
         &[
-            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"hf_checkpoint\"",
+            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"exported_program\", \
+             \"hf_checkpoint\" or \"torchscript\"",
         ],
     );
     check(

@@ -24,6 +24,12 @@ pub(super) fn validate(document: &Value, schema: &Value) -> Vec<Problem> {
                     found.push(problem);
                 }
             }
+            // What is absent has no place in the text: it is told in the order of the schema.
+            let fields = schema.get("properties").and_then(Value::as_object);
+            let rank = |p: &Problem| {
+                fields.and_then(|f| f.keys().position(|f| p.path.is_in(&JsonPath::root().field(f))))
+            };
+            found.sort_by_key(rank);
             found
         }
         // Only the schema of a third-party analyzer can be at fault.
@@ -54,8 +60,8 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
             let name = property.as_str().unwrap_or_default();
             // A condition names the fields that it needs; the plan itself says what they are.
             let at_root =
-                || root.get("properties").and_then(Value::as_object).filter(|_| path == JsonPath::root());
-            let described = properties().and_then(|p| p.get(name)).or_else(|| at_root()?.get(name));
+                root.get("properties").and_then(Value::as_object).filter(|_| path == JsonPath::root());
+            let described = at_root.or_else(properties).and_then(|p| p.get(name));
             let needed = described.map(|s| describe::needed(s, root));
             let needed = needed.map(|n| format!(", needed {n}")).unwrap_or_default();
             vec![Problem::new(path.field(name), format!("missing{needed}"))]

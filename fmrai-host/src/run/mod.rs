@@ -366,10 +366,12 @@ impl Session<'_> {
         let mut wanted = union(&self.lanes);
         // What an interrupted run has written already is kept.
         let there = self.recorder.as_mut().is_none_or(|recorder| recorder.has(index, Some(batch)));
-        let recorder = self.recorder.as_mut().filter(|_| !there);
-        if let Some(recorder) = &recorder {
+        if let Some(recorder) = &self.recorder {
+            // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
             wanted = wanted.union(recorder.request());
-        } else if !self.lanes.iter().any(Lane::is_running) && !self.source.has_to_run() {
+        }
+        let recorder = self.recorder.as_mut().filter(|_| !there);
+        if recorder.is_none() && !self.lanes.iter().any(Lane::is_running) && !self.source.has_to_run() {
             return Ok(());
         }
         let pass = self.source.activations(&wanted);
