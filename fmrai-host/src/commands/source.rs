@@ -168,7 +168,9 @@ pub(super) fn data(
                         named.insert(name.to_owned(), json!(whole(path)));
                     }
                     _ => {
-                        return usage(format!("--data {file}: several files are given as NAME=FILE.npy each"));
+                        return usage(format!(
+                            "--data {file}: several files are given as NAME=FILE.npy each"
+                        ));
                     }
                 }
             }
