@@ -193,13 +193,13 @@ pub fn entries(
     selected: &[Selected],
     dtype: StoredAs,
 ) -> Result<Vec<StoredActivation>, ActivationsError> {
+    use DType::{BFloat16, Bool, Float16, Float32, Float64, Int32, Int64, UInt8};
     let mut taken = BTreeSet::new();
     let mut entries = Vec::with_capacity(selected.len());
     for Selected { tensor, labels, .. } in selected {
         let Some(node) = graph.tensor(*tensor) else { continue };
         let first = labels.first().filter(|label| taken.insert((*label).clone()));
         let label = || labels.first().cloned().unwrap_or_else(|| tensor.to_string());
-        use DType::{BFloat16, Bool, Float16, Float32, Float64, Int32, Int64, UInt8};
         let stored = match (node.dtype, dtype) {
             (Float16 | BFloat16, StoredAs::Float32) => Float32,
             (d @ (Float16 | BFloat16 | Float32 | Float64 | Int32 | Int64 | UInt8 | Bool), _) => d,

@@ -31,9 +31,9 @@ struct Positions {
 
 #[derive(Debug, PartialEq)]
 enum PositionAxes {
-    EachRow,
-    OneRow,
-    NoRow,
+    Each,
+    Once,
+    Bare,
 }
 
 /// Least and largest length of an axis.
@@ -115,21 +115,20 @@ impl Fit {
                 let axes = match spec.axes.as_deref() {
                     Some(&[token]) => {
                         tokens = tokens.and(token);
-                        PositionAxes::NoRow
+                        PositionAxes::Bare
                     }
                     Some(&[Axis::Fixed(1), token]) if rows.max != Some(1) => {
                         tokens = tokens.and(token);
-                        PositionAxes::OneRow
+                        PositionAxes::Once
                     }
                     Some(&[batch, token]) => {
                         (rows, tokens) = (rows.and(batch), tokens.and(token));
-                        PositionAxes::EachRow
+                        PositionAxes::Each
                     }
-                    None => PositionAxes::EachRow,
+                    None => PositionAxes::Each,
                     Some(_) => {
                         return unsuitable(format!(
-                            "texts give position_ids as [batch, token], the model takes {}",
-                            spec
+                            "texts give position_ids as [batch, token], the model takes {spec}"
                         ));
                     }
                 };
@@ -213,9 +212,9 @@ impl Fit {
         }
         if let Some(Positions { kind, axes }) = &self.positions {
             let (shape, repeat) = match axes {
-                PositionAxes::EachRow => (vec![shape[0], shape[1]], rows.len()),
-                PositionAxes::OneRow => (vec![1, shape[1]], 1),
-                PositionAxes::NoRow => (vec![shape[1]], 1),
+                PositionAxes::Each => (vec![shape[0], shape[1]], rows.len()),
+                PositionAxes::Once => (vec![1, shape[1]], 1),
+                PositionAxes::Bare => (vec![shape[1]], 1),
             };
             let positions: Vec<i64> = (0..repeat).flat_map(|_| (0i64..).take(width)).collect();
             named.push(("position_ids".to_owned(), tensor(&shape, *kind, &positions)?));

@@ -217,7 +217,7 @@ fn signatures_that_lie_are_refused() {
     let error = after(|p| p["graph_module"]["signature"]["input_specs"] = json!([]));
     assert!(error.contains("its signature has 0 inputs and 1 outputs, its graph 2 and 1"), "{error}");
     let error = after(|p| {
-        p["graph_module"]["signature"]["input_specs"][0]["parameter"]["parameter_name"] = json!("v")
+        p["graph_module"]["signature"]["input_specs"][0]["parameter"]["parameter_name"] = json!("v");
     });
     assert!(error.contains("the program needs v, which is not among its weights"), "{error}");
     let error =

@@ -1,5 +1,6 @@
 //! Buffers and inputs that a program writes, and what it takes.
 
+use fmrai_core::graph::Graph;
 use fmrai_core::model::{Axis, Model, NamedTensors};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
@@ -141,7 +142,6 @@ fn inputs_can_take_other_tensors_of_the_data() {
     let model = model.unwrap();
     assert_eq!(model.inputs()[0].name, "features");
     let graph = model.graph().unwrap().unwrap();
-    use fmrai_core::graph::Graph;
     assert_eq!(graph.tensors()[0].name.as_deref(), Some("features"));
     let (_file, refused) = open(&dynamic(), json!({ "inputs": { "y": "features" } }));
     assert_eq!(refused.err().unwrap(), "has no input \"y\" to be renamed, there are x");

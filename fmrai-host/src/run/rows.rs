@@ -75,14 +75,16 @@ fn real_shape(view: &TensorView<'_>, samples: usize, filler: usize) -> Option<Ve
     })
 }
 
+/// Elements from `a` on beside those from `b` on.
+fn parts<T>(data: &[T], a: usize, b: usize, length: usize) -> impl Iterator<Item = (&T, &T)> {
+    let part = |start: usize| data.get(start..start + length).unwrap_or_default();
+    part(a).iter().zip(part(b))
+}
+
 /// True if the elements from `a` on and those from `b` on were computed from the same input.
 fn same(data: DataView<'_>, a: usize, b: usize, length: usize) -> bool {
     let close =
         |x: f64, y: f64| x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= SAME * x.abs().max(1.0);
-    fn parts<T>(data: &[T], a: usize, b: usize, length: usize) -> impl Iterator<Item = (&T, &T)> {
-        let part = |start: usize| data.get(start..start + length).unwrap_or_default();
-        part(a).iter().zip(part(b))
-    }
     match data {
         DataView::F32(d) => parts(d, a, b, length).all(|(x, y)| close(f64::from(*x), f64::from(*y))),
         DataView::F64(d) => parts(d, a, b, length).all(|(x, y)| close(*x, *y)),

@@ -201,7 +201,7 @@ impl Layout {
                 && !axis.accepts(i64::try_from(rows).unwrap_or(i64::MAX))
             {
                 let found = format!("{} is {} of shape {:?}", tensor.name, tensor.dtype, tensor.shape);
-                return unsuitable(format!("{found}, the model takes {}", spec));
+                return unsuitable(format!("{found}, the model takes {spec}"));
             }
         }
         Ok(Self { sampled: sampled.iter().map(|tensor| tensor.name.clone()).collect(), rows, min, max })

@@ -60,7 +60,7 @@ impl Header {
             rest.expect(":")?;
             match key {
                 "descr" => {
-                    descr = Some(rest.text().map_err(|_| "only plain element types are read".to_owned())?)
+                    descr = Some(rest.text().map_err(|_| "only plain element types are read".to_owned())?);
                 }
                 "fortran_order" => fortran = Some(rest.truth()?),
                 "shape" => shape = Some(rest.shape()?),

@@ -408,6 +408,7 @@ impl Compiler {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over values")]
 fn number(operand: Operand) -> Given {
     match operand {
         Operand::Slot(slot) => Given::Number(slot),

@@ -141,6 +141,7 @@ pub(super) enum SymBool {
 /// The value of an expression in the example.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "they are named as in the file")]
 pub(super) enum Hint {
     AsInt(i64),
     AsFloat(Float),
