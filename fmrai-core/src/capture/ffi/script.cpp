@@ -1,6 +1,7 @@
 // See script.h.
 #include "script.h"
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
@@ -10,6 +11,8 @@
 #include <set>
 #include <stdexcept>
 #include <utility>
+
+#include "hook.h"
 
 namespace fmrai {
 namespace {
@@ -188,6 +191,13 @@ void Script::forward(const std::vector<const at::Tensor*>& inputs, const EachTen
       default:
         values.emplace_back(tensor);
     }
+  }
+  {
+    // Before its first run a graph is prepared, which computes constants: no operations of the model.
+    c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
+    torch::jit::Stack stack{module_._ivalue()};
+    stack.insert(stack.end(), values.begin(), values.end());
+    if (auto* function = torch::jit::tryToGraphFunction(method.function())) function->get_executor().getPlanFor(stack);
   }
   flatten(method(std::move(values)), "", each);
 }
