@@ -192,12 +192,11 @@ void Script::forward(const std::vector<const at::Tensor*>& inputs, const EachTen
         values.emplace_back(tensor);
     }
   }
-  {
-    // Before its first run a graph is prepared, which computes constants: no operations of the model.
+  if (!warm_) {
+    // On its first run a graph is prepared, which computes constants: no operations of the model.
     c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
-    torch::jit::Stack stack{module_._ivalue()};
-    stack.insert(stack.end(), values.begin(), values.end());
-    if (auto* function = torch::jit::tryToGraphFunction(method.function())) function->get_executor().getPlanFor(stack);
+    method(values);
+    warm_ = true;
   }
   flatten(method(std::move(values)), "", each);
 }

@@ -30,6 +30,7 @@ class Script {
 
   torch::jit::Module module_;
   std::vector<Named> modules_;
+  bool warm_ = false;
 };
 
 // The path of the module that runs, from what the interpreter tells of it: for each call `NAME(CLASS)::METHOD`. Lists of modules
