@@ -23,7 +23,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     write_with(path, |file| file.write_all(content))
 }
 
-/// As [`write`], but `content` writes into the file itself, so that it need not be in memory as a whole.
+/// As [`write()`], but `content` writes into the file itself, so that it need not be in memory as a whole.
 ///
 /// # Errors
 /// [`WriteError`] names the file. No part of the new content is left behind.
