@@ -6,11 +6,13 @@
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
+//! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
 //! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
 
+pub mod abi;
 pub mod analyzer;
 pub mod batch;
 #[cfg(feature = "torch")]
