@@ -39,6 +39,16 @@ impl<const N: usize> ManifestSection<N> {
     }
 }
 
+#[cfg(test)]
+impl<const N: usize> ManifestSection<N> {
+    /// The section as it stands in a file.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let Self { magic, major, minor, flags, reserved, json } = self;
+        let numbers = [major, minor, flags, reserved].map(|n| n.to_le_bytes()).concat();
+        [&magic.to_le_bytes()[..], &numbers, json].concat()
+    }
+}
+
 /// What a plugin's file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {

@@ -215,6 +215,28 @@ layouts! {
     }
 }
 
+/// Name, size and least size of each struct that grows.
+#[cfg(test)]
+pub(crate) fn least() -> Vec<(&'static str, usize, usize)> {
+    fn of<T: Growable>() -> (&'static str, usize, usize) {
+        (T::NAME, size_of::<T>(), T::LEAST)
+    }
+    vec![
+        of::<Sink>(),
+        of::<Part>(),
+        of::<Block>(),
+        of::<Operation>(),
+        of::<Model>(),
+        of::<Tensor>(),
+        of::<Sample>(),
+        of::<Batch>(),
+        of::<Report>(),
+        of::<Host>(),
+        of::<Analyzer>(),
+        of::<Plugin>(),
+    ]
+}
+
 /// The size of a struct, for its `struct_size`.
 #[expect(clippy::cast_possible_truncation, reason = "structs of the header are small")]
 pub(crate) const fn size<T>() -> u32 {
