@@ -6,7 +6,8 @@ use fmrai_core::model::ModelError;
 use fmrai_core::tracker::TrackError;
 
 use crate::checkpoint::{ResumeError, SaveError};
-use crate::plan::PlanError;
+use crate::plan::{OfferError, PlanError};
+use crate::plugins::PluginError;
 use crate::results::WriteError;
 use crate::results::folder::FolderError;
 use crate::run::ParityError;
@@ -76,6 +77,9 @@ pub enum Error {
     /// A checkpoint that could not be written.
     #[error("checkpoint: {0}")]
     Save(#[from] SaveError),
+    /// A plugin that cannot be used.
+    #[error("plugin: {0}")]
+    Plugin(#[from] OfferError),
     /// Two analyzers with one name.
     #[error(transparent)]
     Registry(#[from] DuplicateAnalyzer),
@@ -109,7 +113,12 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Model(ModelError::Torch(_)) | Self::Data(DataError::Torch(_)) => Exit::Internal,
-            Self::Plan(_) | Self::Model(_) | Self::Data(_) | Self::Resume(_) | Self::Usage(_) => Exit::Input,
+            Self::Plan(_)
+            | Self::Plugin(_)
+            | Self::Model(_)
+            | Self::Data(_)
+            | Self::Resume(_)
+            | Self::Usage(_) => Exit::Input,
             Self::Folder(FolderError::Io { .. }) => Exit::Internal,
             Self::Folder(_) => Exit::Input,
             Self::Interrupted { .. } => Exit::Interrupted,
@@ -121,6 +130,12 @@ impl Error {
             | Self::Registry(_)
             | Self::Internal(_) => Exit::Internal,
         }
+    }
+}
+
+impl From<PluginError> for Error {
+    fn from(error: PluginError) -> Self {
+        Self::Plugin(error.into())
     }
 }
 

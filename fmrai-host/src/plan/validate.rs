@@ -48,10 +48,6 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
             let needed = needed.map(|n| format!(", needed {n}")).unwrap_or_default();
             vec![Problem::new(path.field(name), format!("missing{needed}"))]
         }
-        ValidationErrorKind::MaxItems { .. } if path == JsonPath::root().field("plugins") => {
-            let what = "plugins are not supported in this version of fmrai: leave the list empty";
-            vec![Problem::new(path, what)]
-        }
         ValidationErrorKind::Enum { options } => {
             let valid = options.as_array().into_iter().flatten().filter_map(Value::as_str);
             let near = error.instance().as_str().map(|found| suggestion(found, valid)).unwrap_or_default();
