@@ -169,11 +169,20 @@ fn inspect(bytes: &[u8]) -> Result<Manifest, String> {
             "it links libtorch {theirs}, this program links {ours}: build it against the same"
         ));
     }
-    let exports = file.exports().map_err(|e| format!("its symbols cannot be read: {e}"))?;
-    let entry =
-        exports.iter().any(|e| e.name().strip_prefix(b"_").unwrap_or(e.name()) == ENTRY_SYMBOL.as_bytes());
+    let unreadable = |e| format!("its symbols cannot be read: {e}");
+    let mut entry = false;
+    for export in file.exports().map_err(unreadable)? {
+        if let object::read::NameOrOrdinal::Name(name) = export.map_err(unreadable)?.name() {
+            entry |= is_entry(name);
+        }
+    }
     if !entry {
         return Err(format!("it does not export {ENTRY_SYMBOL}: see export_plugin! or fmrai.h"));
     }
     Ok(manifest)
+}
+
+/// Symbols of Mach-O begin with an underscore.
+fn is_entry(symbol: &[u8]) -> bool {
+    symbol.strip_prefix(b"_").unwrap_or(symbol) == ENTRY_SYMBOL.as_bytes()
 }
