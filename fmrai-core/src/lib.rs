@@ -8,11 +8,13 @@
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
+//! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
 //! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
 
+pub mod abi;
 pub mod activations;
 pub mod analyzer;
 pub mod batch;

@@ -57,7 +57,7 @@ impl Identity {
         compare("fmrai", fmrai, &now.versions.fmrai);
         compare("libtorch", libtorch, &now.versions.libtorch);
         if plan != &now.plan {
-            let parts = ["model", "data", "activations", "analyses", "capture", "parity"];
+            let parts = ["model", "data", "activations", "plugins", "analyses", "capture", "parity"];
             let changed: Vec<&str> = parts.into_iter().filter(|p| plan.get(p) != now.plan.get(p)).collect();
             differences.push(format!("the plan has another {}", changed.join(", ")));
         }

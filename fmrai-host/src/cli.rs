@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
 use crate::error::{Error, Exit, one_line};
+use crate::plan::Catalogue;
+use crate::plugins::Policy;
 use crate::terminal;
 
 /// See inside neural networks: runs analyses of a model over data, as a plan says.
@@ -21,6 +23,12 @@ struct Arguments {
     /// What to log to stderr: error, warn, info, debug, trace, or `fmrai_core=debug,warn`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
     log: String,
+    /// Folder that plugins may be loaded from, with all below it; may be given again. Plugins may do whatever you may
+    #[arg(long, global = true, value_name = "DIR")]
+    plugin_dir: Vec<PathBuf>,
+    /// Plugins may be loaded from the folder of the plan too
+    #[arg(long, global = true)]
+    plugins_beside_plan: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,9 +127,16 @@ enum Command {
         /// As JSON: name, summary, origin, example, schema
         #[arg(long)]
         json: bool,
+        /// With those of a plugin; its folder is then allowed
+        #[arg(long, value_name = "FILE")]
+        plugin: Vec<PathBuf>,
     },
     /// Prints the JSON Schema of a plan, for editors
-    Schema,
+    Schema {
+        /// With the analyzers of a plugin; its folder is then allowed
+        #[arg(long, value_name = "FILE")]
+        plugin: Vec<PathBuf>,
+    },
 }
 
 /// The program: reads the command line, does what it says, and tells how it went.
@@ -151,13 +166,25 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// What plans can name; plugins that the user names are allowed by that.
+fn catalogue(mut folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Result<Catalogue, Error> {
+    folders.extend(named.iter().filter_map(|file| file.canonicalize().ok()?.parent().map(PathBuf::from)));
+    let policy = Policy::new(folders, beside_plan).with_settings()?;
+    let mut catalogue = Catalogue::linked()?.with_policy(policy);
+    for file in named {
+        catalogue.load(file, None, None)?;
+    }
+    Ok(catalogue)
+}
+
 fn execute(arguments: Arguments) -> Result<Exit, Error> {
     log(&arguments.log)?;
+    let catalogue = |named: &[PathBuf]| catalogue(arguments.plugin_dir, arguments.plugins_beside_plan, named);
     match arguments.command {
         Command::Run { plan, output, resume, force, threads } => {
-            run::run(&plan, output, resume, force, threads.map(usize::from))
+            run::run(&plan, &catalogue(&[])?, output, resume, force, threads.map(usize::from))
         }
-        Command::Check { plan } => check::check(&plan),
+        Command::Check { plan } => check::check(&plan, &catalogue(&[])?),
         Command::Capture {
             model,
             data,
@@ -191,10 +218,10 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
         }
         Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
-            inspect::inspect(&options)
+            inspect::inspect(&options, &catalogue(&[])?)
         }
-        Command::Analyzers { json } => analyzers::analyzers(json),
-        Command::Schema => schema::schema(),
+        Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
+        Command::Schema { plugin } => schema::schema(&catalogue(&plugin)?),
     }
 }
 

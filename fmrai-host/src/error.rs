@@ -8,7 +8,8 @@ use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
 
 use crate::checkpoint::{ResumeError, SaveError};
-use crate::plan::PlanError;
+use crate::plan::{OfferError, PlanError};
+use crate::plugins::PluginError;
 use crate::results::WriteError;
 use crate::results::folder::FolderError;
 use crate::run::ParityError;
@@ -87,6 +88,9 @@ pub enum Error {
     /// A checkpoint that could not be written.
     #[error("checkpoint: {0}")]
     Save(#[from] SaveError),
+    /// A plugin that cannot be used.
+    #[error("plugin: {0}")]
+    Plugin(#[from] OfferError),
     /// Two analyzers with one name.
     #[error(transparent)]
     Registry(#[from] DuplicateAnalyzer),
@@ -121,6 +125,7 @@ impl Error {
         match self {
             Self::Model(ModelError::Torch(_)) | Self::Data(DataError::Torch(_)) => Exit::Internal,
             Self::Plan(_)
+            | Self::Plugin(_)
             | Self::Model(_)
             | Self::Data(_)
             | Self::Activations(_)
@@ -139,6 +144,12 @@ impl Error {
             | Self::Registry(_)
             | Self::Internal(_) => Exit::Internal,
         }
+    }
+}
+
+impl From<PluginError> for Error {
+    fn from(error: PluginError) -> Self {
+        Self::Plugin(error.into())
     }
 }
 

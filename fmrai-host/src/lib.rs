@@ -3,6 +3,7 @@
 //! - [`plan`]: from a JSON file to something that can run, with every mistake told at once.
 //! - [`run`]: one pass over the data, shared by all analyses; [`checkpoint`] lets it go on after a stop.
 //! - [`results`]: the files of a run, and [`draw`], their pictures.
+//! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
 pub mod checkpoint;
@@ -12,6 +13,7 @@ pub mod draw;
 pub mod error;
 mod paths;
 pub mod plan;
+pub mod plugins;
 pub mod progress;
 pub mod results;
 pub mod run;

@@ -1,9 +1,11 @@
 //! Figures as data. An analyzer says what is shown; the host decides how it looks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::number;
 
 /// A picture of one or more panels.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Name of its file.
     pub name: String,
@@ -32,7 +34,7 @@ impl Figure {
 }
 
 /// One plot with its own heading.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Panel {
     /// Its heading; empty for none.
     pub title: String,
@@ -41,7 +43,7 @@ pub struct Panel {
 }
 
 /// The kinds of plot.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Plot {
     /// Points in a plane.
@@ -57,13 +59,14 @@ pub enum Plot {
 }
 
 /// A numeric axis.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
     /// What it measures.
     pub label: String,
     /// Unit, e.g. `nats`; `None` for plain numbers.
     pub unit: Option<String>,
     /// Range shown; taken from the data where absent.
+    #[serde(with = "number::range")]
     pub range: Option<(f64, f64)>,
     /// True if the axis counts things (layers), so that ticks stand at whole numbers only.
     pub whole: bool,
@@ -92,7 +95,7 @@ impl Axis {
 }
 
 /// What the colours or shapes of a plot stand for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Legend {
     /// Its heading, e.g. `layer`.
     pub title: String,
@@ -103,7 +106,7 @@ pub struct Legend {
 }
 
 /// Points in a plane, e.g. an embedding of attention heads.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scatter {
     /// Horizontal axis.
     pub x: Axis,
@@ -120,11 +123,13 @@ pub struct Scatter {
 }
 
 /// A point of a [`Scatter`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Horizontal position.
+    #[serde(with = "number::one")]
     pub x: f64,
     /// Vertical position.
+    #[serde(with = "number::one")]
     pub y: f64,
     /// Short text, written where there is room.
     pub label: String,
@@ -135,7 +140,7 @@ pub struct Point {
 }
 
 /// A matrix shown in colours.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeatMap {
     /// What the rows are.
     pub row_axis: String,
@@ -146,6 +151,7 @@ pub struct HeatMap {
     /// One text per column.
     pub columns: Vec<String>,
     /// The numbers, `[row, column]`, row-major. NaN is drawn as missing.
+    #[serde(with = "number::list")]
     pub values: Vec<f64>,
     /// What the numbers are.
     pub scale: Axis,
@@ -158,7 +164,7 @@ pub struct HeatMap {
 }
 
 /// How a [`Series`] is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// A line through the points.
@@ -168,18 +174,19 @@ pub enum Mark {
 }
 
 /// A sequence of points of a [`Lines`] plot.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
     /// How it is drawn.
     pub mark: Mark,
     /// Positions, horizontal then vertical.
+    #[serde(with = "number::pairs")]
     pub points: Vec<(f64, f64)>,
 }
 
 /// Lines or points over a common axis.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lines {
     /// Horizontal axis.
     pub x: Axis,
@@ -188,11 +195,12 @@ pub struct Lines {
     /// The sequences.
     pub series: Vec<Series>,
     /// Horizontal lines of reference, e.g. `uniform attention`: name and height.
+    #[serde(with = "number::named")]
     pub references: Vec<(String, f64)>,
 }
 
 /// Bars, grouped by category.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bars {
     /// What the categories are.
     pub category_axis: String,
@@ -201,11 +209,12 @@ pub struct Bars {
     /// Vertical axis.
     pub y: Axis,
     /// For each group its name and one height per category.
+    #[serde(with = "number::named_lists")]
     pub groups: Vec<(String, Vec<f64>)>,
 }
 
 /// A five-number summary per category.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoxPlot {
     /// What the categories are.
     pub category_axis: String,
@@ -214,5 +223,6 @@ pub struct BoxPlot {
     /// Vertical axis.
     pub y: Axis,
     /// Minimum, lower quartile, median, upper quartile, maximum of each category.
+    #[serde(with = "number::fives")]
     pub boxes: Vec<[f64; 5]>,
 }

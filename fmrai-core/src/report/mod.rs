@@ -3,6 +3,7 @@
 //! The host writes and draws them, so that an analyzer links no drawing or file library.
 
 pub mod figure;
+pub(crate) mod number;
 mod table;
 
 pub use figure::Figure;

@@ -33,6 +33,9 @@ pub enum TensorError {
         /// Elements there are.
         found: usize,
     },
+    /// Who holds the tensor cannot hand it out.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
     /// The shape is not what the reader needs.
     #[error("shape is {found:?}, needed {needed}")]
     Shape {

@@ -64,6 +64,12 @@ impl TensorValue {
         &self.data
     }
 
+    /// The elements, row-major, without the shape.
+    #[must_use]
+    pub fn into_data(self) -> TensorData {
+        self.data
+    }
+
     /// The same tensor, borrowed.
     #[must_use]
     pub fn view(&self) -> TensorView<'_> {

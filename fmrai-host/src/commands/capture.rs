@@ -40,6 +40,9 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
     if !options.data.is_empty() || document.get("data").is_none() {
         document["data"] = data(&options.data, &options.read, || load(&document["model"], &base))?;
     }
+    if let Some(fields) = document.as_object_mut() {
+        fields.shift_remove("plugins"); // only analyses need them
+    }
     document["analyses"] = json!([]);
     document["capture"] = json!({ "select": select, "dtype": options.dtype });
     document["output"] = json!(options.output);

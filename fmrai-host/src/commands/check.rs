@@ -12,8 +12,8 @@ use crate::results::folder::{self, Occupant};
 use crate::terminal;
 
 /// Tells every mistake of a plan, or what it will do.
-pub(crate) fn check(file: &Path) -> Result<Exit, Error> {
-    let plan = plan::read(file, &Catalogue::linked()?)?;
+pub(crate) fn check(file: &Path, catalogue: &Catalogue) -> Result<Exit, Error> {
+    let plan = plan::read(file, catalogue)?;
     terminal::answer(&describe(&plan)?)?;
     Ok(Exit::Success)
 }
@@ -28,6 +28,10 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     }
     if let Source::Activations(folder) = &plan.source {
         let _ = writeln!(text, "activations: {}", shown(folder).display());
+    }
+    for plugin in document["plugins"].as_array().into_iter().flatten() {
+        let field = |field: &str| plugin[field].as_str().unwrap_or_default();
+        let _ = writeln!(text, "plugin: {} (sha256 {})", field("path"), field("sha256"));
     }
     let analyses = document["analyses"].as_array().map_or(&[][..], Vec::as_slice);
     let word = if analyses.len() == 1 { "analysis" } else { "analyses" };

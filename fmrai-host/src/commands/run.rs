@@ -22,12 +22,13 @@ const WIDTH: usize = 100;
 /// Runs a plan.
 pub(crate) fn run(
     file: &Path,
+    catalogue: &Catalogue,
     output: Option<PathBuf>,
     resume: bool,
     force: bool,
     threads: Option<usize>,
 ) -> Result<Exit, Error> {
-    let mut plan = plan::read(file, &Catalogue::linked()?)?;
+    let mut plan = plan::read(file, catalogue)?;
     if let Some(output) = output {
         plan.output = output;
     }

@@ -5,8 +5,8 @@ use crate::plan::{self, Catalogue};
 use crate::terminal;
 
 /// Prints the JSON Schema of a plan.
-pub(crate) fn schema() -> Result<Exit, Error> {
-    let schema = plan::schema(&Catalogue::linked()?);
+pub(crate) fn schema(catalogue: &Catalogue) -> Result<Exit, Error> {
+    let schema = plan::schema(catalogue);
     terminal::answer(&format!("{schema:#}"))?;
     Ok(Exit::Success)
 }

@@ -1,19 +1,83 @@
 //! What a plan can name: model sources, data sources, analyzers.
 
-use fmrai_core::analyzer::{AnalyzerEntry, DuplicateAnalyzer, Registry};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use fmrai_core::abi::{ConfigRefused, ForeignAnalyzer};
+use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, DuplicateAnalyzer, Registry};
 use fmrai_core::model::SourceEntry;
 use fmrai_core::{data, model};
 // The built-in analyzers register themselves, but only if their crate is linked.
 use fmrai_plugins as _;
+use serde_json::{Map, Value};
+
+use crate::plugins::{self, Plugin, PluginError, Policy};
 
 /// Everything a plan can name, each list sorted by name.
+#[derive(Clone)]
 pub struct Catalogue {
     /// The model sources.
     pub models: Vec<SourceEntry>,
     /// The data sources.
     pub data: Vec<SourceEntry>,
     /// The analyzers.
-    pub analyzers: Vec<&'static AnalyzerEntry>,
+    pub analyzers: Vec<Offer>,
+    /// The plugins that some of them come from.
+    pub plugins: Vec<Arc<Plugin>>,
+    policy: Policy,
+}
+
+/// An analyzer that a plan can name, wherever its code is.
+#[derive(Clone)]
+pub struct Offer {
+    /// The `type` of its config in a plan.
+    pub name: String,
+    /// One line that says what it answers.
+    pub summary: String,
+    /// The crate or plugin it comes from, with version.
+    pub origin: String,
+    /// The config with all fields at their defaults.
+    pub example: Value,
+    /// JSON Schema of its config, without the `type` field.
+    pub schema: Value,
+    code: Code,
+}
+
+#[derive(Clone)]
+enum Code {
+    Linked,
+    Loaded(ForeignAnalyzer),
+}
+
+/// What an analyzer is told, wherever its code is.
+pub enum Config {
+    /// Of an analyzer that is linked into this program.
+    Linked(Box<dyn AnalyzerConfig>),
+    /// Of one that was loaded: its fields, defaults filled in.
+    Loaded(ForeignAnalyzer, Map<String, Value>),
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Linked(config) => config.fmt(f),
+            Self::Loaded(analyzer, fields) => {
+                f.debug_tuple(&analyzer.description().name).field(fields).finish()
+            }
+        }
+    }
+}
+
+/// Why a plan cannot have a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// It was not loaded.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// One of its analyzers has a name that is taken.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateAnalyzer),
 }
 
 impl Catalogue {
@@ -25,7 +89,127 @@ impl Catalogue {
         Ok(Self {
             models: model::SOURCES.to_vec(),
             data: data::SOURCES.to_vec(),
-            analyzers: Registry::linked()?.iter().collect(),
+            analyzers: Registry::linked()?.iter().map(Offer::linked).collect(),
+            plugins: Vec::new(),
+            policy: Policy::default(),
         })
+    }
+
+    /// The same, where plans may name plugins in the folders of `policy`.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Loads one more plugin and adds its analyzers. `plan` is the folder of the plan that names it, if one does.
+    ///
+    /// # Errors
+    /// [`OfferError`]; nothing was added then.
+    pub fn load(
+        &mut self,
+        path: &Path,
+        sha256: Option<&str>,
+        plan: Option<&Path>,
+    ) -> Result<Arc<Plugin>, OfferError> {
+        let plugin = plugins::load(path, sha256, &self.policy, plan)?;
+        if self.plugins.iter().any(|p| p.sha256 == plugin.sha256) {
+            return Ok(plugin);
+        }
+        let mut all: BTreeMap<String, Offer> =
+            self.analyzers.iter().map(|o| (o.name.clone(), o.clone())).collect();
+        for analyzer in plugin.foreign.analyzers() {
+            let offer = Offer::loaded(analyzer, &plugin);
+            let (name, second) =
+                (offer.name.clone(), format!("{} ({})", offer.origin, plugin.path.display()));
+            if let Some(first) = all.insert(name.clone(), offer) {
+                return Err(DuplicateAnalyzer { name, first: first.origin, second }.into());
+            }
+        }
+        self.analyzers = all.into_values().collect();
+        self.plugins.push(Arc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    /// The analyzer called `name`.
+    #[must_use]
+    pub fn analyzer(&self, name: &str) -> Option<&Offer> {
+        self.analyzers.iter().find(|offer| offer.name == name)
+    }
+}
+
+impl Offer {
+    fn linked(entry: &AnalyzerEntry) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            summary: entry.summary.to_owned(),
+            origin: entry.origin.to_owned(),
+            example: serde_json::to_value((entry.example)()).unwrap_or_default(),
+            schema: (entry.schema)(),
+            code: Code::Linked,
+        }
+    }
+
+    fn loaded(analyzer: &ForeignAnalyzer, plugin: &Plugin) -> Self {
+        let description = analyzer.description().clone();
+        let about = &plugin.manifest.about;
+        let own = || format!("{} {}", about.name, about.version);
+        let schema = description.schema;
+        Self {
+            name: description.name,
+            summary: description.summary,
+            origin: if description.origin.is_empty() { own() } else { description.origin },
+            example: description.example,
+            schema: if schema.is_object() { schema } else { serde_json::json!({ "type": "object" }) },
+            code: Code::Loaded(analyzer.clone()),
+        }
+    }
+
+    /// A config of this analyzer, from an object with its `type`.
+    ///
+    /// # Errors
+    /// What the analyzer says against it.
+    pub fn config(&self, document: Value) -> Result<Config, String> {
+        match &self.code {
+            Code::Linked => serde_json::from_value(document).map(Config::Linked).map_err(|e| e.to_string()),
+            Code::Loaded(analyzer) => {
+                let mut fields = document.as_object().cloned().unwrap_or_default();
+                fields.shift_remove("type");
+                let complete = analyzer.complete(&fields).map_err(|e| e.to_string())?;
+                Ok(Config::Loaded(analyzer.clone(), complete))
+            }
+        }
+    }
+}
+
+impl Config {
+    /// An analyzer that follows this config.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] for a field whose value makes no sense.
+    pub fn build(&self) -> Result<Box<dyn Analyzer>, ConfigRefused> {
+        match self {
+            Self::Linked(config) => config.build().map_err(|error| ConfigRefused {
+                field: Some(error.field.to_owned()),
+                what: format!("is {}, needed {}", error.found, error.valid),
+            }),
+            Self::Loaded(analyzer, fields) => analyzer.build(fields),
+        }
+    }
+
+    /// Its fields, without `type`.
+    ///
+    /// # Errors
+    /// That of the config's serialization.
+    pub fn fields(&self) -> Result<Map<String, Value>, serde_json::Error> {
+        match self {
+            Self::Loaded(_, fields) => Ok(fields.clone()),
+            Self::Linked(config) => {
+                let mut value = serde_json::to_value(config)?;
+                let mut fields = value.as_object_mut().map(std::mem::take).unwrap_or_default();
+                fields.shift_remove("type");
+                Ok(fields)
+            }
+        }
     }
 }

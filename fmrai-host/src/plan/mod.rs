@@ -16,7 +16,7 @@ mod tests;
 mod validate;
 
 pub use capture::Capture;
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Config, Offer, OfferError};
 pub(crate) use describe::needed as words;
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
@@ -26,11 +26,12 @@ pub use schema::schema;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_core::analyzer::AnalyzerConfig;
 use fmrai_core::data::DataSource;
 use fmrai_core::model::ModelSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::plugins::PluginError;
 
 /// Version of the plan format that this program writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub parity: Parity,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
+    /// Hashes of the plugins, in the order of the plan.
+    plugins: Vec<String>,
     document: Value,
 }
 
@@ -80,7 +83,7 @@ pub struct Analysis {
     /// Its analyzer's `type`.
     pub kind: String,
     /// What its analyzer is told.
-    pub config: Box<dyn AnalyzerConfig>,
+    pub config: Config,
 }
 
 /// All mistakes of a plan.
@@ -111,19 +114,75 @@ pub fn read(file: &Path, catalogue: &Catalogue) -> Result<ResolvedPlan, PlanErro
     let text = String::from_utf8(bytes).map_err(|e| {
         unreadable(format!("is not UTF-8 text: byte {} is out of place", e.utf8_error().valid_up_to()))
     })?;
-    Plan::parse(&text, catalogue).resolve(file).map_err(fail)
+    let (catalogue, plugins) = with_plugins(&text, catalogue, &base_of(file));
+    Plan::parse_after(plugins, &text, &catalogue).resolve(file).map_err(fail)
+}
+
+/// Folder that relative paths of a plan start from.
+fn base_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A plugin as a plan names it.
+#[derive(Deserialize)]
+struct Named {
+    path: PathBuf,
+    #[serde(default)]
+    sha256: Option<String>,
+}
+
+/// The catalogue with the plugins that a plan names; and their hashes, or what is wrong with those that were not loaded.
+fn with_plugins(
+    text: &str,
+    catalogue: &Catalogue,
+    base: &Path,
+) -> (Catalogue, Result<Vec<String>, Vec<Problem>>) {
+    let mut catalogue = catalogue.clone();
+    let (mut problems, mut hashes) = (Vec::new(), Vec::new());
+    let document = json::parse(text).unwrap_or_default();
+    let named = document.get("plugins").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (index, named) in named.into_iter().enumerate() {
+        // What is not of this form is for the schema to tell.
+        let Ok(Named { path, sha256 }) = serde_json::from_value(named) else { continue };
+        match catalogue.load(&base.join(path), sha256.as_deref(), Some(base)) {
+            Ok(plugin) => hashes.push(plugin.sha256.clone()),
+            Err(error) => {
+                let hash = matches!(error, OfferError::Plugin(PluginError::Hash { .. }));
+                let place = JsonPath::root().field("plugins").element(index);
+                let place = place.field(if hash { "sha256" } else { "path" });
+                problems.push(Problem::new(place, error.to_string()));
+            }
+        }
+    }
+    (catalogue, if problems.is_empty() { Ok(hashes) } else { Err(problems) })
 }
 
 impl Plan {
     /// What can be read of `text`.
     #[must_use]
     pub fn parse(text: &str, catalogue: &Catalogue) -> Self {
-        let (document, problems) = match json::parse(text) {
+        Self::parse_after(Ok(Vec::new()), text, catalogue)
+    }
+
+    /// The same, with hashes of the plugins that the plan names, or what is wrong with them.
+    fn parse_after(plugins: Result<Vec<String>, Vec<Problem>>, text: &str, catalogue: &Catalogue) -> Self {
+        let refused = plugins.is_err();
+        let (plugins, mut problems) = plugins.map_or_else(|p| (Vec::new(), p), |p| (p, Vec::new()));
+        let document = match json::parse(text) {
             Ok(document) => {
-                let problems = validate::validate(&document, &schema(catalogue));
-                (document, problems)
+                let found = validate::validate(&document, &schema(catalogue));
+                // Without all plugins nobody knows which types there are.
+                let unknown = |p: &Problem| refused && p.path.to_string().ends_with("].type");
+                problems.extend(found.into_iter().filter(|p| !unknown(p)));
+                document
             }
-            Err(problem) => (Value::Null, vec![problem]),
+            Err(problem) => {
+                problems.push(problem);
+                Value::Null
+            }
         };
         let mut plan = Self {
             problems,
@@ -135,14 +194,15 @@ impl Plan {
             output: None,
             parity: Parity::default(),
             checkpoint_seconds: 60,
+            plugins,
             document,
         };
-        plan.fill();
+        plan.fill(catalogue);
         plan
     }
 
     /// Reads every part that follows the schema.
-    fn fill(&mut self) {
+    fn fill(&mut self, catalogue: &Catalogue) {
         let root = JsonPath::root();
         self.model = self.part(&root.field("model"), self.document.get("model").cloned());
         self.data = self.part(&root.field("data"), self.document.get("data").cloned());
@@ -162,15 +222,23 @@ impl Plan {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             let name = analysis.as_object_mut().and_then(|fields| fields.shift_remove("name"));
             let name = name.as_ref().and_then(Value::as_str).unwrap_or(&kind).to_owned();
-            if let Some(config) = self.part(&root.field("analyses").element(index), Some(analysis)) {
-                self.analyses.push((index, Analysis { name, kind, config }));
+            let path = root.field("analyses").element(index);
+            let (false, Some(offer)) = (self.is_wrong(&path), catalogue.analyzer(&kind)) else { continue };
+            match offer.config(analysis) {
+                Ok(config) => self.analyses.push((index, Analysis { name, kind, config })),
+                Err(error) => self.problems.push(Problem::new(path, error)),
             }
         }
     }
 
+    /// True if a mistake is known of what is at `path`.
+    fn is_wrong(&self, path: &JsonPath) -> bool {
+        self.problems.iter().any(|p| p.path.is_in(path) || path.is_in(&p.path))
+    }
+
     /// The value at `path`, unless a mistake is known of it; what serde finds wrong is one more mistake.
     fn part<T: serde::de::DeserializeOwned>(&mut self, path: &JsonPath, value: Option<Value>) -> Option<T> {
-        if self.problems.iter().any(|p| p.path.is_in(path) || path.is_in(&p.path)) {
+        if self.is_wrong(path) {
             return None;
         }
         match serde_json::from_value(value?) {

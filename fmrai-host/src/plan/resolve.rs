@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use fmrai_core::analyzer::Analyzer;
 use fmrai_core::data::DataSource;
 use fmrai_core::model::ModelSource;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
@@ -96,10 +95,7 @@ impl Plan {
     /// # Errors
     /// All mistakes, those of the parsing included, in the order of the text.
     pub fn resolve(mut self, file: &Path) -> Result<ResolvedPlan, Vec<Problem>> {
-        let base = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let base = super::base_of(file);
         let root = JsonPath::root();
         self.check_path(&root.field("model"), &base);
         self.check_path(&root.field("data"), &base);
@@ -134,7 +130,7 @@ impl Plan {
                     checkpoint_seconds: self.checkpoint_seconds,
                     document: Value::Null,
                 };
-                match document(&plan, &self.document) {
+                match document(&plan, &self.document, &self.plugins) {
                     Ok(document) => {
                         plan.document = document;
                         Ok(plan)
@@ -205,13 +201,13 @@ impl Plan {
         let mut built = Vec::new();
         for (index, Analysis { name, kind, config }) in self.analyses.drain(..) {
             let path = JsonPath::root().field("analyses").element(index);
-            match (config.build(), fields(&config)) {
+            match (config.build(), config.fields()) {
                 (Ok(analyzer), Ok(config)) => {
                     built.push(ResolvedAnalysis { name, kind, config, analyzer });
                 }
                 (Err(error), _) => {
-                    let what = format!("is {}, needed {}", error.found, error.valid);
-                    self.problems.push(Problem::new(path.field(error.field), what));
+                    let place = error.field.map_or(path.clone(), |field| path.field(&field));
+                    self.problems.push(Problem::new(place, error.what));
                 }
                 (_, Err(error)) => {
                     self.problems.push(Problem::new(path, format!("cannot be written again: {error}")));
@@ -222,15 +218,7 @@ impl Plan {
     }
 }
 
-/// The fields of a config, without `type`.
-fn fields(config: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
-    let mut value = serde_json::to_value(config)?;
-    let mut fields = value.as_object_mut().map(std::mem::take).unwrap_or_default();
-    fields.shift_remove("type");
-    Ok(fields)
-}
-
-fn document(plan: &ResolvedPlan, written: &Value) -> Result<Value, serde_json::Error> {
+fn document(plan: &ResolvedPlan, written: &Value, hashes: &[String]) -> Result<Value, serde_json::Error> {
     let analyses: Vec<Value> = plan
         .analyses
         .iter()
@@ -253,6 +241,15 @@ fn document(plan: &ResolvedPlan, written: &Value) -> Result<Value, serde_json::E
         Source::Activations(_) => {
             put("activations", written["activations"].clone());
         }
+    }
+    let paths = written.get("plugins").and_then(Value::as_array).into_iter().flatten();
+    let paths: Vec<&Value> = paths.filter_map(|p| p.get("path")).collect();
+    if !paths.is_empty() {
+        // Of what was loaded: results depend on the very bytes.
+        let named = paths.into_iter().zip(hashes);
+        let named: Vec<Value> =
+            named.map(|(path, sha256)| json!({ "path": path, "sha256": sha256 })).collect();
+        put("plugins", json!(named));
     }
     put("analyses", json!(analyses));
     if let Some(capture) = &plan.capture {

@@ -14,7 +14,8 @@ pub fn schema(catalogue: &Catalogue) -> Value {
     let source = |entry: &fmrai_core::model::SourceEntry| (entry.name, entry.summary, (entry.schema)());
     let models = catalogue.models.iter().map(source).collect();
     let data = catalogue.data.iter().map(source).collect();
-    let analyzers = catalogue.analyzers.iter().map(|a| (a.name, a.summary, (a.schema)())).collect();
+    let analyzers =
+        catalogue.analyzers.iter().map(|a| (a.name.as_str(), a.summary.as_str(), a.schema.clone())).collect();
     let model = component("model", "the model", models, &mut definitions);
     let data = component("data", "what the model reads", data, &mut definitions);
     let analysis = component("analysis", "an analysis", analyzers, &mut definitions);
@@ -48,9 +49,25 @@ pub fn schema(catalogue: &Catalogue) -> Value {
             },
             "plugins": {
                 "type": "array",
-                "maxItems": 0,
                 "default": [],
-                "description": "analyzers loaded at run time; not supported in this version"
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["path"],
+                    "properties": {
+                        "path": {
+                            "type": "string",
+                            "minLength": 1,
+                            "description": "library file, relative to the plan"
+                        },
+                        "sha256": {
+                            "type": "string",
+                            "pattern": "^[0-9a-fA-F]{64}$",
+                            "description": "hash that the file has to have"
+                        }
+                    }
+                },
+                "description": "library files with more analyzers; only from folders that the user allows"
             },
             "analyses": {
                 "type": "array",

@@ -139,7 +139,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     );
     check(
         |p| p["plugins"] = json!([{"path": "a.so"}]),
-        &["plugins: plugins are not supported in this version of fmrai: leave the list empty"],
+        &["plugins[0].path: HERE/a.so: No such file or directory (os error 2)"],
     );
     check(
         |p| p["format"] = json!(2),

@@ -66,10 +66,6 @@ fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
             let needed = needed.map(|n| format!(", needed {n}")).unwrap_or_default();
             vec![Problem::new(path.field(name), format!("missing{needed}"))]
         }
-        ValidationErrorKind::MaxItems { .. } if path == JsonPath::root().field("plugins") => {
-            let what = "plugins are not supported in this version of fmrai: leave the list empty";
-            vec![Problem::new(path, what)]
-        }
         ValidationErrorKind::MinItems { .. } => {
             let found = describe::found(error.instance());
             vec![Problem::new(path, format!("is {found}, needed a list that is not empty"))]

@@ -116,7 +116,9 @@ fn program() -> serde_json::Value {
 
 /// The files of an analysis, and its answer or failure.
 fn conclude(lane: &mut Lane) -> (analysis::Files, Answer) {
-    if let Some(report) = lane.analyze() {
+    let report = lane.analyze();
+    lane.close();
+    if let Some(report) = report.filter(|_| lane.is_running()) {
         match analysis::files(&lane.name, &lane.kind, &lane.config, &report) {
             Ok(files) => {
                 let Report { summary, .. } = report;

@@ -17,14 +17,15 @@ pub(super) struct Lane {
     pub(super) kind: String,
     pub(super) config: Map<String, Value>,
     pub(super) request: CaptureRequest,
-    analyzer: Box<dyn Analyzer>,
+    /// Gone once the lane is closed.
+    analyzer: Option<Box<dyn Analyzer>>,
     failure: Option<Failure>,
 }
 
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `state`, `analyze` or `report`.
+    /// `prepare`, `track_batch`, `state`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -33,7 +34,7 @@ pub struct Failure {
 impl Lane {
     pub(super) fn new(analysis: ResolvedAnalysis) -> Self {
         let ResolvedAnalysis { name, kind, config, analyzer } = analysis;
-        Self { name, kind, config, request: CaptureRequest::none(), analyzer, failure: None }
+        Self { name, kind, config, request: CaptureRequest::none(), analyzer: Some(analyzer), failure: None }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -60,7 +61,7 @@ impl Lane {
         if self.failure.is_some() {
             return None;
         }
-        let analyzer = self.analyzer.as_mut();
+        let analyzer = self.analyzer.as_deref_mut()?;
         match catch_unwind(AssertUnwindSafe(|| call(analyzer))) {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => {
@@ -70,6 +71,20 @@ impl Lane {
             Err(_) => {
                 self.fail(stage, "the analyzer panicked: a bug in it, please report it");
                 None
+            }
+        }
+    }
+
+    /// Drops the analyzer; a panic in that fails it too, since what else it left undone nobody knows.
+    pub(super) fn close(&mut self) {
+        let analyzer = self.analyzer.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(analyzer))) {
+            let said = payload.downcast_ref::<String>().cloned();
+            std::mem::forget(payload); // its own drop may panic too
+            let message =
+                said.unwrap_or_else(|| "the analyzer panicked: a bug in it, please report it".to_owned());
+            if self.failure.is_none() {
+                self.fail("drop", &message);
             }
         }
     }

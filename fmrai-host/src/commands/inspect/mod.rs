@@ -40,9 +40,9 @@ pub(crate) struct InspectOptions {
 }
 
 /// Tells what a model is made of. A model whose graph is known beforehand runs only if data are given.
-pub(crate) fn inspect(options: &InspectOptions) -> Result<Exit, Error> {
+pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result<Exit, Error> {
     let select: Vec<Selector> = options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let Subject { model, data } = subject(options)?;
+    let Subject { model, data } = subject(options, catalogue)?;
     let model = model.as_ref();
     let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
     let (graph, how) = match known {
@@ -83,12 +83,12 @@ struct Subject {
     data: Option<(Box<dyn DataSource>, PathBuf)>,
 }
 
-fn subject(options: &InspectOptions) -> Result<Subject, Error> {
+fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, Error> {
     let path = &options.model;
     let (model, planned) = match source::named(path, options.tokenizer.as_deref())? {
         Named::Model(document) => (source::load(&document, Path::new(""))?, None),
         Named::Plan(file) => {
-            let plan = plan::read(&file, &Catalogue::linked()?)?;
+            let plan = plan::read(&file, &catalogue)?;
             match plan.source {
                 Source::Live { model, data } => {
                     let model = model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;

@@ -1,0 +1,231 @@
+//! How the neurons of each feed-forward block are used: mean and spread of their activations, and which neurons are dead
+//! (never on) or saturated (always on).
+//!
+//! A neuron is on at a token if the magnitude of its activation is above `threshold`. Padding is left out.
+
+mod report;
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+use fmrai_core::batch::Batch;
+use fmrai_core::graph::TensorId;
+use fmrai_core::report::Report;
+use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
+use fmrai_core::tracker::CaptureRequest;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+const NAME: &str = "activation_statistics";
+const VERSION: u32 = 1;
+
+/// Config of the analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActivationStatisticsConfig {
+    /// A neuron is on where the magnitude of its activation is above this; a number of at least 0.
+    pub threshold: f64,
+}
+
+impl Default for ActivationStatisticsConfig {
+    fn default() -> Self {
+        Self { threshold: 0.01 }
+    }
+}
+
+#[typetag::serde(name = "activation_statistics")]
+impl AnalyzerConfig for ActivationStatisticsConfig {
+    fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
+        if !(self.threshold >= 0.0 && self.threshold.is_finite()) {
+            let found = self.threshold.to_string();
+            return Err(ConfigError { field: "threshold", found, valid: "a number of at least 0".to_owned() });
+        }
+        Ok(Box::new(ActivationStatistics { config: self.clone(), layers: Vec::new(), sums: Sums::default() }))
+    }
+}
+
+fmrai_core::register_analyzer!(
+    ActivationStatisticsConfig,
+    name: "activation_statistics",
+    summary: "mean and spread of the neurons of each feed-forward block, and which are dead or saturated",
+);
+
+fmrai_core::export_plugin!();
+
+/// A feed-forward block whose activations are read.
+struct Layer {
+    tensor: TensorId,
+    module: String,
+    /// Its neurons stand from here on in all lists.
+    first: usize,
+    neurons: usize,
+}
+
+/// What was seen of each neuron, layer by layer.
+#[derive(Default, Clone)]
+struct Sums {
+    tokens: i64,
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+    on: Vec<i64>,
+    largest: Vec<f64>,
+}
+
+struct ActivationStatistics {
+    config: ActivationStatisticsConfig,
+    layers: Vec<Layer>,
+    sums: Sums,
+}
+
+impl Sums {
+    fn of(neurons: usize) -> Self {
+        Self {
+            tokens: 0,
+            sum: vec![0.0; neurons],
+            squares: vec![0.0; neurons],
+            on: vec![0; neurons],
+            largest: vec![0.0; neurons],
+        }
+    }
+
+    /// One token's activations of the neurons from `first` on.
+    fn add_row(&mut self, first: usize, row: &[f32], threshold: f64) {
+        for (i, x) in (first..).zip(row) {
+            let x = f64::from(*x);
+            self.sum[i] += x;
+            self.squares[i] += x * x;
+            self.on[i] += i64::from(x.abs() > threshold);
+            self.largest[i] = self.largest[i].max(x.abs());
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
+        self.squares.iter_mut().zip(&other.squares).for_each(|(a, b)| *a += b);
+        self.on.iter_mut().zip(&other.on).for_each(|(a, b)| *a += b);
+        self.largest.iter_mut().zip(&other.largest).for_each(|(a, b)| *a = a.max(*b));
+    }
+}
+
+fn other(error: TensorError) -> AnalyzerError {
+    AnalyzerError::Other(error.to_string())
+}
+
+impl Analyzer for ActivationStatistics {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        let mut first = 0;
+        for block in model.structure.feed_forward.iter().filter(|block| block.role() == "ffn") {
+            let (tensor, neurons) = (block.activation, block.neurons);
+            self.layers.push(Layer { tensor, module: block.module.clone(), first, neurons });
+            first += neurons;
+        }
+        if self.layers.is_empty() {
+            return Err(AnalyzerError::Unsuitable {
+                found: "no feed-forward block".to_owned(),
+                needed: "at least one".to_owned(),
+            });
+        }
+        self.sums = Sums::of(first);
+        Ok(self.layers.iter().map(|layer| layer.tensor).collect())
+    }
+
+    fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
+        // Beside the state, which stays as it was if anything fails.
+        let mut seen = Sums::of(self.sums.sum.len());
+        seen.tokens = batch.samples().iter().map(|sample| sample.span.len() as i64).sum();
+        for layer in &self.layers {
+            let wrong = |source| AnalyzerError::Tensor { tensor: layer.tensor, source };
+            let view = batch.tensor(layer.tensor)?;
+            let data = view.f32().map_err(wrong)?;
+            // Some models join batch and token in one axis.
+            let (rows, width) = match view.shape() {
+                [batch, tokens, width] => (batch * tokens, *width),
+                [rows, width] => (*rows, *width),
+                _ => (0, 0),
+            };
+            let positions = rows / batch.samples().len().max(1);
+            let fits = width == layer.neurons && rows == positions * batch.samples().len();
+            if !fits || batch.samples().iter().any(|sample| sample.span.end > positions) {
+                let needed = format!("[batch, token, {}]", layer.neurons);
+                return Err(wrong(TensorError::Shape { found: view.shape().to_vec(), needed }));
+            }
+            for (i, sample) in batch.samples().iter().enumerate() {
+                let rows = &data[(i * positions + sample.span.start) * width..(i * positions + sample.span.end) * width];
+                let count = rows.iter().filter(|x| !x.is_finite()).count();
+                if count > 0 {
+                    let what = format!("activations of {}", layer.module);
+                    return Err(AnalyzerError::NotFinite { what, count, sample: sample.id });
+                }
+                rows.chunks_exact(width).for_each(|row| seen.add_row(layer.first, row, self.config.threshold));
+            }
+        }
+        self.sums.add(&seen);
+        Ok(())
+    }
+
+    fn state(&self) -> Result<State, AnalyzerError> {
+        let neurons: Vec<usize> = self.layers.iter().map(|layer| layer.neurons).collect();
+        let mut state = State::new(NAME, VERSION, json!({ "neurons": neurons, "threshold": self.config.threshold }));
+        let Sums { tokens, sum, squares, on, largest } = self.sums.clone();
+        for (name, data, length) in [
+            ("tokens", TensorData::I64(vec![tokens]), 1),
+            ("sum", TensorData::F64(sum), self.sums.sum.len()),
+            ("squares", TensorData::F64(squares), self.sums.sum.len()),
+            ("on", TensorData::I64(on), self.sums.sum.len()),
+            ("largest", TensorData::F64(largest), self.sums.sum.len()),
+        ] {
+            state.tensors.insert(name.to_owned(), TensorValue::new([length], data).map_err(other)?);
+        }
+        Ok(state)
+    }
+
+    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
+        state.expect(NAME, VERSION)?;
+        let own = self.state()?;
+        if state.document != own.document {
+            let text = format!("the state is of {}, needed {}", state.document, own.document);
+            return Err(AnalyzerError::Other(text));
+        }
+        let shape = [self.sums.sum.len()];
+        let floats = |name| Ok::<_, AnalyzerError>(state.tensor(name, &shape)?.f64().map_err(other)?.to_vec());
+        let seen = Sums {
+            tokens: state.tensor("tokens", &[1])?.i64().map_err(other)?[0],
+            sum: floats("sum")?,
+            squares: floats("squares")?,
+            on: state.tensor("on", &shape)?.i64().map_err(other)?.to_vec(),
+            largest: floats("largest")?,
+        };
+        self.sums.add(&seen);
+        Ok(())
+    }
+
+    fn analyze(&self) -> Result<Report, AnalyzerError> {
+        report::report(&self.layers, &self.sums, self.config.threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_is_in_order() {
+        fmrai_core::testing::check_config::<ActivationStatisticsConfig>(NAME).unwrap();
+        assert!(ActivationStatisticsConfig { threshold: f64::NAN }.build().is_err());
+    }
+
+    #[test]
+    fn sums_of_parts_are_sums_of_all() {
+        let rows = [[0.0f32, 2.0], [0.0, -1.0], [0.0, 0.5]];
+        let add = |rows: &[[f32; 2]]| {
+            let mut sums = Sums::of(2);
+            rows.iter().for_each(|row| sums.add_row(0, row, 0.6));
+            sums
+        };
+        let (all, mut parts) = (add(&rows), add(&rows[..1]));
+        parts.add(&add(&rows[1..]));
+        assert_eq!((&parts.sum, &parts.on, &parts.largest), (&all.sum, &all.on, &all.largest));
+        assert_eq!((all.sum[1], all.squares[1], all.on[1], all.largest[1]), (1.5, 5.25, 2, 2.0));
+        assert_eq!(all.on[0], 0);
+    }
+}

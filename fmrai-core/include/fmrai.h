@@ -1,0 +1,290 @@
+/* fmrai.h - the plugin ABI of fMRAi, version 1.0: all that an analyzer in C or C++ needs.
+ *
+ * A plugin is a shared library that exports one symbol, `fmrai_plugin_entry_v1`, and carries a manifest that the host
+ * reads from the file before any code of it runs (FMRAI_MANIFEST). Build it with hidden visibility:
+ *
+ *     cc -shared -fPIC -O2 -fvisibility=hidden -o libmine.so mine.c
+ *
+ * OWNERSHIP has three rules, and no side ever frees memory of the other:
+ *   1. What is passed in (strings, models, batches, states) is borrowed until the call returns.
+ *   2. Bytes that go out are written to a sink, which copies them before `write` returns.
+ *   3. A tensor that goes out, or that is retained, is a DLManagedTensorVersioned whose deleter is called exactly once
+ *      by who holds it. `fmrai_report.add_tensor` takes ownership always, also when it fails.
+ *
+ * THREADS: an instance is never used by two calls at once but may move between threads; different instances are used at
+ * once, so static variables need locks. Host functions and sinks may be called from any thread during a call; `log`
+ * at any time from `init` on.
+ *
+ * FAILURE is a status other than FMRAI_OK and a message in the sink `err`. No exception, panic or longjmp may leave a
+ * function. The host fails that analysis with the message and goes on with the others.
+ *
+ * GROWTH: a major version never changes; a minor version appends fields to structs that begin with `struct_size`, and
+ * each side reads of the other's struct what is there (FMRAI_HAS). Lists of such structs are lists of pointers. No
+ * struct is passed by value; there is no bool, enum or long in any.
+ *
+ * LIFE of an instance: create, prepare, then track_batch once for every batch; state and merge at any time after
+ * prepare; analyze at the end, possibly more than once; destroy. */
+#ifndef FMRAI_H
+#define FMRAI_H
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FMRAI_ABI_MAJOR 1u
+#define FMRAI_ABI_MINOR 0u
+#define FMRAI_MAGIC 0x4942416941524D66ull /* "fMRAiABI", little-endian */
+
+typedef int32_t fmrai_status;
+#define FMRAI_OK 0
+#define FMRAI_ERR 1             /* anything without a status of its own */
+#define FMRAI_ERR_PANIC 2       /* a panic or exception was caught; the instance is only destroyed after it */
+#define FMRAI_ERR_VERSION 3     /* the other side speaks a version that is not supported */
+#define FMRAI_ERR_UNSUPPORTED 4 /* not offered by this side */
+#define FMRAI_ERR_INVALID 5     /* an argument breaks this contract */
+#define FMRAI_ERR_OOM 6         /* out of memory */
+#define FMRAI_ERR_CONFIG 7      /* the user's config makes no sense; err may hold {"field", "found", "valid"} as JSON */
+
+/* ---- DLPack 1.x, laid out as dlpack.h has it; include that first to use it instead ---- */
+#ifndef DLPACK_DLPACK_H_
+typedef struct { uint32_t major; uint32_t minor; } DLPackVersion;
+typedef struct { int32_t device_type; int32_t device_id; } DLDevice;
+typedef struct { uint8_t code; uint8_t bits; uint16_t lanes; } DLDataType;
+typedef struct {
+  void *data;
+  DLDevice device;
+  int32_t ndim;
+  DLDataType dtype;
+  int64_t *shape;
+  int64_t *strides; /* in elements, never NULL for tensors of the host with ndim > 0 */
+  uint64_t byte_offset;
+} DLTensor;
+typedef struct DLManagedTensorVersioned {
+  DLPackVersion version; /* where major is not 1, nothing but the deleter may be touched */
+  void *manager_ctx;
+  void (*deleter)(struct DLManagedTensorVersioned *self); /* NULL: nothing to do */
+  uint64_t flags;
+  DLTensor dl_tensor;
+} DLManagedTensorVersioned;
+enum { kDLCPU = 1 };
+enum { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBfloat = 4, kDLBool = 6 };
+#endif
+
+/* UTF-8, not NUL-terminated; ptr is NULL where there is no text. Frozen. */
+typedef struct fmrai_str { const char *ptr; size_t len; } fmrai_str;
+
+/* Takes bytes; may be called any number of times. */
+typedef struct fmrai_sink {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *ctx;
+  fmrai_status (*write)(void *ctx, const void *bytes, size_t len);
+} fmrai_sink;
+
+/* ---- what a plugin is shown of the model, once ---- */
+
+/* A named tensor of a block, e.g. "probabilities". */
+typedef struct fmrai_part { uint32_t struct_size; uint32_t tensor; fmrai_str name; } fmrai_part;
+
+/* A block found in the model: attention, ffn, norm, ... `fmrai inspect` lists roles and parts. */
+typedef struct fmrai_block {
+  uint32_t struct_size;
+  uint32_t layer; /* position among the blocks of its role, from 0 */
+  fmrai_str role;
+  fmrai_str module;
+  const fmrai_part *const *parts;
+  uint32_t n_parts;
+  uint32_t reserved;
+} fmrai_block;
+
+/* An operation of the graph; its constants are in graph_json. */
+typedef struct fmrai_operation {
+  uint32_t struct_size;
+  uint32_t id;
+  fmrai_str name; /* e.g. "aten::softmax.int" */
+  fmrai_str module;
+  const uint32_t *inputs; /* ids of tensors */
+  const uint32_t *outputs;
+  uint32_t n_inputs;
+  uint32_t n_outputs;
+} fmrai_operation;
+
+typedef struct fmrai_model {
+  uint32_t struct_size;
+  uint32_t n_tensors; /* ids of tensors run from 0 to n_tensors - 1 */
+  uint32_t n_operations;
+  uint32_t n_blocks;
+  const fmrai_operation *const *operations; /* in execution order */
+  const fmrai_block *const *blocks;         /* by role, then layer */
+  fmrai_str graph_json;                     /* all of the graph, as `fmrai inspect --json` writes it */
+  fmrai_str structure_json;                 /* all blocks */
+  fmrai_str vocabulary_json;                /* {"tokens", "first", "separator", "padding", "unknown"}; NULL if no text */
+} fmrai_model;
+
+/* ---- what a plugin is shown of each batch ---- */
+
+#define FMRAI_TENSOR_READ_ONLY 1u  /* always set: writing would change what other analyzers see */
+#define FMRAI_TENSOR_CONTIGUOUS 2u /* dense, row-major */
+typedef struct fmrai_tensor {
+  uint32_t struct_size;
+  uint32_t id;
+  uint32_t flags;
+  uint32_t reserved;
+  const DLTensor *dl; /* float16 and bfloat16 come widened to float32; NULL if there is no plain form, see error */
+  fmrai_str error;
+  const void *handle; /* for fmrai_retain */
+} fmrai_tensor;
+
+/* A row of the batch: axis 0 of the model's inputs. */
+typedef struct fmrai_sample {
+  uint32_t struct_size;
+  uint32_t n_tokens; /* 0 where the input is not text */
+  uint64_t id;       /* unique in the run */
+  fmrai_str text;    /* NULL if there is none */
+  const uint32_t *token_ids;  /* without padding */
+  const uint8_t *special;     /* for each token 1 if the tokenizer added it */
+  const uint64_t *offsets;    /* for each token begin and end in text, in bytes */
+  uint64_t span_begin;        /* tokens stand at these positions of the padded row, ... */
+  uint64_t span_end;          /* ... everything outside is padding, to be ignored */
+} fmrai_sample;
+
+typedef struct fmrai_batch {
+  uint32_t struct_size;
+  uint32_t n_tensors;
+  uint64_t index;
+  const fmrai_tensor *const *tensors; /* those that prepare asked for, by id */
+  const fmrai_sample *const *samples;
+  uint32_t n_samples;
+  uint32_t reserved;
+  void *stream; /* reserved for tensors on devices; NULL */
+} fmrai_batch;
+
+/* ---- what a plugin hands back ---- */
+
+/* Takes the report. The document is JSON; every field is optional:
+ *   { "summary": { any },
+ *     "tables":  [ { "name", "columns": [ { "name", "unit", "type": "int"|"float"|"text", "values": [...] } ] } ],
+ *     "tensors": [ { "name", "axes": ["layer", ...], "unit" } ],
+ *     "figures": [ as in figures/NAME.json of any run ] }
+ * A number that JSON has no form for is null (NaN) or "inf" or "-inf". Each tensor is added under the name in the
+ * document: CPU, float32, float64, int64, or smaller integers; any strides. */
+typedef struct fmrai_report {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *ctx;
+  fmrai_status (*set_document)(void *ctx, const char *json, size_t len);
+  fmrai_status (*add_tensor)(void *ctx, const char *name, size_t len, DLManagedTensorVersioned *tensor);
+} fmrai_report;
+
+/* ---- the two sides ---- */
+
+#define FMRAI_LOG_ERROR 1u
+#define FMRAI_LOG_WARN 2u
+#define FMRAI_LOG_INFO 3u
+#define FMRAI_LOG_DEBUG 4u
+/* What the host offers; lives as long as the process. */
+typedef struct fmrai_host {
+  uint32_t struct_size;
+  uint32_t abi_major;
+  uint32_t abi_minor;
+  uint32_t reserved;
+  fmrai_str name;
+  fmrai_str version;
+  void (*log)(uint32_t level, const char *target, size_t target_len, const char *message, size_t len);
+  const void *(*get_extension)(const char *id); /* NULL for what it does not know */
+} fmrai_host;
+
+/* One kind of analyzer. */
+typedef struct fmrai_analyzer {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *ctx; /* passed to describe, configure and create */
+  /* {"name", "summary", "origin", "example": {config}, "schema": {JSON Schema of the config},
+   *  "state": "bytes" or "fmrai", "state_version": n} */
+  fmrai_status (*describe)(void *ctx, fmrai_sink *out, fmrai_sink *err);
+  /* The config with all defaults filled in, as JSON. May be NULL: the host fills in from the example. */
+  fmrai_status (*configure)(void *ctx, const char *config, size_t len, fmrai_sink *complete, fmrai_sink *err);
+  fmrai_status (*create)(void *ctx, const char *config, size_t len, void **out, fmrai_sink *err);
+  /* Writes {"tensors": [ids to keep]}. */
+  fmrai_status (*prepare)(void *self, const fmrai_model *model, fmrai_sink *request, fmrai_sink *err);
+  fmrai_status (*track_batch)(void *self, const fmrai_batch *batch, fmrai_sink *err);
+  fmrai_status (*state)(void *self, fmrai_sink *out, fmrai_sink *err);
+  /* Absorbs a state of the same config and model; leaves the instance as it was if it fails. */
+  fmrai_status (*merge)(void *self, const void *state, size_t len, fmrai_sink *err);
+  fmrai_status (*analyze)(void *self, const fmrai_report *report, fmrai_sink *err);
+  fmrai_status (*destroy)(void *self, fmrai_sink *err); /* frees self in any case, also where it reports a failure */
+  const void *(*get_extension)(const char *id); /* may be NULL */
+} fmrai_analyzer;
+
+#define FMRAI_PLUGIN_PANIC_ABORT 1u /* its failures would end the process: refused */
+typedef struct fmrai_plugin {
+  uint64_t magic; /* these 16 bytes never change, in any major version */
+  uint32_t abi_major;
+  uint32_t abi_minor;
+  uint32_t struct_size;
+  uint32_t flags;
+  fmrai_status (*init)(const fmrai_host *host, fmrai_sink *err); /* may be called more than once */
+  uint32_t (*analyzer_count)(void);
+  const fmrai_analyzer *(*analyzer)(uint32_t index);
+  const void *(*get_extension)(const char *id); /* may be NULL */
+} fmrai_plugin;
+
+#if defined(_WIN32)
+#define FMRAI_EXPORT __declspec(dllexport)
+#else
+#define FMRAI_EXPORT __attribute__((visibility("default")))
+#endif
+/* The only symbol that a plugin exports. NULL declines this host. */
+FMRAI_EXPORT const fmrai_plugin *fmrai_plugin_entry_v1(uint32_t host_major, uint32_t host_minor);
+
+/* ---- extensions: the struct behind a name never changes ---- */
+
+/* Of the host. Keeps a tensor beyond its batch, by a copy that the plugin has to delete. */
+#define FMRAI_RETAIN "fmrai.retain/1"
+typedef struct fmrai_retain {
+  fmrai_status (*retain)(const void *handle, DLManagedTensorVersioned **out, fmrai_sink *err);
+} fmrai_retain;
+
+/* Of a plugin. Lets `fmrai plugin check` find leaks. */
+#define FMRAI_LIVE "fmrai.live/1"
+typedef struct fmrai_live {
+  int64_t (*instances)(void); /* created and not yet destroyed */
+  int64_t (*tensors)(void);   /* handed out and not yet deleted */
+} fmrai_live;
+
+/* ---- the manifest ---- */
+
+/* 24 bytes (magic, abi_major, abi_minor, flags, reserved), then JSON up to a NUL:
+ * {"name", "version", "libtorch": null or the exact version that the plugin links} */
+#if defined(__APPLE__)
+#define FMRAI_SECTION "__DATA,__fmrai"
+#else
+#define FMRAI_SECTION ".fmrai"
+#endif
+#if defined(__GNUC__)
+#define FMRAI_MANIFEST(json_literal)                                                            \
+  __attribute__((section(FMRAI_SECTION), used)) static const struct {                           \
+    uint64_t magic; uint32_t major, minor, flags, reserved; char json[sizeof(json_literal)];    \
+  } fmrai_manifest_ = {FMRAI_MAGIC, FMRAI_ABI_MAJOR, FMRAI_ABI_MINOR, 0, 0, json_literal}
+#endif
+
+/* True if the struct of the other side is long enough to have FIELD. */
+#define FMRAI_HAS(POINTER, TYPE, FIELD) \
+  ((POINTER)->struct_size >= offsetof(TYPE, FIELD) + sizeof((POINTER)->FIELD))
+
+#ifdef __cplusplus
+} /* extern "C" */
+#include <cstring>
+#include <exception>
+namespace fmrai {
+/* Runs a function of yours; every exception becomes a status with its message. Wrap each function of the ABI in it. */
+template <class F> fmrai_status guard(fmrai_sink *err, F run) noexcept {
+  auto say = [&](const char *text) { if (err && err->write) err->write(err->ctx, text, std::strlen(text)); };
+  try { run(); return FMRAI_OK; }
+  catch (const std::exception &e) { say(e.what()); return FMRAI_ERR_PANIC; }
+  catch (...) { say("an exception that is no std::exception"); return FMRAI_ERR_PANIC; }
+}
+} /* namespace fmrai */
+#endif
+#endif /* FMRAI_H */

@@ -1,0 +1,165 @@
+//! Batches across the boundary, without copying a tensor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::raw::{self, DLTensor, Str, TENSOR_CONTIGUOUS, TENSOR_READ_ONLY, list, slice, text};
+use super::tensor::{borrow, dimensions, lent};
+use crate::analyzer::AnalyzerError;
+use crate::batch::{Batch, Sample};
+use crate::graph::TensorId;
+use crate::tensor::{DataView, TensorError, TensorView};
+use crate::tracker::{Activations, CaptureRequest};
+
+/// Calls `call` with a batch as C sees it: the tensors of `request` and all samples.
+pub(super) fn lend<R>(
+    batch: &Batch<'_>,
+    request: &CaptureRequest,
+    call: impl FnOnce(*const raw::Batch) -> R,
+) -> Result<R, AnalyzerError> {
+    let mut views = Vec::with_capacity(request.tensors().len());
+    for id in request.tensors() {
+        views.push((
+            id,
+            match batch.tensor(id) {
+                Ok(view) => Ok(view),
+                Err(AnalyzerError::Tensor { source, .. }) => Err(source.to_string()),
+                Err(other) => return Err(other),
+            },
+        ));
+    }
+    let sizes: Vec<Vec<i64>> = views
+        .iter()
+        .map(|(_, v)| v.as_ref().map_or_else(|_| Vec::new(), |v| dimensions(v.shape())))
+        .collect();
+    let lent: Vec<Option<DLTensor>> =
+        views.iter().zip(&sizes).map(|((_, v), s)| v.as_ref().ok().map(|v| lent(v, s))).collect();
+    let tensors: Vec<raw::Tensor> = views
+        .iter()
+        .zip(&lent)
+        .map(|((id, view), dl)| raw::Tensor {
+            struct_size: raw::size::<raw::Tensor>(),
+            id: id.0,
+            flags: TENSOR_READ_ONLY | TENSOR_CONTIGUOUS,
+            reserved: 0,
+            dl: dl.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            error: Str::of_option(view.as_ref().err().map(String::as_str)),
+            handle: view.as_ref().map_or(std::ptr::null(), |v| std::ptr::from_ref(v).cast()),
+        })
+        .collect();
+    let offsets: Vec<Vec<u64>> = batch
+        .samples()
+        .iter()
+        .map(|s| s.offsets.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect())
+        .collect();
+    let mut samples = Vec::with_capacity(offsets.len());
+    for (sample, offsets) in batch.samples().iter().zip(&offsets) {
+        let tokens = sample.token_ids.len();
+        if sample.special.len() != tokens || sample.offsets.len() != tokens {
+            return Err(AnalyzerError::Other(format!(
+                "sample {} has token lists of different lengths",
+                sample.id
+            )));
+        }
+        samples.push(raw::Sample {
+            struct_size: raw::size::<raw::Sample>(),
+            n_tokens: count(tokens),
+            id: sample.id,
+            text: Str::of_option(sample.text.as_deref()),
+            token_ids: sample.token_ids.as_ptr(),
+            special: sample.special.as_ptr().cast(),
+            offsets: offsets.as_ptr(),
+            span_begin: sample.span.start as u64,
+            span_end: sample.span.end as u64,
+        });
+    }
+    let tensor_list: Vec<*const raw::Tensor> = tensors.iter().map(std::ptr::from_ref).collect();
+    let sample_list: Vec<*const raw::Sample> = samples.iter().map(std::ptr::from_ref).collect();
+    Ok(call(&raw::Batch {
+        struct_size: raw::size::<raw::Batch>(),
+        n_tensors: count(tensors.len()),
+        index: batch.index(),
+        tensors: tensor_list.as_ptr(),
+        samples: sample_list.as_ptr(),
+        n_samples: count(samples.len()),
+        reserved: 0,
+        stream: std::ptr::null_mut(),
+    }))
+}
+
+/// A length of a list; no list of a batch is longer than 32 bits count.
+pub(super) fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// A batch of the other side, its tensors still borrowed.
+pub(super) struct Received<'a> {
+    index: u64,
+    samples: Vec<Sample>,
+    tensors: BTreeMap<TensorId, Result<(Vec<usize>, DataView<'a>), String>>,
+}
+
+impl<'a> Received<'a> {
+    /// # Safety
+    /// `batch` is a batch of the other side that lives for `'a`.
+    pub(super) unsafe fn read(batch: *const raw::Batch) -> Result<Self, String> {
+        // SAFETY: the caller's promise, here and below.
+        let batch = unsafe { raw::read_prefix(batch) }?;
+        // SAFETY: as above.
+        let raw_samples = unsafe { list(batch.samples, batch.n_samples) }?;
+        let mut samples = Vec::with_capacity(raw_samples.len());
+        for sample in &raw_samples {
+            // SAFETY: as above.
+            samples.push(unsafe { read_sample(sample) }?);
+        }
+        let mut tensors = BTreeMap::new();
+        // SAFETY: as above.
+        for tensor in unsafe { list(batch.tensors, batch.n_tensors) }? {
+            // SAFETY: as above.
+            let error = unsafe { text(tensor.error) }?;
+            let read = match error {
+                Some(error) => Err(error.to_owned()),
+                // SAFETY: as above.
+                None => unsafe { borrow(tensor.dl) },
+            };
+            tensors.insert(TensorId(tensor.id), read);
+        }
+        Ok(Self { index: batch.index, samples, tensors })
+    }
+
+    pub(super) fn batch(&self) -> Batch<'_> {
+        Batch::new(self.index, &self.samples, self)
+    }
+}
+
+impl Activations for Received<'_> {
+    fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>> {
+        Some(match self.tensors.get(&id)? {
+            Ok((shape, data)) => TensorView::new(shape, *data),
+            Err(message) => Err(TensorError::Unreadable(message.clone())),
+        })
+    }
+}
+
+/// # Safety
+/// The pointers of the sample are valid for its number of tokens.
+unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
+    let tokens = sample.n_tokens as usize;
+    // SAFETY: the caller's promise.
+    let token_ids = unsafe { slice(sample.token_ids, tokens) };
+    // SAFETY: as above.
+    let special = unsafe { slice(sample.special, tokens) };
+    // SAFETY: as above.
+    let offsets = unsafe { slice(sample.offsets, tokens.saturating_mul(2)) };
+    // SAFETY: as above.
+    let text = unsafe { text(sample.text) }?;
+    let position = |x: u64| usize::try_from(x).unwrap_or(usize::MAX);
+    Ok(Sample {
+        id: sample.id,
+        text: text.map(Arc::from),
+        token_ids: token_ids.to_vec(),
+        special: special.iter().map(|s| *s != 0).collect(),
+        offsets: offsets.as_chunks::<2>().0.iter().map(|[a, b]| position(*a)..position(*b)).collect(),
+        span: position(sample.span_begin)..position(sample.span_end),
+    })
+}

@@ -1,0 +1,56 @@
+//! Analyzers in library files: which files may be loaded, what is checked before any of their code runs, and loading.
+//!
+//! Native code is trusted with everything that this program may do, so a file is loaded only from a folder that the
+//! user allowed, and a plan can name the hash that it has to have. What was hashed and checked is what is loaded: the
+//! bytes are read once and loaded from a private copy. A loaded library stays until the process ends.
+
+mod file;
+mod library;
+mod policy;
+
+pub use file::PluginError;
+pub use policy::Policy;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fmrai_core::abi::{ForeignPlugin, Manifest};
+
+/// A loaded plugin.
+pub struct Plugin {
+    /// Its file.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What the file said of itself before it was loaded.
+    pub manifest: Manifest,
+    /// Its analyzers.
+    pub foreign: ForeignPlugin,
+}
+
+/// Loads a plugin, or gives back the one of the same bytes that is loaded already.
+///
+/// `plan` is the folder of the plan that names it, if one does.
+///
+/// # Errors
+/// [`PluginError`] says what was found, what is needed and how to get there. No code of the file has run but for errors
+/// of the last stages, [`PluginError::Load`] and [`PluginError::Handshake`].
+pub fn load(
+    path: &Path,
+    sha256: Option<&str>,
+    policy: &Policy,
+    plan: Option<&Path>,
+) -> Result<Arc<Plugin>, PluginError> {
+    static LOADED: Mutex<BTreeMap<String, Arc<Plugin>>> = Mutex::new(BTreeMap::new());
+    let checked = file::check(path, sha256, policy, plan)?;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(plugin) = loaded.get(&checked.sha256) {
+        return Ok(Arc::clone(plugin));
+    }
+    let foreign = library::connect(&checked)?;
+    let file::Checked { path, sha256, manifest, .. } = checked;
+    let plugin = Arc::new(Plugin { path, sha256: sha256.clone(), manifest, foreign });
+    loaded.insert(sha256, Arc::clone(&plugin));
+    Ok(plugin)
+}
