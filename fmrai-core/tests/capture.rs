@@ -207,6 +207,29 @@ fn a_write_makes_a_new_version_and_spares_what_is_kept() {
 }
 
 #[test]
+fn results_of_factory_functions_can_be_kept() {
+    let x = randn(&[2, 3]);
+    let forward = || {
+        let positions = Tensor::arange(3, (Kind::Int64, Device::Cpu));
+        let mut zeros = Tensor::zeros_like(&x);
+        let table = Tensor::ones([3, 2], (Kind::Float, Device::Cpu));
+        let _ = zeros.f_add_(&(table.index_select(0, &positions).transpose(0, 1) + &x)).unwrap();
+        let _ = zeros * 2.0;
+    };
+    let mut tracker = DispatchTracker::new();
+    let graph = discover(&mut tracker, forward);
+    let of = |name: &str| {
+        let operation = graph.operations().iter().find(|o| o.name == name).unwrap();
+        operation.outputs[0]
+    };
+    let wanted = ["aten::arange", "aten::zeros_like", "aten::ones"].map(of);
+    let kept = track(&mut tracker, wanted, forward).unwrap();
+    assert_eq!(kept.tensor(wanted[0]).unwrap().unwrap().i64().unwrap(), [0, 1, 2]);
+    assert_eq!(values(kept.as_ref(), wanted[1]), [0.0; 6], "as it was before the write");
+    assert_eq!(values(kept.as_ref(), wanted[2]), [1.0; 6]);
+}
+
+#[test]
 fn what_happens_after_the_pass_does_not_reach_kept_tensors() {
     let mut weight = Tensor::from_slice(&[1.0f32, 2.0]);
     let mut tracker = DispatchTracker::new().unwrap();

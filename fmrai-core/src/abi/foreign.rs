@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_CONFIG, ERR_INVALID, OK, Sink, Status, Str};
+use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_CONFIG, ERR_INVALID, ERR_PANIC, OK, Sink, Status, Str};
 use super::{batch, export, manifest, model, report, tensor};
 use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError};
 use crate::batch::Batch;
@@ -398,6 +398,7 @@ impl Instance {
         let mut err = Collected::new();
         match run(&self.kind.functions.raw, self.this, &mut err.sink()) {
             OK => Ok(()),
+            ERR_PANIC => Err(AnalyzerError::Panicked(err.message(ERR_PANIC))),
             status => Err(AnalyzerError::Other(err.message(status))),
         }
     }

@@ -120,4 +120,7 @@ pub enum AnalyzerError {
     /// An error that has no kind of its own; the way out for third-party analyzers.
     #[error("{0}")]
     Other(String),
+    /// It panicked: a loaded analyzer, whose panic arrives as a message. It is not used any more.
+    #[error("{0}")]
+    Panicked(String),
 }

@@ -170,11 +170,26 @@ uint32_t Session::allocate(const at::Tensor& tensor, Leaf leaf, uint32_t operati
 void Session::keep(uint32_t id, const at::Tensor& tensor) {
   if (diverged_ || id >= wanted_.size() || !wanted_[id] || !tensor.defined()) return;
   if (auto* storage = storage_of(tensor)) kept_in_[storage].push_back(kept.size());
-  const uint64_t version = tensor.is_inference() ? 0 : tensor._version();
   // An alias of the memory, not the model's own handle: the model may count references to it, or exchange its data.
+  // Its version counter is its own at first: a factory function gives its result away as another tensor if anybody
+  // shares the counter by then.
   auto* impl = tensor.unsafeGetTensorImpl();
-  at::Tensor alias(impl->shallow_copy_and_detach(impl->version_counter(), /*allow_tensor_metadata_change=*/false));
-  kept.push_back({id, std::move(alias), version, false, Kept::Valid});
+  const auto counter = tensor.is_inference() ? impl->version_counter() : c10::VariableVersion(0);
+  at::Tensor alias(impl->shallow_copy_and_detach(counter, /*allow_tensor_metadata_change=*/false));
+  kept.push_back({id, std::move(alias), 0, false, Kept::Valid});
+  if (!tensor.is_inference()) unsettled_.emplace_back(kept.size() - 1, TensorPin(tensor.getIntrusivePtr()));
+}
+
+void Session::settle() {
+  for (auto& [index, pin] : unsettled_) {
+    const auto source = pin.lock();
+    // What is gone can be written through its views only, which `protect` sees.
+    if (!source || index >= kept.size()) continue;
+    Slot& slot = kept[index];
+    slot.tensor.unsafeGetTensorImpl()->set_version_counter(source->version_counter());
+    slot.version = slot.tensor._version();
+  }
+  unsettled_.clear();
 }
 
 Session::Entry& Session::entry_of(const at::Tensor& tensor) {
@@ -355,6 +370,7 @@ void Session::protect(const at::Tensor& written) {
 void Session::before(
     const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope, const Note* note) {
   if (diverged_) return;
+  settle();
   note_ = note;
   results_named_ = 0;
   auto path = [&] {
@@ -452,6 +468,7 @@ void Session::after(
     diverged_ = true;
     kept.clear();
     kept_in_.clear();
+    unsettled_.clear();
     return;
   }
   const uint32_t operation = operations_;
@@ -500,6 +517,7 @@ void Session::after(
     diverged_ = true;
     kept.clear();
     kept_in_.clear();
+    unsettled_.clear();
     put_text(
         found_, info.name + " with " + std::to_string(results) + " results instead of " +
             std::to_string(expected_results_[operation]));
@@ -512,6 +530,7 @@ void Session::after(
 }
 
 void Session::finish() {
+  settle();
   for (auto& slot : kept) {
     const bool watched = !slot.copied && !slot.tensor.is_inference();
     if (watched && static_cast<uint64_t>(slot.tensor._version()) != slot.version) slot.state = Kept::Overwritten;

@@ -126,6 +126,8 @@ class Session {
   Entry& entry_of(const at::Tensor& tensor);
   uint32_t allocate(const at::Tensor& tensor, Leaf leaf, uint32_t operation, uint32_t version_of);
   void keep(uint32_t id, const at::Tensor& tensor);
+  // Ties what was kept to the version counters of its sources, which by now are with who asked for them.
+  void settle();
   void protect(const at::Tensor& written);
   uint32_t output(const at::Tensor& tensor, uint32_t operation);
   uint64_t visit(const c10::IValue& value, bool size, std::string* out);
@@ -147,6 +149,7 @@ class Session {
   ska::flat_hash_map<const c10::TensorImpl*, Moved> moved_;
   ska::flat_hash_map<const c10::StorageImpl*, Write> writes_;
   ska::flat_hash_map<const c10::StorageImpl*, std::vector<size_t>> kept_in_;
+  std::vector<std::pair<size_t, TensorPin>> unsettled_;
   ska::flat_hash_map<const c10::TensorImpl*, Named> named_;
 
   // Between `before` and `after` of one operation.

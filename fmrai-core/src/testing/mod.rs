@@ -1,4 +1,4 @@
-//! What the tests of an analyzer need: batches and structures made in memory, without a model.
+//! What the tests of an analyzer need: batches and structures made in memory, recorded ones, and the contract as laws.
 //!
 //! ```
 //! use fmrai_core::batch::Batch;
@@ -11,6 +11,13 @@
 //! assert_eq!(batch.tensor(TensorId(7)).unwrap().f32()?, [0.25, 0.75]);
 //! # Ok::<(), fmrai_core::tensor::TensorError>(())
 //! ```
+
+mod compare;
+pub mod contract;
+mod recorded;
+
+pub use contract::check_contract;
+pub use recorded::{Recorded, drive};
 
 use std::collections::BTreeMap;
 
