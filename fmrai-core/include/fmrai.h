@@ -120,6 +120,10 @@ typedef struct fmrai_model {
   fmrai_str graph_json;                     /* all of the graph, as `fmrai inspect --json` writes it */
   fmrai_str structure_json;                 /* all blocks */
   fmrai_str vocabulary_json;                /* {"tokens", "first", "separator", "padding", "unknown"}; NULL if no text */
+  const void *weights;                      /* for weight; NULL where only activations are at hand */
+  /* A copy of a parameter of the graph as float32, for you to delete; FMRAI_ERR_UNSUPPORTED for any other tensor. Both
+   * may be kept: they hold until the instance that was shown them is destroyed. */
+  fmrai_status (*weight)(const void *weights, uint32_t tensor, DLManagedTensorVersioned **out, fmrai_sink *err);
 } fmrai_model;
 
 /* ---- what a plugin is shown of each batch ---- */

@@ -216,7 +216,7 @@ fn results_of_factory_functions_can_be_kept() {
         let _ = zeros.f_add_(&(table.index_select(0, &positions).transpose(0, 1) + &x)).unwrap();
         let _ = zeros * 2.0;
     };
-    let mut tracker = DispatchTracker::new();
+    let mut tracker = DispatchTracker::new().unwrap();
     let graph = discover(&mut tracker, forward);
     let of = |name: &str| {
         let operation = graph.operations().iter().find(|o| o.name == name).unwrap();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::plugin;
 use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::plan::Catalogue;
@@ -29,6 +30,59 @@ struct Arguments {
     /// Plugins may be loaded from the folder of the plan too
     #[arg(long, global = true)]
     plugins_beside_plan: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Writes a plugin that builds, tests itself and runs in a plan as it stands
+    New {
+        /// Its name: lower-case letters, digits, `-` and `_`
+        name: String,
+        /// What it is written in
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: plugin::new::Language,
+        /// Folder for it [default: its name]
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Drives a plugin through the whole contract of analyzers, in processes that it may bring down
+    Check {
+        /// The library file; its folder is then allowed
+        file: PathBuf,
+        /// One analyzer of it only
+        #[arg(long, value_name = "NAME")]
+        analyzer: Option<String>,
+        /// One trial only, e.g. `merge`; may be repeated
+        #[arg(long, value_name = "NAME")]
+        trial: Vec<String>,
+        /// Its config, a JSON object
+        #[arg(long, value_name = "JSON")]
+        config: Option<String>,
+        /// Recorded batches to drive it with, from `fmrai capture` [default: six texts through a small BERT]
+        #[arg(long, value_name = "DIR")]
+        activations: Option<PathBuf>,
+        /// Seconds that a trial may take
+        #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: u64,
+        /// The findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One trial of `check`
+    #[command(hide = true)]
+    Trial {
+        #[arg(long)]
+        trial: String,
+        #[arg(long)]
+        analyzer: String,
+        #[arg(long)]
+        config: Option<String>,
+        #[arg(long)]
+        activations: PathBuf,
+        #[arg(long)]
+        result: PathBuf,
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,6 +185,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         plugin: Vec<PathBuf>,
     },
+    /// Makes plugins and checks them
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
     /// Prints the JSON Schema of a plan, for editors
     Schema {
         /// With the analyzers of a plugin; its folder is then allowed
@@ -221,6 +280,26 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             inspect::inspect(&options, &catalogue(&[])?)
         }
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
+        Command::Plugin { command } => match command {
+            PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),
+            PluginCommand::Check { file, analyzer, trial: trials, config, activations, timeout, json } => {
+                let options = plugin::check::CheckOptions {
+                    file,
+                    activations,
+                    config,
+                    analyzer,
+                    trials,
+                    json,
+                    timeout,
+                };
+                plugin::check::check(&options)
+            }
+            PluginCommand::Trial { trial, analyzer, config, activations, result, file } => {
+                let options =
+                    plugin::trial::TrialOptions { file, analyzer, trial, activations, config, result };
+                plugin::trial::trial(&options)
+            }
+        },
         Command::Schema { plugin } => schema::schema(&catalogue(&plugin)?),
     }
 }

@@ -21,6 +21,14 @@ pub(crate) fn answer(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Shows on a terminal what is being done, in place of what was shown before; nothing elsewhere.
+pub(crate) fn progress(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    if std::io::IsTerminal::is_terminal(&stderr) {
+        let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+    }
+}
+
 /// Writes a line to stderr.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -64,20 +64,28 @@ static fmrai_status prepare(void *this, const fmrai_model *model, fmrai_sink *re
   return put(request, text);
 }
 
+/* The float32 [batch, position, channel] of a layer; NULL if there is none that holds all samples. */
+static const DLTensor *output_of(const norms *self, uint32_t layer, const fmrai_batch *batch) {
+  const DLTensor *t = NULL;
+  for (uint32_t i = 0; i < batch->n_tensors; i++)
+    if (batch->tensors[i]->id == self->tensor[layer]) t = batch->tensors[i]->dl;
+  if (!t || t->dtype.code != kDLFloat || t->dtype.bits != 32 || t->ndim != 3) return NULL;
+  if ((uint64_t)t->shape[0] < batch->n_samples) return NULL;
+  for (uint32_t s = 0; s < batch->n_samples; s++)
+    if (batch->samples[s]->span_end > (uint64_t)t->shape[1]) return NULL;
+  return t;
+}
+
 static fmrai_status track_batch(void *this, const fmrai_batch *batch, fmrai_sink *err) {
   norms *self = this;
+  for (uint32_t layer = 0; layer < self->layers; layer++) /* all of them before the first sum: a failure changes nothing */
+    if (!output_of(self, layer, batch))
+      return fail(err, FMRAI_ERR, "needed outputs of feed-forward blocks in float32, [batch, position, channel]");
   for (uint32_t layer = 0; layer < self->layers; layer++) {
-    const fmrai_tensor *found = NULL;
-    for (uint32_t t = 0; t < batch->n_tensors; t++)
-      if (batch->tensors[t]->id == self->tensor[layer]) found = batch->tensors[t];
-    if (!found || !found->dl) return fail(err, FMRAI_ERR, "an output of a feed-forward block cannot be read");
-    const DLTensor *t = found->dl; /* [batch, position, channel] */
-    if (t->dtype.code != kDLFloat || t->dtype.bits != 32 || t->ndim != 3 || (uint64_t)t->shape[0] < batch->n_samples)
-      return fail(err, FMRAI_ERR, "needed feed-forward outputs of float32, [batch, position, channel]");
+    const DLTensor *t = output_of(self, layer, batch);
     const float *data = (const float *)((const char *)t->data + t->byte_offset);
     for (uint32_t s = 0; s < batch->n_samples; s++) {
       uint64_t begin = batch->samples[s]->span_begin, stop = batch->samples[s]->span_end; /* no padding */
-      if (stop > (uint64_t)t->shape[1]) return fail(err, FMRAI_ERR, "a text is longer than its tensor");
       for (uint64_t i = begin; i < stop; i++)
         for (int64_t c = 0; c < t->shape[2]; c++) {
           double x = data[((int64_t)s * t->shape[1] + (int64_t)i) * t->shape[2] + c];

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_CONFIG, ERR_INVALID, ERR_PANIC, OK, Sink, Status, Str};
+use super::raw::{
+    self, Collected, DLManagedTensorVersioned, ERR_CONFIG, ERR_INVALID, ERR_PANIC, OK, Sink, Status, Str,
+};
 use super::{batch, export, manifest, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError};
+use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
 use crate::batch::Batch;
 use crate::graph::TensorId;
 use crate::report::Report;
@@ -143,7 +145,7 @@ unsafe extern "C" fn host_retain(
     }
 }
 
-unsafe extern "C" fn host_extension(id: *const c_char) -> *const c_void {
+pub(super) unsafe extern "C" fn host_extension(id: *const c_char) -> *const c_void {
     static RETAIN: raw::Retain = raw::Retain { retain: Some(host_retain) };
     if id.is_null() {
         return std::ptr::null();
@@ -356,7 +358,7 @@ impl ForeignAnalyzer {
         if this.is_null() {
             return Err(ConfigRefused { field: None, what: "create made no instance".to_owned() });
         }
-        Ok(Box::new(Instance { kind: self.clone(), this, request: CaptureRequest::none() }))
+        Ok(Box::new(Instance { kind: self.clone(), this, request: CaptureRequest::none(), weights: None }))
     }
 }
 
@@ -381,6 +383,8 @@ struct Instance {
     kind: ForeignAnalyzer,
     this: *mut c_void,
     request: CaptureRequest,
+    /// In a place of its own, which the other side knows.
+    weights: Option<Box<Arc<dyn Weights>>>,
 }
 
 // SAFETY: the contract lets an instance move between threads as long as no two calls use it at once, which `&mut`
@@ -459,7 +463,8 @@ impl Analyzer for Instance {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         let mut out = Collected::new();
         let mut sink = out.sink();
-        model::lend(model, |model| {
+        self.weights = model.weights.map(|weights| Box::new(Arc::clone(weights)));
+        model::lend(model, self.weights.as_deref(), |model| {
             // SAFETY: instance and arguments live during the call; the function was checked to be there.
             self.call(|f, this, err| f.prepare.map_or(OK, |f| unsafe { f(this, model, &mut sink, err) }))
         })

@@ -1,32 +1,28 @@
 //! What an analyzer may know of the model, across the boundary: whole as JSON, and in part as structs for C.
 
-use serde::{Deserialize, Serialize};
+use std::ffi::c_void;
+use std::sync::Arc;
 
 use super::batch::count;
-use super::raw::{self, Str, text};
-use crate::analyzer::ModelView;
+use super::raw::{
+    self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_UNSUPPORTED, OK, Sink, Status, Str, text,
+};
+use super::tensor;
+use crate::analyzer::{ModelView, Weights};
 use crate::batch::Vocabulary;
-use crate::graph::{RecordedGraph, from_json, to_json};
+use crate::graph::{RecordedGraph, TensorId, from_json, to_json};
 use crate::structure::Structure;
+use crate::tensor::{TensorError, TensorValue};
 
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Vocabulary")]
-struct Words {
-    tokens: Vec<String>,
-    first: Option<u32>,
-    separator: Option<u32>,
-    padding: Option<u32>,
-    unknown: Option<u32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Wrapped(#[serde(with = "Words")] Vocabulary);
-
-/// Calls `call` with a model as C sees it.
-pub(super) fn lend<R>(model: &ModelView<'_>, call: impl FnOnce(*const raw::Model) -> R) -> Result<R, String> {
+/// Calls `call` with a model as C sees it; `weights` may be read as long as they stay where they are.
+pub(super) fn lend<R>(
+    model: &ModelView<'_>,
+    weights: Option<&Arc<dyn Weights>>,
+    call: impl FnOnce(*const raw::Model) -> R,
+) -> Result<R, String> {
     let graph = to_json(model.graph).map_err(|e| e.to_string())?;
     let structure = serde_json::to_string(model.structure).map_err(|e| e.to_string())?;
-    let vocabulary = model.vocabulary.map(|v| serde_json::to_string(&Wrapped(v.clone())));
+    let vocabulary = model.vocabulary.map(|v| serde_json::to_string(v));
     let vocabulary = vocabulary.transpose().map_err(|e| e.to_string())?;
 
     let inputs: Vec<Vec<u32>> =
@@ -75,10 +71,63 @@ pub(super) fn lend<R>(model: &ModelView<'_>, call: impl FnOnce(*const raw::Model
         graph_json: Str::of(&graph),
         structure_json: Str::of(&structure),
         vocabulary_json: Str::of_option(vocabulary.as_deref()),
+        weights: weights.map_or(std::ptr::null(), |weights| std::ptr::from_ref(weights).cast()),
+        weight: weights.map(|_| lend_weight as raw::Weight),
     }))
 }
 
-fn part((name, tensor): &(&'static str, crate::graph::TensorId)) -> raw::Part {
+unsafe extern "C" fn lend_weight(
+    weights: *const c_void,
+    id: u32,
+    out: *mut *mut DLManagedTensorVersioned,
+    err: *mut Sink,
+) -> Status {
+    // SAFETY: `lend` put it there, and the instance that was shown it keeps it until it is destroyed.
+    let Some(weights) = (unsafe { weights.cast::<Arc<dyn Weights>>().as_ref() }) else { return ERR_INVALID };
+    if out.is_null() {
+        return ERR_INVALID;
+    }
+    match weights.weight(TensorId(id)) {
+        None => ERR_UNSUPPORTED,
+        Some(Ok(value)) => {
+            // SAFETY: not NULL, and the plugin's.
+            unsafe { out.write(tensor::managed(value, 0)) };
+            OK
+        }
+        Some(Err(error)) => {
+            // SAFETY: the plugin's sink lives during the call.
+            unsafe { raw::write(err, error.to_string().as_bytes()) };
+            ERR_INVALID
+        }
+    }
+}
+
+/// Weights of the other side.
+struct ForeignWeights {
+    weights: *const c_void,
+    weight: raw::Weight,
+}
+
+// SAFETY: the contract lets the host's functions be called from any thread.
+unsafe impl Send for ForeignWeights {}
+// SAFETY: as above.
+unsafe impl Sync for ForeignWeights {}
+
+impl Weights for ForeignWeights {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        let mut err = Collected::new();
+        let mut given = std::ptr::null_mut();
+        // SAFETY: the other side keeps its weights while the analyzer that holds this lives.
+        match unsafe { (self.weight)(self.weights, id.0, &mut given, &mut err.sink()) } {
+            // SAFETY: it was given away.
+            OK => Some(unsafe { tensor::take(given) }.map_err(TensorError::Unreadable)),
+            ERR_UNSUPPORTED => None,
+            status => Some(Err(TensorError::Unreadable(err.message(status)))),
+        }
+    }
+}
+
+fn part((name, tensor): &(&'static str, TensorId)) -> raw::Part {
     raw::Part { struct_size: raw::size::<raw::Part>(), tensor: tensor.0, name: Str::of(name) }
 }
 
@@ -87,6 +136,7 @@ pub(super) struct Received {
     graph: RecordedGraph,
     structure: Structure,
     vocabulary: Option<Vocabulary>,
+    weights: Option<Arc<dyn Weights>>,
 }
 
 impl Received {
@@ -102,15 +152,23 @@ impl Received {
         // SAFETY: as above.
         let vocabulary = unsafe { text(model.vocabulary_json) }?;
         let unreadable = |what: &str, e: String| format!("the model's {what} cannot be read: {e}");
-        let words = vocabulary.map(serde_json::from_str::<Wrapped>).transpose();
+        let words = vocabulary.map(serde_json::from_str::<Vocabulary>).transpose();
+        let weights = model.weight.filter(|_| !model.weights.is_null());
+        let weights = weights.map(|weight| ForeignWeights { weights: model.weights, weight });
         Ok(Self {
+            weights: weights.map(|weights| Arc::new(weights) as Arc<dyn Weights>),
             graph: from_json(graph).map_err(|e| unreadable("graph", e.to_string()))?,
             structure: serde_json::from_str(structure).map_err(|e| unreadable("structure", e.to_string()))?,
-            vocabulary: words.map_err(|e| unreadable("vocabulary", e.to_string()))?.map(|w| w.0),
+            vocabulary: words.map_err(|e| unreadable("vocabulary", e.to_string()))?,
         })
     }
 
     pub(super) fn view(&self) -> ModelView<'_> {
-        ModelView { graph: &self.graph, structure: &self.structure, vocabulary: self.vocabulary.as_ref() }
+        ModelView {
+            graph: &self.graph,
+            structure: &self.structure,
+            vocabulary: self.vocabulary.as_ref(),
+            weights: self.weights.as_ref(),
+        }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) type Status = i32;
 pub(crate) const OK: Status = 0;
 pub(crate) const ERR: Status = 1;
 pub(crate) const ERR_PANIC: Status = 2;
+pub(crate) const ERR_UNSUPPORTED: Status = 4;
 pub(crate) const ERR_INVALID: Status = 5;
 pub(crate) const ERR_OOM: Status = 6;
 pub(crate) const ERR_CONFIG: Status = 7;
@@ -65,6 +66,8 @@ macro_rules! layouts {
 }
 
 type Write = unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> Status;
+pub(crate) type Weight =
+    unsafe extern "C" fn(*const c_void, u32, *mut *mut DLManagedTensorVersioned, *mut Sink) -> Status;
 type Extension = unsafe extern "C" fn(*const c_char) -> *const c_void;
 
 layouts! {
@@ -116,7 +119,7 @@ layouts! {
         n_inputs: u32,
         n_outputs: u32,
     }
-    struct Model as "fmrai_model" grows 80 {
+    struct Model as "fmrai_model" grows 96 {
         struct_size: u32,
         n_tensors: u32,
         n_operations: u32,
@@ -126,6 +129,8 @@ layouts! {
         graph_json: Str,
         structure_json: Str,
         vocabulary_json: Str,
+        weights: *const c_void,
+        weight: Option<Weight>,
     }
     struct Tensor as "fmrai_tensor" grows 48 {
         struct_size: u32,

@@ -159,7 +159,8 @@ fn prepared(mut analyzer: Box<dyn Analyzer>) -> Box<dyn Analyzer> {
     let (graph, structure) = (empty_graph().unwrap(), self_attention(&[1]));
     let tokens = ["a", "##ing"].map(String::from).to_vec();
     let vocabulary = crate::batch::Vocabulary { tokens, ..Default::default() };
-    let model = ModelView { graph: &graph, structure: &structure, vocabulary: Some(&vocabulary) };
+    let model =
+        ModelView { graph: &graph, structure: &structure, vocabulary: Some(&vocabulary), weights: None };
     let request = analyzer.prepare(&model).unwrap();
     assert_eq!(request.tensors().collect::<Vec<_>>(), [TensorId(0)]);
     analyzer
@@ -314,6 +315,71 @@ fn tensors_of_the_other_side_are_taken_whole_or_refused_and_always_deleted() {
 }
 
 #[test]
+fn a_retained_tensor_outlives_its_batch() {
+    let samples = samples();
+    let mut kept = std::ptr::null_mut();
+    {
+        let activations = activations();
+        let batch = Batch::new(3, &samples, &activations);
+        batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), |raw| {
+            // SAFETY: the batch lives during the call, and the extension is that of its name.
+            unsafe {
+                let extension = foreign::host_extension(c"fmrai.retain/1".as_ptr()).cast::<raw::Retain>();
+                let retain = (*extension).retain.unwrap();
+                let handle = (**(*raw).tensors).handle;
+                let mut err = raw::Collected::new();
+                assert_eq!(retain(handle, &raw mut kept, &mut err.sink()), raw::OK);
+                assert_ne!(
+                    (*kept).dl_tensor.data.cast_const(),
+                    (*(**(*raw).tensors).dl).data.cast_const(),
+                    "memory of its own"
+                );
+            }
+        })
+        .unwrap();
+    }
+    // SAFETY: it was given to us.
+    let value = unsafe { tensor::take(kept) }.unwrap();
+    assert_eq!(value, TensorValue::new([1, 2], TensorData::F32(vec![0.25, 0.5])).unwrap());
+}
+
+/// Weights that anybody could have.
+struct Ones;
+
+impl crate::analyzer::Weights for Ones {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, crate::tensor::TensorError>> {
+        match id.0 {
+            0 => Some(TensorValue::new([2], TensorData::F32(vec![1.0, 2.0]))),
+            1 => Some(Err(crate::tensor::TensorError::Unreadable("quantised".to_owned()))),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn weights_are_read_across_the_boundary() {
+    let (graph, structure) = (empty_graph().unwrap(), self_attention(&[1]));
+    let weights: std::sync::Arc<dyn crate::analyzer::Weights> = std::sync::Arc::new(Ones);
+    let model = ModelView { graph: &graph, structure: &structure, vocabulary: None, weights: Some(&weights) };
+    model::lend(&model, Some(&weights), |raw| {
+        // SAFETY: the model lives during the call.
+        let received = unsafe { model::Received::read(raw) }.unwrap();
+        let lent = received.view().weights.unwrap().clone();
+        let expected = TensorValue::new([2], TensorData::F32(vec![1.0, 2.0])).unwrap();
+        assert_eq!(lent.weight(TensorId(0)), Some(Ok(expected)));
+        let error = lent.weight(TensorId(1)).unwrap().unwrap_err().to_string();
+        assert!(error.contains("quantised"), "{error}");
+        assert_eq!(lent.weight(TensorId(2)), None);
+    })
+    .unwrap();
+    model::lend(&ModelView { weights: None, ..model }, None, |raw| {
+        // SAFETY: the model lives during the call.
+        assert!(unsafe { model::Received::read(raw) }.unwrap().view().weights.is_none());
+    })
+    .unwrap();
+}
+
+#[test]
 fn reports_that_contradict_themselves_are_refused() {
     let one = || TensorValue::new([1], TensorData::F64(vec![1.0])).unwrap();
     let cases: [(&str, Vec<(String, TensorValue)>, &str); 6] = [
@@ -414,9 +480,15 @@ fn the_header_and_the_structs_are_laid_out_alike() {
         }
     }
     // Declared with the same constants and statuses too.
-    for (name, value) in
-        [("OK", 0), ("ERR", 1), ("ERR_PANIC", 2), ("ERR_INVALID", 5), ("ERR_OOM", 6), ("ERR_CONFIG", 7)]
-    {
+    for (name, value) in [
+        ("OK", 0),
+        ("ERR", 1),
+        ("ERR_PANIC", 2),
+        ("ERR_UNSUPPORTED", 4),
+        ("ERR_INVALID", 5),
+        ("ERR_OOM", 6),
+        ("ERR_CONFIG", 7),
+    ] {
         assert!(
             HEADER.contains(&format!("#define FMRAI_{name} {value}\n"))
                 || HEADER.contains(&format!("#define FMRAI_{name} {value} "))

@@ -56,14 +56,24 @@ pub const LAWS: &[Law] = &[
     law("request", Duty::Must, "asks for tensors of the graph", request),
     law("determinism", Duty::Must, "the same batches give the same state and the same report", determinism),
     law("merge", Duty::Must, "states of two parts merge into what one pass gives", merge),
-    law("resume", Duty::Must, "a new analyzer that absorbs a state goes on as the old one would have", resume),
+    law(
+        "resume",
+        Duty::Must,
+        "a new analyzer that absorbs a state goes on as the old one would have",
+        resume,
+    ),
     law("order", Duty::Must, "the order of the batches does not matter", order),
     law("analyze", Duty::Must, "reporting changes nothing and can be done again", analyze_again),
     law("refused state", Duty::Must, "a state that it refuses leaves it as it was", refused_state),
     law("refused batch", Duty::Must, "a batch that it refuses leaves it as it was", refused_batch),
     law("not a number", Duty::Must, "NaN in a tensor does not make it panic", not_a_number),
     law("nothing seen", Duty::Must, "reporting before the first batch does not make it panic", nothing_seen),
-    law("another model", Duty::Must, "a model without the blocks it needs does not make it panic", another_model),
+    law(
+        "another model",
+        Duty::Must,
+        "a model without the blocks it needs does not make it panic",
+        another_model,
+    ),
     law("inputs", Duty::Must, "writes to nothing that it is shown", inputs),
     law("threads", Duty::Must, "two of them at once, and one that changes threads, do as one alone", threads),
     law("exact resume", Duty::Should, "a resumed run gives the same bits", exact_resume),
@@ -124,10 +134,7 @@ impl<'a> Trial<'a> {
         'a: 'b,
     {
         let (mut analyzer, _) = self.prepared()?;
-        batches
-            .into_iter()
-            .try_for_each(|batch| analyzer.track_batch(batch))
-            .map_err(said("track_batch"))?;
+        batches.into_iter().try_for_each(|batch| analyzer.track_batch(batch)).map_err(said("track_batch"))?;
         Ok(analyzer)
     }
 
@@ -186,7 +193,12 @@ fn merge(trial: &Trial<'_>) -> Result<(), String> {
         one.merge(&state_two).map_err(said("merge"))?;
         alike(&parts, &report(one.as_ref())?, &expected, &Tolerance::STATISTIC)?;
         two.merge(&state_one).map_err(said("merge"))?;
-        alike(&format!("{parts}, the other way round"), &report(two.as_ref())?, &expected, &Tolerance::STATISTIC)?;
+        alike(
+            &format!("{parts}, the other way round"),
+            &report(two.as_ref())?,
+            &expected,
+            &Tolerance::STATISTIC,
+        )?;
     }
     // Each batch on its own, merged from the last to the first: not one after the other, as a run does.
     let mut states = Vec::new();
@@ -296,8 +308,14 @@ fn refused_batch(trial: &Trial<'_>) -> Result<(), String> {
         small = small.with(id, one(TensorData::F32(vec![1.0]))?);
         other = other.with(id, one(TensorData::I64(vec![1]))?);
     }
-    let cases: [(&dyn Activations, &str); 3] = [
+    // All is well but for the last: what was absorbed of the others has to be forgotten.
+    let mut last = copies(first, &request, |x| x)?;
+    if let Some(id) = request.tensors().last() {
+        last = last.with(id, one(TensorData::F32(vec![1.0]))?);
+    }
+    let cases: [(&dyn Activations, &str); 4] = [
         (&Nothing, "a batch without its tensors"),
+        (&last, "a batch whose last tensor has one element"),
         (&small, "a batch whose tensors have one element"),
         (&other, "a batch of int64"),
     ];
@@ -356,7 +374,7 @@ fn nothing_seen(trial: &Trial<'_>) -> Result<(), String> {
 fn another_model(trial: &Trial<'_>) -> Result<(), String> {
     let graph = empty_graph().map_err(|e| e.to_string())?;
     let nothing = Structure::default();
-    let model = ModelView { graph: &graph, structure: &nothing, vocabulary: None };
+    let model = ModelView { graph: &graph, structure: &nothing, vocabulary: None, weights: None };
     no_panic("prepare of a model without operations", (trial.make)()?.prepare(&model))?;
     let model = ModelView { vocabulary: None, ..trial.recorded.model() };
     no_panic("prepare of a model without vocabulary", (trial.make)()?.prepare(&model))?;

@@ -34,7 +34,11 @@ impl Recorded {
         let mut batches = Vec::new();
         while let Some(mut file) = folder.batch(batches.len())? {
             let activations = file.read(&all)?;
-            batches.push(RecordedBatch { index: file.index(), samples: file.samples().to_vec(), activations });
+            batches.push(RecordedBatch {
+                index: file.index(),
+                samples: file.samples().to_vec(),
+                activations,
+            });
         }
         Ok(Self { folder, batches })
     }
@@ -46,6 +50,7 @@ impl Recorded {
             graph: self.folder.graph(),
             structure: self.folder.structure(),
             vocabulary: self.folder.vocabulary(),
+            weights: None,
         }
     }
 

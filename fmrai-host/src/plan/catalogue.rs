@@ -131,6 +131,17 @@ impl Catalogue {
         Ok(plugin)
     }
 
+    /// The same analyzers, each behind its own C functions.
+    #[cfg(test)]
+    pub(crate) fn through_abi(mut self) -> Self {
+        let mut foreign = fmrai_core::abi::loopback().unwrap();
+        for offer in &mut self.analyzers {
+            let at = foreign.iter().position(|a| a.description().name == offer.name).unwrap();
+            offer.code = Code::Loaded(foreign.swap_remove(at));
+        }
+        self
+    }
+
     /// The analyzer called `name`.
     #[must_use]
     pub fn analyzer(&self, name: &str) -> Option<&Offer> {

@@ -1,5 +1,6 @@
 //! What is checked of a plugin's file before any of its code runs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, HandshakeError, Manifest};
@@ -85,6 +86,7 @@ pub(super) struct Checked {
     pub(super) bytes: Vec<u8>,
     pub(super) sha256: String,
     pub(super) manifest: Manifest,
+    pub(super) exports: BTreeSet<String>,
 }
 
 pub(super) fn check(
@@ -113,8 +115,9 @@ pub(super) fn check(
     if let Some(needed) = sha256.filter(|needed| !needed.eq_ignore_ascii_case(&found)) {
         return Err(PluginError::Hash { path: real, found, needed: needed.to_owned() });
     }
-    let manifest = inspect(&bytes).map_err(|what| PluginError::Unfit { path: real.clone(), what })?;
-    Ok(Checked { path: real, bytes, sha256: found, manifest })
+    let (manifest, exports) =
+        inspect(&bytes).map_err(|what| PluginError::Unfit { path: real.clone(), what })?;
+    Ok(Checked { path: real, bytes, sha256: found, manifest, exports })
 }
 
 #[cfg(unix)]
@@ -128,8 +131,8 @@ fn writable_by_all(_: &Path) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// The manifest of a library for this machine and this program; otherwise what is wrong, and how to put it right.
-fn inspect(bytes: &[u8]) -> Result<Manifest, String> {
+/// Manifest and exports of a library for this machine and this program; otherwise what is wrong, and how to put it right.
+fn inspect(bytes: &[u8]) -> Result<(Manifest, BTreeSet<String>), String> {
     let file = object::File::parse(bytes)
         .map_err(|e| format!("it is not a library ({e}); needed a plugin for fmrai"))?;
     let (format, name) = match std::env::consts::OS {
@@ -169,20 +172,36 @@ fn inspect(bytes: &[u8]) -> Result<Manifest, String> {
             "it links libtorch {theirs}, this program links {ours}: build it against the same"
         ));
     }
+    if manifest.about.libtorch.is_none() && links_libtorch(&file) {
+        return Err(format!(
+            "it links libtorch, but its manifest does not say which: name the version with libtorch: {ours:?}, or build it \
+             with fmrai-core without default features"
+        ));
+    }
     let unreadable = |e| format!("its symbols cannot be read: {e}");
-    let mut entry = false;
+    let mut exports = BTreeSet::new();
     for export in file.exports().map_err(unreadable)? {
         if let object::read::NameOrOrdinal::Name(name) = export.map_err(unreadable)?.name() {
-            entry |= is_entry(name);
+            // Symbols of Mach-O begin with an underscore.
+            let name = if file.format() == BinaryFormat::MachO {
+                name.strip_prefix(b"_").unwrap_or(name)
+            } else {
+                name
+            };
+            exports.insert(String::from_utf8_lossy(name).into_owned());
         }
     }
-    if !entry {
+    if !exports.contains(ENTRY_SYMBOL) {
         return Err(format!("it does not export {ENTRY_SYMBOL}: see export_plugin! or fmrai.h"));
     }
-    Ok(manifest)
+    Ok((manifest, exports))
 }
 
-/// Symbols of Mach-O begin with an underscore.
-fn is_entry(symbol: &[u8]) -> bool {
-    symbol.strip_prefix(b"_").unwrap_or(symbol) == ENTRY_SYMBOL.as_bytes()
+/// True if the names that the system's loader reads mention a library of libtorch.
+fn links_libtorch(file: &object::File<'_>) -> bool {
+    let names = file.section_by_name(".dynstr").and_then(|section| section.data().ok());
+    names.unwrap_or_default().split(|byte| *byte == 0).any(|name| {
+        [b"libtorch".as_slice(), b"libc10"].iter().any(|prefix| name.starts_with(prefix))
+            && name.windows(3).any(|part| part == b".so")
+    })
 }

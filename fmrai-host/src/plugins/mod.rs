@@ -11,7 +11,7 @@ mod policy;
 pub use file::PluginError;
 pub use policy::Policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +27,25 @@ pub struct Plugin {
     pub manifest: Manifest,
     /// Its analyzers.
     pub foreign: ForeignPlugin,
+}
+
+/// A file that was checked, none of its code having run.
+pub struct Inspected {
+    /// SHA-256 of the file, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What the file says of itself.
+    pub manifest: Manifest,
+    /// The symbols that it exports.
+    pub exports: BTreeSet<String>,
+}
+
+/// Checks a file as before loading it, and does not load it.
+///
+/// # Errors
+/// As [`load`], but for those of the last stages.
+pub fn inspect(path: &Path, policy: &Policy) -> Result<Inspected, PluginError> {
+    let file::Checked { sha256, manifest, exports, .. } = file::check(path, None, policy, None)?;
+    Ok(Inspected { sha256, manifest, exports })
 }
 
 /// Loads a plugin, or gives back the one of the same bytes that is loaded already.

@@ -43,9 +43,13 @@ struct How {
 const WHOLE: How = How { output: "out", resume: false, force: false, stop_after: u64::MAX };
 
 fn execute(place: &Path, document: &Value, how: &How) -> Result<Outcome, Error> {
+    execute_of(&Catalogue::linked().unwrap(), place, document, how)
+}
+
+fn execute_of(catalogue: &Catalogue, place: &Path, document: &Value, how: &How) -> Result<Outcome, Error> {
     let file = place.join("plan.json");
     std::fs::write(&file, document.to_string()).unwrap();
-    let mut plan = read(&file, &Catalogue::linked().unwrap())?;
+    let mut plan = read(&file, catalogue)?;
     plan.output = place.join(how.output);
     let stop = |batches| batches >= how.stop_after;
     run(plan, &Options { resume: how.resume, force: how.force, threads: Some(1), stop: &stop })
@@ -108,6 +112,36 @@ fn a_run_stopped_anywhere_resumes_to_the_identical_result() {
         execute(place.path(), &document, &end).unwrap();
         assert_eq!(contents(&place.path().join("part")), whole);
     }
+}
+
+#[test]
+fn every_built_in_analyzer_gives_the_same_files_behind_its_c_functions() {
+    let place = place();
+    let linked = Catalogue::linked().unwrap();
+    let through = Catalogue::linked().unwrap().through_abi();
+    let analyses: Vec<Value> = linked
+        .analyzers
+        .iter()
+        .filter(|offer| offer.name != "test_failing")
+        .map(|offer| offer.example.clone())
+        .collect();
+    assert!(analyses.len() > 2, "{analyses:?}");
+    let document = plan(&json!(analyses));
+    execute_of(&linked, place.path(), &document, &WHOLE).unwrap();
+    let expected = contents(&place.path().join("out"));
+    let answers = execute_of(&through, place.path(), &document, &How { output: "through", ..WHOLE }).unwrap();
+    assert!(answers.analyses.iter().all(|(_, answer)| answer.is_ok()));
+    assert_eq!(contents(&place.path().join("through")), expected);
+
+    // States cross too: begun on one side of the boundary, ended on the other.
+    let begin = How { output: "part", stop_after: 2, ..WHOLE };
+    execute_of(&through, place.path(), &document, &begin).unwrap_err();
+    execute_of(&linked, place.path(), &document, &How { output: "part", resume: true, ..WHOLE }).unwrap();
+    assert_eq!(contents(&place.path().join("part")), expected);
+    let begin = How { output: "back", stop_after: 3, ..WHOLE };
+    execute_of(&linked, place.path(), &document, &begin).unwrap_err();
+    execute_of(&through, place.path(), &document, &How { output: "back", resume: true, ..WHOLE }).unwrap();
+    assert_eq!(contents(&place.path().join("back")), expected);
 }
 
 #[test]

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![cfg(target_os = "linux")]
 
+mod authoring;
+mod checking;
+mod foreign_code;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,7 +14,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const SOURCE: &str = include_str!("../examples/plugins/row-norms/row_norms.c");
+const SOURCE: &str = include_str!("../../examples/plugins/row-norms/row_norms.c");
 
 /// A folder with a plan, texts, and a folder for plugins.
 struct Place(tempfile::TempDir);

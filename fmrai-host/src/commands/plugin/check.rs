@@ -1,0 +1,257 @@
+//! `fmrai plugin check`: drives a plugin through its whole contract, each trial in a process of its own.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use fmrai_core::testing::contract::Duty;
+use serde_json::{Value, json};
+
+use super::recording;
+use super::trial::{Outcome, Trial, others, trials};
+use crate::error::{Error, Exit};
+use crate::plugins::{self, Policy};
+use crate::terminal;
+
+/// What is checked.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckOptions {
+    /// The plugin; its folder is allowed.
+    pub(crate) file: PathBuf,
+    /// Recorded batches instead of the built-in ones.
+    pub(crate) activations: Option<PathBuf>,
+    /// Config instead of the default one, as JSON.
+    pub(crate) config: Option<String>,
+    /// The analyzer to check; all where absent.
+    pub(crate) analyzer: Option<String>,
+    /// Names of the trials; all where empty.
+    pub(crate) trials: Vec<String>,
+    /// Answer as JSON.
+    pub(crate) json: bool,
+    /// Seconds that a trial may take.
+    pub(crate) timeout: u64,
+}
+
+/// What came of a trial.
+struct Finding {
+    analyzer: String,
+    trial: &'static str,
+    duty: Duty,
+    promise: &'static str,
+    broken: Option<String>,
+    note: Option<String>,
+}
+
+/// Checks a plugin.
+pub(crate) fn check(options: &CheckOptions) -> Result<Exit, Error> {
+    let folder = options.file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned));
+    let checked = plugins::inspect(&options.file, &Policy::new(folder.into_iter().collect(), false))?;
+    let place = tempfile::tempdir().map_err(|e| Error::Internal(e.to_string()))?;
+    let activations = match &options.activations {
+        Some(folder) => folder.clone(),
+        None => {
+            let folder = place.path().join("recorded");
+            recording::write_to(&folder)?;
+            folder
+        }
+    };
+    let driver = Driver { options, activations, place: place.path() };
+
+    let mut findings = vec![Finding {
+        analyzer: String::new(),
+        trial: "exports",
+        duty: Duty::Should,
+        promise: "exports one symbol",
+        broken: others(&checked.exports),
+        note: None,
+    }];
+    let loading = driver.trial("", "load");
+    let names = match loading {
+        Ok(Outcome { broken, note, analyzers }) => {
+            findings.push(Finding {
+                analyzer: String::new(),
+                trial: "load",
+                duty: Duty::Must,
+                promise: "is loaded and tells its analyzers",
+                broken,
+                note,
+            });
+            analyzers
+        }
+        Err(broken) => {
+            findings.push(Finding {
+                analyzer: String::new(),
+                trial: "load",
+                duty: Duty::Must,
+                promise: "is loaded and tells its analyzers",
+                broken: Some(broken),
+                note: None,
+            });
+            Vec::new()
+        }
+    };
+    if let Some(wanted) = options.analyzer.as_ref().filter(|wanted| !names.contains(wanted)) {
+        let has = names.join(", ");
+        return Err(Error::Usage(format!("there is no analyzer {wanted:?} in it, but {has}")));
+    }
+    let wanted = |name: &&String| options.analyzer.as_ref().is_none_or(|wanted| wanted == *name);
+    for name in names.iter().filter(wanted) {
+        for trial in chosen(&options.trials)? {
+            terminal::progress(&format!("{name}: {}", trial.name));
+            let (broken, note) = match driver.trial(name, trial.name) {
+                Ok(outcome) => (outcome.broken, outcome.note),
+                Err(broken) => (Some(broken), None),
+            };
+            let (trial, duty, promise) = (trial.name, trial.duty, trial.promise);
+            findings.push(Finding { analyzer: name.clone(), trial, duty, promise, broken, note });
+        }
+    }
+    terminal::progress("");
+    let broken = findings.iter().any(|f| f.duty == Duty::Must && f.broken.is_some());
+    let about = &checked.manifest.about;
+    let heading = format!(
+        "{} {}, plugin ABI {}.{}, sha256 {}",
+        about.name, about.version, checked.manifest.abi_major, checked.manifest.abi_minor, checked.sha256
+    );
+    let text = if options.json {
+        let document = json!({
+            "plugin": { "name": about.name, "version": about.version, "sha256": checked.sha256 },
+            "findings": findings.iter().map(Finding::document).collect::<Vec<Value>>(),
+        });
+        format!("{document:#}")
+    } else {
+        listing(&heading, &findings)
+    };
+    terminal::answer(&text)?;
+    Ok(if broken { Exit::AnalysisFailed } else { Exit::Success })
+}
+
+/// The trials of these names.
+fn chosen(names: &[String]) -> Result<Vec<Trial>, Error> {
+    let mut all = trials();
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|trial| trial.name != **name)) {
+        let has: Vec<&str> = all.iter().map(|trial| trial.name).collect();
+        return Err(Error::Usage(format!("there is no trial {unknown:?}, but {}", has.join(", "))));
+    }
+    all.retain(|trial| names.is_empty() || names.iter().any(|name| trial.name == name));
+    Ok(all)
+}
+
+impl Finding {
+    fn verdict(&self) -> &'static str {
+        match (&self.broken, self.duty) {
+            (None, _) => "ok",
+            (Some(_), Duty::Must) => "BROKEN",
+            (Some(_), Duty::Should) => "should",
+        }
+    }
+
+    fn document(&self) -> Value {
+        json!({
+            "analyzer": self.analyzer,
+            "trial": self.trial,
+            "duty": if self.duty == Duty::Must { "must" } else { "should" },
+            "promise": self.promise,
+            "verdict": self.verdict(),
+            "broken": self.broken,
+            "note": self.note,
+        })
+    }
+}
+
+fn listing(heading: &str, findings: &[Finding]) -> String {
+    let mut text = format!("{heading}\n");
+    let mut analyzer = "";
+    let width = findings.iter().map(|f| f.trial.len()).max().unwrap_or(0);
+    for finding in findings {
+        if finding.analyzer != analyzer {
+            analyzer = &finding.analyzer;
+            let _ = writeln!(text, "{analyzer}");
+        }
+        let _ = writeln!(text, "  {:<6}  {:<width$}  {}", finding.verdict(), finding.trial, finding.promise);
+        for line in finding.broken.iter().chain(&finding.note) {
+            let _ = writeln!(text, "          {:<width$}  {line}", "");
+        }
+    }
+    let of = |duty: Duty| findings.iter().filter(move |f| f.duty == duty && f.broken.is_some()).count();
+    let held = findings.iter().filter(|f| f.broken.is_none()).count();
+    let _ = match (of(Duty::Must), of(Duty::Should)) {
+        (0, 0) => writeln!(text, "the contract holds: {held} trials"),
+        (0, should) => writeln!(text, "what it must do holds; {should} of what it should do does not"),
+        (must, _) => writeln!(text, "the contract is BROKEN in {must} of {} trials", findings.len()),
+    };
+    text
+}
+
+struct Driver<'a> {
+    options: &'a CheckOptions,
+    activations: PathBuf,
+    place: &'a Path,
+}
+
+impl Driver<'_> {
+    /// Runs one trial in a process of its own; what brings it down is what is wrong.
+    fn trial(&self, analyzer: &str, trial: &str) -> Result<Outcome, String> {
+        let internal = |what: &str, e: std::io::Error| format!("the trial cannot be run: {what}: {e}");
+        let (result, said) = (self.place.join("result.json"), self.place.join("said.txt"));
+        let _ = std::fs::remove_file(&result);
+        let stderr = std::fs::File::create(&said).map_err(|e| internal("its output", e))?;
+        let program = std::env::current_exe().map_err(|e| internal("this program", e))?;
+        let mut command = Command::new(program);
+        command.args(["plugin", "trial", "--trial", trial, "--analyzer", analyzer, "--activations"]);
+        command.arg(&self.activations).arg("--result").arg(&result);
+        command.args(self.options.config.iter().flat_map(|config| ["--config", config]));
+        command.arg("--").arg(&self.options.file);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let mut child = command.spawn().map_err(|e| internal("a process", e))?;
+        let end = Instant::now() + Duration::from_secs(self.options.timeout);
+        let status = loop {
+            match child.try_wait().map_err(|e| internal("a process", e))? {
+                Some(status) => break status,
+                None if Instant::now() >= end => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    let seconds = self.options.timeout;
+                    return Err(format!("it does not come back within {seconds} seconds (--timeout)"));
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let said = std::fs::read(&said).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.map(|line| format!(": {}", line.trim())).unwrap_or_default();
+        match std::fs::read(&result) {
+            Ok(bytes) if status.success() => {
+                serde_json::from_slice(&bytes).map_err(|e| format!("its outcome cannot be read: {e}"))
+            }
+            Ok(_) => Err(format!("{} after it was done{last}", how(status))),
+            Err(_) if status.code() == Some(Exit::Input as i32) => {
+                Err(last.trim_start_matches(": ").trim_start_matches("error: ").to_owned())
+            }
+            Err(_) => Err(format!("{}{last}", how(status))),
+        }
+    }
+}
+
+/// How a process ended that should not have.
+fn how(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let name = match signal {
+            4 => " (illegal instruction)",
+            6 => " (abort)",
+            7 => " (bus error)",
+            8 => " (arithmetic)",
+            9 => " (killed)",
+            11 => " (segmentation fault)",
+            _ => "",
+        };
+        return format!("it brings the process down with signal {signal}{name}");
+    }
+    match status.code() {
+        Some(code) => format!("it ends the process with exit code {code}"),
+        None => "it ends the process".to_owned(),
+    }
+}

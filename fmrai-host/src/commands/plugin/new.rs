@@ -1,0 +1,110 @@
+//! `fmrai plugin new`: writes a plugin that builds, tests itself and runs in a plan as it stands.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::recording;
+use crate::error::{Error, Exit};
+use crate::results::write;
+use crate::terminal;
+
+/// What the plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// A crate
+    Rust,
+    /// A folder with one file of C and a Makefile
+    C,
+}
+
+macro_rules! template {
+    ($name:literal) => {
+        include_str!(concat!("../../../templates/", $name))
+    };
+}
+
+const RUST: [(&str, &str); 4] = [
+    ("Cargo.toml", template!("rust/Cargo.toml.txt")),
+    ("src/lib.rs", template!("rust/lib.rs.txt")),
+    ("README.md", template!("rust/README.md.txt")),
+    ("plan.json", template!("plan.json.txt")),
+];
+
+const C: [(&str, &str); 5] = [
+    ("{{snake}}.c", include_str!("../../../../examples/plugins/row-norms/row_norms.c")),
+    ("fmrai.h", fmrai_core::abi::HEADER),
+    ("Makefile", template!("c/Makefile.txt")),
+    ("README.md", template!("c/README.md.txt")),
+    ("plan.json", template!("plan.json.txt")),
+];
+
+/// Where fmrai-core was when this program was built.
+const CORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fmrai-core");
+
+/// Words that are no names of crates or of functions in C.
+const KEYWORDS: &[&str] = &[
+    "abstract", "alignof", "as", "async", "auto", "await", "become", "bool", "box", "break", "case", "char",
+    "const", "continue", "core", "crate", "default", "do", "double", "dyn", "else", "enum", "extern",
+    "false", "final", "float", "fn", "for", "gen", "goto", "if", "impl", "in", "inline", "int", "let",
+    "long", "loop", "macro", "main", "match", "mod", "move", "mut", "override", "priv", "proc", "pub", "ref",
+    "register", "restrict", "return", "self", "short", "signed", "sizeof", "static", "std", "struct",
+    "super", "switch", "test", "trait", "true", "try", "type", "typedef", "typeof", "union", "unsafe",
+    "unsized", "use", "virtual", "void", "volatile", "where", "while", "yield",
+];
+
+/// Writes a new plugin called `name` into `folder`, which is `name` where absent.
+pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Result<Exit, Error> {
+    let snake = name.replace('-', "_");
+    let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if !name.starts_with(|c: char| c.is_ascii_lowercase())
+        || !name.chars().all(named)
+        || name.len() > 64
+        || KEYWORDS.contains(&snake.as_str())
+    {
+        return Err(Error::Usage(format!(
+            "a plugin cannot be called {name:?}: lower-case letters, digits, `-` and `_`, a letter first, no keyword"
+        )));
+    }
+    let folder = folder.unwrap_or_else(|| PathBuf::from(name));
+    if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
+        return Err(Error::Usage(format!("{} is there already", folder.display())));
+    }
+    let library = format!("{DLL_PREFIX}{snake}{DLL_SUFFIX}");
+    let core = match Path::new(CORE).canonicalize() {
+        Ok(path) => format!("path = {}", serde_json::Value::from(path.display().to_string())),
+        Err(_) => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+    };
+    let (files, built, build): (&[_], _, _) = match language {
+        Language::Rust => (&RUST, format!("target/release/{library}"), "cargo build --release"),
+        Language::C => (&C, library.clone(), "make"),
+    };
+    let title = name.replace(['-', '_'], " ");
+    let fill = |text: &str| {
+        let text = match language {
+            Language::C => text.replace("row_norms", &snake),
+            Language::Rust => text.to_owned(),
+        };
+        [
+            ("name", name),
+            ("snake", &snake),
+            ("title", &title),
+            ("library", &library),
+            ("built", &built),
+            ("core", &core),
+        ]
+        .into_iter()
+        .fold(text, |text, (place, value)| text.replace(&format!("{{{{{place}}}}}"), value))
+    };
+    for (file, text) in files {
+        write(&folder.join(fill(file)), fill(text).as_bytes())?;
+    }
+    recording::write_to(&folder.join("recorded"))?;
+    terminal::answer(&format!(
+        "written: {}\nnext: cd {} && {build} && fmrai run plan.json --plugins-beside-plan",
+        folder.display(),
+        folder.display()
+    ))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,268 @@
+//! `fmrai plugin trial`: one trial of `fmrai plugin check`, in the process that it may bring down.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use fmrai_core::abi::ForeignAnalyzer;
+use fmrai_core::analyzer::Analyzer;
+use fmrai_core::testing::contract::{Duty, LAWS};
+use fmrai_core::testing::{Recorded, drive};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Exit};
+use crate::plan::words;
+use crate::plugins::{Plugin, Policy, load};
+use crate::results::{analysis, write};
+
+/// One trial.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrialOptions {
+    /// The plugin.
+    pub(crate) file: PathBuf,
+    /// Its analyzer; absent for the trial `load`.
+    pub(crate) analyzer: String,
+    /// Name of the trial.
+    pub(crate) trial: String,
+    /// The recorded batches.
+    pub(crate) activations: PathBuf,
+    /// Config of the analyzer, as JSON.
+    pub(crate) config: Option<String>,
+    /// Where the outcome is written.
+    pub(crate) result: PathBuf,
+}
+
+/// What a trial gave.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Outcome {
+    /// How the contract is broken; absent if it holds.
+    pub(super) broken: Option<String>,
+    /// What could not be looked at, and why.
+    pub(super) note: Option<String>,
+    /// Names of the analyzers; of the trial `load` only.
+    #[serde(default)]
+    pub(super) analyzers: Vec<String>,
+}
+
+/// A part of the contract that is tried.
+pub(super) struct Trial {
+    pub(super) name: &'static str,
+    pub(super) duty: Duty,
+    pub(super) promise: &'static str,
+}
+
+/// Everything that is tried of an analyzer, the laws of the contract included.
+pub(super) fn trials() -> Vec<Trial> {
+    let own = |name, duty, promise| Trial { name, duty, promise };
+    let mut trials = vec![
+        own("describe", Duty::Must, "its schema is one, and its example obeys it"),
+        own("config", Duty::Must, "fills in its config, and a filled-in one stays as it is"),
+        own("unknown field", Duty::Should, "refuses a field that it does not know"),
+    ];
+    trials.extend(LAWS.iter().map(|law| own(law.name, law.duty, law.promise)));
+    trials.extend([
+        own("report", Duty::Must, "its report can be written and drawn"),
+        own("leaks", Duty::Must, "gives back what it takes, in two hundred lives"),
+    ]);
+    trials
+}
+
+/// Runs one trial and writes its outcome.
+pub(crate) fn trial(options: &TrialOptions) -> Result<Exit, Error> {
+    let TrialOptions { file, result, .. } = options;
+    let folder = file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned));
+    let plugin = load(file, None, &Policy::new(folder.into_iter().collect(), false), None)?;
+    let outcome = match options.trial.as_str() {
+        "load" => {
+            let names = plugin.foreign.analyzers().iter().map(|a| a.description().name.clone()).collect();
+            loaded(names)
+        }
+        name => {
+            let found = plugin.foreign.analyzers().iter().find(|a| a.description().name == options.analyzer);
+            let Some(found) = found else {
+                return Err(Error::Usage(format!("it has no analyzer {:?}", options.analyzer)));
+            };
+            let (broken, note) = match try_one(name, &plugin, found, options)? {
+                Ok(note) => (None, note),
+                Err(broken) => (Some(broken), None),
+            };
+            Outcome { broken, note, analyzers: Vec::new() }
+        }
+    };
+    let text = serde_json::to_vec(&outcome).map_err(|e| Error::Internal(e.to_string()))?;
+    write(result, &text)?;
+    Ok(Exit::Success)
+}
+
+fn loaded(analyzers: Vec<String>) -> Outcome {
+    let twice = analyzers.iter().find(|name| analyzers.iter().filter(|other| other == name).count() > 1);
+    let broken = match (analyzers.is_empty(), twice) {
+        (true, _) => Some("it has no analyzer".to_owned()),
+        (_, Some(name)) => Some(format!("it has two analyzers called {name:?}")),
+        _ => None,
+    };
+    Outcome { broken, note: None, analyzers }
+}
+
+/// Holds, perhaps with a note; or how it is broken.
+type Held = Result<Option<String>, String>;
+
+fn try_one(
+    name: &str,
+    plugin: &Plugin,
+    analyzer: &ForeignAnalyzer,
+    options: &TrialOptions,
+) -> Result<Held, Error> {
+    let given: Map<String, Value> = match &options.config {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| Error::Usage(format!("--config needs a JSON object: {e}")))?,
+    };
+    match name {
+        "describe" => return Ok(describe(analyzer)),
+        "config" => return Ok(config(analyzer, &given)),
+        "unknown field" => return Ok(unknown_field(analyzer, &given)),
+        _ => {}
+    }
+    let complete = match analyzer.complete(&given) {
+        Ok(complete) => complete,
+        Err(error) => return Ok(Err(format!("its config is refused: {error}"))),
+    };
+    let recorded = Recorded::open(&options.activations)?;
+    let make = || analyzer.build(&complete).map_err(|e| format!("its config is refused: {e}"));
+    Ok(match name {
+        "report" => report(analyzer, &make, &complete, &recorded),
+        "leaks" => leaks(plugin, &make, &recorded),
+        _ => match LAWS.iter().find(|law| law.name == name) {
+            Some(law) => law.check(&make, &recorded).map(|()| None),
+            None => return Err(Error::Usage(format!("there is no trial {name:?}"))),
+        },
+    })
+}
+
+fn describe(analyzer: &ForeignAnalyzer) -> Held {
+    let about = analyzer.description();
+    if about.summary.trim().is_empty() || about.summary.lines().count() != 1 {
+        return Err(format!("its summary is {:?}, needed one line that says what it answers", about.summary));
+    }
+    let schema = jsonschema::validator_for(&about.schema);
+    let schema = schema.map_err(|e| format!("its schema is no JSON Schema: {e}"))?;
+    let mut example = about.example.clone();
+    let Some(fields) = example.as_object_mut() else {
+        return Err(format!("its example is {example}, needed an object"));
+    };
+    fields.shift_remove("type");
+    if let Err(error) = schema.validate(&example) {
+        return Err(format!("its example does not obey its schema: {error}"));
+    }
+    let undescribed = about.schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .find(|(_, field)| field.get("description").and_then(Value::as_str).is_none_or(str::is_empty));
+    match undescribed {
+        Some((field, schema)) => Err(format!(
+            "its schema does not describe the field {field:?} ({})",
+            words(schema, &about.schema)
+        )),
+        None => Ok(None),
+    }
+}
+
+fn config(analyzer: &ForeignAnalyzer, given: &Map<String, Value>) -> Held {
+    let complete = analyzer.complete(given).map_err(|e| format!("its config is refused: {e}"))?;
+    let again = analyzer.complete(&complete).map_err(|e| format!("its filled-in config is refused: {e}"))?;
+    if again != complete {
+        return Err(format!("{} is filled in as {}", json!(complete), json!(again)));
+    }
+    let schema = jsonschema::validator_for(&analyzer.description().schema).map_err(|e| e.to_string())?;
+    match schema.validate(&json!(complete)) {
+        Ok(()) => analyzer.build(&complete).map(|_| None).map_err(|e| format!("create refuses it: {e}")),
+        Err(error) => Err(format!("the filled-in config does not obey the schema: {error}")),
+    }
+}
+
+fn unknown_field(analyzer: &ForeignAnalyzer, given: &Map<String, Value>) -> Held {
+    let mut unknown = given.clone();
+    unknown.insert("no_such_field".to_owned(), Value::Bool(true));
+    let refused = match jsonschema::validator_for(&analyzer.description().schema) {
+        Ok(schema) => !schema.is_valid(&json!(unknown)),
+        Err(_) => false,
+    };
+    if refused || analyzer.complete(&unknown).is_err() {
+        return Ok(None);
+    }
+    Err("a field that it does not know is taken: a plan with a mistake would run".to_owned())
+}
+
+type Make<'a> = &'a (dyn Fn() -> Result<Box<dyn Analyzer>, String> + Sync);
+
+fn report(
+    analyzer: &ForeignAnalyzer,
+    make: Make<'_>,
+    config: &Map<String, Value>,
+    recorded: &Recorded,
+) -> Held {
+    let report = drive(make()?.as_mut(), recorded).map_err(|e| e.to_string())?;
+    let name = &analyzer.description().name;
+    let files = analysis::files(name, name, config, &report).map_err(|e| e.to_string())?;
+    let nothing = report.summary.is_empty() && files.len() == 1;
+    if nothing { Err("its report is empty".to_owned()) } else { Ok(None) }
+}
+
+/// Lives before memory is measured, and lives that are measured.
+const LIVES: (u32, u32) = (40, 200);
+/// Growth that is taken for the allocator's, in bytes.
+const SLACK: u64 = 1 << 20;
+
+fn leaks(plugin: &Plugin, make: Make<'_>, recorded: &Recorded) -> Held {
+    let life = || -> Result<(), String> {
+        let mut one = make()?;
+        drive(one.as_mut(), recorded).map_err(|e| e.to_string())?;
+        let mut two = make()?;
+        two.prepare(&recorded.model()).map_err(|e| e.to_string())?;
+        let state = one.state().map_err(|e| e.to_string())?;
+        two.merge(&state).map_err(|e| e.to_string())?;
+        // A life that ends in the middle, and one that fails.
+        let mut foreign = state;
+        foreign.analyzer.push('_');
+        let _ = two.merge(&foreign);
+        let _ = make()?.prepare(&recorded.model());
+        Ok(())
+    };
+    (0..LIVES.0).try_for_each(|_| life())?;
+    let before = resident();
+    (0..LIVES.1).try_for_each(|_| life())?;
+    if let Some((instances, tensors)) = plugin.foreign.live().filter(|live| *live != (0, 0)) {
+        return Err(format!("{instances} instances and {tensors} tensors are still there at the end"));
+    }
+    match (before, resident()) {
+        (Some(before), Some(after)) if after > before + SLACK => {
+            let each = (after - before) / u64::from(LIVES.1) / 1024;
+            Err(format!("memory grows by about {each} KiB from one life to the next"))
+        }
+        (Some(_), Some(_)) if plugin.foreign.live().is_none() => {
+            Ok(Some("by memory in use only: it does not offer fmrai.live/1".to_owned()))
+        }
+        (Some(_), Some(_)) => Ok(None),
+        _ => Ok(Some("memory in use is not known on this system".to_owned())),
+    }
+}
+
+/// Memory of this process that is in use, in bytes, where the system tells.
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Symbols that a library exports beside the one that it should; for a note.
+pub(super) fn others(exports: &BTreeSet<String>) -> Option<String> {
+    let others: Vec<&str> =
+        exports.iter().map(String::as_str).filter(|name| *name != fmrai_core::abi::ENTRY_SYMBOL).collect();
+    let (first, more) = others.split_first()?;
+    let rest = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    Some(format!(
+        "it exports {first}{rest} too: build it with hidden visibility, or it may clash with others"
+    ))
+}
