@@ -67,7 +67,7 @@ typedef struct DLManagedTensorVersioned {
   uint64_t flags;
   DLTensor dl_tensor;
 } DLManagedTensorVersioned;
-enum { kDLCPU = 1 };
+enum { kDLCPU = 1, kDLCUDA = 2 };
 enum { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBfloat = 4, kDLBool = 6 };
 #endif
 
@@ -135,9 +135,9 @@ typedef struct fmrai_tensor {
   uint32_t id;
   uint32_t flags;
   uint32_t reserved;
-  const DLTensor *dl; /* float16 and bfloat16 come widened to float32; NULL if there is no plain form, see error */
+  const DLTensor *dl; /* dense; float16 and bfloat16 come widened to float32 on the CPU; NULL if there is none, see error */
   fmrai_str error;
-  const void *handle; /* for fmrai_retain */
+  const void *handle; /* for fmrai_retain; NULL for tensors of a device */
 } fmrai_tensor;
 
 /* A row of the batch: axis 0 of the model's inputs. */
@@ -161,7 +161,7 @@ typedef struct fmrai_batch {
   const fmrai_sample *const *samples;
   uint32_t n_samples;
   uint32_t reserved;
-  void *stream; /* reserved for tensors on devices; NULL */
+  void *stream; /* NULL: all work on tensors of devices has ended before a call; end yours before you return */
 } fmrai_batch;
 
 /* ---- what a plugin hands back ---- */
@@ -210,7 +210,8 @@ typedef struct fmrai_analyzer {
   /* The config with all defaults filled in, as JSON. May be NULL: the host fills in from the example. */
   fmrai_status (*configure)(void *ctx, const char *config, size_t len, fmrai_sink *complete, fmrai_sink *err);
   fmrai_status (*create)(void *ctx, const char *config, size_t len, void **out, fmrai_sink *err);
-  /* Writes {"tensors": [ids to keep]}. */
+  /* Writes {"tensors": [ids to keep], "device": "cpu" (or absent), or "same" for tensors of a CUDA device to stay there
+   * in the model's element type; those of the CPU come as ever}. */
   fmrai_status (*prepare)(void *self, const fmrai_model *model, fmrai_sink *request, fmrai_sink *err);
   fmrai_status (*track_batch)(void *self, const fmrai_batch *batch, fmrai_sink *err);
   fmrai_status (*state)(void *self, fmrai_sink *out, fmrai_sink *err);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyzer::AnalyzerError;
 use crate::graph::TensorId;
-use crate::tensor::TensorView;
+use crate::tensor::{DeviceTensor, TensorView};
 use crate::tracker::Activations;
 
 /// One row of a batch: a text with its tokens, or any other input (then the token lists are empty).
@@ -91,6 +91,12 @@ impl<'a> Batch<'a> {
             Some(Ok(view)) => Ok(view),
             Some(Err(source)) => Err(AnalyzerError::Tensor { tensor: id, source }),
         }
+    }
+
+    /// The same tensor in the memory of its CUDA device, for code that knows that device; `None` for tensors of the CPU.
+    #[must_use]
+    pub fn on_device(&self, id: TensorId) -> Option<DeviceTensor<'a>> {
+        self.activations.on_device(id)
     }
 }
 

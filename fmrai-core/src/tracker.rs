@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::graph::{OperationId, RecordedGraph, TensorId};
-use crate::tensor::{TensorError, TensorView};
+use crate::tensor::{DeviceTensor, TensorError, TensorView};
 
 /// Any error of a model.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -65,6 +65,12 @@ pub trait Activations {
     /// # Errors
     /// [`TensorError::DType`] for elements that have no plain form, such as complex numbers.
     fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>>;
+
+    /// The tensor with this id where the model has it, if that is a CUDA device; all work on it has ended. `None` for
+    /// tensors of the CPU.
+    fn on_device(&self, _: TensorId) -> Option<DeviceTensor<'_>> {
+        None
+    }
 }
 
 const _: Option<&dyn Activations> = None; // stays object-safe

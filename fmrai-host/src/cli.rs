@@ -62,7 +62,7 @@ enum PluginCommand {
         #[arg(long, value_name = "DIR")]
         activations: Option<PathBuf>,
         /// Seconds that a trial may take
-        #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "N", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
         timeout: u64,
         /// The findings as JSON
         #[arg(long)]

@@ -61,7 +61,7 @@ fn a_new_plugin_in_rust_is_built_tested_and_run() {
     let library = folder.join("target/release/libloud_blocks.so");
     std::fs::copy(target.join("debug/libloud_blocks.so"), &library).unwrap();
     runs(&folder, "loud_blocks");
-    let checked = fmrai(&folder, &["plugin", "check", library.to_str().unwrap()]);
+    let checked = fmrai(&folder, &["plugin", "check", "--timeout", "600", library.to_str().unwrap()]);
     assert_exit(&checked, 0);
     let text = String::from_utf8(checked.stdout).unwrap();
     assert!(text.contains("the contract holds"), "{text}");

@@ -4,47 +4,56 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::raw::{self, DLTensor, Str, TENSOR_CONTIGUOUS, TENSOR_READ_ONLY, list, slice, text};
-use super::tensor::{borrow, dimensions, lent};
+use super::tensor::{borrow, dimensions, lent, resident};
 use crate::analyzer::AnalyzerError;
 use crate::batch::{Batch, Sample};
 use crate::graph::TensorId;
-use crate::tensor::{DataView, TensorError, TensorView};
+use crate::tensor::{DataView, DeviceTensor, TensorError, TensorView};
 use crate::tracker::{Activations, CaptureRequest};
 
-/// Calls `call` with a batch as C sees it: the tensors of `request` and all samples.
+/// Calls `call` with a batch as C sees it: the tensors of `request` and all samples. With `on_device`, tensors of a CUDA
+/// device stay there.
 pub(super) fn lend<R>(
     batch: &Batch<'_>,
     request: &CaptureRequest,
+    on_device: bool,
     call: impl FnOnce(*const raw::Batch) -> R,
 ) -> Result<R, AnalyzerError> {
-    let mut views = Vec::with_capacity(request.tensors().len());
+    let mut shown = Vec::with_capacity(request.tensors().len());
     for id in request.tensors() {
-        views.push((
+        let at = if on_device { batch.on_device(id) } else { None };
+        shown.push((
             id,
-            match batch.tensor(id) {
-                Ok(view) => Ok(view),
-                Err(AnalyzerError::Tensor { source, .. }) => Err(source.to_string()),
-                Err(other) => return Err(other),
+            match at {
+                Some(tensor) => Shown::Resident(tensor),
+                None => match batch.tensor(id) {
+                    Ok(view) => Shown::Plain(view),
+                    Err(AnalyzerError::Tensor { source, .. }) => Shown::Unreadable(source.to_string()),
+                    Err(other) => return Err(other),
+                },
             },
         ));
     }
-    let sizes: Vec<Vec<i64>> = views
-        .iter()
-        .map(|(_, v)| v.as_ref().map_or_else(|_| Vec::new(), |v| dimensions(v.shape())))
-        .collect();
-    let lent: Vec<Option<DLTensor>> =
-        views.iter().zip(&sizes).map(|((_, v), s)| v.as_ref().ok().map(|v| lent(v, s))).collect();
-    let tensors: Vec<raw::Tensor> = views
+    let sizes: Vec<Vec<i64>> = shown.iter().map(|(_, shown)| dimensions(shown.shape())).collect();
+    let lent: Vec<Option<DLTensor>> = shown.iter().zip(&sizes).map(|((_, s), d)| s.lent(d)).collect();
+    let tensors: Vec<raw::Tensor> = shown
         .iter()
         .zip(&lent)
-        .map(|((id, view), dl)| raw::Tensor {
+        .map(|((id, shown), dl)| raw::Tensor {
             struct_size: raw::size::<raw::Tensor>(),
             id: id.0,
             flags: TENSOR_READ_ONLY | TENSOR_CONTIGUOUS,
             reserved: 0,
             dl: dl.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
-            error: Str::of_option(view.as_ref().err().map(String::as_str)),
-            handle: view.as_ref().map_or(std::ptr::null(), |v| std::ptr::from_ref(v).cast()),
+            error: match shown {
+                Shown::Unreadable(message) => Str::of(message),
+                Shown::Resident(_) if dl.is_none() => Str::of("elements that DLPack has no type for"),
+                _ => Str::NONE,
+            },
+            handle: match shown {
+                Shown::Plain(view) => std::ptr::from_ref(view).cast(),
+                _ => std::ptr::null(),
+            },
         })
         .collect();
     let offsets: Vec<Vec<u64>> = batch
@@ -85,6 +94,31 @@ pub(super) fn lend<R>(
         reserved: 0,
         stream: std::ptr::null_mut(),
     }))
+}
+
+/// A tensor as it is shown to the other side.
+enum Shown<'a> {
+    Plain(TensorView<'a>),
+    Resident(DeviceTensor<'a>),
+    Unreadable(String),
+}
+
+impl Shown<'_> {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Plain(view) => view.shape(),
+            Self::Resident(tensor) => tensor.shape,
+            Self::Unreadable(_) => &[],
+        }
+    }
+
+    fn lent(&self, dimensions: &[i64]) -> Option<DLTensor> {
+        match self {
+            Self::Plain(view) => Some(lent(view, dimensions)),
+            Self::Resident(tensor) => resident(tensor, dimensions),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// A length of a list; no list of a batch is longer than 32 bits count.

@@ -17,6 +17,7 @@ mod batch;
 mod export;
 mod foreign;
 mod guard;
+mod instance;
 mod log;
 mod manifest;
 mod model;

@@ -16,9 +16,11 @@ pub(crate) const TENSOR_READ_ONLY: u32 = 1;
 pub(crate) const TENSOR_CONTIGUOUS: u32 = 2;
 
 pub(crate) const DL_CPU: i32 = 1;
+pub(crate) const DL_CUDA: i32 = 2;
 pub(crate) const DL_INT: u8 = 0;
 pub(crate) const DL_UINT: u8 = 1;
 pub(crate) const DL_FLOAT: u8 = 2;
+pub(crate) const DL_BFLOAT: u8 = 4;
 pub(crate) const DL_BOOL: u8 = 6;
 pub(crate) const DL_READ_ONLY: u64 = 1;
 

@@ -4,10 +4,10 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::raw::{
-    DL_BOOL, DL_CPU, DL_FLOAT, DL_INT, DL_READ_ONLY, DL_UINT, DLDataType, DLDevice, DLManagedTensorVersioned,
-    DLPackVersion, DLTensor, slice,
+    DL_BFLOAT, DL_BOOL, DL_CPU, DL_CUDA, DL_FLOAT, DL_INT, DL_READ_ONLY, DL_UINT, DLDataType, DLDevice,
+    DLManagedTensorVersioned, DLPackVersion, DLTensor, slice,
 };
-use crate::tensor::{DataView, TensorData, TensorValue, TensorView};
+use crate::tensor::{DType, DataView, DeviceTensor, TensorData, TensorValue, TensorView};
 
 /// Tensors that this library has handed out and that were not deleted yet.
 pub(super) static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -63,6 +63,32 @@ pub(super) fn lent(view: &TensorView<'_>, dimensions: &[i64]) -> DLTensor {
         strides: shape.wrapping_add(rank),
         byte_offset: 0,
     }
+}
+
+/// A tensor of a CUDA device as DLPack has it; `None` for elements that it has no type for.
+pub(super) fn resident(tensor: &DeviceTensor<'_>, dimensions: &[i64]) -> Option<DLTensor> {
+    let (code, bits) = match tensor.dtype {
+        DType::Float32 => (DL_FLOAT, 32),
+        DType::Float64 => (DL_FLOAT, 64),
+        DType::Float16 => (DL_FLOAT, 16),
+        DType::BFloat16 => (DL_BFLOAT, 16),
+        DType::Int64 => (DL_INT, 64),
+        DType::Int32 => (DL_INT, 32),
+        DType::Bool => (DL_BOOL, 8),
+        DType::UInt8 => (DL_UINT, 8),
+        _ => return None,
+    };
+    let rank = tensor.shape.len();
+    let shape = dimensions.as_ptr().cast_mut();
+    Some(DLTensor {
+        data: tensor.data.cast_mut(),
+        device: DLDevice { device_type: DL_CUDA, device_id: i32::try_from(tensor.cuda).ok()? },
+        ndim: i32::try_from(rank).ok()?,
+        dtype: DLDataType { code, bits, lanes: 1 },
+        shape,
+        strides: shape.wrapping_add(rank),
+        byte_offset: 0,
+    })
 }
 
 struct Owner {

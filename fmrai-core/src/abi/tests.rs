@@ -204,7 +204,7 @@ fn both_ways_are_the_same_and_no_tensor_is_copied() {
 fn samples_arrive_whole() {
     let (samples, kept) = (samples(), activations());
     let batch = Batch::new(3, &samples, &kept);
-    batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), |raw| {
+    batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), false, |raw| {
         // SAFETY: the batch lives during the call.
         let received = unsafe { batch::Received::read(raw) }.unwrap();
         assert_eq!(received.batch().samples(), samples);
@@ -314,6 +314,49 @@ fn tensors_of_the_other_side_are_taken_whole_or_refused_and_always_deleted() {
     assert!(tensor::LIVE.load(std::sync::atomic::Ordering::SeqCst) < before + 7);
 }
 
+/// A tensor of a device that this machine need not have: nobody reads it here.
+struct Resident;
+
+impl crate::tracker::Activations for Resident {
+    fn tensor(
+        &self,
+        _: TensorId,
+    ) -> Option<Result<crate::tensor::TensorView<'_>, crate::tensor::TensorError>> {
+        None
+    }
+    fn on_device(&self, id: TensorId) -> Option<crate::tensor::DeviceTensor<'_>> {
+        let dtype = if id.0 == 0 { crate::tensor::DType::BFloat16 } else { crate::tensor::DType::Other };
+        let data = std::ptr::without_provenance(0x7000);
+        Some(crate::tensor::DeviceTensor::cuda(data, 3, dtype, &[2, 5]))
+    }
+}
+
+#[test]
+fn tensors_of_a_device_stay_there_for_who_asks() {
+    let samples = samples();
+    let batch = Batch::new(0, &samples, &Resident);
+    batch::lend(&batch, &[TensorId(0), TensorId(1)].into_iter().collect(), true, |raw| {
+        // SAFETY: the batch lives during the call.
+        let tensors = unsafe { raw::list((*raw).tensors, (*raw).n_tensors) }.unwrap();
+        // SAFETY: as above.
+        let dl = unsafe { &*tensors[0].dl };
+        assert_eq!(dl.device, raw::DLDevice { device_type: raw::DL_CUDA, device_id: 3 });
+        assert_eq!(dl.dtype, raw::DLDataType { code: raw::DL_BFLOAT, bits: 16, lanes: 1 });
+        assert_eq!((dl.data.addr(), dl.ndim), (0x7000, 2));
+        // SAFETY: two sizes and two strides.
+        assert_eq!(
+            unsafe { (raw::slice(dl.shape, 2), raw::slice(dl.strides, 2)) },
+            (&[2, 5][..], &[5, 1][..])
+        );
+        assert!(tensors[0].handle.is_null(), "retain copies on the CPU");
+        // SAFETY: as above.
+        assert!(tensors[1].dl.is_null() && unsafe { raw::text(tensors[1].error) }.unwrap().is_some());
+    })
+    .unwrap();
+    let error = batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), false, |_| ()).unwrap_err();
+    assert!(matches!(error, AnalyzerError::NotCaptured(_)), "on the CPU it is read as memory");
+}
+
 #[test]
 fn a_retained_tensor_outlives_its_batch() {
     let samples = samples();
@@ -321,7 +364,7 @@ fn a_retained_tensor_outlives_its_batch() {
     {
         let activations = activations();
         let batch = Batch::new(3, &samples, &activations);
-        batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), |raw| {
+        batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), false, |raw| {
             // SAFETY: the batch lives during the call, and the extension is that of its name.
             unsafe {
                 let extension = foreign::host_extension(c"fmrai.retain/1".as_ptr()).cast::<raw::Retain>();

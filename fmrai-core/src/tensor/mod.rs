@@ -2,11 +2,13 @@
 //!
 //! Everything here is dense, row-major, in CPU memory, and knows nothing of libtorch.
 
+mod device;
 mod dtype;
 mod index;
 mod value;
 mod view;
 
+pub use device::DeviceTensor;
 pub use dtype::DType;
 pub use index::{SafetensorsIndex, StoredTensor};
 pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};
