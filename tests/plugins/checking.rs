@@ -74,7 +74,7 @@ const CASES: &[Case] = &[
         |_| changed(TRACK, &format!("  for (;;);\n{TRACK}")),
         "run",
         "BROKEN",
-        "within 2 seconds",
+        "within 8 seconds",
     ),
     (
         "a write to what it is lent",
@@ -158,7 +158,7 @@ fn every_breach_of_the_contract_is_found() {
         let library = place.build(&change(SOURCE), same);
         let output = Command::new(env!("CARGO_BIN_EXE_fmrai"))
             .args(["plugin", "check", "--json", "--trial", trial])
-            .args(["--timeout", if *name == "an endless loop" { "2" } else { "300" }])
+            .args(["--timeout", if *name == "an endless loop" { "8" } else { "300" }])
             .arg(&library)
             .output()
             .unwrap();

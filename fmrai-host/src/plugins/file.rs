@@ -201,7 +201,8 @@ fn inspect(bytes: &[u8]) -> Result<(Manifest, BTreeSet<String>), String> {
 fn links_libtorch(file: &object::File<'_>) -> bool {
     let names = file.section_by_name(".dynstr").and_then(|section| section.data().ok());
     names.unwrap_or_default().split(|byte| *byte == 0).any(|name| {
-        [b"libtorch".as_slice(), b"libc10"].iter().any(|prefix| name.starts_with(prefix))
-            && name.windows(3).any(|part| part == b".so")
+        let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+        let ours = file.starts_with(b"libtorch") || file.starts_with(b"libc10");
+        ours && file.windows(3).any(|part| part == b".so")
     })
 }

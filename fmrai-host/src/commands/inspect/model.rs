@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fmrai_core::model::Model;
-use tch::Kind;
+use fmrai_core::tensor::DType;
 
 use crate::commands::{count, grouped};
 
@@ -17,14 +17,16 @@ pub(super) fn text(model: &dyn Model) -> String {
     }
     let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (_, tensor) in model.parameters() {
-        let kind = tensor.kind();
-        let bytes = tensor.numel() as u64 * kind.elt_size_in_bytes() as u64;
-        let entry = kinds.entry(dtype(kind)).or_default();
+        let kind = DType::of(&tensor);
+        let bytes = tensor.numel() as u64 * kind.size().unwrap_or(0) as u64;
+        let entry = kinds.entry(kind.to_string()).or_default();
         *entry = (entry.0 + 1, entry.1 + bytes);
     }
     let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);
     for (kind, (tensors, bytes)) in kinds {
-        let _ = writeln!(text, "  {kind}: {}, {} bytes", count(tensors, "tensor"), grouped(bytes));
+        // Of exotic types the size is not known here.
+        let bytes = if bytes > 0 { format!(", {} bytes", grouped(bytes)) } else { String::new() };
+        let _ = writeln!(text, "  {kind}: {}{bytes}", count(tensors, "tensor"));
     }
     let optional = |required| if required { "" } else { ", optional" };
     let inputs: Vec<String> =
@@ -41,16 +43,4 @@ pub(super) fn text(model: &dyn Model) -> String {
         let _ = writeln!(text, "warning: {} holds {nan} NaN and {infinite} infinite numbers", weight.name);
     }
     text
-}
-
-/// The name of an element type, as PyTorch has it.
-fn dtype(kind: Kind) -> String {
-    let name = match kind {
-        Kind::Half => "float16",
-        Kind::Float => "float32",
-        Kind::Double => "float64",
-        Kind::Int => "int32",
-        other => return format!("{other:?}").to_lowercase(),
-    };
-    name.to_owned()
 }
