@@ -81,7 +81,7 @@ fn models_without_self_attention_are_unsuitable() {
     let graph = empty_graph().unwrap();
     for (structure, message) in &cases {
         for config in both() {
-            let model = ModelView { graph: &graph, structure, vocabulary: None };
+            let model = ModelView { graph: &graph, structure, vocabulary: None, weights: None };
             let error = config.build().unwrap().prepare(&model).unwrap_err();
             assert!(matches!(error, AnalyzerError::Unsuitable { .. }));
             assert_eq!(error.to_string(), *message);

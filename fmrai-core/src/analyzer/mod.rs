@@ -8,11 +8,13 @@ pub use config::{AnalyzerConfig, ConfigError};
 pub use registry::{AnalyzerEntry, DuplicateAnalyzer, Registry, schema_of};
 pub use state::{State, StateError};
 
+use std::sync::Arc;
+
 use crate::batch::{Batch, Vocabulary};
 use crate::graph::{Graph, TensorId};
 use crate::report::Report;
 use crate::structure::Structure;
-use crate::tensor::TensorError;
+use crate::tensor::{TensorError, TensorValue};
 use crate::tracker::CaptureRequest;
 
 /// What an analyzer may know of the model before the first batch.
@@ -24,7 +26,21 @@ pub struct ModelView<'a> {
     pub structure: &'a Structure,
     /// The tokens of the model's tokenizer; `None` where the input is not text.
     pub vocabulary: Option<&'a Vocabulary>,
+    /// The elements of the model's weights; `None` where only activations are at hand. Keep a clone to read them later.
+    pub weights: Option<&'a Arc<dyn Weights>>,
 }
+
+/// The elements of a model's weights, read when they are needed.
+pub trait Weights: Send + Sync {
+    /// A copy of a named parameter of the graph as `f32`, of the shape that the graph has for it; `None` for any other
+    /// tensor.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] for elements that have no such form, such as quantised ones.
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>>;
+}
+
+const _: Option<&dyn Weights> = None; // stays object-safe
 
 /// A method that observes a model over many batches; five required methods.
 ///

@@ -6,12 +6,14 @@ pub(crate) mod files;
 mod hf_checkpoint;
 mod input;
 mod torchscript;
+mod weights;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
 pub use hf_checkpoint::HfCheckpoint;
 pub use input::{Axis, InputSpec};
 pub use torchscript::TorchScript;
+pub use weights::LoadedWeights;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

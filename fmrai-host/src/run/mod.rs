@@ -20,6 +20,7 @@ pub use recorder::{FOLDER, Recorded};
 pub(crate) use watched::Watched;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fmrai_core::activations::ActivationFolder;
@@ -27,7 +28,7 @@ use fmrai_core::analyzer::ModelView;
 use fmrai_core::batch::Batch;
 use fmrai_core::data::{Counts, DataContext, DataError, DataSource, Tokenizer};
 use fmrai_core::graph::fingerprint;
-use fmrai_core::model::{LoadContext, ModelSource};
+use fmrai_core::model::{LoadContext, LoadedWeights, ModelSource};
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::CaptureRequest;
 use tch::Device;
@@ -171,6 +172,7 @@ impl Start {
             graph: graph.as_ref(),
             structure: &structure,
             vocabulary: model.tokenizer().map(Tokenizer::vocabulary),
+            weights: Some(Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()))),
             model: summary::model(info),
             model_files: info.files.clone(),
             path: info.path.display().to_string(),
@@ -236,8 +238,13 @@ impl Start {
 }
 
 /// Shows the model to every analysis.
-fn prepare<'a>(lanes: &mut [Lane], about: &About<'a>) -> ModelView<'a> {
-    let view = ModelView { graph: about.graph, structure: about.structure, vocabulary: about.vocabulary };
+fn prepare<'a>(lanes: &mut [Lane], about: &'a About<'a>) -> ModelView<'a> {
+    let view = ModelView {
+        graph: about.graph,
+        structure: about.structure,
+        vocabulary: about.vocabulary,
+        weights: about.weights.as_ref(),
+    };
     lanes.iter_mut().for_each(|lane| lane.prepare(&view));
     view
 }

@@ -1,5 +1,8 @@
 //! Where a run's batches and their activations come from.
 
+use std::sync::Arc;
+
+use fmrai_core::analyzer::Weights;
 use fmrai_core::batch::{Sample, Vocabulary};
 use fmrai_core::data::Counts;
 use fmrai_core::graph::RecordedGraph;
@@ -47,6 +50,8 @@ pub(super) struct About<'a> {
     pub(super) graph: &'a RecordedGraph,
     pub(super) structure: &'a Structure,
     pub(super) vocabulary: Option<&'a Vocabulary>,
+    /// The model's weights; absent where only its activations were stored.
+    pub(super) weights: Option<Arc<dyn Weights>>,
     /// The model as summaries tell of it, without its path.
     pub(super) model: Value,
     pub(super) model_files: Vec<FileInfo>,

@@ -43,6 +43,7 @@ impl<'f> Stored<'f> {
             graph: folder.graph(),
             structure: folder.structure(),
             vocabulary: folder.vocabulary(),
+            weights: None,
             model: manifest.model.clone(),
             model_files: files(&manifest.model),
             path: folder.path().display().to_string(),

@@ -87,7 +87,8 @@ pub(crate) fn prepared(
 ) -> Box<dyn Analyzer> {
     let mut analyzer = config.build().unwrap();
     let (graph, structure) = (empty_graph().unwrap(), self_attention(layers));
-    let model = fmrai_core::analyzer::ModelView { graph: &graph, structure: &structure, vocabulary };
+    let model =
+        fmrai_core::analyzer::ModelView { graph: &graph, structure: &structure, vocabulary, weights: None };
     let request = analyzer.prepare(&model).unwrap();
     assert_eq!(request.tensors().len(), layers.len());
     analyzer

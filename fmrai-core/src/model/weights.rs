@@ -1,0 +1,58 @@
+//! The weights of a loaded model, as analyzers read them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use tch::{Device, Kind, Tensor};
+
+use super::Model;
+use crate::analyzer::Weights;
+use crate::graph::{Graph, Origin, TensorId};
+use crate::tensor::{DType, TensorData, TensorError, TensorValue};
+
+/// The named parameters of a graph, sharing memory with the model that was recorded.
+pub struct LoadedWeights {
+    tensors: BTreeMap<TensorId, Mutex<Tensor>>,
+}
+
+impl LoadedWeights {
+    /// The parameters of `graph`, which was recorded of `model`.
+    #[must_use]
+    pub fn of(model: &dyn Model, graph: &dyn Graph) -> Self {
+        let mut named: BTreeMap<String, Tensor> = model.parameters().into_iter().collect();
+        let parameters = graph.tensors().iter().filter(|t| t.origin == Origin::Parameter);
+        let tensors = parameters.filter_map(|t| Some((t.id, named.remove(t.name.as_ref()?)?.into())));
+        Self { tensors: tensors.collect() }
+    }
+}
+
+impl Weights for LoadedWeights {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        let tensor = self.tensors.get(&id)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = DType::of(&tensor);
+        let unreadable = || TensorError::DType { found, needed: DType::Float32 };
+        if !found.is_float() {
+            return Some(Err(unreadable()));
+        }
+        let read = || -> Result<(Vec<usize>, Vec<f32>), tch::TchError> {
+            let shape = tensor.size().iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
+            let plain =
+                tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+            Ok((shape, Vec::try_from(plain.f_view(-1)?)?))
+        };
+        Some(match read() {
+            Ok((shape, data)) => TensorValue::new(shape, TensorData::F32(data)),
+            Err(error) => {
+                tracing::debug!(%error, "a weight cannot be read");
+                Err(unreadable())
+            }
+        })
+    }
+}
+
+impl fmt::Debug for LoadedWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedWeights").field("tensors", &self.tensors.len()).finish()
+    }
+}
