@@ -1,0 +1,100 @@
+//! Feed-forward layers as key-value memories.
+
+mod config;
+mod layout;
+mod memories;
+mod moments;
+mod positions;
+mod report;
+mod shard;
+mod state;
+mod texts;
+mod triggers;
+
+pub use config::{FfnKeyValueConfig, Strategy};
+
+use std::fmt;
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State, Weights};
+use fmrai_core::batch::{Batch, Vocabulary};
+use fmrai_core::report::Report;
+use fmrai_core::tracker::CaptureRequest;
+use serde_json::{Map, Value, json};
+
+use layout::Layout;
+use memories::Memories;
+
+const NAME: &str = "ffn_key_value";
+const VERSION: u32 = 1;
+
+/// The analysis; made by [`FfnKeyValueConfig`].
+pub struct FfnKeyValue {
+    config: FfnKeyValueConfig,
+    layout: Layout,
+    memories: Memories,
+    vocabulary: Option<Vocabulary>,
+    weights: Option<Arc<dyn Weights>>,
+}
+
+impl FfnKeyValue {
+    fn new(config: FfnKeyValueConfig) -> Self {
+        let layout = Layout::default();
+        let memories = Memories::new(&layout, &config);
+        Self { config, layout, memories, vocabulary: None, weights: None }
+    }
+
+    /// What of the config decides what is absorbed.
+    fn settings(&self) -> Map<String, Value> {
+        let FfnKeyValueConfig { triggers, strategy, special_tokens, .. } = &self.config;
+        let settings = json!({
+            "triggers": triggers,
+            "strategy": strategy,
+            "special_tokens": special_tokens,
+        });
+        settings.as_object().cloned().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FfnKeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FfnKeyValue")
+            .field("config", &self.config)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Analyzer for FfnKeyValue {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        self.layout = Layout::of(model.structure)?;
+        self.memories = Memories::new(&self.layout, &self.config);
+        self.vocabulary = model.vocabulary.cloned();
+        self.weights = model.weights.cloned();
+        let blocks = &self.layout.blocks;
+        Ok(blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect())
+    }
+
+    fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
+        self.memories.track(batch, &self.layout, &self.config)
+    }
+
+    fn state(&self) -> Result<State, AnalyzerError> {
+        let mut document = self.settings();
+        document.insert("blocks".to_owned(), self.layout.to_document());
+        let mut state = State::new(NAME, VERSION, Value::Object(document));
+        state::write(&self.memories, &mut state)?;
+        Ok(state)
+    }
+
+    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
+        state.expect(NAME, VERSION)?;
+        self.layout.check_document(&state.document["blocks"])?;
+        state::check_settings(&state.document, &self.settings())?;
+        Ok(state::merge(&mut self.memories, state)?)
+    }
+
+    fn analyze(&self) -> Result<Report, AnalyzerError> {
+        report::report(self)
+    }
+}
