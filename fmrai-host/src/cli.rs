@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, inspect, kv, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::terminal;
 
@@ -114,6 +114,11 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
     },
+    /// Looks into the key-value memories that an analysis of type `ffn_key_value` has found
+    Kv {
+        #[command(subcommand)]
+        question: kv::Kv,
+    },
     /// Lists the analyzers and what they can be told
     Analyzers {
         /// As JSON: name, summary, origin, example, schema
@@ -193,6 +198,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options)
         }
+        Command::Kv { question } => kv::kv(&question),
         Command::Analyzers { json } => analyzers::analyzers(json),
         Command::Schema => schema::schema(),
     }

@@ -3,9 +3,11 @@
 //! The host writes and draws them, so that an analyzer links no drawing or file library.
 
 pub mod figure;
+mod store;
 mod table;
 
 pub use figure::Figure;
+pub use store::{Index, Relation, Store};
 pub use table::{Column, Table, TableError, Values};
 
 use serde_json::{Map, Value};
@@ -23,6 +25,8 @@ pub struct Report {
     pub tensors: Vec<NamedTensor>,
     /// Figures, drawn as SVG and PNG.
     pub figures: Vec<Figure>,
+    /// Relations that people query, written as a database; absent for most analyses.
+    pub store: Option<Store>,
 }
 
 /// A tensor of a report.

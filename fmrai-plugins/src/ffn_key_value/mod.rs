@@ -1,15 +1,20 @@
 //! Feed-forward layers as key-value memories.
 
+mod agreement;
+mod conclusions;
 mod config;
 mod layout;
 mod memories;
 mod moments;
 mod positions;
+mod projection;
 mod report;
 mod shard;
 mod state;
+mod statistics;
 mod texts;
 mod triggers;
+mod values;
 
 pub use config::{FfnKeyValueConfig, Strategy};
 
@@ -24,6 +29,7 @@ use serde_json::{Map, Value, json};
 
 use layout::Layout;
 use memories::Memories;
+use projection::MapPlace;
 
 const NAME: &str = "ffn_key_value";
 const VERSION: u32 = 1;
@@ -35,13 +41,28 @@ pub struct FfnKeyValue {
     memories: Memories,
     vocabulary: Option<Vocabulary>,
     weights: Option<Arc<dyn Weights>>,
+    /// The map to the vocabulary, or why there is none.
+    map: Result<MapPlace, &'static str>,
 }
 
 impl FfnKeyValue {
     fn new(config: FfnKeyValueConfig) -> Self {
         let layout = Layout::default();
         let memories = Memories::new(&layout, &config);
-        Self { config, layout, memories, vocabulary: None, weights: None }
+        Self {
+            config,
+            layout,
+            memories,
+            vocabulary: None,
+            weights: None,
+            map: Err("the analysis has seen no model"),
+        }
+    }
+
+    /// A token as the tokenizer has it; `#7` where the model has no tokenizer.
+    fn word(&self, id: i64) -> String {
+        let known = usize::try_from(id).ok().and_then(|id| self.vocabulary.as_ref()?.tokens.get(id));
+        known.cloned().unwrap_or_else(|| format!("#{id}"))
     }
 
     /// What of the config decides what is absorbed.
@@ -71,6 +92,7 @@ impl Analyzer for FfnKeyValue {
         self.memories = Memories::new(&self.layout, &self.config);
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();
+        self.map = MapPlace::find(model.structure, model.graph, &self.config)?;
         let blocks = &self.layout.blocks;
         Ok(blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect())
     }

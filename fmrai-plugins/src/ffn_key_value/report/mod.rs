@@ -1,12 +1,16 @@
 //! The report of the analysis.
 
-mod tables;
+mod relations;
+mod store;
+mod tensors;
 
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::report::{Report, TableError};
 use serde_json::{Map, Value, json};
 
 use super::FfnKeyValue;
+use super::conclusions::Conclusions;
+use super::statistics::Statistics;
 
 pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
     if analysis.memories.positions.iter().all(|n| *n == 0) {
@@ -15,21 +19,66 @@ pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
             needed: "at least one text".to_owned(),
         });
     }
+    let all = Statistics::of(analysis);
+    let (conclusions, left_out) = match Conclusions::of(analysis) {
+        Ok(conclusions) => (Some(conclusions), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let known = conclusions.as_ref();
     let broken = |e: TableError| AnalyzerError::Other(e.to_string());
+    let mut tables = vec![
+        relations::layers(analysis, &all, known).map_err(broken)?,
+        relations::neurons(&all).map_err(broken)?,
+        relations::triggers(analysis, 1).map_err(broken)?,
+    ];
+    if let Some(known) = known {
+        tables.push(relations::agreement(analysis, known).map_err(broken)?);
+        tables.push(relations::bins(known).map_err(broken)?);
+        tables.push(relations::most_predictive(analysis, known).map_err(broken)?);
+    }
     Ok(Report {
-        summary: summary(analysis),
-        tables: vec![tables::neurons(analysis).map_err(broken)?],
-        tensors: Vec::new(),
+        summary: summary(analysis, &all, known, left_out.as_deref()),
+        tables,
+        tensors: tensors::tensors(analysis, &all, known),
         figures: Vec::new(),
+        store: Some(store::store(analysis, &all, known).map_err(broken)?),
     })
 }
 
-fn summary(analysis: &FfnKeyValue) -> Map<String, Value> {
-    let FfnKeyValue { layout, memories, .. } = analysis;
+fn summary(
+    analysis: &FfnKeyValue,
+    all: &Statistics,
+    conclusions: Option<&Conclusions>,
+    left_out: Option<&str>,
+) -> Map<String, Value> {
+    let FfnKeyValue { layout, memories, config, .. } = analysis;
     let mut summary = Map::new();
-    summary.insert("texts".to_owned(), json!(memories.seen));
-    summary.insert("positions".to_owned(), json!(memories.positions));
-    summary.insert("layers".to_owned(), json!(layout.blocks.len()));
-    summary.insert("neurons".to_owned(), json!(layout.neurons()));
+    let mut put = |name: &str, value: Value| summary.insert(name.to_owned(), value);
+    put("texts", json!(memories.seen));
+    put("positions", json!(memories.positions));
+    put("layers", json!(layout.blocks.len()));
+    put("neurons", json!(layout.neurons()));
+    put("active_share", json!(all.layers.iter().map(|l| l.active_share).collect::<Vec<_>>()));
+    put("key_sigma", json!(config.key_sigma));
+    put("key_neurons", json!(all.layers.iter().map(|l| l.key_neurons).collect::<Vec<_>>()));
+    if let Some(known) = conclusions {
+        let of = |f: &dyn Fn(&super::agreement::LayerAgreement) -> Value| -> Value {
+            known.agreement.iter().map(f).collect()
+        };
+        put("vocabulary", json!(known.tokens));
+        put("agreement_rate", of(&|a| json!(a.rate())));
+        put("chance", json!(1.0 / known.tokens as f64));
+        put("unigram_chance", of(&|a| json!(a.unigram_chance)));
+        put("median_rank", of(&|a| json!(a.ranks.map(|r| r[2]))));
+        let of_layer = |layer| known.most_predictive.iter().filter(|p| p.layer == layer).count();
+        let layers: Vec<usize> = (0..layout.blocks.len()).map(of_layer).collect();
+        put(
+            "most_predictive",
+            json!({ "values": known.most_predictive.len(), "by_layer": layers, "matching": known.predictive_matches }),
+        );
+    }
+    let blocks = layout.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
+    let values = left_out.map(|reason| json!({ "name": "value distributions", "reason": reason }));
+    put("left_out", blocks.chain(values).collect());
     summary
 }
