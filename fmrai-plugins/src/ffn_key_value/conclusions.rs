@@ -4,7 +4,9 @@ use ndarray::Array2;
 
 use super::FfnKeyValue;
 use super::agreement::{BINS, Bin, LayerAgreement, Predictive, bins, most_predictive};
+use super::composition::{Composition, compositions};
 use super::projection::{Projection, values};
+use super::sample::Sample;
 use super::values::{Distributions, distributions};
 
 /// What the values say in words.
@@ -21,6 +23,10 @@ pub(super) struct Conclusions {
     pub(super) most_predictive: Vec<Predictive>,
     /// How many of these are the next token of one of their key's triggers.
     pub(super) predictive_matches: usize,
+    /// Layers whose stream is known, where positions were drawn.
+    pub(super) composition: Vec<Composition>,
+    /// Positions drawn.
+    pub(super) drawn: usize,
 }
 
 impl Conclusions {
@@ -48,7 +54,11 @@ impl Conclusions {
         let pairs: Vec<_> = found.iter().zip(targets.iter().map(Vec::as_slice)).collect();
         let agreement = pairs.iter().map(|(v, t)| LayerAgreement::of(v, t, &memories.next_tokens)).collect();
         let most_predictive = most_predictive(&found.iter().collect::<Vec<_>>());
+        let sample = analysis.sample.as_ref();
+        let composition = sample.map_or_else(|| Ok(Vec::new()), |s| compositions(s, &projection, &found))?;
         Ok(Self {
+            composition,
+            drawn: sample.map_or(0, Sample::len),
             tokens: projection.tokens(),
             agreement,
             bins: bins(&pairs),

@@ -46,8 +46,6 @@ pub struct FfnKeyValueConfig {
     /// A neuron is called key neuron if its mean coefficient is more than this many standard deviations above the
     /// mean over its layer's neurons. A number greater than 0, default 3.
     pub key_sigma: f64,
-    /// Neurons shown as cards with their strongest triggers. 0 to 200, default 12.
-    pub cards: usize,
 }
 
 impl Default for FfnKeyValueConfig {
@@ -62,7 +60,6 @@ impl Default for FfnKeyValueConfig {
             composition_positions: 256,
             seed: 0,
             key_sigma: 3.0,
-            cards: 12,
         }
     }
 }
@@ -73,7 +70,6 @@ impl AnalyzerConfig for FfnKeyValueConfig {
         whole("triggers", self.triggers, 1, 1000)?;
         whole("top_tokens", self.top_tokens, 1, 1000)?;
         whole("composition_positions", self.composition_positions, 0, 100_000)?;
-        whole("cards", self.cards, 0, 200)?;
         if !(self.key_sigma > 0.0 && self.key_sigma.is_finite()) {
             return Err(ConfigError {
                 field: "key_sigma",

@@ -90,13 +90,6 @@ impl Layout {
         self.blocks.last().map_or(0, |b| b.first + b.neurons)
     }
 
-    /// Layer and number within the layer of the neuron with an index.
-    pub(super) fn place(&self, index: usize) -> (usize, usize) {
-        let after = self.blocks.partition_point(|b| b.first <= index);
-        let layer = after.saturating_sub(1);
-        (layer, index - self.blocks.get(layer).map_or(0, |b| b.first))
-    }
-
     /// What a state's document holds of it.
     pub(super) fn to_document(&self) -> Value {
         self.blocks.iter().map(|b| json!([b.label, b.neurons, b.two_sided])).collect()

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::config::FfnKeyValueConfig;
 use super::layout::Layout;
 use super::positions::{Rows, Selection};
+use super::sample::Sample;
 use super::shard::{LayerBatch, Shard, shards};
 use super::texts::Texts;
 use super::triggers::{Trigger, Triggers};
@@ -83,6 +84,7 @@ impl Memories {
         batch: &Batch<'_>,
         layout: &Layout,
         config: &FfnKeyValueConfig,
+        sample: Option<&mut Sample>,
     ) -> Result<(), AnalyzerError> {
         let samples = batch.samples();
         if samples.is_empty() {
@@ -114,13 +116,19 @@ impl Memories {
             .collect();
         let looked_at = selections.values().any(|s| !s.at.is_empty());
         let level = self.level;
+        let of = |layer: usize| layers.get(layer).filter(|l| !l.selection.at.is_empty());
         if looked_at {
-            let of = |layer: usize| layers.get(layer).filter(|l| !l.selection.at.is_empty());
             let failed = self.shards.par_iter_mut().filter_map(|s| s.read(level, of(s.layer)?).err());
             // The first layer's error, whatever thread was faster.
             if let Some(error) = failed.collect::<Vec<_>>().into_iter().next() {
                 return Err(error);
             }
+        }
+        // The last thing that can fail; what was read above is not taken in before.
+        if let Some(sample) = sample {
+            sample.track(batch, config)?;
+        }
+        if looked_at {
             let positions = &self.positions;
             self.shards.par_iter_mut().for_each(|shard| {
                 if let Some(layer) = of(shard.layer) {

@@ -1,6 +1,7 @@
 //! Feed-forward layers as key-value memories.
 
 mod agreement;
+mod composition;
 mod conclusions;
 mod config;
 mod layout;
@@ -9,6 +10,7 @@ mod moments;
 mod positions;
 mod projection;
 mod report;
+mod sample;
 mod shard;
 mod state;
 mod statistics;
@@ -30,6 +32,7 @@ use serde_json::{Map, Value, json};
 use layout::Layout;
 use memories::Memories;
 use projection::MapPlace;
+use sample::Sample;
 
 const NAME: &str = "ffn_key_value";
 const VERSION: u32 = 1;
@@ -39,6 +42,8 @@ pub struct FfnKeyValue {
     config: FfnKeyValueConfig,
     layout: Layout,
     memories: Memories,
+    /// Absent where nothing can be said of the streams.
+    sample: Option<Sample>,
     vocabulary: Option<Vocabulary>,
     weights: Option<Arc<dyn Weights>>,
     /// The map to the vocabulary, or why there is none.
@@ -53,6 +58,7 @@ impl FfnKeyValue {
             config,
             layout,
             memories,
+            sample: None,
             vocabulary: None,
             weights: None,
             map: Err("the analysis has seen no model"),
@@ -67,11 +73,14 @@ impl FfnKeyValue {
 
     /// What of the config decides what is absorbed.
     fn settings(&self) -> Map<String, Value> {
-        let FfnKeyValueConfig { triggers, strategy, special_tokens, .. } = &self.config;
+        let FfnKeyValueConfig { triggers, strategy, special_tokens, composition_positions, seed, .. } =
+            &self.config;
         let settings = json!({
             "triggers": triggers,
             "strategy": strategy,
             "special_tokens": special_tokens,
+            "composition_positions": composition_positions,
+            "seed": seed,
         });
         settings.as_object().cloned().unwrap_or_default()
     }
@@ -93,12 +102,18 @@ impl Analyzer for FfnKeyValue {
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();
         self.map = MapPlace::find(model.structure, model.graph, &self.config)?;
+        let possible = self.map.is_ok() && self.weights.is_some() && self.config.composition_positions > 0;
+        self.sample = possible.then(|| Sample::new(&self.layout, &self.config));
+        let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
         let blocks = &self.layout.blocks;
-        Ok(blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect())
+        let memories: CaptureRequest =
+            blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect();
+        Ok(memories.union(&streams))
     }
 
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
-        self.memories.track(batch, &self.layout, &self.config)
+        let Self { memories, sample, layout, config, .. } = self;
+        memories.track(batch, layout, config, sample.as_mut())
     }
 
     fn state(&self) -> Result<State, AnalyzerError> {
@@ -106,6 +121,9 @@ impl Analyzer for FfnKeyValue {
         document.insert("blocks".to_owned(), self.layout.to_document());
         let mut state = State::new(NAME, VERSION, Value::Object(document));
         state::write(&self.memories, &mut state)?;
+        if let Some(sample) = &self.sample {
+            sample.write(&mut state)?;
+        }
         Ok(state)
     }
 
@@ -113,7 +131,12 @@ impl Analyzer for FfnKeyValue {
         state.expect(NAME, VERSION)?;
         self.layout.check_document(&state.document["blocks"])?;
         state::check_settings(&state.document, &self.settings())?;
-        Ok(state::merge(&mut self.memories, state)?)
+        let sample = self.sample.as_ref().map(|sample| sample.read(state)).transpose()?;
+        state::merge(&mut self.memories, state)?;
+        if let (Some(ours), Some(theirs)) = (&mut self.sample, sample) {
+            ours.merge(theirs);
+        }
+        Ok(())
     }
 
     fn analyze(&self) -> Result<Report, AnalyzerError> {

@@ -1,5 +1,6 @@
 //! The report of the analysis.
 
+mod figures;
 mod relations;
 mod store;
 mod tensors;
@@ -34,13 +35,16 @@ pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
     if let Some(known) = known {
         tables.push(relations::agreement(analysis, known).map_err(broken)?);
         tables.push(relations::bins(known).map_err(broken)?);
+        if !known.composition.is_empty() {
+            tables.push(relations::composition(known).map_err(broken)?);
+        }
         tables.push(relations::most_predictive(analysis, known).map_err(broken)?);
     }
     Ok(Report {
         summary: summary(analysis, &all, known, left_out.as_deref()),
         tables,
         tensors: tensors::tensors(analysis, &all, known),
-        figures: Vec::new(),
+        figures: figures::figures(analysis, &all, known),
         store: Some(store::store(analysis, &all, known).map_err(broken)?),
     })
 }
@@ -70,6 +74,7 @@ fn summary(
         put("chance", json!(1.0 / known.tokens as f64));
         put("unigram_chance", of(&|a| json!(a.unigram_chance)));
         put("median_rank", of(&|a| json!(a.ranks.map(|r| r[2]))));
+        put("composition_positions", json!(known.drawn));
         let of_layer = |layer| known.most_predictive.iter().filter(|p| p.layer == layer).count();
         let layers: Vec<usize> = (0..layout.blocks.len()).map(of_layer).collect();
         put(

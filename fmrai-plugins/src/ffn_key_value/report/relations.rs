@@ -3,6 +3,7 @@
 use fmrai_core::report::{Column, Table, TableError, Values};
 
 use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::memories::Sign;
 use crate::ffn_key_value::statistics::Statistics;
@@ -192,6 +193,26 @@ pub(super) fn bins(found: &Conclusions) -> Made {
             int("values", bins.iter().map(|b| b.values as i64).collect()),
             int("agreeing", bins.iter().map(|b| b.agreeing as i64).collect()),
             float("agreement_rate", bins.iter().map(|b| b.agreeing as f64 / b.values as f64).collect()),
+        ],
+    )
+}
+
+/// How predictions are composed, one row per layer whose stream is known.
+pub(super) fn composition(found: &Conclusions) -> Made {
+    let all = &found.composition;
+    let column = |name, of: fn(&Composition) -> f64| float(name, all.iter().map(of).collect());
+    Table::new(
+        "composition",
+        vec![
+            int("layer", all.iter().map(|c| c.layer as i64).collect()),
+            int("positions", vec![found.drawn as i64; all.len()]),
+            column("residual", |c| c.residual),
+            column("agreement", |c| c.agreement),
+            column("ffn", |c| c.ffn),
+            column("composition", |c| c.composition),
+            column("zero_agreement", |c| c.zero_agreement),
+            column("decided", |c| c.decided),
+            column("probability", |c| c.probability),
         ],
     )
 }

@@ -46,6 +46,10 @@ pub(super) fn store(
             Relation::new("one of a value's most probable tokens", tokens, &["layer", "neuron", "rank"])
                 .index("value_tokens_by_token", &["token", "probability"]),
         );
+        if !conclusions.composition.is_empty() {
+            let composition = relations::composition(conclusions)?;
+            relations.push(Relation::new("how a layer's predictions are composed", composition, &["layer"]));
+        }
         let agreement = relations::agreement(analysis, conclusions)?;
         relations.push(
             Relation::new(
