@@ -170,7 +170,9 @@ typedef struct fmrai_batch {
  *   { "summary": { any },
  *     "tables":  [ { "name", "columns": [ { "name", "unit", "type": "int"|"float"|"text", "values": [...] } ] } ],
  *     "tensors": [ { "name", "axes": ["layer", ...], "unit" } ],
- *     "figures": [ as in figures/NAME.json of any run ] }
+ *     "figures": [ as in figures/NAME.json of any run ],
+ *     "store": { "schema", "version": n, "relations": [ { "about", "table": { a table }, "key": [ columns ],
+ *                "indexes": [ { "name", "columns": [...] } ] } ] } }
  * A number that JSON has no form for is null (NaN) or "inf" or "-inf". Each tensor is added under the name in the
  * document: CPU, float32, float64, int64, or smaller integers; any strides. */
 typedef struct fmrai_report {

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::plugin;
-use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, inspect, kv, plugin, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::plan::Catalogue;
 use crate::plugins::Policy;
@@ -176,6 +175,11 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
     },
+    /// Looks into the key-value memories that an analysis of type `ffn_key_value` has found
+    Kv {
+        #[command(subcommand)]
+        question: kv::Kv,
+    },
     /// Lists the analyzers and what they can be told
     Analyzers {
         /// As JSON: name, summary, origin, example, schema
@@ -279,6 +283,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
+        Command::Kv { question } => kv::kv(&question),
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
         Command::Plugin { command } => match command {
             PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),

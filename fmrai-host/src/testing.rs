@@ -105,6 +105,7 @@ impl Analyzer for Sums {
             tables: vec![Table::new("sums", columns).unwrap()],
             tensors: vec![NamedTensor::new("sum", &["one"], Some("units"), value)],
             figures: Vec::new(),
+            store: None,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! - [`attention_patterns`]: where each attention head looks, and how broadly (Clark et al. 2019, section 3).
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
+//! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
 //! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
 //! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
 //!
@@ -11,4 +12,5 @@
 pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
+pub mod ffn_key_value;
 pub mod statistics;

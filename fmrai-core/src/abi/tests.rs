@@ -13,7 +13,7 @@ use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, Mode
 use crate::batch::{Batch, Sample};
 use crate::graph::TensorId;
 use crate::report::figure::{Axis, HeatMap, Plot};
-use crate::report::{Column, Figure, NamedTensor, Report, Table, Values};
+use crate::report::{Column, Figure, NamedTensor, Relation, Report, Store, Table, Values};
 use crate::tensor::{TensorData, TensorValue};
 use crate::testing::{MemoryActivations, empty_graph, padded_sample, self_attention};
 use crate::tracker::CaptureRequest;
@@ -129,7 +129,7 @@ impl Analyzer for Probing {
                 ("big".to_owned(), json!(u64::MAX)),
                 ("seen".to_owned(), json!(self.seen)),
             ]),
-            tables: vec![Table::new("table", columns).unwrap()],
+            tables: vec![Table::new("table", columns.clone()).unwrap()],
             tensors: vec![
                 NamedTensor::new("addresses", &["batch"], None, addresses),
                 NamedTensor::new(
@@ -146,6 +146,14 @@ impl Analyzer for Probing {
                 ),
             ],
             figures: vec![Figure::single("f", "F", "c", plot)],
+            store: Some(Store {
+                schema: "probe".into(),
+                version: 2,
+                relations: vec![
+                    Relation::new("a row", Table::new("rows", columns).unwrap(), &["n"])
+                        .index("by_x", &["x", "t"]),
+                ],
+            }),
         })
     }
 }

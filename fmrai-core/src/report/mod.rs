@@ -4,9 +4,11 @@
 
 pub mod figure;
 pub(crate) mod number;
+mod store;
 mod table;
 
 pub use figure::Figure;
+pub use store::{Index, Relation, Store};
 pub use table::{Column, Table, TableError, Values};
 
 use serde_json::{Map, Value};
@@ -24,6 +26,8 @@ pub struct Report {
     pub tensors: Vec<NamedTensor>,
     /// Figures, drawn as SVG and PNG.
     pub figures: Vec<Figure>,
+    /// Relations that people query, written as a database; absent for most analyses.
+    pub store: Option<Store>,
 }
 
 /// A tensor of a report.

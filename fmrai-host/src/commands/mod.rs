@@ -4,6 +4,7 @@ pub(crate) mod analyzers;
 pub(crate) mod capture;
 pub(crate) mod check;
 pub(crate) mod inspect;
+pub(crate) mod kv;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod schema;

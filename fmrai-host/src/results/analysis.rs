@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use fmrai_core::report::{Figure, NamedTensor, Report, Table};
+use fmrai_core::report::{Figure, NamedTensor, Relation, Report, Store, Table};
 use fmrai_core::tensor::to_safetensors;
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,9 @@ pub enum ReportError {
     /// The tensors cannot be written.
     #[error("tensors: {0}")]
     Tensors(String),
+    /// The store cannot be written.
+    #[error("store: {0}")]
+    Store(#[from] rusqlite::Error),
     /// A figure cannot be drawn.
     #[error("figure {name:?}: {source}")]
     Figure {
@@ -66,7 +69,8 @@ pub fn files(
     let tables = tables(&report.tables, &mut files)?;
     let tensors = tensors(&report.tensors, &mut files)?;
     let figures = figures(&report.figures, &mut files)?;
-    let summary = json!({
+    let store = store(report.store.as_ref(), &mut files)?;
+    let mut summary = json!({
         "format": FORMAT,
         "name": name,
         "type": kind,
@@ -77,6 +81,9 @@ pub fn files(
         "tensors": tensors,
         "figures": figures,
     });
+    if let (Some(store), Value::Object(summary)) = (store, &mut summary) {
+        summary.insert("store".to_owned(), store);
+    }
     files.push(("summary.json".to_owned(), pretty(&summary)));
     Ok(files)
 }
@@ -148,6 +155,16 @@ fn tensors(tensors: &[NamedTensor], files: &mut Files) -> Result<Vec<Value>, Rep
     let bytes = to_safetensors(named, metadata).map_err(ReportError::Tensors)?;
     files.push(("tensors.safetensors".to_owned(), bytes));
     Ok(index)
+}
+
+/// One database.
+fn store(store: Option<&Store>, files: &mut Files) -> Result<Option<Value>, ReportError> {
+    let Some(store) = store else { return Ok(None) };
+    let file = "store.sqlite";
+    files.push((file.to_owned(), super::store::to_sqlite(store)?));
+    let table = |r: &Relation| json!({ "name": r.table.name(), "about": r.about, "rows": r.table.rows() });
+    let tables: Vec<Value> = store.relations.iter().map(table).collect();
+    Ok(Some(json!({ "file": file, "schema": store.schema, "version": store.version, "tables": tables })))
 }
 
 /// Each figure as SVG, as PNG, and as the data it was drawn from.

@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod folder;
+mod store;
 pub mod summary;
 mod table;
 mod write;

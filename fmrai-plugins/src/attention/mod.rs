@@ -9,5 +9,5 @@ mod tokens;
 pub use heads::{HeadLayout, LayerHeads};
 pub use patterns::{Pattern, PatternSums, Statistic};
 pub use probabilities::{BatchAttention, TextAttention};
-pub(crate) use state::{check_smoothing_of, read_f64};
+pub(crate) use state::{check_smoothing_of, read_counts, read_f64};
 pub use tokens::{TextTokens, TokenKinds};

@@ -64,6 +64,7 @@ pub(super) fn report(
         tables: vec![findings.heads_table()?, findings.clusters_table(&members)?],
         tensors: findings.tensors()?,
         figures: figures::figures(&findings),
+        store: None,
     })
 }
 

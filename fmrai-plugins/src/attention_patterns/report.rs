@@ -35,6 +35,7 @@ pub(super) fn report(
         ],
         tensors: tensors.collect(),
         figures: figures::figures(layout, &known, uniform, sums),
+        store: None,
     })
 }
 

@@ -1,0 +1,126 @@
+//! Relations as an `SQLite` database.
+
+use fmrai_core::report::{Column, Relation, Store, Values};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+/// The store as the bytes of a database file: one transaction, the same bytes for the same store.
+///
+/// `PRAGMA user_version` is the version of the schema. The table `about` has its name, and a line on each relation.
+///
+/// # Errors
+/// What `SQLite` says: a name that is taken twice, a key that is not unique, or a column that is not there.
+pub(super) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
+    let mut database = Connection::open_in_memory()?;
+    database.pragma_update(None, "page_size", 4096)?;
+    database.pragma_update(None, "user_version", store.version)?;
+    let transaction = database.transaction()?;
+    transaction
+        .execute_batch("CREATE TABLE about (name TEXT PRIMARY KEY, about TEXT NOT NULL) WITHOUT ROWID;")?;
+    let mut about = transaction.prepare("INSERT INTO about VALUES (?1, ?2)")?;
+    about.execute(("schema", &store.schema))?;
+    for relation in &store.relations {
+        about.execute((relation.table.name(), &relation.about))?;
+        transaction.execute_batch(&create(relation))?;
+        fill(&transaction, relation)?;
+        for index in &relation.indexes {
+            let (name, table) = (quoted(&index.name), quoted(relation.table.name()));
+            let columns = list(index.columns.iter());
+            transaction.execute_batch(&format!("CREATE INDEX {name} ON {table} ({columns});"))?;
+        }
+    }
+    drop(about);
+    transaction.commit()?;
+    Ok(database.serialize("main")?.to_vec())
+}
+
+fn create(relation: &Relation) -> String {
+    let kind = |column: &Column| match column.values {
+        Values::Int(_) => "INTEGER",
+        Values::Float(_) => "REAL",
+        Values::Text(_) => "TEXT",
+    };
+    let columns: Vec<String> =
+        relation.table.columns().iter().map(|c| format!("{} {}", quoted(&c.name), kind(c))).collect();
+    let (table, columns) = (quoted(relation.table.name()), columns.join(", "));
+    match relation.key.as_slice() {
+        [] => format!("CREATE TABLE {table} ({columns});"),
+        key => {
+            let key = list(key.iter());
+            format!("CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID;")
+        }
+    }
+}
+
+fn fill(database: &Connection, relation: &Relation) -> rusqlite::Result<()> {
+    let columns = relation.table.columns();
+    let places = vec!["?"; columns.len()].join(", ");
+    let table = quoted(relation.table.name());
+    let mut insert = database.prepare(&format!("INSERT INTO {table} VALUES ({places})"))?;
+    for row in 0..relation.table.rows() {
+        insert.execute(params_from_iter(columns.iter().map(|column| cell(column, row))))?;
+    }
+    Ok(())
+}
+
+fn cell(column: &Column, row: usize) -> Value {
+    let value = match &column.values {
+        Values::Int(v) => v.get(row).map(|i| Value::Integer(*i)),
+        Values::Float(v) => v.get(row).filter(|x| !x.is_nan()).map(|x| Value::Real(*x)),
+        Values::Text(v) => v.get(row).map(|t| Value::Text(t.clone())),
+    };
+    value.unwrap_or(Value::Null)
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A name as SQL has it, whatever it contains.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use fmrai_core::report::Table;
+
+    use super::*;
+
+    fn store(keys: &[i64]) -> Store {
+        let table = Table::new(
+            "odd \"name\"",
+            vec![
+                Column::new("key", None, Values::Int(keys.to_vec())),
+                Column::new("number", None, Values::Float(vec![0.5, f64::NAN])),
+                Column::new("order", None, Values::Text(vec!["it's".into(), String::new()])),
+            ],
+        );
+        let relation =
+            Relation::new("a row", table.unwrap(), &["key"]).index("by_order", &["order", "number"]);
+        Store { schema: "test".into(), version: 7, relations: vec![relation] }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let bytes = to_sqlite(&store(&[2, 1])).unwrap();
+        assert_eq!(bytes, to_sqlite(&store(&[2, 1])).unwrap());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let database = Connection::open(file.path()).unwrap();
+        let version: i64 = database.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+        let about = "SELECT about FROM about WHERE name = 'schema'";
+        let schema: String = database.query_row(about, [], |r| r.get(0)).unwrap();
+        assert_eq!((version, schema.as_str()), (7, "test"));
+        let rows = "SELECT \"key\", number, \"order\" FROM \"odd \"\"name\"\"\" ORDER BY \"key\"";
+        let mut statement = database.prepare(rows).unwrap();
+        let read = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).unwrap();
+        let read: Vec<(i64, Option<f64>, String)> = read.map(Result::unwrap).collect();
+        assert_eq!(read, [(1, None, String::new()), (2, Some(0.5), "it's".to_owned())]);
+    }
+
+    #[test]
+    fn a_key_that_is_not_unique_is_an_error() {
+        assert!(to_sqlite(&store(&[1, 1])).unwrap_err().to_string().contains("UNIQUE"));
+    }
+}

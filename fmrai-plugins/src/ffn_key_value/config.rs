@@ -1,0 +1,99 @@
+//! What the analysis can be told.
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ConfigError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::FfnKeyValue;
+
+/// Which positions of a text can trigger a neuron.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Every position: each stands for the prefix of the text that ends there.
+    #[default]
+    Prefix,
+    /// Position 0 alone, such as `[CLS]` of encoders, which stands for the whole text.
+    FirstToken,
+}
+
+/// Config of the `ffn_key_value` analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FfnKeyValueConfig {
+    /// Trigger examples kept for each neuron and sign, the most there are of one text being one. 1 to 1000, default 50.
+    /// Memory: 16 bytes for each of them, and the texts that any of them names.
+    pub triggers: usize,
+    /// Which positions are looked at: `prefix` (all) or `first_token`. Default `prefix`.
+    pub strategy: Strategy,
+    /// False to look past tokens that the tokenizer added, such as `[SEP]`; the strategy `first_token` looks at position
+    /// 0 in any case. Default true.
+    pub special_tokens: bool,
+    /// True to use the table of the token embedding as the map to the vocabulary in models that have no such map, such
+    /// as encoders without a head. Default false: what needs a vocabulary is then left out.
+    pub tied_embedding: bool,
+    /// True to apply the model's last normalisation to everything before it is mapped to the vocabulary. Default false,
+    /// as in the paper.
+    pub final_norm: bool,
+    /// Most probable tokens listed for each value. 1 to 1000, default 10.
+    pub top_tokens: usize,
+    /// Positions of the whole data at which the composition of predictions is looked at, chosen by a hash of text and
+    /// position. 0 to 100000, default 256; 0 switches it off. The paper takes 4000. Memory: 12 bytes for each position,
+    /// layer and channel of the model.
+    pub composition_positions: usize,
+    /// Seed of that choice. Any whole number that is not negative, default 0.
+    pub seed: u64,
+    /// A neuron is called key neuron if its mean coefficient is more than this many standard deviations above the
+    /// mean over its layer's neurons. A number greater than 0, default 3.
+    pub key_sigma: f64,
+}
+
+impl Default for FfnKeyValueConfig {
+    fn default() -> Self {
+        Self {
+            triggers: 50,
+            strategy: Strategy::Prefix,
+            special_tokens: true,
+            tied_embedding: false,
+            final_norm: false,
+            top_tokens: 10,
+            composition_positions: 256,
+            seed: 0,
+            key_sigma: 3.0,
+        }
+    }
+}
+
+#[typetag::serde(name = "ffn_key_value")]
+impl AnalyzerConfig for FfnKeyValueConfig {
+    fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
+        whole("triggers", self.triggers, 1, 1000)?;
+        whole("top_tokens", self.top_tokens, 1, 1000)?;
+        whole("composition_positions", self.composition_positions, 0, 100_000)?;
+        if !(self.key_sigma > 0.0 && self.key_sigma.is_finite()) {
+            return Err(ConfigError {
+                field: "key_sigma",
+                found: self.key_sigma.to_string(),
+                valid: "a number greater than 0".to_owned(),
+            });
+        }
+        Ok(Box::new(FfnKeyValue::new(self.clone())))
+    }
+}
+
+fn whole(field: &'static str, found: usize, least: usize, most: usize) -> Result<(), ConfigError> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(ConfigError {
+        field,
+        found: found.to_string(),
+        valid: format!("a whole number from {least} to {most}"),
+    })
+}
+
+fmrai_core::register_analyzer!(
+    FfnKeyValueConfig,
+    name: "ffn_key_value",
+    summary: "feed-forward layers as key-value memories: triggers, value distributions, agreement (Geva et al. 2021)",
+);

@@ -1,0 +1,113 @@
+//! Which feed-forward blocks are read, and in which order their neurons are numbered.
+
+use fmrai_core::analyzer::{AnalyzerError, StateError};
+use fmrai_core::graph::TensorId;
+use fmrai_core::structure::{
+    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Structure, Writer,
+};
+use serde_json::{Value, json};
+
+/// The residual stream around a block: before the addition, what is added, and after it, `[batch, token, channel]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stream {
+    pub(super) before: TensorId,
+    pub(super) written: TensorId,
+    pub(super) after: TensorId,
+}
+
+/// One feed-forward block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Its role and number as selectors have them: `ffn[3]`.
+    pub(super) label: String,
+    pub(super) module: String,
+    pub(super) neurons: usize,
+    /// Neurons of the blocks before it.
+    pub(super) first: usize,
+    /// `[batch, token, neuron]`.
+    pub(super) activation: TensorId,
+    /// What the function takes of a gated block: open where it is above 0.
+    pub(super) gate: Option<TensorId>,
+    pub(super) values: NeuronWeights,
+    pub(super) function: ActivationFunction,
+    /// True if coefficients can be below 0.
+    pub(super) two_sided: bool,
+    pub(super) stream: Option<Stream>,
+}
+
+/// The blocks of a model, in execution order: block `l` is layer `l`. Neuron `i` of layer `l` has the index (neurons of
+/// the layers before `l`) `+ i`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) blocks: Vec<Block>,
+    /// Blocks that are not read, and why.
+    pub(super) left_out: Vec<(String, &'static str)>,
+}
+
+const ROUTED: &str = "its experts see only the tokens sent to them, in an order that the model chooses by the data, so a \
+                      coefficient cannot be led back to its text";
+
+impl Layout {
+    /// All blocks but experts.
+    pub(super) fn of(structure: &Structure) -> Result<Self, AnalyzerError> {
+        let mut layout = Self::default();
+        let mut first = 0;
+        for (position, block) in structure.feed_forward.iter().enumerate() {
+            let label = format!("{}[{}]", block.role(), block.layer);
+            if block.kind == FeedForwardKind::Experts {
+                layout.left_out.push((label, ROUTED));
+                continue;
+            }
+            let mut writes = structure.residual.iter();
+            let stream = writes.find(|r| r.writers == [Writer::FeedForward(position)]);
+            layout.blocks.push(Block {
+                label,
+                module: block.module.clone(),
+                neurons: block.neurons,
+                first,
+                activation: block.activation,
+                gate: block.gated().then_some(block.pre_activation),
+                values: block.values,
+                function: block.function,
+                two_sided: two_sided(block),
+                stream: stream.map(|r| Stream { before: r.before, written: r.written, after: r.after }),
+            });
+            first += block.neurons;
+        }
+        if first > 0 {
+            return Ok(layout);
+        }
+        let found = match layout.left_out.len() {
+            0 => "no feed-forward block".to_owned(),
+            n => format!("{n} blocks of experts and no other feed-forward block"),
+        };
+        let needed = "a feed-forward block that every token goes through".to_owned();
+        Err(AnalyzerError::Unsuitable { found, needed })
+    }
+
+    /// Neurons of all layers.
+    pub(super) fn neurons(&self) -> usize {
+        self.blocks.last().map_or(0, |b| b.first + b.neurons)
+    }
+
+    /// What a state's document holds of it.
+    pub(super) fn to_document(&self) -> Value {
+        self.blocks.iter().map(|b| json!([b.label, b.neurons, b.two_sided])).collect()
+    }
+
+    /// Checks that a state's document names the same blocks.
+    pub(super) fn check_document(&self, found: &Value) -> Result<(), StateError> {
+        let needed = self.to_document();
+        if *found == needed {
+            return Ok(());
+        }
+        let found = if found.is_null() { "absent".to_owned() } else { found.to_string() };
+        Err(StateError::Part { part: "blocks".to_owned(), found, needed: needed.to_string() })
+    }
+}
+
+/// Plain blocks with a function that is nowhere negative have coefficients of one sign.
+fn two_sided(block: &FeedForward) -> bool {
+    use ActivationFunction::{Relu, Relu6, ReluSquared, Sigmoid, Softplus};
+    block.gated() || !matches!(block.function, Relu | Relu6 | ReluSquared | Sigmoid | Softplus)
+}

@@ -1,0 +1,145 @@
+//! Feed-forward layers as key-value memories.
+
+mod agreement;
+mod composition;
+mod conclusions;
+mod config;
+mod layout;
+mod memories;
+mod moments;
+mod positions;
+mod projection;
+mod report;
+mod sample;
+mod shard;
+mod state;
+mod statistics;
+mod texts;
+mod triggers;
+mod values;
+
+pub use config::{FfnKeyValueConfig, Strategy};
+
+use std::fmt;
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State, Weights};
+use fmrai_core::batch::{Batch, Vocabulary};
+use fmrai_core::report::Report;
+use fmrai_core::tracker::CaptureRequest;
+use serde_json::{Map, Value, json};
+
+use layout::Layout;
+use memories::Memories;
+use projection::MapPlace;
+use sample::Sample;
+
+const NAME: &str = "ffn_key_value";
+const VERSION: u32 = 1;
+
+/// The analysis; made by [`FfnKeyValueConfig`].
+pub struct FfnKeyValue {
+    config: FfnKeyValueConfig,
+    layout: Layout,
+    memories: Memories,
+    /// Absent where nothing can be said of the streams.
+    sample: Option<Sample>,
+    vocabulary: Option<Vocabulary>,
+    weights: Option<Arc<dyn Weights>>,
+    /// The map to the vocabulary, or why there is none.
+    map: Result<MapPlace, &'static str>,
+}
+
+impl FfnKeyValue {
+    fn new(config: FfnKeyValueConfig) -> Self {
+        let layout = Layout::default();
+        let memories = Memories::new(&layout, &config);
+        Self {
+            config,
+            layout,
+            memories,
+            sample: None,
+            vocabulary: None,
+            weights: None,
+            map: Err("the analysis has seen no model"),
+        }
+    }
+
+    /// A token as the tokenizer has it; `#7` where the model has no tokenizer.
+    fn word(&self, id: i64) -> String {
+        let known = usize::try_from(id).ok().and_then(|id| self.vocabulary.as_ref()?.tokens.get(id));
+        known.cloned().unwrap_or_else(|| format!("#{id}"))
+    }
+
+    /// What of the config decides what is absorbed.
+    fn settings(&self) -> Map<String, Value> {
+        let FfnKeyValueConfig { triggers, strategy, special_tokens, composition_positions, seed, .. } =
+            &self.config;
+        let settings = json!({
+            "triggers": triggers,
+            "strategy": strategy,
+            "special_tokens": special_tokens,
+            "composition_positions": composition_positions,
+            "seed": seed,
+        });
+        settings.as_object().cloned().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FfnKeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FfnKeyValue")
+            .field("config", &self.config)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Analyzer for FfnKeyValue {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        self.layout = Layout::of(model.structure)?;
+        self.memories = Memories::new(&self.layout, &self.config);
+        self.vocabulary = model.vocabulary.cloned();
+        self.weights = model.weights.cloned();
+        self.map = MapPlace::find(model.structure, model.graph, &self.config)?;
+        let possible = self.map.is_ok() && self.weights.is_some() && self.config.composition_positions > 0;
+        self.sample = possible.then(|| Sample::new(&self.layout, &self.config));
+        let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
+        let blocks = &self.layout.blocks;
+        let memories: CaptureRequest =
+            blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect();
+        Ok(memories.union(&streams))
+    }
+
+    fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
+        let Self { memories, sample, layout, config, .. } = self;
+        memories.track(batch, layout, config, sample.as_mut())
+    }
+
+    fn state(&self) -> Result<State, AnalyzerError> {
+        let mut document = self.settings();
+        document.insert("blocks".to_owned(), self.layout.to_document());
+        let mut state = State::new(NAME, VERSION, Value::Object(document));
+        state::write(&self.memories, &mut state)?;
+        if let Some(sample) = &self.sample {
+            sample.write(&mut state)?;
+        }
+        Ok(state)
+    }
+
+    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
+        state.expect(NAME, VERSION)?;
+        self.layout.check_document(&state.document["blocks"])?;
+        state::check_settings(&state.document, &self.settings())?;
+        let sample = self.sample.as_ref().map(|sample| sample.read(state)).transpose()?;
+        state::merge(&mut self.memories, state)?;
+        if let (Some(ours), Some(theirs)) = (&mut self.sample, sample) {
+            ours.merge(theirs);
+        }
+        Ok(())
+    }
+
+    fn analyze(&self) -> Result<Report, AnalyzerError> {
+        report::report(self)
+    }
+}

@@ -1,0 +1,89 @@
+//! The report of the analysis.
+
+mod figures;
+mod relations;
+mod store;
+mod tensors;
+
+use fmrai_core::analyzer::AnalyzerError;
+use fmrai_core::report::{Report, TableError};
+use serde_json::{Map, Value, json};
+
+use super::FfnKeyValue;
+use super::conclusions::Conclusions;
+use super::statistics::Statistics;
+
+pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
+    if analysis.memories.positions.iter().all(|n| *n == 0) {
+        return Err(AnalyzerError::NotEnoughData {
+            found: "no position was looked at".to_owned(),
+            needed: "at least one text".to_owned(),
+        });
+    }
+    let all = Statistics::of(analysis);
+    let (conclusions, left_out) = match Conclusions::of(analysis) {
+        Ok(conclusions) => (Some(conclusions), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let known = conclusions.as_ref();
+    let broken = |e: TableError| AnalyzerError::Other(e.to_string());
+    let mut tables = vec![
+        relations::layers(analysis, &all, known).map_err(broken)?,
+        relations::neurons(&all).map_err(broken)?,
+        relations::triggers(analysis, 1).map_err(broken)?,
+    ];
+    if let Some(known) = known {
+        tables.push(relations::agreement(analysis, known).map_err(broken)?);
+        tables.push(relations::bins(known).map_err(broken)?);
+        if !known.composition.is_empty() {
+            tables.push(relations::composition(known).map_err(broken)?);
+        }
+        tables.push(relations::most_predictive(analysis, known).map_err(broken)?);
+    }
+    Ok(Report {
+        summary: summary(analysis, &all, known, left_out.as_deref()),
+        tables,
+        tensors: tensors::tensors(analysis, &all, known),
+        figures: figures::figures(analysis, &all, known),
+        store: Some(store::store(analysis, &all, known).map_err(broken)?),
+    })
+}
+
+fn summary(
+    analysis: &FfnKeyValue,
+    all: &Statistics,
+    conclusions: Option<&Conclusions>,
+    left_out: Option<&str>,
+) -> Map<String, Value> {
+    let FfnKeyValue { layout, memories, config, .. } = analysis;
+    let mut summary = Map::new();
+    let mut put = |name: &str, value: Value| summary.insert(name.to_owned(), value);
+    put("texts", json!(memories.seen));
+    put("positions", json!(memories.positions));
+    put("layers", json!(layout.blocks.len()));
+    put("neurons", json!(layout.neurons()));
+    put("active_share", json!(all.layers.iter().map(|l| l.active_share).collect::<Vec<_>>()));
+    put("key_sigma", json!(config.key_sigma));
+    put("key_neurons", json!(all.layers.iter().map(|l| l.key_neurons).collect::<Vec<_>>()));
+    if let Some(known) = conclusions {
+        let of = |f: &dyn Fn(&super::agreement::LayerAgreement) -> Value| -> Value {
+            known.agreement.iter().map(f).collect()
+        };
+        put("vocabulary", json!(known.tokens));
+        put("agreement_rate", of(&|a| json!(a.rate())));
+        put("chance", json!(1.0 / known.tokens as f64));
+        put("unigram_chance", of(&|a| json!(a.unigram_chance)));
+        put("median_rank", of(&|a| json!(a.ranks.map(|r| r[2]))));
+        put("composition_positions", json!(known.drawn));
+        let of_layer = |layer| known.most_predictive.iter().filter(|p| p.layer == layer).count();
+        let layers: Vec<usize> = (0..layout.blocks.len()).map(of_layer).collect();
+        put(
+            "most_predictive",
+            json!({ "values": known.most_predictive.len(), "by_layer": layers, "matching": known.predictive_matches }),
+        );
+    }
+    let blocks = layout.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
+    let values = left_out.map(|reason| json!({ "name": "value distributions", "reason": reason }));
+    put("left_out", blocks.chain(values).collect());
+    summary
+}

@@ -1,0 +1,234 @@
+//! The stored form of what was counted.
+
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{AnalyzerError, State, StateError};
+use fmrai_core::tensor::{TensorData, TensorValue};
+use serde_json::{Map, Value, json};
+
+use super::memories::{Memories, Sign};
+use super::moments::Moments;
+use super::texts::Text;
+use super::triggers::Trigger;
+use crate::attention::{read_counts, read_f64};
+
+/// Puts everything into a state.
+pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), AnalyzerError> {
+    let mut put = |name: &str, shape: Vec<usize>, data| match TensorValue::new(shape, data) {
+        Ok(tensor) => {
+            state.tensors.insert(name.to_owned(), tensor);
+            Ok(())
+        }
+        Err(error) => Err(AnalyzerError::Other(format!("{name}: {error}"))),
+    };
+    let all = memories.shards.iter().map(|s| s.width).sum::<usize>();
+    let moments = |of: fn(&Moments) -> &Vec<f64>| {
+        TensorData::F64(memories.shards.iter().flat_map(|s| of(&s.moments)).copied().collect())
+    };
+    put("mean", vec![all], moments(|m| &m.mean))?;
+    put("m2", vec![all], moments(|m| &m.m2))?;
+    put("m3", vec![all], moments(|m| &m.m3))?;
+    let active = memories.shards.iter().flat_map(|s| &s.moments.active).map(|&n| n as i64).collect();
+    put("active", vec![all], TensorData::I64(active))?;
+    let positions: Vec<i64> = memories.positions.iter().map(|&n| n as i64).collect();
+    put("positions", vec![positions.len()], TensorData::I64(positions))?;
+    for sign in Sign::BOTH {
+        let lists = || memories.neurons().map(|(shard, n)| shard.triggers(sign).map_or(&[][..], |t| t.of(n)));
+        let entries: Vec<Trigger> = lists().flatten().copied().collect();
+        let count = entries.len();
+        let name = sign.name();
+        put(
+            &format!("{name}.lengths"),
+            vec![all],
+            TensorData::I64(lists().map(|l| l.len() as i64).collect()),
+        )?;
+        put(
+            &format!("{name}.sizes"),
+            vec![count],
+            TensorData::F32(entries.iter().map(|e| e.size).collect()),
+        )?;
+        let texts = entries.iter().map(|e| e.text as i64).collect();
+        put(&format!("{name}.texts"), vec![count], TensorData::I64(texts))?;
+        let positions = entries.iter().map(|e| i64::from(e.position)).collect();
+        put(&format!("{name}.positions"), vec![count], TensorData::I64(positions))?;
+    }
+    let named = memories.named();
+    let texts: Vec<_> = memories.texts.iter().filter(|(id, _)| named.binary_search(id).is_ok()).collect();
+    put("texts.ids", vec![texts.len()], TensorData::I64(texts.iter().map(|(id, _)| *id as i64).collect()))?;
+    let lengths = texts.iter().map(|(_, t)| t.tokens.len() as i64).collect();
+    put("texts.lengths", vec![texts.len()], TensorData::I64(lengths))?;
+    let tokens: Vec<i64> = texts.iter().flat_map(|(_, t)| &t.tokens).map(|&t| i64::from(t)).collect();
+    put("texts.tokens", vec![tokens.len()], TensorData::I64(tokens))?;
+    let next: Vec<i64> = memories.next_tokens.iter().flat_map(|(&t, &n)| [i64::from(t), n as i64]).collect();
+    put("next_tokens", vec![next.len() / 2, 2], TensorData::I64(next))?;
+    let strings: Vec<Value> = texts.iter().map(|(_, t)| json!(t.text)).collect();
+    if let Value::Object(document) = &mut state.document {
+        document.insert("texts".to_owned(), Value::Array(strings));
+        document.insert("seen".to_owned(), json!(memories.seen));
+    }
+    Ok(())
+}
+
+/// Takes a state in; nothing of it if it has an error.
+pub(super) fn merge(memories: &mut Memories, state: &State) -> Result<(), StateError> {
+    let stored = Stored::read(memories, state)?;
+    let mut first = 0;
+    for shard in &mut memories.shards {
+        let ours = memories.positions.get(shard.layer).copied().unwrap_or(0);
+        let theirs = stored.positions.get(shard.layer).copied().unwrap_or(0);
+        let part = |all: &[f64]| all[first..first + shard.width].to_vec();
+        let other = Moments {
+            mean: part(&stored.moments.mean),
+            m2: part(&stored.moments.m2),
+            m3: part(&stored.moments.m3),
+            active: stored.moments.active[first..first + shard.width].to_vec(),
+        };
+        shard.moments.merge(ours, &other, theirs);
+        for neuron in 0..shard.width {
+            for trigger in stored.positive.of(first + neuron) {
+                shard.positive.offer(neuron, *trigger);
+            }
+            if let Some(negative) = &mut shard.negative {
+                for trigger in stored.negative.of(first + neuron) {
+                    negative.offer(neuron, *trigger);
+                }
+            }
+        }
+        first += shard.width;
+    }
+    for (ours, theirs) in memories.positions.iter_mut().zip(&stored.positions) {
+        *ours += theirs;
+    }
+    for (id, text) in stored.texts {
+        memories.texts.insert(id, text);
+    }
+    for (token, count) in stored.next_tokens {
+        *memories.next_tokens.entry(token).or_default() += count;
+    }
+    memories.seen += stored.seen;
+    memories.drop_unnamed();
+    Ok(())
+}
+
+/// A state whose parts fit each other and the model.
+struct Stored {
+    moments: Moments,
+    positions: Vec<u64>,
+    positive: Lists,
+    negative: Lists,
+    texts: Vec<(u64, Text)>,
+    next_tokens: Vec<(u32, u64)>,
+    seen: u64,
+}
+
+/// Triggers of all neurons, one list after the other.
+struct Lists {
+    ends: Vec<usize>,
+    entries: Vec<Trigger>,
+}
+
+impl Lists {
+    fn of(&self, neuron: usize) -> &[Trigger] {
+        let start = neuron.checked_sub(1).and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
+        let end = self.ends.get(neuron).copied().unwrap_or(start);
+        self.entries.get(start..end).unwrap_or_default()
+    }
+
+    fn read(state: &State, sign: Sign, neurons: usize) -> Result<Self, StateError> {
+        let name = sign.name();
+        let ends = ends(read_counts(state, &format!("{name}.lengths"), neurons)?, name)?;
+        let count = ends.last().copied().unwrap_or(0);
+        let part = format!("{name}.sizes");
+        let sizes = state.tensor(&part, &[count])?;
+        let texts = read_counts(state, &format!("{name}.texts"), count)?;
+        let positions = read_counts(state, &format!("{name}.positions"), count)?;
+        let sizes = match sizes.data() {
+            TensorData::F32(sizes) if sizes.iter().all(|s| *s > 0.0 && s.is_finite()) => sizes,
+            _ => return Err(broken(&part, "not positive float32", "positive float32")),
+        };
+        let mut entries = Vec::with_capacity(count);
+        for ((&size, &text), &position) in sizes.iter().zip(&texts).zip(&positions) {
+            let position =
+                u32::try_from(position).map_err(|_| broken(name, "a position too large", "positions"))?;
+            entries.push(Trigger { size, text, position });
+        }
+        Ok(Self { ends, entries })
+    }
+}
+
+impl Stored {
+    fn read(memories: &Memories, state: &State) -> Result<Self, StateError> {
+        let all = memories.shards.iter().map(|s| s.width).sum();
+        let number = |name: &str| read_f64(state, name, &[all]);
+        let moments = Moments {
+            mean: number("mean")?,
+            m2: number("m2")?,
+            m3: number("m3")?,
+            active: read_counts(state, "active", all)?,
+        };
+        let positions = read_counts(state, "positions", memories.positions.len())?;
+        let count =
+            |name: &str| state.tensors.get(name).and_then(|t| t.shape().first()).copied().unwrap_or(0);
+        let ids = read_counts(state, "texts.ids", count("texts.ids"))?;
+        let ends = ends(read_counts(state, "texts.lengths", ids.len())?, "texts.lengths")?;
+        let tokens = read_counts(state, "texts.tokens", ends.last().copied().unwrap_or(0))?;
+        let tokens = tokens.into_iter().map(token).collect::<Result<Vec<_>, _>>()?;
+        let strings = state.document["texts"].as_array().filter(|strings| strings.len() == ids.len());
+        let strings = strings.ok_or_else(|| broken("texts", "of another length", "one text for each id"))?;
+        let mut texts = Vec::with_capacity(ids.len());
+        let mut start = 0;
+        for ((id, end), text) in ids.into_iter().zip(ends).zip(strings) {
+            let tokens = tokens.get(start..end).unwrap_or_default().to_vec();
+            texts.push((id, Text { text: text.as_str().map(Arc::from), tokens }));
+            start = end;
+        }
+        let rows = count("next_tokens");
+        let next = state.tensor("next_tokens", &[rows, 2])?;
+        let next = next.i64().map_err(|e| broken("next_tokens", &e.to_string(), "int64"))?;
+        let pair = |pair: &[i64]| {
+            let [id, n] = *pair else { return Err(broken("next_tokens", "odd", "pairs")) };
+            let count = |n: i64| u64::try_from(n).map_err(|_| broken("next_tokens", "negative", "counts"));
+            Ok((token(count(id)?)?, count(n)?))
+        };
+        let seen = &state.document["seen"];
+        Ok(Self {
+            moments,
+            positions,
+            positive: Lists::read(state, Sign::Positive, all)?,
+            negative: Lists::read(state, Sign::Negative, all)?,
+            texts,
+            next_tokens: next.chunks(2).map(pair).collect::<Result<_, _>>()?,
+            seen: seen.as_u64().ok_or_else(|| broken("seen", &seen.to_string(), "a count"))?,
+        })
+    }
+}
+
+/// Where lists of these lengths end if they stand one after the other.
+fn ends(lengths: Vec<u64>, part: &str) -> Result<Vec<usize>, StateError> {
+    let mut end = 0_usize;
+    let add = |n: u64| {
+        end = usize::try_from(n).ok().and_then(|n| end.checked_add(n))?;
+        Some(end)
+    };
+    let ends: Option<Vec<usize>> = lengths.into_iter().map(add).collect();
+    ends.ok_or_else(|| broken(part, "too large", "lengths"))
+}
+
+fn token(id: u64) -> Result<u32, StateError> {
+    u32::try_from(id).map_err(|_| broken("tokens", "too large", "token ids"))
+}
+
+fn broken(part: &str, found: &str, needed: &str) -> StateError {
+    StateError::Part { part: part.to_owned(), found: found.to_owned(), needed: needed.to_owned() }
+}
+
+/// Checks that a state was made with the same settings; those that only matter in the end are not among them.
+pub(super) fn check_settings(found: &Value, needed: &Map<String, Value>) -> Result<(), StateError> {
+    for (name, value) in needed {
+        if found.get(name) != Some(value) {
+            let found = found.get(name).map_or_else(|| "absent".to_owned(), ToString::to_string);
+            return Err(StateError::Part { part: name.clone(), found, needed: value.to_string() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Texts with memory coefficients, made into batches of any form.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, Weights};
+use fmrai_core::batch::{Batch, Sample, Vocabulary};
+use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::structure::{ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Structure};
+use fmrai_core::testing::{MemoryActivations, empty_graph, padded_sample};
+use proptest::prelude::*;
+
+/// A feed-forward layer of the tests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer {
+    pub(crate) neurons: usize,
+    pub(crate) function: ActivationFunction,
+    pub(crate) gated: bool,
+}
+
+/// A text: its tokens, which of them the tokenizer added, and coefficients `[layer][token * neuron]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    pub(crate) id: u64,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) special: Vec<bool>,
+    pub(crate) coefficients: Vec<Vec<f32>>,
+}
+
+/// How texts stand in a batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Form {
+    /// Positions of padding beyond the longest text.
+    pub(crate) extra: usize,
+    /// Padding before the text instead of after it.
+    pub(crate) left: bool,
+    /// Tokens and samples in one axis.
+    pub(crate) joined: bool,
+}
+
+/// The tensor of a layer's coefficients; that of its gate is the next one.
+pub(crate) fn activation(layer: usize) -> TensorId {
+    TensorId(10 * layer as u32)
+}
+
+/// The weight of a layer's values.
+pub(crate) fn values(layer: usize) -> TensorId {
+    TensorId(1000 + layer as u32)
+}
+
+pub(crate) fn structure(layers: &[Layer]) -> Structure {
+    let nowhere = TensorId(u32::MAX);
+    let block = |(layer, l): (usize, &Layer)| {
+        let weights = |weight| NeuronWeights { weight, axis: 0, start: 0, step: 1, expert_axis: None };
+        FeedForward {
+            layer,
+            kind: if l.gated { FeedForwardKind::Gated } else { FeedForwardKind::Plain },
+            shared: false,
+            module: format!("layer.{layer}.mlp"),
+            neurons: l.neurons,
+            experts: None,
+            function: l.function,
+            input: nowhere,
+            pre_activation: TensorId(activation(layer).0 + 1),
+            linear: l.gated.then_some(nowhere),
+            activation: activation(layer),
+            output: nowhere,
+            keys: weights(nowhere),
+            gate: l.gated.then(|| weights(nowhere)),
+            values: weights(values(layer)),
+            operations: vec![OperationId(u32::MAX)],
+        }
+    };
+    Structure { feed_forward: layers.iter().enumerate().map(block).collect(), ..Structure::default() }
+}
+
+/// Samples and captured tensors of a batch. Padding holds numbers that would show in any result.
+pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample>, MemoryActivations) {
+    let positions = texts.iter().map(|t| t.tokens.len()).max().unwrap_or(0) + form.extra;
+    let left = |text: &Text| if form.left { positions - text.tokens.len() } else { 0 };
+    let sample = |t: &Text| Sample { special: t.special.clone(), ..padded_sample(t.id, &t.tokens, left(t)) };
+    let samples = texts.iter().map(sample).collect();
+    let mut activations = MemoryActivations::new();
+    for (layer, l) in layers.iter().enumerate() {
+        let mut data = Vec::new();
+        for text in texts {
+            let left = left(text);
+            data.extend(std::iter::repeat_n(777.0, left * l.neurons));
+            data.extend(&text.coefficients[layer]);
+            data.extend(std::iter::repeat_n(-777.0, (positions - left - text.tokens.len()) * l.neurons));
+        }
+        let shape = if form.joined {
+            vec![texts.len() * positions, l.neurons]
+        } else {
+            vec![texts.len(), positions, l.neurons]
+        };
+        if l.gated {
+            // A gate that is open where the coefficient is below a half.
+            let gate = data.iter().map(|x| 0.5 - x).collect();
+            let id = TensorId(activation(layer).0 + 1);
+            activations = activations.with_f32(id, shape.clone(), gate).unwrap();
+        }
+        activations = activations.with_f32(activation(layer), shape, data).unwrap();
+    }
+    (samples, activations)
+}
+
+/// An analyzer that has seen the model but no data.
+pub(crate) fn prepared(
+    config: &dyn AnalyzerConfig,
+    structure: &Structure,
+    vocabulary: Option<&Vocabulary>,
+    weights: Option<&Arc<dyn Weights>>,
+) -> Box<dyn Analyzer> {
+    let mut analyzer = config.build().unwrap();
+    let graph = empty_graph().unwrap();
+    let model = ModelView { graph: &graph, structure, vocabulary, weights };
+    analyzer.prepare(&model).unwrap();
+    analyzer
+}
+
+pub(crate) fn track(analyzer: &mut dyn Analyzer, texts: &[Text], layers: &[Layer], form: Form) {
+    let (samples, activations) = batch(texts, layers, form);
+    analyzer.track_batch(&Batch::new(0, &samples, &activations)).unwrap();
+}
+
+/// Texts of 1 to 9 tokens with coefficients that often are equal, and often 0.
+pub(crate) fn texts(
+    layers: &'static [Layer],
+    count: std::ops::Range<usize>,
+) -> impl Strategy<Value = Vec<Text>> {
+    let text = (1usize..10).prop_flat_map(move |n| {
+        let coefficients: Vec<_> = layers
+            .iter()
+            .map(|l| {
+                let one_sided = l.function == ActivationFunction::Relu && !l.gated;
+                let least = if one_sided { 0 } else { -6 };
+                prop::collection::vec((least..9).prop_map(|q: i32| 0.25 * q as f32), n * l.neurons)
+            })
+            .collect();
+        let tokens = prop::collection::vec(0u32..5, n);
+        (tokens, prop::collection::vec(any::<bool>(), n), coefficients)
+    });
+    prop::collection::vec(text, count).prop_map(|texts| {
+        let made = (0u64..).zip(texts);
+        let text = |(id, (tokens, special, coefficients))| Text { id, tokens, special, coefficients };
+        made.map(text).collect()
+    })
+}

@@ -1,0 +1,169 @@
+//! Key-value memories: what holds for any data.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod memories;
+
+use std::slice::from_ref;
+
+use fmrai_core::analyzer::{Analyzer, State};
+use fmrai_core::structure::ActivationFunction;
+use fmrai_core::tensor::TensorData;
+use fmrai_core::tolerance::Tolerance;
+use fmrai_plugins::ffn_key_value::{FfnKeyValueConfig, Strategy as Positions};
+use memories::{Form, Layer, Text, prepared, structure, texts, track};
+use proptest::prelude::*;
+
+/// Layers of one sign, of two, and gated, wider than the lanes that are worked on together.
+const LAYERS: [Layer; 3] = [
+    Layer { neurons: 19, function: ActivationFunction::Relu, gated: false },
+    Layer { neurons: 3, function: ActivationFunction::Gelu, gated: false },
+    Layer { neurons: 33, function: ActivationFunction::Silu, gated: true },
+];
+
+fn configs() -> [FfnKeyValueConfig; 3] {
+    let few = FfnKeyValueConfig { triggers: 3, ..FfnKeyValueConfig::default() };
+    [
+        few.clone(),
+        FfnKeyValueConfig { special_tokens: false, ..few.clone() },
+        FfnKeyValueConfig { strategy: Positions::FirstToken, ..few },
+    ]
+}
+
+fn new(config: &FfnKeyValueConfig) -> Box<dyn Analyzer> {
+    prepared(config, &structure(&LAYERS), None, None)
+}
+
+/// Means and central sums agree up to rounding, everything else exactly.
+#[track_caller]
+fn check(one: &State, other: &State) {
+    assert_eq!(one.document, other.document);
+    assert_eq!(one.tensors.keys().collect::<Vec<_>>(), other.tensors.keys().collect::<Vec<_>>());
+    for (name, value) in &one.tensors {
+        let other = &other.tensors[name];
+        match (value.f64(), other.f64()) {
+            (Ok(a), Ok(b)) => {
+                let agreement = Tolerance::REORDERED.check(a, b);
+                assert!(agreement.is_ok(), "{name}: {agreement:?}");
+            }
+            _ => assert_eq!(value, other, "{name}"),
+        }
+    }
+}
+
+fn whole(config: &FfnKeyValueConfig, texts: &[Text], size: usize, form: Form) -> State {
+    let mut analyzer = new(config);
+    for chunk in texts.chunks(size) {
+        track(&mut *analyzer, chunk, &LAYERS, form);
+    }
+    analyzer.state().unwrap()
+}
+
+/// The definition, text by text: `[neuron]` lists of size, text and position.
+fn expected(config: &FfnKeyValueConfig, texts: &[Text], sign: f32) -> Vec<Vec<(f32, u64, u32)>> {
+    let mut all = Vec::new();
+    for (layer, l) in LAYERS.iter().enumerate() {
+        for neuron in 0..l.neurons {
+            let mut found = Vec::new();
+            for text in texts {
+                let admitted = |at: &usize| match config.strategy {
+                    Positions::FirstToken => *at == 0,
+                    Positions::Prefix => config.special_tokens || !text.special[*at],
+                };
+                let size = |at: usize| sign * text.coefficients[layer][at * l.neurons + neuron];
+                let positions = (0..text.tokens.len()).filter(admitted);
+                let best = positions.max_by(|a, b| size(*a).total_cmp(&size(*b)).then(b.cmp(a)));
+                found.extend(best.map(|at| (size(at), text.id, at as u32)).filter(|f| f.0 > 0.0));
+            }
+            found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            found.truncate(config.triggers);
+            all.push(found);
+        }
+    }
+    all
+}
+
+fn stored(state: &State, sign: &str) -> Vec<Vec<(f32, u64, u32)>> {
+    let part = |name: &str| state.tensors[&format!("{sign}.{name}")].i64().unwrap();
+    let TensorData::F32(sizes) = state.tensors[&format!("{sign}.sizes")].data() else {
+        panic!("not float32")
+    };
+    let entries = sizes.iter().zip(part("texts")).zip(part("positions"));
+    let mut entries = entries.map(|((&size, &text), &at)| (size, text as u64, at as u32));
+    part("lengths").iter().map(|&n| entries.by_ref().take(n as usize).collect()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn triggers_and_moments_are_the_definition(texts in texts(&LAYERS, 1..8), size in 1usize..5) {
+        for config in configs() {
+            let state = whole(&config, &texts, size, Form::default());
+            prop_assert_eq!(stored(&state, "positive"), expected(&config, &texts, 1.0));
+            let mut negative = expected(&config, &texts, -1.0);
+            negative[..LAYERS[0].neurons].iter_mut().for_each(Vec::clear);
+            prop_assert_eq!(stored(&state, "negative"), negative);
+            if config != configs()[0] {
+                continue;
+            }
+            let mut first = 0;
+            for (layer, l) in LAYERS.iter().enumerate() {
+                for neuron in 0..l.neurons {
+                    let at = |t: &Text| -> Vec<f64> {
+                        t.coefficients[layer].iter().skip(neuron).step_by(l.neurons).map(|&x| f64::from(x)).collect()
+                    };
+                    let all: Vec<f64> = texts.iter().flat_map(at).collect();
+                    let mean = all.iter().sum::<f64>() / all.len() as f64;
+                    let sum = |power| all.iter().map(|x| (x - mean).powi(power)).sum::<f64>();
+                    let open = |x: &&f64| if l.gated { **x < 0.5 } else { **x > 0.0 };
+                    let active = all.iter().filter(open).count() as f64;
+                    let number = |name: &str| state.tensors[name].f64().unwrap()[first + neuron];
+                    let found = [number("mean"), number("m2"), number("m3")];
+                    let wanted = [mean, sum(2), sum(3)];
+                    prop_assert!(Tolerance::REORDERED.check(&found, &wanted).is_ok(), "{:?} {:?}", found, wanted);
+                    prop_assert_eq!(state.tensors["active"].i64().unwrap()[first + neuron] as f64, active);
+                }
+                first += l.neurons;
+            }
+        }
+    }
+
+    #[test]
+    fn merging_parts_is_one_pass(
+        texts in texts(&LAYERS, 1..8),
+        cuts in (0usize..8, 0usize..8),
+        order in Just([0usize, 1, 2]).prop_shuffle(),
+        size in 1usize..4,
+    ) {
+        let (a, b) = (cuts.0.min(texts.len()), cuts.1.min(texts.len()));
+        let (a, b) = (a.min(b), a.max(b));
+        let parts = [&texts[..a], &texts[a..b], &texts[b..]];
+        for config in configs() {
+            let mut merged = new(&config);
+            for &part in &order {
+                let state = whole(&config, parts[part], size, Form::default());
+                merged.merge(&State::from_bytes(&state.to_bytes().unwrap()).unwrap()).unwrap();
+            }
+            check(&merged.state().unwrap(), &whole(&config, &texts, 2, Form::default()));
+        }
+    }
+
+    #[test]
+    fn neither_order_nor_batches_nor_padding_change_anything(
+        (texts, shuffled) in texts(&LAYERS, 1..7).prop_flat_map(|t| (Just(t.clone()), Just(t).prop_shuffle())),
+        size in 1usize..6,
+        extra in 0usize..4,
+        left in any::<bool>(),
+        joined in any::<bool>(),
+    ) {
+        for config in configs() {
+            let mut plain = new(&config);
+            for text in &texts {
+                track(&mut *plain, from_ref(text), &LAYERS, Form::default());
+            }
+            let other = whole(&config, &shuffled, size, Form { extra, left, joined });
+            check(&other, &plain.state().unwrap());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Key-value memories of a random GPT-2 and a random Llama against their definitions in NumPy (float64).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod memories;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{AnalyzerConfig, Weights};
+use fmrai_core::batch::Batch;
+use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::report::{Report, Values};
+use fmrai_core::structure::{ActivationFunction, Norm, NormKind, Residual, Structure, Unembedding, Writer};
+use fmrai_core::tensor::{TensorData, TensorError, TensorValue, from_safetensors};
+use fmrai_core::testing::{MemoryActivations, padded_sample};
+use fmrai_core::tolerance::Tolerance;
+use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
+use memories::{Layer, activation, prepared, structure, values};
+
+type Stored = BTreeMap<String, TensorValue>;
+
+/// Texts in a batch.
+const BATCH: usize = 9;
+
+struct Loaded(BTreeMap<TensorId, TensorValue>);
+
+impl Weights for Loaded {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        self.0.get(&id).cloned().map(Ok)
+    }
+}
+
+fn stored(case: &str) -> Stored {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/memories");
+    let bytes = std::fs::read(path.join(format!("{case}.safetensors"))).unwrap();
+    from_safetensors(&bytes).unwrap().0.into_iter().collect()
+}
+
+fn f32s<'a>(all: &'a Stored, name: &str) -> &'a [f32] {
+    match all[name].data() {
+        TensorData::F32(data) => data,
+        other => panic!("{name}: {}", other.dtype()),
+    }
+}
+
+const TABLE: TensorId = TensorId(2000);
+const SCALE: TensorId = TensorId(2001);
+const SHIFT: TensorId = TensorId(2002);
+
+/// Where the stream of a layer is: before, written, after.
+fn stream(layer: usize) -> [TensorId; 3] {
+    [2, 3, 4].map(|i| TensorId(activation(layer).0 + i))
+}
+
+/// The blocks of the model, and what it does at its end.
+fn model(case: &str, layers: &[Layer], tokens: usize) -> Structure {
+    let mut structure = structure(layers);
+    let nowhere = TensorId(u32::MAX);
+    for (position, block) in structure.feed_forward.iter_mut().enumerate() {
+        // A Linear has its neurons along the last axis, a Conv1D along the first.
+        block.values.axis = usize::from(case == "llama");
+        let [before, written, after] = stream(position);
+        structure.residual.push(Residual {
+            layer: position,
+            stream: 0,
+            module: String::new(),
+            operation: OperationId(u32::MAX),
+            before,
+            written,
+            after,
+            writers: vec![Writer::FeedForward(position)],
+        });
+    }
+    structure.norms.push(Norm {
+        layer: 0,
+        kind: if case == "gpt2" { NormKind::Layer } else { NormKind::Rms },
+        module: String::new(),
+        input: nowhere,
+        output: TensorId(3000),
+        weight: Some(SCALE),
+        bias: Some(SHIFT),
+        eps: Some(if case == "gpt2" { 1e-5 } else { 1e-6 }),
+        operations: Vec::new(),
+    });
+    structure.unembedding.push(Unembedding {
+        layer: 0,
+        vocabulary: true,
+        module: String::new(),
+        operation: OperationId(u32::MAX),
+        input: TensorId(3000),
+        output: nowhere,
+        weight: TABLE,
+        axis: 0,
+        size: tokens,
+        tied: case == "gpt2",
+    });
+    structure
+}
+
+fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
+    let [layers, neurons] = *all["mean"].shape() else { panic!("no layers") };
+    let gated = case == "llama";
+    let function = if gated { ActivationFunction::Silu } else { ActivationFunction::GeluTanh };
+    let layers = vec![Layer { neurons, function, gated }; layers];
+    let structure = model(case, &layers, all["unembedding"].shape()[0]);
+    let mut weights: BTreeMap<_, _> =
+        (0..layers.len()).map(|l| (values(l), all[&format!("values.{l}")].clone())).collect();
+    for (id, name) in [(TABLE, "unembedding"), (SCALE, "norm.weight"), (SHIFT, "norm.bias")] {
+        weights.insert(id, all[name].clone());
+    }
+    let weights: Arc<dyn Weights> = Arc::new(Loaded(weights));
+    let mut analyzer = prepared(config, &structure, None, Some(&weights));
+    let lengths: Vec<usize> = all["lengths"].i64().unwrap().iter().map(|&n| n as usize).collect();
+    let tokens: Vec<u32> = all["tokens"].i64().unwrap().iter().map(|&t| t as u32).collect();
+    let mut start = 0;
+    for (index, lengths) in lengths.chunks(BATCH).enumerate() {
+        let longest = lengths.iter().copied().max().unwrap();
+        let mut starts = Vec::new();
+        let mut samples = Vec::new();
+        for (i, length) in lengths.iter().enumerate() {
+            let id = (index * BATCH + i) as u64;
+            samples.push(padded_sample(id, &tokens[start..start + length], 0));
+            starts.push((start, *length));
+            start += length;
+        }
+        let padded = |name: &str| {
+            let width = all[name].shape()[1];
+            let mut data = vec![55.0; lengths.len() * longest * width];
+            for (row, &(start, length)) in starts.iter().enumerate() {
+                let from = &f32s(all, name)[start * width..(start + length) * width];
+                data[row * longest * width..][..from.len()].copy_from_slice(from);
+            }
+            (vec![lengths.len(), longest, width], data)
+        };
+        let mut activations = MemoryActivations::new();
+        for layer in 0..layers.len() {
+            let [before, written, after] = stream(layer);
+            let mut parts = vec![
+                (activation(layer), "coefficients"),
+                (before, "before"),
+                (written, "written"),
+                (after, "after"),
+            ];
+            if gated {
+                parts.push((TensorId(activation(layer).0 + 1), "gate"));
+            }
+            for (id, name) in parts {
+                let (shape, data) = padded(&format!("{name}.{layer}"));
+                activations = activations.with_f32(id, shape, data).unwrap();
+            }
+        }
+        analyzer.track_batch(&Batch::new(index as u64, &samples, &activations)).unwrap();
+    }
+    analyzer.analyze().unwrap()
+}
+
+fn tensor<'a>(report: &'a Report, name: &str) -> &'a TensorValue {
+    &report.tensors.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no {name}")).value
+}
+
+fn column(report: &Report, table: &str, name: &str) -> Vec<f64> {
+    let table = report.tables.iter().find(|t| t.name() == table).unwrap();
+    match &table.columns().iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}")).values {
+        Values::Float(values) => values.clone(),
+        Values::Int(values) => values.iter().map(|&v| v as f64).collect(),
+        Values::Text(_) => panic!("{name} is text"),
+    }
+}
+
+#[track_caller]
+fn close(what: &str, found: &[f64], expected: &[f64]) {
+    let agreement = Tolerance::STATISTIC.check(found, expected);
+    assert!(agreement.is_ok(), "{what}: {agreement:?}");
+}
+
+fn check(case: &str, final_norm: bool) {
+    let all = stored(case);
+    let config = FfnKeyValueConfig {
+        triggers: all["triggers.positive.text"].shape()[1],
+        top_tokens: 5,
+        composition_positions: 100_000,
+        final_norm,
+        ..FfnKeyValueConfig::default()
+    };
+    config.build().unwrap();
+    let report = run(case, &all, &config);
+    for name in ["mean", "variance", "skewness", "active_share", "z"] {
+        close(name, tensor(&report, name).f64().unwrap(), all[name].f64().unwrap());
+    }
+    for sign in ["positive", "negative"] {
+        for part in ["text", "position"] {
+            let name = format!("triggers.{sign}.{part}");
+            assert_eq!(tensor(&report, &name), &all[&name], "{name}");
+        }
+        let name = format!("triggers.{sign}.coefficient");
+        let TensorData::F32(found) = tensor(&report, &name).data() else { panic!("{name}") };
+        assert!(
+            found.iter().zip(f32s(&all, &name)).all(|(a, b)| a == b || a.is_nan() && b.is_nan()),
+            "{name}"
+        );
+    }
+    let expected = |name: &str| &all[&format!("{}.{name}", if final_norm { "normed" } else { "raw" })];
+    assert_eq!(tensor(&report, "values.token"), expected("token"));
+    close(
+        "probability",
+        tensor(&report, "values.probability").f64().unwrap(),
+        expected("probability").f64().unwrap(),
+    );
+    let ranks = expected("rank").i64().unwrap().iter().filter(|r| **r > 0).map(|&r| r as f64);
+    assert_eq!(column(&report, "agreement", "next_rank"), ranks.collect::<Vec<_>>());
+    for name in ["agreement_rate", "unigram_chance"] {
+        close(name, &column(&report, "layers", name), expected(name).f64().unwrap());
+    }
+    let names = ["minimum", "lower_quartile", "median", "upper_quartile", "maximum"];
+    for (i, name) in names.iter().enumerate() {
+        let quartiles: Vec<f64> =
+            expected("rank_quartiles").f64().unwrap().iter().skip(i).step_by(5).copied().collect();
+        close(name, &column(&report, "layers", &format!("rank_{name}")), &quartiles);
+    }
+    let shares = ["residual", "agreement", "ffn", "composition", "zero_agreement", "decided", "probability"];
+    for (i, name) in shares.iter().enumerate() {
+        let share: Vec<f64> =
+            expected("composition").f64().unwrap().iter().skip(i).step_by(shares.len()).copied().collect();
+        close(name, &column(&report, "composition", name), &share);
+    }
+}
+
+#[test]
+fn gpt2_as_defined() {
+    check("gpt2", false);
+}
+
+#[test]
+fn gpt2_through_its_last_norm_as_defined() {
+    check("gpt2", true);
+}
+
+#[test]
+fn llama_as_defined() {
+    check("llama", false);
+}
+
+#[test]
+fn llama_through_its_last_norm_as_defined() {
+    check("llama", true);
+}
