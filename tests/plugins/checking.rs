@@ -24,7 +24,7 @@ const CASES: &[Case] = &[
         |_| changed("sum[layer] += other->seen.sum[layer]", "sum[layer] = other->seen.sum[layer]"),
         "merge",
         "BROKEN",
-        "batches merged against one pass: tensor \"rms\"",
+        "tensor \"rms\"",
     ),
     (
         "a state with chance in it",
@@ -153,6 +153,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn every_breach_of_the_contract_is_found() {
+    let mut missed = Vec::new();
     for (name, change, trial, verdict, words) in CASES {
         let place = Place::new();
         let library = place.build(&change(SOURCE), same);
@@ -162,15 +163,17 @@ fn every_breach_of_the_contract_is_found() {
             .arg(&library)
             .output()
             .unwrap();
-        assert_exit(&output, i32::from(*verdict == "BROKEN"));
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let findings = document["findings"].as_array().unwrap();
         let found = findings.iter().find(|f| f["trial"] == *trial).unwrap();
-        assert_eq!(found["verdict"], *verdict, "{name}: {found:#}");
         let said = found["broken"].as_str().unwrap_or_default();
-        assert!(words.split('|').any(|words| said.contains(words)), "{name}: {words:?} is not in {said:?}");
         println!("{name}: {said}");
+        let code = output.status.code() == Some(i32::from(*verdict == "BROKEN"));
+        if !code || found["verdict"] != *verdict || !words.split('|').any(|words| said.contains(words)) {
+            missed.push(format!("{name}: {words:?} is not in {}, {found}", output.status));
+        }
     }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 #[test]
