@@ -3,6 +3,7 @@
 mod error;
 mod exported_program;
 pub(crate) mod files;
+mod generate;
 mod hf_checkpoint;
 mod input;
 mod torchscript;
@@ -10,7 +11,8 @@ mod weights;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
-pub use hf_checkpoint::HfCheckpoint;
+pub use generate::{GenerateConfig, GenerateError, Generated, Stopped, generate};
+pub use hf_checkpoint::{Cache, CausalLm, HfCheckpoint, Precision};
 pub use input::{Axis, InputSpec};
 pub use torchscript::TorchScript;
 pub use weights::LoadedWeights;
