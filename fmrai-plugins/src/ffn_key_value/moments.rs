@@ -23,6 +23,10 @@ impl Moments {
         if m == 0 {
             return;
         }
+        if n == 0 {
+            self.clone_from(other); // to the bit: a resumed run goes on as if it had never stopped
+            return;
+        }
         let (n, m) = (n as f64, m as f64);
         let total = n + m;
         let ours = self.mean.iter_mut().zip(&mut self.m2).zip(&mut self.m3);

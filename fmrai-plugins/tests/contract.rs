@@ -1,0 +1,22 @@
+//! Every built-in analyzer, with its defaults, under every law of the contract.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use fmrai_core::analyzer::Registry;
+use fmrai_core::testing::{Recorded, check_contract};
+use fmrai_plugins as _;
+
+#[test]
+fn the_contract_of_analyzers_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fmrai-host/templates/recorded");
+    let recorded = Recorded::open(folder).unwrap();
+    let registry = Registry::linked().unwrap();
+    assert!(registry.iter().count() >= 2);
+    let broken: Vec<String> = registry
+        .iter()
+        .filter_map(|entry| {
+            let make = || (entry.example)().build().map_err(|e| e.to_string());
+            check_contract(&make, &recorded).err().map(|what| format!("{}:\n{what}", entry.name))
+        })
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
