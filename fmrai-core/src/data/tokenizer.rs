@@ -37,10 +37,17 @@ pub struct Encoded {
     pub truncated: usize,
 }
 
-/// A text that the tokenizer cannot encode.
+/// What a tokenizer cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the tokenizer cannot encode the text: {0}")]
-pub struct TokenizerError(String);
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// A text has no tokens, e.g. because of a character outside the vocabulary.
+    #[error("the tokenizer cannot encode the text: {0}")]
+    Encode(String),
+    /// Tokens have no text.
+    #[error("the tokenizer cannot decode the tokens: {0}")]
+    Decode(String),
+}
 
 impl Tokenizer {
     /// Reads the tokenizer of the checkpoint in `folder`.
@@ -112,12 +119,21 @@ impl Tokenizer {
     /// if that is less than [`special_tokens`](Self::special_tokens).
     ///
     /// # Errors
-    /// [`TokenizerError`] with the message of the tokenizer, e.g. for a character outside a vocabulary that has no
+    /// [`TokenizerError::Encode`] with the message of the tokenizer, e.g. for a character outside a vocabulary that has no
     /// token for unknown ones.
     pub fn encode(&self, text: &str, max_tokens: Option<usize>) -> Result<Encoded, TokenizerError> {
         let encode = || self.inner.encode(text, true).map_err(|e| e.to_string());
-        let encoding = guarded(encode).map_err(TokenizerError)?;
+        let encoding = guarded(encode).map_err(TokenizerError::Encode)?;
         Ok(cut(&encoding, max_tokens.unwrap_or(usize::MAX)))
+    }
+
+    /// The text that tokens stand for, without special tokens.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Decode`] with the message of the tokenizer.
+    pub fn decode(&self, token_ids: &[u32]) -> Result<String, TokenizerError> {
+        let decode = || self.inner.decode(token_ids, true).map_err(|e| e.to_string());
+        guarded(decode).map_err(TokenizerError::Decode)
     }
 }
 

@@ -22,6 +22,12 @@ pub enum ModelError {
         /// What was found and what is needed.
         what: String,
     },
+    /// A config that was given in memory is wrong.
+    #[error("config: {what}")]
+    Config {
+        /// What was found and what is needed.
+        what: String,
+    },
     /// A node of a program is wrong, or fails.
     #[error("{path}: node {node}: {what}", path = path.display())]
     Node {

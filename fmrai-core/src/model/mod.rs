@@ -3,13 +3,15 @@
 mod error;
 mod exported_program;
 pub(crate) mod files;
+mod generate;
 mod hf_checkpoint;
 mod input;
 mod torchscript;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
-pub use hf_checkpoint::HfCheckpoint;
+pub use generate::{GenerateConfig, GenerateError, Generated, Stopped, generate};
+pub use hf_checkpoint::{Cache, CausalLm, HfCheckpoint, Precision};
 pub use input::{Axis, InputSpec};
 pub use torchscript::TorchScript;
 

@@ -9,7 +9,7 @@ use fmrai_core::tensor::{TensorValue, from_safetensors};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
 pub(crate) const MODELS: [&str; 7] =
@@ -20,13 +20,32 @@ pub(crate) fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference")
 }
 
+pub(crate) const DECODERS: [&str; 15] = [
+    "gemma2",
+    "gemma3",
+    "gemma3-vision",
+    "gpt2",
+    "gpt2-scaled",
+    "gpt_neox",
+    "gpt_neox-sequential",
+    "llama",
+    "llama-dynamic",
+    "llama-linear",
+    "llama-llama3",
+    "llama-yarn",
+    "mistral",
+    "qwen2",
+    "qwen3",
+];
+
 /// Folder of a reference model.
 pub(crate) fn model_folder(name: &str) -> PathBuf {
-    reference().join("models").join(name)
+    let kind = if DECODERS.contains(&name) { "decoders" } else { "models" };
+    reference().join(kind).join(name)
 }
 
 pub(crate) fn try_load(folder: &Path, attention: AttentionForm) -> Result<Box<dyn Model>, ModelError> {
-    let source = HfCheckpoint { path: folder.to_owned(), attention };
+    let source = HfCheckpoint { attention, ..HfCheckpoint::new(folder) };
     source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
 }
 
@@ -46,9 +65,9 @@ pub(crate) fn int64(value: &TensorValue) -> Tensor {
     Tensor::from_slice(value.i64().unwrap()).reshape(shape)
 }
 
-/// The elements of a float32 tensor.
+/// The elements of a tensor of floats.
 pub(crate) fn f32s(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.reshape([-1])).unwrap()
+    Vec::try_from(tensor.to_kind(Kind::Float).reshape([-1])).unwrap()
 }
 
 /// Named inputs, each `[batch, token]`.

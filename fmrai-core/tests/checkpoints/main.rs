@@ -5,6 +5,10 @@
 mod common;
 mod data_errors;
 mod data_sources;
+mod decoder_errors;
+mod decoder_graphs;
+mod decoders;
+mod generation;
 mod model_errors;
 mod model_inputs;
 mod models;

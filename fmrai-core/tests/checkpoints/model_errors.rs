@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fmrai_core::model::{HfCheckpoint, LoadContext, ModelError, ModelSource};
 use fmrai_core::structure::AttentionForm;
@@ -27,12 +27,13 @@ fn set(checkpoint: &Checkpoint, field: &str, value: impl Into<Value>) {
 
 #[test]
 fn wrong_configs() {
-    let types = "bert, camembert, distilbert, roberta, xlm-roberta";
+    let types = "bert, camembert, distilbert, gemma2, gemma3, gemma3_text, gpt2, gpt_neox, llama, mistral, qwen2, qwen3, \
+                 roberta, xlm-roberta";
     check(&[
         (
             "bert",
-            &|c| set(c, "model_type", "gpt2"),
-            &format!("./config.json: `model_type` is \"gpt2\", supported are {types}"),
+            &|c| set(c, "model_type", "t5"),
+            &format!("./config.json: `model_type` is \"t5\", supported are {types}"),
         ),
         (
             "bert",
@@ -72,7 +73,7 @@ fn wrong_configs() {
         (
             "bert",
             &|c| set(c, "is_decoder", true),
-            "./config.json: `is_decoder` is true, only encoders (false) are supported",
+            "./config.json: `is_decoder` is true, only false is supported",
         ),
         (
             "bert",
@@ -175,7 +176,7 @@ fn missing_files() {
     assert_eq!(error.to_string(), format!("./nowhere: {gone}"));
     let file = Checkpoint::of("bert").file("config.json");
     let checkpoint = Checkpoint::of("bert");
-    let source = HfCheckpoint { path: PathBuf::from("config.json"), attention: AttentionForm::Fused };
+    let source = HfCheckpoint::new("config.json");
     let context = LoadContext { base: checkpoint.path(), device: tch::Device::Cpu };
     let error = source.load(&context).err().unwrap().to_string();
     assert!(
@@ -376,7 +377,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attn": "eager"})),
-        "unknown field `attn`, expected `path` or `attention`"
+        "unknown field `attn`, expected one of `path`, `attention`, `dtype`"
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attention": "flash"})),
@@ -387,7 +388,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
         serde_json::from_value(json!({"type": "hf_checkpoint", "path": "m"})).unwrap();
     assert_eq!(
         serde_json::to_value(&source).unwrap(),
-        json!({"type": "hf_checkpoint", "path": "m", "attention": "fused"})
+        json!({"type": "hf_checkpoint", "path": "m", "attention": "fused", "dtype": "float32"})
     );
 }
 

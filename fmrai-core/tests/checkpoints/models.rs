@@ -1,6 +1,10 @@
 //! Encoders against transformers.
 
-use fmrai_core::model::{Model, NamedTensors, NonFiniteWeight, SOURCES};
+use std::path::Path;
+
+use fmrai_core::model::{
+    HfCheckpoint, LoadContext, Model, ModelSource, NamedTensors, NonFiniteWeight, Precision, SOURCES,
+};
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
@@ -8,6 +12,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tch::{Device, Kind};
 
 use crate::common::*;
 
@@ -177,6 +182,28 @@ fn half_precision_weights_are_widened_exactly() {
 }
 
 #[test]
+fn encoders_compute_in_16_bits_where_asked() {
+    for (dtype, kind, absolute) in
+        [(Precision::Bfloat16, Kind::BFloat16, 0.15), (Precision::Float16, Kind::Half, 0.03)]
+    {
+        for attention in [AttentionForm::Fused, AttentionForm::Eager] {
+            let source = HfCheckpoint { attention, dtype, ..HfCheckpoint::new(model_folder("bert")) };
+            let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap();
+            let expected = expected("bert");
+            let named =
+                [("input_ids", &expected["input_ids"]), ("attention_mask", &expected["attention_mask"])];
+            let outputs = run(&*model, &named);
+            let output = outputs.get("last_hidden_state").unwrap();
+            assert_eq!((output.kind(), model.info().dtype), (kind, dtype.into()));
+            let reference = expected["last_hidden_state"].view();
+            Tolerance { absolute, relative: 0.0 }
+                .check(&f32s(output), reference.f32().unwrap())
+                .unwrap_or_else(|e| panic!("{dtype:?} {attention:?}: {e}"));
+        }
+    }
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_counted() {
     let checkpoint = Checkpoint::of("bert");
     checkpoint.weights(|weights| {
@@ -237,7 +264,7 @@ fn sources_are_listed_with_their_fields() {
     assert_eq!(names, ["exported_program", "hf_checkpoint", "torchscript"]);
     let schema = (SOURCES[1].schema)();
     let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["path", "attention"]);
+    assert_eq!(fields, ["path", "attention", "dtype"]);
     assert!(schema["properties"]["path"]["description"].as_str().is_some());
     assert_eq!(schema["additionalProperties"], json!(false));
 }

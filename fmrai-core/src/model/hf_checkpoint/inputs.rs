@@ -1,11 +1,9 @@
-//! Inputs of an encoder, checked before libtorch sees them.
+//! Inputs of token models, checked before libtorch sees them.
 
 use std::ops::RangeInclusive;
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::EncoderConfig;
-use super::encoder::Inputs;
 use crate::model::{Axis, InputSpec, ModelError, NamedTensors};
 use crate::tensor::DType;
 
@@ -15,11 +13,36 @@ fn wrong(needed: impl Into<String>, found: impl Into<String>) -> ModelError {
     ModelError::Inputs { found: found.into(), needed: needed.into() }
 }
 
+/// Checked inputs, all int64 and on the device of the weights.
+pub(super) struct Inputs {
+    /// `[batch, token]`.
+    pub(super) ids: Tensor,
+    /// `[batch, token]`, 1 for tokens and 0 for padding.
+    pub(super) mask: Tensor,
+    /// `[batch, token]`; all 0 where not given.
+    pub(super) token_types: Option<Tensor>,
+    /// `[batch, token]` or `[1, token]`.
+    pub(super) positions: Option<Tensor>,
+}
+
+/// What a model takes.
+pub(super) struct Limits<'a> {
+    /// For messages.
+    pub(super) model_type: &'a str,
+    /// Number of tokens it knows.
+    pub(super) vocabulary: i64,
+    /// Number of token types; `None` if it has none.
+    pub(super) token_types: Option<i64>,
+    /// Longest input, in tokens.
+    pub(super) tokens: i64,
+    /// Position ids are below this.
+    pub(super) positions: i64,
+}
+
 /// What [`check`] accepts.
-pub(super) fn specs(config: &EncoderConfig) -> Vec<InputSpec> {
-    let axes =
-        vec![Axis::Range { min: 1, max: None }, Axis::Range { min: 1, max: Some(config.max_tokens()) }];
-    let known = NAMES.iter().filter(|name| config.family.token_types || **name != "token_type_ids");
+pub(super) fn specs(limits: &Limits<'_>) -> Vec<InputSpec> {
+    let axes = vec![Axis::Range { min: 1, max: None }, Axis::Range { min: 1, max: Some(limits.tokens) }];
+    let known = NAMES.iter().filter(|name| limits.token_types.is_some() || **name != "token_type_ids");
     known
         .map(|name| InputSpec {
             name: (*name).to_owned(),
@@ -35,7 +58,7 @@ pub(super) fn specs(config: &EncoderConfig) -> Vec<InputSpec> {
 /// Values are looked at without running an operation, so that nothing but the model itself is recorded.
 pub(super) fn check(
     inputs: &NamedTensors,
-    config: &EncoderConfig,
+    limits: &Limits<'_>,
     device: Device,
 ) -> Result<Inputs, ModelError> {
     for (index, (name, _)) in inputs.0.iter().enumerate() {
@@ -46,28 +69,28 @@ pub(super) fn check(
             return Err(wrong(format!("`{name}` once"), "it twice"));
         }
     }
-    if !config.family.token_types && inputs.get("token_type_ids").is_some() {
-        return Err(wrong("no `token_type_ids`", format!("some: {} has no token types", config.model_type)));
+    if limits.token_types.is_none() && inputs.get("token_type_ids").is_some() {
+        return Err(wrong("no `token_type_ids`", format!("some: {} has no token types", limits.model_type)));
     }
     let ids = inputs.get("input_ids").ok_or_else(|| wrong("`input_ids`", given(inputs)))?;
     let mask = inputs.get("attention_mask").ok_or_else(|| wrong("`attention_mask`", given(inputs)))?;
 
     let shape = shape("input_ids", ids)?;
-    let longest = config.max_tokens();
+    let longest = limits.tokens;
     if shape.1 > longest {
         return Err(wrong(format!("at most {longest} tokens"), format!("{} tokens", shape.1)));
     }
     let input = |name, tensor, valid| integers(name, tensor, shape, valid, device);
     Ok(Inputs {
-        ids: input("input_ids", ids, 0..=config.vocabulary - 1)?,
+        ids: input("input_ids", ids, 0..=limits.vocabulary - 1)?,
         mask: input("attention_mask", mask, 0..=1)?,
         token_types: inputs
             .get("token_type_ids")
-            .map(|types| input("token_type_ids", types, 0..=config.token_types - 1))
+            .map(|types| input("token_type_ids", types, 0..=limits.token_types.unwrap_or(1) - 1))
             .transpose()?,
         positions: inputs
             .get("position_ids")
-            .map(|positions| input("position_ids", positions, 0..=config.positions - 1))
+            .map(|positions| input("position_ids", positions, 0..=limits.positions - 1))
             .transpose()?,
     })
 }

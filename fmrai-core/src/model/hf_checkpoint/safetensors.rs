@@ -76,11 +76,12 @@ impl SafetensorsFile {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
-    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name, in `f32`, with what is
-    /// not finite in it.
+    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name, as elements of type
+    /// `target`, with what is not finite in it.
     pub(super) fn read(
         mut self,
         name: &str,
+        target: Kind,
         wanted: impl Fn(&str) -> bool,
         mut found: impl FnMut(&str, Tensor, NonFinite) -> Result<(), ModelError>,
     ) -> Result<FileInfo, ModelError> {
@@ -93,7 +94,8 @@ impl SafetensorsFile {
                 .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
             self.hasher.update(&buffer);
             if wanted(tensor) {
-                let values = f32_tensor(&buffer, info).map_err(|e| e.into_error(&self.path, tensor))?;
+                let values =
+                    tensor_of(&buffer, info, target).map_err(|e| e.into_error(&self.path, tensor))?;
                 found(tensor, values, NonFinite::count(&buffer, info.dtype))?;
             }
         }
@@ -170,7 +172,7 @@ fn kind(dtype: Dtype) -> Option<(Kind, usize)> {
     })
 }
 
-fn f32_tensor(bytes: &[u8], info: &TensorInfo) -> Result<Tensor, Unreadable> {
+fn tensor_of(bytes: &[u8], info: &TensorInfo, target: Kind) -> Result<Tensor, Unreadable> {
     let (kind, size) = kind(info.dtype).ok_or(Unreadable::Dtype(info.dtype))?;
     let shape: Vec<i64> = info.shape.iter().filter_map(|&n| i64::try_from(n).ok()).collect();
     let elements = info.shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
@@ -180,7 +182,7 @@ fn f32_tensor(bytes: &[u8], info: &TensorInfo) -> Result<Tensor, Unreadable> {
         return Err(Unreadable::Torch(tch::TchError::Shape(what)));
     }
     Tensor::f_from_data_size(bytes, &shape, kind)
-        .and_then(|tensor| if kind == Kind::Float { Ok(tensor) } else { tensor.f_to_kind(Kind::Float) })
+        .and_then(|tensor| if kind == target { Ok(tensor) } else { tensor.f_to_kind(target) })
         .map_err(Unreadable::Torch)
 }
 

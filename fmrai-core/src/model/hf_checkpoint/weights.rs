@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::config::EncoderConfig;
 use super::safetensors::{NonFinite, SafetensorsFile};
 use crate::model::files::Hasher;
 use crate::model::{FileInfo, ModelError, NonFiniteWeight};
@@ -15,12 +14,28 @@ use crate::model::{FileInfo, ModelError, NonFiniteWeight};
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// The weights of an encoder by their names without prefix.
+/// What an architecture asks of the weights in a checkpoint.
+pub(super) trait Needs {
+    /// The architecture, for messages.
+    fn model_type(&self) -> &str;
+
+    /// What a weight that a file calls `name` is called here.
+    fn canonical(&self, name: &str) -> String;
+
+    /// Names and shapes of the weights it needs. `found` tells whether a checkpoint has a weight: parts that it may
+    /// lack are needed where it has them.
+    fn needed(&self, found: &dyn Fn(&str) -> bool) -> Vec<(String, Vec<i64>)>;
+
+    /// True for weights that a checkpoint may hold and that have no use here, such as heads for other tasks.
+    fn is_unused(&self, name: &str) -> bool;
+}
+
+/// The weights of a model by their names.
 #[derive(Debug)]
 pub(super) struct Weights {
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) files: Vec<FileInfo>,
-    /// Names, as in the files, of weights that are no part of the encoder.
+    /// Names, as in the files, of weights that the model does not use.
     pub(super) unused: Vec<String>,
     pub(super) non_finite: Vec<NonFiniteWeight>,
 }
@@ -34,14 +49,19 @@ struct Found {
 }
 
 impl Weights {
-    /// Reads the weights that `config` calls for from the files in `folder`.
-    pub(super) fn load(folder: &Path, config: &EncoderConfig, device: Device) -> Result<Self, ModelError> {
+    /// Reads the weights that `needs` calls for from the files in `folder`, as elements of `kind` on `device`.
+    pub(super) fn load(
+        folder: &Path,
+        needs: &dyn Needs,
+        kind: Kind,
+        device: Device,
+    ) -> Result<Self, ModelError> {
         let (names, mut files) = weight_files(folder)?;
         let opened = names
             .iter()
             .map(|name| SafetensorsFile::open(&folder.join(name)))
             .collect::<Result<Vec<_>, _>>()?;
-        let (wanted, unused) = sort_out(folder, config, &names, &opened)?;
+        let (wanted, unused) = sort_out(folder, needs, &names, &opened)?;
 
         let mut tensors = BTreeMap::new();
         let mut non_finite = Vec::new();
@@ -53,6 +73,7 @@ impl Weights {
                 .collect();
             let info = file.read(
                 name,
+                kind,
                 |name| canonical.contains_key(name),
                 |name, tensor, found| {
                     let NonFinite { nan, infinite } = found;
@@ -111,10 +132,10 @@ fn shards(index: &[u8]) -> Result<Vec<String>, String> {
     Ok(shards.into_iter().collect())
 }
 
-/// Compares what the files hold with what the encoder needs.
+/// Compares what the files hold with what the model needs.
 fn sort_out(
     folder: &Path,
-    config: &EncoderConfig,
+    needs: &dyn Needs,
     names: &[String],
     files: &[SafetensorsFile],
 ) -> Result<(BTreeMap<String, Found>, Vec<String>), ModelError> {
@@ -122,8 +143,7 @@ fn sort_out(
     for (file, tensors) in files.iter().enumerate() {
         for (name, info) in tensors.tensors() {
             let shape = info.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
-            let canonical = canonical(name, config.family.prefix);
-            match found.entry(canonical) {
+            match found.entry(needs.canonical(name)) {
                 Entry::Vacant(place) => {
                     place.insert(Found { file, name: name.to_owned(), shape });
                 }
@@ -143,11 +163,10 @@ fn sort_out(
         }
     }
 
-    let pooler = config.family.pooler && found.keys().any(|name| name.starts_with("pooler."));
     let mut missing = Vec::new();
     let mut misshapen = Vec::new();
     let mut wanted = BTreeMap::new();
-    for (name, needed) in config.weights(pooler) {
+    for (name, needed) in needs.needed(&|name| found.contains_key(name)) {
         match found.remove(&name) {
             None => missing.push(name),
             Some(weight) if weight.shape != needed => {
@@ -158,12 +177,7 @@ fn sort_out(
             }
         }
     }
-    let known = |name: &str| {
-        let heads = config.family.unused;
-        heads.iter().any(|head| name.starts_with(head))
-            || (!config.family.pooler && name.starts_with("pooler."))
-    };
-    let (unused, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, _)| known(name));
+    let (unused, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, _)| needs.is_unused(name));
     let file_names = |weights: Vec<(String, Found)>| {
         let mut names: Vec<_> = weights.into_iter().map(|(_, weight)| weight.name).collect();
         names.sort_unstable();
@@ -175,16 +189,11 @@ fn sort_out(
     }
     missing.sort_unstable();
     let path = PathBuf::from(folder);
-    Err(ModelError::Weights { path, architecture: config.model_type.clone(), missing, unknown, misshapen })
-}
-
-/// The name without prefix, and in the words of today: the oldest checkpoints call a LayerNorm's weight gamma and
-/// its bias beta.
-fn canonical(name: &str, prefix: &str) -> String {
-    let name = name.strip_prefix(prefix).unwrap_or(name);
-    match name.rsplit_once('.') {
-        Some((module, "gamma")) => format!("{module}.weight"),
-        Some((module, "beta")) => format!("{module}.bias"),
-        _ => name.to_owned(),
-    }
+    Err(ModelError::Weights {
+        path,
+        architecture: needs.model_type().to_owned(),
+        missing,
+        unknown,
+        misshapen,
+    })
 }

@@ -3,46 +3,42 @@
 //! Each layer is `h = LN(x + attention(x))`, `y = LN(h + W₂ act(W₁ h))`. One implementation; what differs between the
 //! families is data. The same operations run whatever the batch, so that the recorded graph is always the same.
 
+mod config;
+mod family;
+mod model;
+
+pub(crate) use family::supported;
+pub(crate) use model::EncoderModel;
+
 use std::collections::BTreeMap;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::activation::Activation;
-use super::config::EncoderConfig;
-use super::family::Positions;
-use super::modules::{Embedding, LayerNorm, Linear, inside};
+use super::inputs::Inputs;
+use super::modules::{Embedding, LayerNorm, Layout, Linear, inside, lowest};
 use crate::capture::scope;
 use crate::structure::AttentionForm;
-
-/// Checked inputs, all int64 and on the device of the weights.
-pub(super) struct Inputs {
-    /// `[batch, token]`.
-    pub(super) ids: Tensor,
-    /// `[batch, token]`, 1 for tokens and 0 for padding.
-    pub(super) mask: Tensor,
-    /// `[batch, token]`; all 0 where not given.
-    pub(super) token_types: Option<Tensor>,
-    /// `[batch, token]` or `[1, token]`.
-    pub(super) positions: Option<Tensor>,
-}
+use config::EncoderConfig;
+use family::Positions;
 
 /// What the encoder computes.
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     /// `[batch, token, channel]`.
-    pub(super) last_hidden_state: Tensor,
+    pub(crate) last_hidden_state: Tensor,
     /// `[batch, channel]`.
-    pub(super) pooler: Option<Tensor>,
+    pub(crate) pooler: Option<Tensor>,
 }
 
 #[derive(Debug)]
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     pooler: Option<Linear>,
 }
 
 impl Encoder {
-    pub(super) fn new(
+    pub(crate) fn new(
         weights: &BTreeMap<String, Tensor>,
         config: &EncoderConfig,
         form: AttentionForm,
@@ -53,13 +49,13 @@ impl Encoder {
             layers: (0..config.layers)
                 .map(|index| Layer::new(weights, config, form, index))
                 .collect::<Result<_, _>>()?,
-            pooler: pooler.then(|| Linear::new(weights, "pooler", "dense")).transpose()?,
+            pooler: pooler.then(|| Linear::new(weights, "pooler", "dense", Layout::OutIn)).transpose()?,
         })
     }
 
-    pub(super) fn forward(&self, inputs: &Inputs) -> Result<Outputs, TchError> {
+    pub(crate) fn forward(&self, inputs: &Inputs) -> Result<Outputs, TchError> {
         let mut hidden = self.embeddings.forward(inputs)?;
-        let mask = additive(&inputs.mask)?;
+        let mask = additive(&inputs.mask, hidden.f_kind()?)?;
         for layer in &self.layers {
             hidden = layer.forward(&hidden, &mask)?;
         }
@@ -77,9 +73,9 @@ impl Encoder {
 /// What is added to attention scores, `[batch, 1, 1, key]`: 0 for tokens, the lowest finite number for padding.
 ///
 /// It is finite so that a row without any token gets equal probabilities, not NaN.
-fn additive(mask: &Tensor) -> Result<Tensor, TchError> {
-    let padding = mask.f_to_kind(Kind::Float)?.f_rsub_scalar(1.0)?;
-    padding.f_mul_scalar(f64::from(f32::MIN))?.f_unsqueeze(1)?.f_unsqueeze(1)
+fn additive(mask: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
+    let padding = mask.f_to_kind(kind)?.f_rsub_scalar(1.0)?;
+    padding.f_mul_scalar(lowest(kind))?.f_unsqueeze(1)?.f_unsqueeze(1)
 }
 
 #[derive(Debug)]
@@ -162,7 +158,7 @@ impl Layer {
     ) -> Result<Self, TchError> {
         let family = config.family;
         let path = format!("{}.{index}", family.layers);
-        let linear = |name| Linear::new(weights, &path, name);
+        let linear = |name| Linear::new(weights, &path, name, Layout::OutIn);
         let norm = |name| LayerNorm::new(weights, &path, name, config.layer_norm_eps);
         Ok(Self {
             form,

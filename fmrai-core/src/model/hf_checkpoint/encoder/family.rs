@@ -5,36 +5,36 @@
 /// Module paths are those of the Hugging Face implementation without its prefix, so each weight is called
 /// `{module path}.weight` or `.bias`, and each operation runs in the module that the path names.
 #[derive(Debug)]
-pub(super) struct Family {
+pub(crate) struct Family {
     /// The values of `model_type` that mean this family; the first one names it in messages.
-    pub(super) model_types: &'static [&'static str],
+    pub(crate) model_types: &'static [&'static str],
     /// What a checkpoint with a task head puts before the names of the encoder.
-    pub(super) prefix: &'static str,
+    pub(crate) prefix: &'static str,
     /// Beginnings of names that are no part of the encoder: heads for tasks, and buffers.
-    pub(super) unused: &'static [&'static str],
+    pub(crate) unused: &'static [&'static str],
     /// Path of the list of layers.
-    pub(super) layers: &'static str,
-    pub(super) query: &'static str,
-    pub(super) key: &'static str,
-    pub(super) value: &'static str,
+    pub(crate) layers: &'static str,
+    pub(crate) query: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
     /// Projection of the heads' results.
-    pub(super) attention_dense: &'static str,
-    pub(super) attention_norm: &'static str,
+    pub(crate) attention_dense: &'static str,
+    pub(crate) attention_norm: &'static str,
     /// The two linear maps of the feed-forward block.
-    pub(super) ffn_in: &'static str,
-    pub(super) ffn_out: &'static str,
-    pub(super) ffn_norm: &'static str,
+    pub(crate) ffn_in: &'static str,
+    pub(crate) ffn_out: &'static str,
+    pub(crate) ffn_norm: &'static str,
     /// Whether checkpoints may hold a pooler.
-    pub(super) pooler: bool,
+    pub(crate) pooler: bool,
     /// Whether there are token types (segments).
-    pub(super) token_types: bool,
-    pub(super) positions: Positions,
-    pub(super) fields: Fields,
+    pub(crate) token_types: bool,
+    pub(crate) positions: Positions,
+    pub(crate) fields: Fields,
 }
 
 /// How tokens are numbered for the position embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Positions {
+pub(crate) enum Positions {
     /// 0, 1, 2, ... for each place of the row.
     Absolute,
     /// Tokens that are not padding count on from `pad_token_id` + 1; padding has `pad_token_id`.
@@ -43,17 +43,17 @@ pub(super) enum Positions {
 
 /// What a family's config.json calls its fields.
 #[derive(Debug)]
-pub(super) struct Fields {
-    pub(super) hidden: &'static str,
-    pub(super) heads: &'static str,
-    pub(super) layers: &'static str,
-    pub(super) intermediate: &'static str,
-    pub(super) activation: &'static str,
+pub(crate) struct Fields {
+    pub(crate) hidden: &'static str,
+    pub(crate) heads: &'static str,
+    pub(crate) layers: &'static str,
+    pub(crate) intermediate: &'static str,
+    pub(crate) activation: &'static str,
     /// The field, or `None` where the family always has 1e-12.
-    pub(super) layer_norm_eps: Option<&'static str>,
+    pub(crate) layer_norm_eps: Option<&'static str>,
     /// `max_position_embeddings` and `pad_token_id` where config.json leaves them out.
-    pub(super) default_positions: u64,
-    pub(super) default_padding: u64,
+    pub(crate) default_positions: u64,
+    pub(crate) default_padding: u64,
 }
 
 const BERT_FIELDS: Fields = Fields {
@@ -87,7 +87,7 @@ const BERT: Family = Family {
 };
 
 /// All families.
-pub(super) const FAMILIES: &[Family] = &[
+pub(crate) const FAMILIES: &[Family] = &[
     BERT,
     Family {
         model_types: &["roberta", "xlm-roberta", "camembert"],
@@ -140,13 +140,11 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 /// The family that a `model_type` means.
-pub(super) fn family_of(model_type: &str) -> Option<&'static Family> {
+pub(crate) fn family_of(model_type: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|f| f.model_types.contains(&model_type))
 }
 
-/// All supported values of `model_type`, sorted, for messages.
-pub(super) fn supported() -> String {
-    let mut names: Vec<_> = FAMILIES.iter().flat_map(|f| f.model_types).copied().collect();
-    names.sort_unstable();
-    names.join(", ")
+/// All supported values of `model_type`.
+pub(crate) fn supported() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|f| f.model_types).copied()
 }
