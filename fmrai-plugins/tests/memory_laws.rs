@@ -11,7 +11,7 @@ use fmrai_core::structure::ActivationFunction;
 use fmrai_core::tensor::TensorData;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_plugins::ffn_key_value::{FfnKeyValueConfig, Strategy as Positions};
-use memories::{Form, Layer, Text, prepared, structure, texts, track};
+use memories::{Form, Layer, Text, prepared, structure, texts, track, weights, with_vocabulary};
 use proptest::prelude::*;
 
 /// Layers of one sign, of two, and gated, wider than the lanes that are worked on together.
@@ -22,7 +22,7 @@ const LAYERS: [Layer; 3] = [
 ];
 
 fn configs() -> [FfnKeyValueConfig; 3] {
-    let few = FfnKeyValueConfig { triggers: 3, ..FfnKeyValueConfig::default() };
+    let few = FfnKeyValueConfig { triggers: 3, composition_positions: 4, ..FfnKeyValueConfig::default() };
     [
         few.clone(),
         FfnKeyValueConfig { special_tokens: false, ..few.clone() },
@@ -31,7 +31,8 @@ fn configs() -> [FfnKeyValueConfig; 3] {
 }
 
 fn new(config: &FfnKeyValueConfig) -> Box<dyn Analyzer> {
-    prepared(config, &structure(&LAYERS), None, None)
+    let structure = with_vocabulary(structure(&LAYERS), 5);
+    prepared(config, &structure, None, Some(&weights(&LAYERS)))
 }
 
 /// Means and central sums agree up to rounding, everything else exactly.
@@ -145,7 +146,12 @@ proptest! {
                 let state = whole(&config, parts[part], size, Form::default());
                 merged.merge(&State::from_bytes(&state.to_bytes().unwrap()).unwrap()).unwrap();
             }
-            check(&merged.state().unwrap(), &whole(&config, &texts, 2, Form::default()));
+            let once = whole(&config, &texts, 2, Form::default());
+            check(&merged.state().unwrap(), &once);
+            let positions: usize = texts.iter().map(|t| t.tokens.len()).sum();
+            if config == configs()[0] {
+                prop_assert_eq!(once.tensors["sample.keys"].shape(), [positions.min(4), 3]);
+            }
         }
     }
 

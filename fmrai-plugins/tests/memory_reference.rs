@@ -10,27 +10,19 @@ use std::sync::Arc;
 
 use fmrai_core::analyzer::{AnalyzerConfig, Weights};
 use fmrai_core::batch::Batch;
-use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::graph::TensorId;
 use fmrai_core::report::{Report, Values};
-use fmrai_core::structure::{ActivationFunction, Norm, NormKind, Residual, Structure, Unembedding, Writer};
-use fmrai_core::tensor::{TensorData, TensorError, TensorValue, from_safetensors};
+use fmrai_core::structure::{ActivationFunction, Norm, NormKind, Structure};
+use fmrai_core::tensor::{TensorData, TensorValue, from_safetensors};
 use fmrai_core::testing::{MemoryActivations, padded_sample};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
-use memories::{Layer, activation, prepared, structure, values};
+use memories::{Layer, Loaded, TABLE, activation, prepared, stream, structure, values, with_vocabulary};
 
 type Stored = BTreeMap<String, TensorValue>;
 
 /// Texts in a batch.
 const BATCH: usize = 9;
-
-struct Loaded(BTreeMap<TensorId, TensorValue>);
-
-impl Weights for Loaded {
-    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
-        self.0.get(&id).cloned().map(Ok)
-    }
-}
 
 fn stored(case: &str) -> Stored {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/memories");
@@ -45,33 +37,16 @@ fn f32s<'a>(all: &'a Stored, name: &str) -> &'a [f32] {
     }
 }
 
-const TABLE: TensorId = TensorId(2000);
 const SCALE: TensorId = TensorId(2001);
 const SHIFT: TensorId = TensorId(2002);
-
-/// Where the stream of a layer is: before, written, after.
-fn stream(layer: usize) -> [TensorId; 3] {
-    [2, 3, 4].map(|i| TensorId(activation(layer).0 + i))
-}
 
 /// The blocks of the model, and what it does at its end.
 fn model(case: &str, layers: &[Layer], tokens: usize) -> Structure {
     let mut structure = structure(layers);
     let nowhere = TensorId(u32::MAX);
-    for (position, block) in structure.feed_forward.iter_mut().enumerate() {
+    for block in &mut structure.feed_forward {
         // A Linear has its neurons along the last axis, a Conv1D along the first.
         block.values.axis = usize::from(case == "llama");
-        let [before, written, after] = stream(position);
-        structure.residual.push(Residual {
-            layer: position,
-            stream: 0,
-            module: String::new(),
-            operation: OperationId(u32::MAX),
-            before,
-            written,
-            after,
-            writers: vec![Writer::FeedForward(position)],
-        });
     }
     structure.norms.push(Norm {
         layer: 0,
@@ -84,19 +59,7 @@ fn model(case: &str, layers: &[Layer], tokens: usize) -> Structure {
         eps: Some(if case == "gpt2" { 1e-5 } else { 1e-6 }),
         operations: Vec::new(),
     });
-    structure.unembedding.push(Unembedding {
-        layer: 0,
-        vocabulary: true,
-        module: String::new(),
-        operation: OperationId(u32::MAX),
-        input: TensorId(3000),
-        output: nowhere,
-        weight: TABLE,
-        axis: 0,
-        size: tokens,
-        tied: case == "gpt2",
-    });
-    structure
+    with_vocabulary(structure, tokens)
 }
 
 fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {

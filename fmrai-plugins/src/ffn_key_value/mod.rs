@@ -1,4 +1,22 @@
-//! Feed-forward layers as key-value memories.
+//! Feed-forward layers as key-value memories: Geva, Schuster, Berant and Levy 2021, "Transformer Feed-Forward Layers
+//! Are Key-Value Memories".
+//!
+//! A block computes `y = f(x K) V + b`. Per neuron `i`, with the memory coefficient `m_i`, what the second linear map takes:
+//!
+//! - triggers: the `t` texts with the largest `max over positions of m_i`, if above 0; below zero too where `m_i` has both signs;
+//! - mean, variance and skewness of `m_i` over positions, and how often it is active: `m_i > 0` in a plain block, the gate
+//!   open (its function's argument above 0) in a gated one;
+//! - the value's distribution `p = softmax(v_i E)`, `E` the map to the vocabulary, and whether `argmax p` is the token
+//!   after the strongest trigger; per layer the rate of that, against chance, and the ranks of that token in `p`.
+//!
+//! Per layer, at positions drawn from the data: whether the prediction of the stream after the block is that of the stream
+//! before it, of what the block writes, of both or of neither; and how often the block predicts what none of its values does.
+//!
+//! `docs/ffn-key-value.md` has all definitions. Differences to the authors' code: the next token is taken from the text at
+//! the trigger's position, where the code reads the second-to-last token of what it has stored; equal coefficients are
+//! ordered by text.
+//!
+//! Memory: 16 bytes for each trigger, neuron and sign, and the texts that triggers name, whatever the data.
 
 mod agreement;
 mod composition;

@@ -61,9 +61,12 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
     put("texts.tokens", vec![tokens.len()], TensorData::I64(tokens))?;
     let next: Vec<i64> = memories.next_tokens.iter().flat_map(|(&t, &n)| [i64::from(t), n as i64]).collect();
     put("next_tokens", vec![next.len() / 2, 2], TensorData::I64(next))?;
-    let strings: Vec<Value> = texts.iter().map(|(_, t)| json!(t.text)).collect();
+    let strings = || texts.iter().map(|(_, t)| t.text.as_deref());
+    let sizes = strings().map(|s| s.map_or(-1, |s| s.len() as i64)).collect();
+    put("texts.sizes", vec![texts.len()], TensorData::I64(sizes))?;
+    let bytes: Vec<u8> = strings().flatten().flat_map(str::bytes).collect();
+    put("texts.bytes", vec![bytes.len().div_ceil(PACKED)], TensorData::I64(packed(&bytes)))?;
     if let Value::Object(document) = &mut state.document {
-        document.insert("texts".to_owned(), Value::Array(strings));
         document.insert("seen".to_owned(), json!(memories.seen));
     }
     Ok(())
@@ -173,13 +176,12 @@ impl Stored {
         let ends = ends(read_counts(state, "texts.lengths", ids.len())?, "texts.lengths")?;
         let tokens = read_counts(state, "texts.tokens", ends.last().copied().unwrap_or(0))?;
         let tokens = tokens.into_iter().map(token).collect::<Result<Vec<_>, _>>()?;
-        let strings = state.document["texts"].as_array().filter(|strings| strings.len() == ids.len());
-        let strings = strings.ok_or_else(|| broken("texts", "of another length", "one text for each id"))?;
+        let strings = strings(state, ids.len())?;
         let mut texts = Vec::with_capacity(ids.len());
         let mut start = 0;
         for ((id, end), text) in ids.into_iter().zip(ends).zip(strings) {
             let tokens = tokens.get(start..end).unwrap_or_default().to_vec();
-            texts.push((id, Text { text: text.as_str().map(Arc::from), tokens }));
+            texts.push((id, Text { text, tokens }));
             start = end;
         }
         let rows = count("next_tokens");
@@ -201,6 +203,40 @@ impl Stored {
             seen: seen.as_u64().ok_or_else(|| broken("seen", &seen.to_string(), "a count"))?,
         })
     }
+}
+
+/// Bytes in a number. Texts are kept in a tensor: they may be more than the header of a state's file can hold.
+const PACKED: usize = size_of::<i64>();
+
+fn packed(bytes: &[u8]) -> Vec<i64> {
+    let number = |chunk: &[u8]| {
+        let mut all = [0; PACKED];
+        all.iter_mut().zip(chunk).for_each(|(a, b)| *a = *b);
+        i64::from_le_bytes(all)
+    };
+    bytes.chunks(PACKED).map(number).collect()
+}
+
+/// The strings of the texts, `None` where a text has none.
+fn strings(state: &State, count: usize) -> Result<Vec<Option<Arc<str>>>, StateError> {
+    let wrong = |found: &str| broken("texts.bytes", found, "the texts that texts.sizes describes");
+    let sizes = state.tensor("texts.sizes", &[count])?.i64().map_err(|e| wrong(&e.to_string()))?;
+    let length = state.tensors.get("texts.bytes").map_or(0, |t| t.shape().iter().product());
+    let numbers = state.tensor("texts.bytes", &[length])?.i64().map_err(|e| wrong(&e.to_string()))?;
+    let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let mut start = 0_usize;
+    let mut all = Vec::with_capacity(count);
+    for &size in sizes {
+        let Ok(size) = usize::try_from(size) else {
+            all.push(None);
+            continue;
+        };
+        let end = start.checked_add(size).ok_or_else(|| wrong("too short"))?;
+        let text = bytes.get(start..end).ok_or_else(|| wrong("too short"))?;
+        all.push(Some(std::str::from_utf8(text).map_err(|_| wrong("no UTF-8"))?.into()));
+        start = end;
+    }
+    Ok(all)
 }
 
 /// Where lists of these lengths end if they stand one after the other.

@@ -2,12 +2,16 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, Weights};
 use fmrai_core::batch::{Batch, Sample, Vocabulary};
 use fmrai_core::graph::{OperationId, TensorId};
-use fmrai_core::structure::{ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Structure};
+use fmrai_core::structure::{
+    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure, Unembedding, Writer,
+};
+use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
 use fmrai_core::testing::{MemoryActivations, empty_graph, padded_sample};
 use proptest::prelude::*;
 
@@ -44,6 +48,54 @@ pub(crate) fn activation(layer: usize) -> TensorId {
     TensorId(10 * layer as u32)
 }
 
+/// Channels of the streams that [`batch`] makes.
+pub(crate) const CHANNELS: usize = 4;
+
+/// Where the stream of a layer is: before, written, after.
+pub(crate) fn stream(layer: usize) -> [TensorId; 3] {
+    [2, 3, 4].map(|i| TensorId(activation(layer).0 + i))
+}
+
+/// The map to the vocabulary.
+pub(crate) const TABLE: TensorId = TensorId(2000);
+
+/// Weights in memory.
+pub(crate) struct Loaded(pub(crate) BTreeMap<TensorId, TensorValue>);
+
+impl Weights for Loaded {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        self.0.get(&id).cloned().map(Ok)
+    }
+}
+
+/// Some values for each layer, and a map of their channels to five tokens.
+pub(crate) fn weights(layers: &[Layer]) -> Arc<dyn Weights> {
+    let matrix = |rows: usize| {
+        let data = (0..rows * CHANNELS).map(|i| (i as f32 * 1.7).sin()).collect();
+        TensorValue::new([rows, CHANNELS], TensorData::F32(data)).unwrap()
+    };
+    let of_layers = layers.iter().enumerate().map(|(layer, l)| (values(layer), matrix(l.neurons)));
+    Arc::new(Loaded(of_layers.chain([(TABLE, matrix(5))]).collect()))
+}
+
+/// The structure with a map of the stream to a vocabulary.
+pub(crate) fn with_vocabulary(mut structure: Structure, tokens: usize) -> Structure {
+    let nowhere = TensorId(u32::MAX);
+    structure.unembedding.push(Unembedding {
+        layer: 0,
+        vocabulary: true,
+        module: String::new(),
+        operation: OperationId(u32::MAX),
+        input: TensorId(3000),
+        output: nowhere,
+        weight: TABLE,
+        axis: 0,
+        size: tokens,
+        tied: false,
+    });
+    structure
+}
+
 /// The weight of a layer's values.
 pub(crate) fn values(layer: usize) -> TensorId {
     TensorId(1000 + layer as u32)
@@ -72,14 +124,35 @@ pub(crate) fn structure(layers: &[Layer]) -> Structure {
             operations: vec![OperationId(u32::MAX)],
         }
     };
-    Structure { feed_forward: layers.iter().enumerate().map(block).collect(), ..Structure::default() }
+    let write = |layer: usize| {
+        let [before, written, after] = stream(layer);
+        Residual {
+            layer,
+            stream: 0,
+            module: String::new(),
+            operation: OperationId(u32::MAX),
+            before,
+            written,
+            after,
+            writers: vec![Writer::FeedForward(layer)],
+        }
+    };
+    Structure {
+        feed_forward: layers.iter().enumerate().map(block).collect(),
+        residual: (0..layers.len()).map(write).collect(),
+        ..Structure::default()
+    }
 }
 
 /// Samples and captured tensors of a batch. Padding holds numbers that would show in any result.
 pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample>, MemoryActivations) {
     let positions = texts.iter().map(|t| t.tokens.len()).max().unwrap_or(0) + form.extra;
     let left = |text: &Text| if form.left { positions - text.tokens.len() } else { 0 };
-    let sample = |t: &Text| Sample { special: t.special.clone(), ..padded_sample(t.id, &t.tokens, left(t)) };
+    let sample = |t: &Text| Sample {
+        text: (t.id % 3 != 0).then(|| format!("text № {}", t.id).into()),
+        special: t.special.clone(),
+        ..padded_sample(t.id, &t.tokens, left(t))
+    };
     let samples = texts.iter().map(sample).collect();
     let mut activations = MemoryActivations::new();
     for (layer, l) in layers.iter().enumerate() {
@@ -102,6 +175,27 @@ pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample
             activations = activations.with_f32(id, shape.clone(), gate).unwrap();
         }
         activations = activations.with_f32(activation(layer), shape, data).unwrap();
+        for (part, id) in stream(layer).into_iter().enumerate() {
+            let mut data = Vec::new();
+            for text in texts {
+                for position in 0..positions {
+                    let at = position.checked_sub(left(text)).filter(|at| *at < text.tokens.len());
+                    let number = |channel: usize| match at {
+                        Some(at) => ((text.id as usize * 31 + at * 7 + layer * 3 + part) as f32
+                            + channel as f32)
+                            .sin(),
+                        None => 999.0,
+                    };
+                    data.extend((0..CHANNELS).map(number));
+                }
+            }
+            let shape = if form.joined {
+                vec![texts.len() * positions, CHANNELS]
+            } else {
+                vec![texts.len(), positions, CHANNELS]
+            };
+            activations = activations.with_f32(id, shape, data).unwrap();
+        }
     }
     (samples, activations)
 }
