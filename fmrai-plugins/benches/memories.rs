@@ -75,7 +75,7 @@ fn track_batch(c: &mut Criterion) {
     let batches: Vec<_> = (0..16).filter_map(activations).collect();
     let mut group = c.benchmark_group("memories");
     let mut next = 0;
-    let mut track = |analyzer: &mut dyn Analyzer, samples: &[Sample], index: u64| {
+    let track = |analyzer: &mut dyn Analyzer, samples: &[Sample], index: u64| {
         let Some(activations) = batches.get(index as usize % batches.len().max(1)) else { return };
         let tracked = analyzer.track_batch(&Batch::new(index, samples, activations));
         assert!(black_box(tracked).is_ok());

@@ -156,6 +156,21 @@ proptest! {
     }
 
     #[test]
+    fn a_restored_state_goes_on_to_the_same_bits(texts in texts(&LAYERS, 2..8), cut in 1usize..7) {
+        let cut = cut.min(texts.len() - 1);
+        for config in configs() {
+            let mut once = new(&config);
+            track(&mut *once, &texts[..cut], &LAYERS, Form::default());
+            let stored = State::from_bytes(&once.state().unwrap().to_bytes().unwrap()).unwrap();
+            track(&mut *once, &texts[cut..], &LAYERS, Form::default());
+            let mut resumed = new(&config);
+            resumed.merge(&stored).unwrap();
+            track(&mut *resumed, &texts[cut..], &LAYERS, Form::default());
+            prop_assert_eq!(resumed.state().unwrap(), once.state().unwrap());
+        }
+    }
+
+    #[test]
     fn neither_order_nor_batches_nor_padding_change_anything(
         (texts, shuffled) in texts(&LAYERS, 1..7).prop_flat_map(|t| (Just(t.clone()), Just(t).prop_shuffle())),
         size in 1usize..6,

@@ -18,13 +18,14 @@ impl Moments {
         Self { mean: zeros(), m2: zeros(), m3: zeros(), active: vec![0; neurons] }
     }
 
-    /// Takes in what was seen elsewhere; `n` coefficients here, `m` there.
+    /// Takes in what was seen elsewhere; `n` coefficients here, `m` there. Into nothing it is taken as it is, so that a
+    /// stored state is restored to the bit.
     pub(super) fn merge(&mut self, n: u64, other: &Self, m: u64) {
         if m == 0 {
             return;
         }
         if n == 0 {
-            self.clone_from(other); // to the bit: a resumed run goes on as if it had never stopped
+            self.clone_from(other);
             return;
         }
         let (n, m) = (n as f64, m as f64);

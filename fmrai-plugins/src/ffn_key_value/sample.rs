@@ -156,7 +156,7 @@ impl Sample {
         let count = state.tensors.get("sample.keys").and_then(|t| t.shape().first()).copied().unwrap_or(0);
         let keys = state.tensor("sample.keys", &[count, 3])?;
         let keys = keys.i64().map_err(|e| broken("sample.keys", &e.to_string(), "int64"))?;
-        let width = channels.checked_mul(self.layers.len() * PARTS).unwrap_or(usize::MAX);
+        let width = channels.saturating_mul(self.layers.len() * PARTS);
         let vectors = match state.tensor("sample.vectors", &[count, width])?.data() {
             TensorData::F32(vectors) if vectors.iter().all(|x| x.is_finite()) => vectors,
             _ => return Err(broken("sample.vectors", "not finite float32", "finite float32")),

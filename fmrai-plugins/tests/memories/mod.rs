@@ -149,7 +149,7 @@ pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample
     let positions = texts.iter().map(|t| t.tokens.len()).max().unwrap_or(0) + form.extra;
     let left = |text: &Text| if form.left { positions - text.tokens.len() } else { 0 };
     let sample = |t: &Text| Sample {
-        text: (t.id % 3 != 0).then(|| format!("text № {}", t.id).into()),
+        text: (!t.id.is_multiple_of(3)).then(|| format!("text № {}", t.id).into()),
         special: t.special.clone(),
         ..padded_sample(t.id, &t.tokens, left(t))
     };

@@ -3,7 +3,7 @@
 use fmrai_core::report::figure::{Axis, BoxPlot, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
 use crate::ffn_key_value::FfnKeyValue;
-use crate::ffn_key_value::agreement::five_numbers;
+use crate::ffn_key_value::agreement::{LayerAgreement, five_numbers};
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::statistics::Statistics;
@@ -110,7 +110,7 @@ fn key_neurons(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
 fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let chance = 1.0 / known.tokens as f64;
     let series = vec![
-        line("agreement rate", by_layer(known.agreement.iter().map(|a| a.rate()))),
+        line("agreement rate", by_layer(known.agreement.iter().map(LayerAgreement::rate))),
         line("chance by token frequency", by_layer(known.agreement.iter().map(|a| a.unigram_chance))),
     ];
     if series[0].points.is_empty() {

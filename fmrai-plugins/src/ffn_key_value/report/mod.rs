@@ -70,6 +70,9 @@ fn summary(
             known.agreement.iter().map(f).collect()
         };
         put("vocabulary", json!(known.tokens));
+        let borrowed = analysis.map.as_ref().is_ok_and(|map| map.borrowed);
+        put("vocabulary_map", json!(if borrowed { "token embedding" } else { "unembedding" }));
+        put("final_norm", json!(config.final_norm));
         put("agreement_rate", of(&|a| json!(a.rate())));
         put("chance", json!(1.0 / known.tokens as f64));
         put("unigram_chance", of(&|a| json!(a.unigram_chance)));

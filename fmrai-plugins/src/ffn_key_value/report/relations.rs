@@ -3,6 +3,7 @@
 use fmrai_core::report::{Column, Table, TableError, Values};
 
 use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::agreement::LayerAgreement;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::memories::Sign;
@@ -64,7 +65,7 @@ pub(super) fn layers(analysis: &FfnKeyValue, all: &Statistics, conclusions: Opti
         columns.extend([
             int("targets", agreement.iter().map(|a| a.targets as i64).collect()),
             int("agreeing", agreement.iter().map(|a| a.agreeing as i64).collect()),
-            float("agreement_rate", agreement.iter().map(|a| a.rate()).collect()),
+            float("agreement_rate", agreement.iter().map(LayerAgreement::rate).collect()),
             float("chance", vec![1.0 / *tokens as f64; agreement.len()]),
             float("unigram_chance", agreement.iter().map(|a| a.unigram_chance).collect()),
             float("rank_minimum", rank(0)),
