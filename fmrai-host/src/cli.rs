@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fmrai_core::model::GenerateConfig;
 
-use crate::commands::{DataOptions, analyzers, capture, check, inspect, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::terminal;
 
@@ -114,6 +115,29 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
     },
+    /// Continues a text with a decoder, and prints it
+    Generate {
+        /// Folder of a Hugging Face checkpoint
+        model: PathBuf,
+        /// The text to continue
+        #[arg(long, value_name = "TEXT")]
+        prompt: String,
+        /// Most tokens to add
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        max_new_tokens: usize,
+        /// Draw tokens, with logits divided by this; 0 takes the likeliest token
+        #[arg(long, value_name = "T", default_value_t = 0.0)]
+        temperature: f64,
+        /// Draw among this many likeliest tokens
+        #[arg(long, value_name = "K")]
+        top_k: Option<usize>,
+        /// Draw among the likeliest tokens whose probabilities sum to this
+        #[arg(long, value_name = "P")]
+        top_p: Option<f64>,
+        /// Seed of the draws
+        #[arg(long, value_name = "S", default_value_t = 0)]
+        seed: u64,
+    },
     /// Lists the analyzers and what they can be told
     Analyzers {
         /// As JSON: name, summary, origin, example, schema
@@ -192,6 +216,10 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
         Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options)
+        }
+        Command::Generate { model, prompt, max_new_tokens, temperature, top_k, top_p, seed } => {
+            let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
+            generate::generate(&generate::GenerateOptions { model, prompt, config })
         }
         Command::Analyzers { json } => analyzers::analyzers(json),
         Command::Schema => schema::schema(),
