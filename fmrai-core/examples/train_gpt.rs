@@ -20,7 +20,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use serde_json::{Value, json};
 use tch::nn::{Init, OptimizerConfig, VarStore};
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 use tokenizers::Tokenizer;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;

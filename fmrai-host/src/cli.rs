@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fmrai_core::model::GenerateConfig;
 
-use crate::commands::{DataOptions, analyzers, capture, check, inspect, kv, plugin, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::plan::Catalogue;
 use crate::plugins::Policy;
@@ -175,10 +176,28 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
     },
-    /// Looks into the key-value memories that an analysis of type `ffn_key_value` has found
-    Kv {
-        #[command(subcommand)]
-        question: kv::Kv,
+    /// Continues a text with a decoder, and prints it
+    Generate {
+        /// Folder of a Hugging Face checkpoint
+        model: PathBuf,
+        /// The text to continue
+        #[arg(long, value_name = "TEXT")]
+        prompt: String,
+        /// Most tokens to add
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        max_new_tokens: usize,
+        /// Draw tokens, with logits divided by this; 0 takes the likeliest token
+        #[arg(long, value_name = "T", default_value_t = 0.0)]
+        temperature: f64,
+        /// Draw among this many likeliest tokens
+        #[arg(long, value_name = "K")]
+        top_k: Option<usize>,
+        /// Draw among the likeliest tokens whose probabilities sum to this
+        #[arg(long, value_name = "P")]
+        top_p: Option<f64>,
+        /// Seed of the draws
+        #[arg(long, value_name = "S", default_value_t = 0)]
+        seed: u64,
     },
     /// Lists the analyzers and what they can be told
     Analyzers {
@@ -283,29 +302,12 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
-        Command::Kv { question } => kv::kv(&question),
-        Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
-        Command::Plugin { command } => match command {
-            PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),
-            PluginCommand::Check { file, analyzer, trial: trials, config, activations, timeout, json } => {
-                let options = plugin::check::CheckOptions {
-                    file,
-                    activations,
-                    config,
-                    analyzer,
-                    trials,
-                    json,
-                    timeout,
-                };
-                plugin::check::check(&options)
-            }
-            PluginCommand::Trial { trial, analyzer, config, activations, result, file } => {
-                let options =
-                    plugin::trial::TrialOptions { file, analyzer, trial, activations, config, result };
-                plugin::trial::trial(&options)
-            }
-        },
-        Command::Schema { plugin } => schema::schema(&catalogue(&plugin)?),
+        Command::Generate { model, prompt, max_new_tokens, temperature, top_k, top_p, seed } => {
+            let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
+            generate::generate(&generate::GenerateOptions { model, prompt, config })
+        }
+        Command::Analyzers { json } => analyzers::analyzers(json),
+        Command::Schema => schema::schema(),
     }
 }
 

@@ -3,7 +3,7 @@
 use fmrai_core::activations::ActivationsError;
 use fmrai_core::analyzer::DuplicateAnalyzer;
 use fmrai_core::data::DataError;
-use fmrai_core::model::ModelError;
+use fmrai_core::model::{GenerateError, ModelError};
 use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
 
@@ -45,6 +45,9 @@ pub enum Error {
     /// A model that cannot be loaded or run.
     #[error("model: {0}")]
     Model(#[from] ModelError),
+    /// A text that cannot be continued.
+    #[error("generate: {0}")]
+    Generate(#[from] GenerateError),
     /// Data that cannot be read.
     #[error("data: {0}")]
     Data(#[from] DataError),
@@ -123,10 +126,13 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Model(ModelError::Torch(_)) | Self::Data(DataError::Torch(_)) => Exit::Internal,
+            Self::Model(ModelError::Torch(_))
+            | Self::Generate(GenerateError::Model(ModelError::Torch(_)))
+            | Self::Data(DataError::Torch(_)) => Exit::Internal,
             Self::Plan(_)
             | Self::Plugin(_)
             | Self::Model(_)
+            | Self::Generate(_)
             | Self::Data(_)
             | Self::Activations(_)
             | Self::Select(_)

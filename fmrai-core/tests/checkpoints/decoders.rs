@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fmrai_core::model::{HfCheckpoint, LoadContext, Model, ModelSource, NamedTensors, Precision};
+use fmrai_core::model::{CausalLm, HfCheckpoint, LoadContext, Model, ModelSource, NamedTensors, Precision};
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::{DType, TensorValue};
 use fmrai_core::tolerance::Tolerance;
@@ -226,4 +226,31 @@ fn both_spellings_of_a_config_mean_the_same() {
         json["sliding_window_pattern"] = json!(3);
         json.as_object_mut().unwrap().remove("layer_types");
     });
+}
+
+#[test]
+fn weights_can_be_trained() {
+    for name in DECODERS.iter().filter(|name| **name != "gemma3-vision") {
+        let config = std::fs::read(model_folder(name).join("config.json")).unwrap();
+        let config = serde_json::from_slice(&config).unwrap();
+        let loaded = load(&model_folder(name));
+        let needed = CausalLm::weight_shapes(&config).unwrap();
+        let weights: BTreeMap<_, _> = loaded
+            .parameters()
+            .into_iter()
+            .filter(|(name, _)| needed.iter().any(|(n, _)| n == name))
+            .map(|(name, weight)| (name, weight.set_requires_grad(true)))
+            .collect();
+        let model = CausalLm::from_weights(&config, weights, None, AttentionForm::Fused).unwrap();
+        let expected = expected(name);
+        check(name, &model, &expected);
+        let logits = model.forward(&batch(&expected)).unwrap();
+        logits.get("logits").unwrap().logsumexp([-1], false).mean(Kind::Float).backward();
+        for (weight, tensor) in model.parameters() {
+            if tensor.requires_grad() {
+                let slope = tensor.grad().abs().max();
+                assert!(slope.double_value(&[]).is_normal(), "{name}: {weight} has no gradient");
+            }
+        }
+    }
 }

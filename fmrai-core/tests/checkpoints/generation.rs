@@ -148,7 +148,7 @@ fn what_cannot_be_continued_is_said() {
     let mut cache = Cache::new();
     let model = decoder(&model_folder("gpt2"), AttentionForm::Fused);
     let two = Tensor::from_slice(&[5i64, 6]).view([2, 1]);
-    model.next_logits(&two, &mut cache).unwrap();
+    assert_eq!(model.next_logits(&two, &mut cache).unwrap().size(), [2, 44]);
     let error = model.next_logits(&two.view([1, 2]), &mut cache).unwrap_err().to_string();
     assert_eq!(error, "the model takes texts as many as the cache holds, 2, was given 1");
 }

@@ -3,6 +3,7 @@
 pub(crate) mod analyzers;
 pub(crate) mod capture;
 pub(crate) mod check;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod kv;
 pub(crate) mod plugin;

@@ -112,8 +112,8 @@ impl Decoder {
     }
 
     /// Logits `[batch, token, vocabulary]`. With a cache, the inputs are those of the tokens that follow on it.
-    fn forward(&self, inputs: &Inputs, mut cache: Option<&mut Cache>) -> Result<Tensor, TchError> {
-        let hidden = self.stack(inputs, cache.as_deref_mut())?;
+    fn forward(&self, inputs: &Inputs, cache: Option<&mut Cache>) -> Result<Tensor, TchError> {
+        let hidden = self.stack(inputs, cache)?;
         let logits = self.head.forward(&hidden)?;
         self.softcap.map_or(Ok(logits.shallow_clone()), |cap| soften(&logits, cap))
     }

@@ -1,0 +1,58 @@
+//! `fmrai generate` from end to end.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference").join(name)
+}
+
+fn generate(model: &str, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmrai"));
+    command.arg("generate").arg(reference(model)).args(more).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn the_likeliest_continuation_is_printed() {
+    let output = generate("decoders/gpt2", &["--prompt", "the rain", "--max-new-tokens", "5"]);
+    // Tokens 33, 3, 5, 11, 26 of the reference: "3", the unknown token, "b", "h", "w"; special tokens have no text.
+    assert_eq!(text(&output), "the rain3bhw\n");
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(note, "5 tokens, as many as --max-new-tokens allows\n");
+}
+
+#[test]
+fn a_seed_gives_the_same_text_again_and_another_one_another() {
+    let drawn = |seed: &str| {
+        let options = ["--temperature", "1.5", "--top-k", "20", "--top-p", "0.9", "--seed", seed];
+        text(&generate("decoders/llama", &[&["--prompt", "the rain"], &options[..]].concat()))
+    };
+    let first = drawn("1");
+    assert!(first.starts_with("the rain"), "{first}");
+    assert_eq!(drawn("1"), first);
+    assert_ne!(drawn("2"), first);
+}
+
+#[test]
+fn what_cannot_be_continued_is_said() {
+    let cases: [(&str, &[&str], &str); 4] = [
+        ("models/bert", &["--prompt", "a"], "`model_type` is \"bert\", decoders are gemma2, "),
+        ("decoders/gpt2", &["--prompt", ""], "the prompt has no token, at least one is needed"),
+        ("decoders/gpt2", &["--prompt", "a", "--top-k", "0"], "`top_k` is 0, at least 1 is needed"),
+        ("decoders/none", &["--prompt", "a"], "No such file or directory"),
+    ];
+    for (model, more, message) in cases {
+        let output = generate(model, more);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(message), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
