@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fmrai_core::model::GenerateConfig;
 
-use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, run, schema};
+use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, kv, plugin, run, schema};
 use crate::error::{Error, Exit, one_line};
 use crate::plan::Catalogue;
 use crate::plugins::Policy;
@@ -306,8 +306,29 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
             generate::generate(&generate::GenerateOptions { model, prompt, config })
         }
-        Command::Analyzers { json } => analyzers::analyzers(json),
-        Command::Schema => schema::schema(),
+        Command::Kv { question } => kv::kv(&question),
+        Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
+        Command::Plugin { command } => match command {
+            PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),
+            PluginCommand::Check { file, analyzer, trial: trials, config, activations, timeout, json } => {
+                let options = plugin::check::CheckOptions {
+                    file,
+                    activations,
+                    config,
+                    analyzer,
+                    trials,
+                    json,
+                    timeout,
+                };
+                plugin::check::check(&options)
+            }
+            PluginCommand::Trial { trial, analyzer, config, activations, result, file } => {
+                let options =
+                    plugin::trial::TrialOptions { file, analyzer, trial, activations, config, result };
+                plugin::trial::trial(&options)
+            }
+        },
+        Command::Schema { plugin } => schema::schema(&catalogue(&plugin)?),
     }
 }
 
