@@ -41,7 +41,7 @@ fn configs() {
 fn registered_analyzers() {
     let registry = Registry::linked().unwrap();
     let names: Vec<_> = registry.iter().map(|e| e.name).collect();
-    assert_eq!(names, ["attention_clustering", "attention_patterns"]);
+    assert_eq!(names, ["attention_clustering", "attention_patterns", "ffn_key_value"]);
 }
 
 #[test]
