@@ -199,6 +199,11 @@ enum Command {
         #[arg(long, value_name = "S", default_value_t = 0)]
         seed: u64,
     },
+    /// Looks into the key-value memories that an analysis of type `ffn_key_value` has found
+    Kv {
+        #[command(subcommand)]
+        question: kv::Kv,
+    },
     /// Lists the analyzers and what they can be told
     Analyzers {
         /// As JSON: name, summary, origin, example, schema

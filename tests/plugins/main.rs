@@ -193,7 +193,7 @@ const REFUSED: &[Case] = &[
         |p| {
             drop(p.build(&marked(), |h| {
                 h.replace("FMRAI_ABI_MINOR, 0, 0, json", "FMRAI_ABI_MINOR, 1, 0, json")
-            }))
+            }));
         },
         "build it with panic = \"unwind\"",
     ),
@@ -212,7 +212,7 @@ const REFUSED: &[Case] = &[
         |p| {
             drop(p.build(&marked().replace("fmrai_plugin_entry_v1", "other_entry"), |h| {
                 h.replace("fmrai_plugin_entry_v1", "other_entry")
-            }))
+            }));
         },
         "it does not export fmrai_plugin_entry_v1",
     ),

@@ -93,6 +93,7 @@ fn part(found: &str) -> StateError {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn other(error: impl ToString) -> AnalyzerError {
     AnalyzerError::Other(error.to_string())
 }

@@ -22,7 +22,7 @@ pub(super) fn lend<R>(
 ) -> Result<R, String> {
     let graph = to_json(model.graph).map_err(|e| e.to_string())?;
     let structure = serde_json::to_string(model.structure).map_err(|e| e.to_string())?;
-    let vocabulary = model.vocabulary.map(|v| serde_json::to_string(v));
+    let vocabulary = model.vocabulary.map(serde_json::to_string);
     let vocabulary = vocabulary.transpose().map_err(|e| e.to_string())?;
 
     let inputs: Vec<Vec<u32>> =

@@ -353,6 +353,10 @@ pub(crate) unsafe fn write(sink: *mut Sink, bytes: &[u8]) -> Status {
 
 /// Collects what the other side writes.
 pub(crate) struct Collected {
+    #[expect(
+        clippy::box_collection,
+        reason = "sinks point at the vector, which stays where it is when this moves"
+    )]
     bytes: Box<Vec<u8>>,
 }
 

@@ -280,6 +280,8 @@ fn a_longer_struct_is_read_in_part_and_a_shorter_one_is_not_over_read() {
     assert!(unsafe { raw::read_prefix(std::ptr::null::<raw::Sink>()) }.is_err());
 }
 
+type Change = fn(&mut raw::DLManagedTensorVersioned);
+
 #[test]
 fn tensors_of_the_other_side_are_taken_whole_or_refused_and_always_deleted() {
     let value = || TensorValue::new([2, 3], TensorData::F32((0..6u8).map(f32::from).collect())).unwrap();
@@ -302,7 +304,6 @@ fn tensors_of_the_other_side_are_taken_whole_or_refused_and_always_deleted() {
     let expected = TensorData::F32(vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     assert_eq!(transposed.unwrap(), TensorValue::new([3, 2], expected).unwrap());
     assert_eq!(changed(&|t| t.dl_tensor.strides = std::ptr::null_mut()).unwrap(), value());
-    type Change = fn(&mut raw::DLManagedTensorVersioned);
     let cases: [(Change, &str); 7] = [
         (|t| t.version.major = 2, "DLPack 2.0"),
         (|t| t.dl_tensor.device.device_type = 2, "device type 2"),
@@ -352,10 +353,8 @@ fn tensors_of_a_device_stay_there_for_who_asks() {
         assert_eq!(dl.dtype, raw::DLDataType { code: raw::DL_BFLOAT, bits: 16, lanes: 1 });
         assert_eq!((dl.data.addr(), dl.ndim), (0x7000, 2));
         // SAFETY: two sizes and two strides.
-        assert_eq!(
-            unsafe { (raw::slice(dl.shape, 2), raw::slice(dl.strides, 2)) },
-            (&[2, 5][..], &[5, 1][..])
-        );
+        let dimensions = unsafe { (raw::slice(dl.shape, 2), raw::slice(dl.strides, 2)) };
+        assert_eq!(dimensions, (&[2, 5][..], &[5, 1][..]));
         assert!(tensors[0].handle.is_null(), "retain copies on the CPU");
         // SAFETY: as above.
         assert!(tensors[1].dl.is_null() && unsafe { raw::text(tensors[1].error) }.unwrap().is_some());
@@ -430,10 +429,13 @@ fn weights_are_read_across_the_boundary() {
     .unwrap();
 }
 
+/// A document, the tensors that come with it, and what is said of them.
+type Contradiction = (&'static str, Vec<(String, TensorValue)>, &'static str);
+
 #[test]
 fn reports_that_contradict_themselves_are_refused() {
     let one = || TensorValue::new([1], TensorData::F64(vec![1.0])).unwrap();
-    let cases: [(&str, Vec<(String, TensorValue)>, &str); 6] = [
+    let cases: [Contradiction; 6] = [
         (
             "{\"tables\": [{\"name\": \"t\", \"columns\": [{\"name\": \"c\", \"type\": \"float\", \"values\": [nan]}]}]}",
             vec![],

@@ -88,7 +88,7 @@ fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, E
     let (model, planned) = match source::named(path, options.tokenizer.as_deref())? {
         Named::Model(document) => (source::load(&document, Path::new(""))?, None),
         Named::Plan(file) => {
-            let plan = plan::read(&file, &catalogue)?;
+            let plan = plan::read(&file, catalogue)?;
             match plan.source {
                 Source::Live { model, data } => {
                     let model = model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;
