@@ -311,9 +311,9 @@ const CASES: &[Case] = &[
     ("truncated config", |p| truncate(&p.path("model/config.json")), 2, &["error: model: ", "config.json"]),
     (
         "foreign model",
-        |p| std::fs::write(p.path("model/config.json"), "{\"model_type\": \"gpt2\"}").unwrap(),
+        |p| std::fs::write(p.path("model/config.json"), "{\"model_type\": \"mamba\"}").unwrap(),
         2,
-        &["error: model: ", "gpt2", "bert"],
+        &["error: model: ", "mamba", "bert", "gpt2"],
     ),
     ("no tokenizer", |p| std::fs::remove_file(p.path("model/tokenizer.json")).unwrap(), 2, &["tokenizer"]),
     ("absent data", |p| std::fs::remove_file(p.path("texts.txt")).unwrap(), 2, &["data.path: ", "texts.txt"]),

@@ -257,7 +257,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
         Place::new().read(&plan.to_string()).unwrap_err(),
         "10 mistakes
   model.path: HERE/nowhere: No such file or directory (os error 2)
-  model.layers: unknown field, valid fields: path, attention, type
+  model.layers: unknown field, valid fields: path, attention, dtype, type
   analyses[0].scale: is 0, needed a number above 0
   analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"attention_clustering\", \"attention_patterns\", \"ffn_key_value\", \"test_failing\" or \"test_sums\"
   analyses[2].scale: is true, needed a number
