@@ -254,9 +254,9 @@ pub fn main() -> ExitCode {
 }
 
 /// What plans can name; plugins that the user names are allowed by that.
-fn catalogue(mut folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Result<Catalogue, Error> {
-    folders.extend(named.iter().filter_map(|file| file.canonicalize().ok()?.parent().map(PathBuf::from)));
+fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Result<Catalogue, Error> {
     let policy = Policy::new(folders, beside_plan).with_settings()?;
+    let policy = named.iter().fold(policy, |policy, file| policy.with_folder_of(file));
     let mut catalogue = Catalogue::linked()?.with_policy(policy);
     for file in named {
         catalogue.load(file, None, None)?;

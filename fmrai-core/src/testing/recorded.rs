@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::activations::{ActivationFolder, ActivationsError, StoredActivations};
 use crate::analyzer::{Analyzer, AnalyzerError, ModelView};
 use crate::batch::{Batch, Sample};
-use crate::graph::TensorId;
 use crate::report::Report;
 use crate::tracker::CaptureRequest;
 
@@ -57,12 +56,6 @@ impl Recorded {
     /// The batches, in the order of the run.
     pub fn batches(&self) -> impl DoubleEndedIterator<Item = Batch<'_>> + ExactSizeIterator {
         self.batches.iter().map(|batch| Batch::new(batch.index, &batch.samples, &batch.activations))
-    }
-
-    /// True if the tensor was recorded.
-    #[must_use]
-    pub fn holds(&self, id: TensorId) -> bool {
-        self.folder.entry(id).is_some()
     }
 }
 

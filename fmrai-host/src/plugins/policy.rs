@@ -27,6 +27,13 @@ impl Policy {
         Self { folders, beside_plan }
     }
 
+    /// Allows the folder of a file too, where it really lies: who names a file on the command line means it.
+    #[must_use]
+    pub fn with_folder_of(mut self, file: &Path) -> Self {
+        self.folders.extend(file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned)));
+        self
+    }
+
     /// Allows the folders of the user's settings too: `plugin_dirs` in `fmrai/config.json` below `XDG_CONFIG_HOME` or
     /// `~/.config`. A file that is absent allows none.
     ///

@@ -1,5 +1,6 @@
 //! `fmrai plugin check`: drives a plugin through its whole contract, each trial in a process of its own.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,7 +10,7 @@ use fmrai_core::testing::contract::Duty;
 use serde_json::{Value, json};
 
 use super::recording;
-use super::trial::{Outcome, Trial, others, trials};
+use super::trial::{Outcome, Trial, trials};
 use crate::error::{Error, Exit};
 use crate::plugins::{self, Policy};
 use crate::terminal;
@@ -45,8 +46,8 @@ struct Finding {
 
 /// Checks a plugin.
 pub(crate) fn check(options: &CheckOptions) -> Result<Exit, Error> {
-    let folder = options.file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned));
-    let checked = plugins::inspect(&options.file, &Policy::new(folder.into_iter().collect(), false))?;
+    let chosen = chosen(&options.trials)?;
+    let checked = plugins::inspect(&options.file, &Policy::default().with_folder_of(&options.file))?;
     let place = tempfile::tempdir().map_err(|e| Error::Internal(e.to_string()))?;
     let activations = match &options.activations {
         Some(folder) => folder.clone(),
@@ -58,53 +59,27 @@ pub(crate) fn check(options: &CheckOptions) -> Result<Exit, Error> {
     };
     let driver = Driver { options, activations, place: place.path() };
 
-    let mut findings = vec![Finding {
-        analyzer: String::new(),
-        trial: "exports",
-        duty: Duty::Should,
-        promise: "exports one symbol",
-        broken: others(&checked.exports),
-        note: None,
-    }];
-    let loading = driver.trial("", "load");
-    let names = match loading {
-        Ok(Outcome { broken, note, analyzers }) => {
-            findings.push(Finding {
-                analyzer: String::new(),
-                trial: "load",
-                duty: Duty::Must,
-                promise: "is loaded and tells its analyzers",
-                broken,
-                note,
-            });
-            analyzers
-        }
-        Err(broken) => {
-            findings.push(Finding {
-                analyzer: String::new(),
-                trial: "load",
-                duty: Duty::Must,
-                promise: "is loaded and tells its analyzers",
-                broken: Some(broken),
-                note: None,
-            });
-            Vec::new()
-        }
-    };
+    let exports = Outcome { broken: others(&checked.exports), ..Outcome::default() };
+    let loading = Trial { name: "load", duty: Duty::Must, promise: "is loaded and tells its analyzers" };
+    let loaded = driver.trial("", loading.name);
+    let names = loaded.analyzers.clone();
+    let mut findings = vec![
+        Finding::of(
+            "",
+            &Trial { name: "exports", duty: Duty::Should, promise: "exports one symbol" },
+            exports,
+        ),
+        Finding::of("", &loading, loaded),
+    ];
     if let Some(wanted) = options.analyzer.as_ref().filter(|wanted| !names.contains(wanted)) {
         let has = names.join(", ");
         return Err(Error::Usage(format!("there is no analyzer {wanted:?} in it, but {has}")));
     }
     let wanted = |name: &&String| options.analyzer.as_ref().is_none_or(|wanted| wanted == *name);
     for name in names.iter().filter(wanted) {
-        for trial in chosen(&options.trials)? {
+        for trial in &chosen {
             terminal::progress(&format!("{name}: {}", trial.name));
-            let (broken, note) = match driver.trial(name, trial.name) {
-                Ok(outcome) => (outcome.broken, outcome.note),
-                Err(broken) => (Some(broken), None),
-            };
-            let (trial, duty, promise) = (trial.name, trial.duty, trial.promise);
-            findings.push(Finding { analyzer: name.clone(), trial, duty, promise, broken, note });
+            findings.push(Finding::of(name, trial, driver.trial(name, trial.name)));
         }
     }
     terminal::progress("");
@@ -139,6 +114,11 @@ fn chosen(names: &[String]) -> Result<Vec<Trial>, Error> {
 }
 
 impl Finding {
+    fn of(analyzer: &str, trial: &Trial, Outcome { broken, note, .. }: Outcome) -> Self {
+        let Trial { name, duty, promise } = *trial;
+        Self { analyzer: analyzer.to_owned(), trial: name, duty, promise, broken, note }
+    }
+
     fn verdict(&self) -> &'static str {
         match (&self.broken, self.duty) {
             (None, _) => "ok",
@@ -192,7 +172,12 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     /// Runs one trial in a process of its own; what brings it down is what is wrong.
-    fn trial(&self, analyzer: &str, trial: &str) -> Result<Outcome, String> {
+    fn trial(&self, analyzer: &str, trial: &str) -> Outcome {
+        let broken = |broken| Outcome { broken: Some(broken), ..Outcome::default() };
+        self.run(analyzer, trial).unwrap_or_else(broken)
+    }
+
+    fn run(&self, analyzer: &str, trial: &str) -> Result<Outcome, String> {
         let internal = |what: &str, e: std::io::Error| format!("the trial cannot be run: {what}: {e}");
         let (result, said) = (self.place.join("result.json"), self.place.join("said.txt"));
         let _ = std::fs::remove_file(&result);
@@ -254,4 +239,15 @@ fn how(status: ExitStatus) -> String {
         Some(code) => format!("it ends the process with exit code {code}"),
         None => "it ends the process".to_owned(),
     }
+}
+
+/// Symbols that a library exports beside the one that it should; for a note.
+fn others(exports: &BTreeSet<String>) -> Option<String> {
+    let others: Vec<&str> =
+        exports.iter().map(String::as_str).filter(|name| *name != fmrai_core::abi::ENTRY_SYMBOL).collect();
+    let (first, more) = others.split_first()?;
+    let rest = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    Some(format!(
+        "it exports {first}{rest} too: build it with hidden visibility, or it may clash with others"
+    ))
 }

@@ -1,7 +1,6 @@
 //! `fmrai plugin trial`: one trial of `fmrai plugin check`, in the process that it may bring down.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fmrai_core::abi::ForeignAnalyzer;
 use fmrai_core::analyzer::Analyzer;
@@ -33,7 +32,7 @@ pub(crate) struct TrialOptions {
 }
 
 /// What a trial gave.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Outcome {
     /// How the contract is broken; absent if it holds.
     pub(super) broken: Option<String>,
@@ -70,8 +69,7 @@ pub(super) fn trials() -> Vec<Trial> {
 /// Runs one trial and writes its outcome.
 pub(crate) fn trial(options: &TrialOptions) -> Result<Exit, Error> {
     let TrialOptions { file, result, .. } = options;
-    let folder = file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned));
-    let plugin = load(file, None, &Policy::new(folder.into_iter().collect(), false), None)?;
+    let plugin = load(file, None, &Policy::default().with_folder_of(file), None)?;
     let outcome = match options.trial.as_str() {
         "load" => {
             let names = plugin.foreign.analyzers().iter().map(|a| a.description().name.clone()).collect();
@@ -254,15 +252,4 @@ fn resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-/// Symbols that a library exports beside the one that it should; for a note.
-pub(super) fn others(exports: &BTreeSet<String>) -> Option<String> {
-    let others: Vec<&str> =
-        exports.iter().map(String::as_str).filter(|name| *name != fmrai_core::abi::ENTRY_SYMBOL).collect();
-    let (first, more) = others.split_first()?;
-    let rest = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-    Some(format!(
-        "it exports {first}{rest} too: build it with hidden visibility, or it may clash with others"
-    ))
 }
