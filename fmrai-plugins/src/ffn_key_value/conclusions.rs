@@ -87,8 +87,8 @@ fn matches(analysis: &FfnKeyValue, values: &[Predictive]) -> usize {
         let mut shards = memories.shards.iter();
         let shard =
             shards.find(|s| s.layer == value.layer && (s.start..s.start + s.width).contains(&value.neuron));
-        let triggers = shard.map_or(&[][..], |s| s.positive.of(value.neuron - s.start));
-        triggers.iter().any(|t| memories.texts.next_token(t.text, t.position) == Some(value.token))
+        let mut triggers = shard.into_iter().flat_map(|s| s.positive.unordered(value.neuron - s.start));
+        triggers.any(|t| memories.texts.next_token(t.text, t.position) == Some(value.token))
     };
     values.iter().filter(follows).count()
 }

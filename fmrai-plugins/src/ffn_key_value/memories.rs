@@ -63,6 +63,11 @@ impl Shard {
             Sign::Negative => self.negative.as_ref(),
         }
     }
+
+    /// The triggers of a neuron, strongest first.
+    pub(super) fn list(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
+        self.triggers(sign).map_or_else(Vec::new, |t| t.of(neuron))
+    }
 }
 
 impl Memories {
@@ -165,7 +170,7 @@ impl Memories {
         let mut named: Vec<u64> = Vec::new();
         for shard in &self.shards {
             let lists = Sign::BOTH.into_iter().filter_map(|sign| shard.triggers(sign));
-            let all = lists.flat_map(|list| (0..shard.width).flat_map(|neuron| list.of(neuron)));
+            let all = lists.flat_map(|list| (0..shard.width).flat_map(|neuron| list.unordered(neuron)));
             named.extend(all.map(|t| t.text));
             named.sort_unstable();
             named.dedup();
@@ -180,7 +185,7 @@ impl Memories {
 
     /// The strongest trigger of each neuron, in the order of indices.
     pub(super) fn strongest(&self) -> impl Iterator<Item = Option<Trigger>> + '_ {
-        self.neurons().map(|(shard, neuron)| shard.positive.of(neuron).first().copied())
+        self.neurons().map(|(shard, neuron)| shard.positive.strongest(neuron))
     }
 }
 

@@ -29,6 +29,7 @@ mod positions;
 mod projection;
 mod report;
 mod sample;
+mod scan;
 mod shard;
 mod state;
 mod statistics;

@@ -1,5 +1,7 @@
 //! Reading captured tensors: which rows belong to which text.
 
+use std::ops::Range;
+
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::graph::TensorId;
@@ -50,6 +52,11 @@ impl<'a> Rows<'a> {
     pub(super) fn row(&self, at: Position) -> &'a [f32] {
         let start = (at.sample * self.positions + at.position) * self.width;
         self.data.get(start..start + self.width).unwrap_or_default()
+    }
+
+    /// Some channels of the row of a position.
+    pub(super) fn part(&self, at: Position, channels: Range<usize>) -> &'a [f32] {
+        self.row(at).get(channels).unwrap_or_default()
     }
 }
 

@@ -1,24 +1,22 @@
 //! What is kept of a run of neurons, and how a batch is taken in.
 //!
 //! A batch is read in two steps, so that one with NaN in it leaves nothing behind: [`Shard::read`] finds the moments of
-//! the batch and each text's largest and smallest coefficient, [`Shard::commit`] takes them in. Neurons lie next to each
-//! other in memory and are worked on in lanes; only coefficients that reach a neuron's threshold are looked at singly.
-//! Each neuron belongs to one shard and is summed in one order, so results do not depend on the number of threads.
+//! the batch and each text's largest and smallest coefficient, [`Shard::commit`] takes them in. Only coefficients that reach
+//! a neuron's threshold are looked at singly. Each neuron belongs to one shard and is summed in one order, so results do
+//! not depend on the number of threads.
 
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::Level;
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::Sample;
 
 use super::layout::Block;
 use super::moments::Moments;
 use super::positions::{Rows, Selection};
+use super::scan::{Row, Scan};
 use super::triggers::{Trigger, Triggers};
 
 /// Neurons of a shard: enough work for a thread, and few enough to stay in its cache.
 const WIDTH: usize = 256;
-
-/// Neurons that are worked on together.
-const LANES: usize = 16;
 
 /// The coefficients of one layer over a batch.
 #[derive(Debug, Clone, Copy)]
@@ -41,17 +39,9 @@ pub(super) struct Shard {
     pub(super) positive: Triggers,
     /// Triggers of the other sign, by size.
     pub(super) negative: Option<Triggers>,
-    scratch: Scratch,
-}
-
-/// What was found in the batch that is being read.
-#[derive(Debug, Clone, Default)]
-struct Scratch {
-    moments: Moments,
-    /// `[text, neuron]`: largest coefficient, and its place in the selection.
-    most: Vec<(f32, u32)>,
-    /// The same of the smallest.
-    least: Vec<(f32, u32)>,
+    /// What was found in the batch that is being read.
+    scan: Scan,
+    found: Moments,
 }
 
 /// The neurons of all blocks, in shards.
@@ -67,7 +57,8 @@ pub(super) fn shards(blocks: &[Block], triggers: usize) -> Vec<Shard> {
                 moments: Moments::new(width),
                 positive: Triggers::new(width, triggers),
                 negative: block.two_sided.then(|| Triggers::new(width, triggers)),
-                scratch: Scratch::default(),
+                scan: Scan::default(),
+                found: Moments::default(),
             });
         }
     }
@@ -77,17 +68,11 @@ pub(super) fn shards(blocks: &[Block], triggers: usize) -> Vec<Shard> {
 impl Shard {
     /// Reads the neurons' coefficients in a batch, without taking them in.
     pub(super) fn read(&mut self, level: Level, batch: &LayerBatch<'_>) -> Result<(), AnalyzerError> {
-        let scratch = &mut self.scratch;
-        let cells = batch.selection.texts.len() * self.width;
-        scratch.most.resize(cells, (0.0, 0));
-        scratch.least.resize(if self.negative.is_some() { cells } else { 0 }, (0.0, 0));
-        for sums in [&mut scratch.moments.mean, &mut scratch.moments.m2, &mut scratch.moments.m3] {
-            sums.resize(self.width, 0.0);
-        }
-        scratch.moments.active.resize(self.width, 0);
-        let (width, start) = (self.width, self.start);
-        dispatch!(level, simd => read(simd, batch, start, width, scratch));
-        if scratch.moments.m3.iter().all(|m3| m3.is_finite()) {
+        let neurons = (self.start, self.width);
+        let rows = (&batch.rows, batch.gate.as_ref());
+        self.scan.read(level, rows, batch.selection, neurons, self.negative.is_some());
+        self.found = self.scan.moments(batch.selection.at.len());
+        if self.found.m3.iter().all(|m3| m3.is_finite()) {
             return Ok(());
         }
         Err(not_finite(batch, self.layer))
@@ -95,120 +80,34 @@ impl Shard {
 
     /// Takes in what [`read`](Self::read) has found, after `n` coefficients of each neuron.
     pub(super) fn commit(&mut self, n: u64, batch: &LayerBatch<'_>) {
-        let Self { scratch, moments, positive, negative, width, .. } = self;
-        moments.merge(n, &scratch.moments, batch.selection.at.len() as u64);
-        offer(positive, &scratch.most, *width, batch, |x| x);
-        if let Some(negative) = negative {
-            offer(negative, &scratch.least, *width, batch, |x| -x);
+        self.moments.merge(n, &self.found, batch.selection.at.len() as u64);
+        offer(&mut self.positive, self.scan.most(), batch);
+        if let Some(negative) = &mut self.negative {
+            offer(negative, self.scan.least(), batch);
         }
     }
 }
 
-fn offer(
-    triggers: &mut Triggers,
-    found: &[(f32, u32)],
-    width: usize,
-    batch: &LayerBatch<'_>,
-    size: impl Fn(f32) -> f32,
-) {
-    for (row, &(sample, _)) in found.chunks_exact(width).zip(&batch.selection.texts) {
+/// Neurons whose thresholds are looked at together.
+const LANES: usize = 16;
+
+fn offer<'a>(triggers: &mut Triggers, found: impl Iterator<Item = Row<'a>>, batch: &LayerBatch<'_>) {
+    for (row, &(sample, _)) in found.zip(&batch.selection.texts) {
         let Some(text) = batch.samples.get(sample).map(|s| s.id) else { continue };
-        for (neuron, &(x, at)) in row.iter().enumerate() {
-            let size = size(x);
-            if triggers.thresholds().get(neuron).is_some_and(|&least| size >= least) {
-                let position = batch.selection.at.get(at as usize).map_or(0, |p| p.token);
-                triggers.offer(neuron, Trigger { size, text, position });
+        for (first, sizes) in (0..).step_by(LANES).zip(row.size.chunks(LANES)) {
+            let least = triggers.thresholds().get(first..).unwrap_or_default();
+            // All of them at once, without a branch for each: few reach it.
+            if !sizes.iter().zip(least).fold(false, |any, (size, least)| any | (size >= least)) {
+                continue;
             }
-        }
-    }
-}
-
-#[inline(always)]
-fn read<S: Simd>(_: S, batch: &LayerBatch<'_>, start: usize, width: usize, scratch: &mut Scratch) {
-    let whole = width / LANES * LANES;
-    for column in (0..whole).step_by(LANES) {
-        tile::<LANES>(batch, start, column, width, scratch);
-    }
-    for column in whole..width {
-        tile::<1>(batch, start, column, width, scratch);
-    }
-}
-
-/// The neurons `start + column ..` of `L` lanes.
-#[inline(always)]
-fn tile<const L: usize>(
-    batch: &LayerBatch<'_>,
-    start: usize,
-    column: usize,
-    width: usize,
-    scratch: &mut Scratch,
-) {
-    let Selection { at, texts } = batch.selection;
-    let lanes = |rows: &Rows<'_>, i: usize| -> [f32; L] {
-        let at = at[i];
-        let from = (at.sample * rows.positions + at.position) * rows.width + start + column;
-        rows.data.get(from..).and_then(|row| row.first_chunk()).copied().unwrap_or([f32::NAN; L])
-    };
-    let two_sided = !scratch.least.is_empty();
-    let mut sum = [0.0_f64; L];
-    let mut active = [0_u32; L];
-    let mut from = 0;
-    for (text, &(_, end)) in texts.iter().enumerate() {
-        let (mut most, mut least) = ([f32::NEG_INFINITY; L], [f32::INFINITY; L]);
-        let (mut most_at, mut least_at) = ([0_u32; L], [0_u32; L]);
-        for i in from..end {
-            let x = lanes(&batch.rows, i);
-            let place = i as u32;
-            for l in 0..L {
-                sum[l] += f64::from(x[l]);
-                active[l] += u32::from(x[l] > 0.0);
-                most_at[l] = if x[l] > most[l] { place } else { most_at[l] };
-                most[l] = if x[l] > most[l] { x[l] } else { most[l] };
-            }
-            if two_sided {
-                for l in 0..L {
-                    least_at[l] = if x[l] < least[l] { place } else { least_at[l] };
-                    least[l] = if x[l] < least[l] { x[l] } else { least[l] };
+            for (neuron, &size) in (first..).zip(sizes) {
+                let reached = triggers.thresholds().get(neuron).is_some_and(|&least| size >= least);
+                let at = row.at.get(neuron).and_then(|&at| batch.selection.at.get(at as usize));
+                if let (true, Some(at)) = (reached, at) {
+                    triggers.offer(neuron, Trigger { size, text, position: at.token });
                 }
             }
         }
-        from = end;
-        let cells = text * width + column..text * width + column + L;
-        for (l, cell) in scratch.most[cells.clone()].iter_mut().enumerate() {
-            *cell = (most[l], most_at[l]);
-        }
-        if two_sided {
-            for (l, cell) in scratch.least[cells].iter_mut().enumerate() {
-                *cell = (least[l], least_at[l]);
-            }
-        }
-    }
-    if let Some(gate) = &batch.gate {
-        active = [0; L];
-        for i in 0..at.len() {
-            let g = lanes(gate, i);
-            for l in 0..L {
-                active[l] += u32::from(g[l] > 0.0);
-            }
-        }
-    }
-    let mean = sum.map(|s| s / at.len() as f64);
-    let (mut m2, mut m3) = ([0.0_f64; L], [0.0_f64; L]);
-    for i in 0..at.len() {
-        let x = lanes(&batch.rows, i);
-        for l in 0..L {
-            let d = f64::from(x[l]) - mean[l];
-            let square = d * d;
-            m2[l] += square;
-            m3[l] += square * d;
-        }
-    }
-    let moments = &mut scratch.moments;
-    moments.mean[column..column + L].copy_from_slice(&mean);
-    moments.m2[column..column + L].copy_from_slice(&m2);
-    moments.m3[column..column + L].copy_from_slice(&m3);
-    for (all, active) in moments.active[column..column + L].iter_mut().zip(active) {
-        *all = u64::from(active);
     }
 }
 

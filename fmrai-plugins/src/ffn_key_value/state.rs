@@ -33,14 +33,14 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
     let positions: Vec<i64> = memories.positions.iter().map(|&n| n as i64).collect();
     put("positions", vec![positions.len()], TensorData::I64(positions))?;
     for sign in Sign::BOTH {
-        let lists = || memories.neurons().map(|(shard, n)| shard.triggers(sign).map_or(&[][..], |t| t.of(n)));
-        let entries: Vec<Trigger> = lists().flatten().copied().collect();
+        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.list(sign, n)).collect();
+        let entries: Vec<Trigger> = lists.iter().flatten().copied().collect();
         let count = entries.len();
         let name = sign.name();
         put(
             &format!("{name}.lengths"),
             vec![all],
-            TensorData::I64(lists().map(|l| l.len() as i64).collect()),
+            TensorData::I64(lists.iter().map(|l| l.len() as i64).collect()),
         )?;
         put(
             &format!("{name}.sizes"),

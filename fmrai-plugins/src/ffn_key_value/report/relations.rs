@@ -85,8 +85,7 @@ pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
     let mut coefficients = Vec::new();
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
-            let Some(lists) = shard.triggers(sign) else { continue };
-            for (rank, trigger) in (0i64..).zip(lists.of(neuron)).take(most) {
+            for (rank, trigger) in (0i64..).zip(shard.list(sign, neuron)).take(most) {
                 let known = analysis.memories.texts.get(trigger.text);
                 let token = known.and_then(|t| t.tokens.get(trigger.position as usize));
                 layers.push(shard.layer as i64);

@@ -37,14 +37,14 @@ pub(super) fn tensors(
     put("z", &axes, vec![layers, widest], by_neuron(&|n| n.z));
     let memories = &analysis.memories;
     for sign in Sign::BOTH {
-        let lists = || memories.neurons().map(|(shard, n)| shard.triggers(sign).map_or(&[][..], |t| t.of(n)));
-        let most = lists().map(<[_]>::len).max().unwrap_or(0);
+        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.list(sign, n)).collect();
+        let most = lists.iter().map(Vec::len).max().unwrap_or(0);
         if most == 0 {
             continue;
         }
         let cells = analysis.layout.neurons() * most;
         let (mut sizes, mut texts, mut positions) = (vec![f32::NAN; cells], vec![-1; cells], vec![-1; cells]);
-        for (neuron, list) in lists().enumerate() {
+        for (neuron, list) in lists.iter().enumerate() {
             for (rank, trigger) in list.iter().enumerate() {
                 let at = neuron * most + rank;
                 sizes[at] = sign.factor() as f32 * trigger.size;
