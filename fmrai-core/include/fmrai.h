@@ -253,6 +253,12 @@ typedef struct fmrai_retain {
   fmrai_status (*retain)(const void *handle, DLManagedTensorVersioned **out, fmrai_sink *err);
 } fmrai_retain;
 
+/* Of an analyzer. What people can query already, at a checkpoint: like analyze, but only the report's store is read. */
+#define FMRAI_INTERIM "fmrai.interim/1"
+typedef struct fmrai_interim {
+  fmrai_status (*interim)(void *self, const fmrai_report *report, fmrai_sink *err);
+} fmrai_interim;
+
 /* Of a plugin. Lets `fmrai plugin check` find leaks. */
 #define FMRAI_LIVE "fmrai.live/1"
 typedef struct fmrai_live {

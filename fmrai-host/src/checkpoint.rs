@@ -15,6 +15,17 @@ use crate::results::{WriteError, write, write_json};
 use crate::run::ParityReport;
 use crate::version::Versions;
 
+/// The store that an unfinished run has of an analysis below `output`, if it has one.
+pub(crate) fn interim_store(output: &Path, analysis: &str) -> PathBuf {
+    output.join(FOLDER).join(format!("{analysis}.sqlite"))
+}
+
+/// The stores that an unfinished run has below `output`.
+pub(crate) fn interim_stores(output: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(output.join(FOLDER)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sqlite")).collect()
+}
+
 /// Folder of the checkpoint in the output folder.
 pub const FOLDER: &str = ".checkpoint";
 const FORMAT: u32 = 1;
@@ -171,6 +182,9 @@ impl Checkpoint {
         let mut analyses = Vec::new();
         let mut files = vec!["checkpoint.json".to_owned()];
         for (name, progress) in &self.analyses {
+            files.push(
+                interim_store(output, name).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            );
             analyses.push(match progress {
                 Progress::Running(state) => {
                     let file = format!("{name}.{}.safetensors", self.batches);

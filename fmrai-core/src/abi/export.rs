@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::guard::{Failure, guard, install_hook};
 use super::raw::{self, ERR_PANIC, OK, Sink, Status, slice};
 use super::{batch, log, manifest, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, Registry, State};
+use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, AnalyzerError, Registry, State};
+use crate::report::Report;
 
 /// Instances that were created and not yet destroyed.
 static INSTANCES: AtomicI64 = AtomicI64::new(0);
@@ -49,7 +50,7 @@ fn vtable(entry: &'static AnalyzerEntry) -> raw::Analyzer {
         merge: Some(merge),
         analyze: Some(analyze),
         destroy: Some(destroy),
-        get_extension: None,
+        get_extension: Some(analyzer_extension),
     }
 }
 
@@ -228,8 +229,26 @@ unsafe extern "C" fn merge(this: *mut c_void, bytes: *const c_void, length: usiz
 }
 
 unsafe extern "C" fn analyze(this: *mut c_void, into: *const raw::Report, err: *mut Sink) -> Status {
+    // SAFETY: the host keeps the contract.
+    unsafe { answer(this, into, err, |analyzer| analyzer.analyze()) }
+}
+
+unsafe extern "C" fn interim(this: *mut c_void, into: *const raw::Report, err: *mut Sink) -> Status {
+    let store = |analyzer: &dyn Analyzer| Ok(Report { store: analyzer.interim()?, ..Report::default() });
+    // SAFETY: the host keeps the contract.
+    unsafe { answer(this, into, err, store) }
+}
+
+/// # Safety
+/// `this` is an instance of ours, and the host's report and sink live during the call.
+unsafe fn answer(
+    this: *mut c_void,
+    into: *const raw::Report,
+    err: *mut Sink,
+    report: impl FnOnce(&dyn Analyzer) -> Result<Report, AnalyzerError>,
+) -> Status {
     let run = |analyzer: &mut dyn Analyzer| {
-        let (document, tensors) = report::write(analyzer.analyze()?).map_err(Failure::invalid)?;
+        let (document, tensors) = report::write(report(analyzer)?).map_err(Failure::invalid)?;
         // SAFETY: the host's report lives during the call.
         let into = unsafe { raw::read_prefix(into) }.map_err(Failure::invalid)?;
         let (Some(set_document), Some(add_tensor)) = (into.set_document, into.add_tensor) else {
@@ -297,16 +316,28 @@ unsafe extern "C" fn tensors() -> i64 {
     tensor::LIVE.load(Ordering::SeqCst)
 }
 
-unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
-    static LIVE: raw::Live = raw::Live { instances: Some(instances), tensors: Some(tensors) };
-    if id.is_null() {
+unsafe extern "C" fn analyzer_extension(id: *const c_char) -> *const c_void {
+    static INTERIM: raw::Interim = raw::Interim { interim: Some(interim) };
+    // SAFETY: names of extensions end with NUL.
+    unsafe { named(id, c"fmrai.interim/1", &INTERIM) }
+}
+
+/// An extension if its name is asked for.
+///
+/// # Safety
+/// `id` is NULL or a text that ends with NUL.
+unsafe fn named<T>(id: *const c_char, name: &CStr, extension: &'static T) -> *const c_void {
+    // SAFETY: the caller's promise.
+    if id.is_null() || unsafe { CStr::from_ptr(id) } != name {
         return std::ptr::null();
     }
-    // SAFETY: not NULL; names of extensions end with NUL.
-    match unsafe { CStr::from_ptr(id) }.to_bytes() {
-        b"fmrai.live/1" => std::ptr::from_ref(&LIVE).cast(),
-        _ => std::ptr::null(),
-    }
+    std::ptr::from_ref(extension).cast()
+}
+
+unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
+    static LIVE: raw::Live = raw::Live { instances: Some(instances), tensors: Some(tensors) };
+    // SAFETY: names of extensions end with NUL.
+    unsafe { named(id, c"fmrai.live/1", &LIVE) }
 }
 
 /// What [`export_plugin!`](crate::export_plugin) exports; not an interface.

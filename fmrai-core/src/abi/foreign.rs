@@ -91,10 +91,11 @@ pub struct ForeignAnalyzer {
     description: Arc<Description>,
 }
 
-/// The functions that every analyzer has to have.
+/// The functions that every analyzer has to have, and those that it may have.
 #[derive(Clone, Copy)]
 pub(super) struct Functions {
     pub(super) raw: raw::Analyzer,
+    pub(super) interim: Option<raw::Interim>,
 }
 
 unsafe extern "C" fn host_log(
@@ -294,7 +295,11 @@ impl ForeignAnalyzer {
             );
             return Err(HandshakeError::Broken(what));
         }
-        Ok(Self { functions: Functions { raw }, description: Arc::new(description) })
+        // SAFETY: names of extensions end with NUL.
+        let interim = raw.get_extension.map(|get| unsafe { get(c"fmrai.interim/1".as_ptr()) });
+        // SAFETY: the struct behind the name is this one, and static.
+        let interim = interim.and_then(|i| unsafe { i.cast::<raw::Interim>().as_ref() }.copied());
+        Ok(Self { functions: Functions { raw, interim }, description: Arc::new(description) })
     }
 
     /// What it says of itself.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::foreign::{Description, ForeignAnalyzer, StateFormat};
+use super::foreign::{Description, ForeignAnalyzer, Functions, StateFormat};
 use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_PANIC, OK, Sink, Status};
 use super::{batch, model, report, tensor};
 use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
 use crate::batch::Batch;
 use crate::graph::TensorId;
-use crate::report::Report;
+use crate::report::{Report, Store};
 use crate::tensor::{TensorData, TensorValue};
 use crate::tracker::CaptureRequest;
 
@@ -163,6 +163,23 @@ impl Analyzer for Instance {
     }
 
     fn analyze(&self) -> Result<Report, AnalyzerError> {
+        // SAFETY: instance and report live during the call; the function was checked to be there.
+        self.report(|f, this, into, err| f.raw.analyze.map_or(OK, |f| unsafe { f(this, into, err) }))
+    }
+
+    fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
+        let Some(interim) = self.kind.functions.interim.and_then(|i| i.interim) else { return Ok(None) };
+        // SAFETY: instance and report live during the call.
+        Ok(self.report(|_, this, into, err| unsafe { interim(this, into, err) })?.store)
+    }
+}
+
+impl Instance {
+    /// The report that a function of the other side writes.
+    fn report(
+        &self,
+        run: impl FnOnce(&Functions, *mut c_void, *const raw::Report, *mut Sink) -> Status,
+    ) -> Result<Report, AnalyzerError> {
         let mut answer = Answer::default();
         let into = raw::Report {
             struct_size: raw::size::<raw::Report>(),
@@ -171,8 +188,7 @@ impl Analyzer for Instance {
             set_document: Some(set_document),
             add_tensor: Some(add_tensor),
         };
-        // SAFETY: instance and report live during the call; the function was checked to be there.
-        let outcome = self.call(|f, this, err| f.analyze.map_or(OK, |f| unsafe { f(this, &into, err) }));
+        let outcome = self.call(|_, this, err| run(&self.kind.functions, this, &raw const into, err));
         match (outcome, answer.refused) {
             (Ok(()), None) => {
                 report::read(answer.document.as_deref().unwrap_or("{}"), answer.tensors).map_err(other)

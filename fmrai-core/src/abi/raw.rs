@@ -216,6 +216,9 @@ layouts! {
             unsafe extern "C" fn(*const c_void, *mut *mut DLManagedTensorVersioned, *mut Sink) -> Status,
         >,
     }
+    struct Interim as "fmrai_interim" {
+        interim: Option<unsafe extern "C" fn(*mut c_void, *const Report, *mut Sink) -> Status>,
+    }
     struct Live as "fmrai_live" {
         instances: Option<unsafe extern "C" fn() -> i64>,
         tensors: Option<unsafe extern "C" fn() -> i64>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::batch::{Batch, Vocabulary};
 use crate::graph::{Graph, TensorId};
-use crate::report::Report;
+use crate::report::{Report, Store};
 use crate::structure::Structure;
 use crate::tensor::{TensorError, TensorValue};
 use crate::tracker::CaptureRequest;
@@ -85,6 +85,15 @@ pub trait Analyzer: Send {
     /// # Errors
     /// [`AnalyzerError::NotEnoughData`] if too little was absorbed for any answer.
     fn analyze(&self) -> Result<Report, AnalyzerError>;
+
+    /// What people can query already: relations of what was absorbed so far, without what only the end can tell. The host
+    /// writes them at checkpoints, so that also a run that is killed leaves them. `None` where there is nothing to query.
+    ///
+    /// # Errors
+    /// Any [`AnalyzerError`].
+    fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
+        Ok(None)
+    }
 }
 
 const _: Option<&dyn Analyzer> = None; // stays object-safe

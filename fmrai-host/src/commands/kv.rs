@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
+use crate::checkpoint;
 use crate::error::{Error, Exit};
 use crate::terminal;
 
@@ -14,6 +15,9 @@ const SCHEMA: (&str, i64) = ("ffn_key_value", 1);
 
 /// Tokens shown before the one that triggered.
 const BEFORE: i64 = 24;
+
+/// Tokens shown after it.
+const AFTER: i64 = 2;
 
 /// What to look for.
 #[derive(Debug, Subcommand)]
@@ -175,28 +179,23 @@ impl Store {
         }))
     }
 
-    /// The text up to a position, and two tokens more, the position's token in brackets.
+    /// The text around a position, whose token stands in brackets.
     fn passage(&self, text: i64, position: i64) -> Result<String, Error> {
-        let word = self.word("t.token")?;
-        let query = format!(
-            "SELECT position, {word} FROM text_tokens AS t WHERE text = ?1 AND position BETWEEN ?2 AND ?3 ORDER BY position"
-        );
+        let query = "SELECT position, shown FROM text_tokens \
+                     WHERE text = ?1 AND position BETWEEN ?2 AND ?3 ORDER BY position";
         let read = |r: &Row<'_>| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?));
-        let words = self.rows(&query, (text, position - BEFORE, position + 2), read)?;
+        let words = self.rows(query, (text, position - BEFORE, position + AFTER), read)?;
         let mut passage = String::new();
         if words.first().is_some_and(|(at, _)| *at > 0) {
-            passage.push_str("… ");
+            passage.push('…');
         }
-        for (at, word) in words {
-            let joined = word.strip_prefix("##");
-            let bare = joined.unwrap_or(&word).trim_start_matches(['Ġ', '▁']);
-            let bare = bare.replace(['\n', 'Ċ'], "⏎");
-            if joined.is_none() && !passage.is_empty() && !passage.ends_with(' ') {
-                passage.push(' ');
-            }
-            let _ = if at == position { write!(passage, "[{bare}]") } else { write!(passage, "{bare}") };
+        for (at, shown) in words {
+            let bare = shown.trim_start();
+            let before = &shown[..shown.len() - bare.len()];
+            let _ =
+                if at == position { write!(passage, "{before}[{bare}]") } else { write!(passage, "{shown}") };
         }
-        Ok(passage)
+        Ok(passage.trim_start().replace('\n', "⏎").replace('\r', ""))
     }
 
     fn search(&self, token: &str, limit: i64) -> Result<String, Error> {
@@ -269,6 +268,12 @@ fn find(run: &Path) -> Result<PathBuf, Error> {
     let entries = std::fs::read_dir(run).map_err(|e| Error::Usage(format!("{}: {e}", run.display())))?;
     let mut stores: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path().join(file)).filter(|path| path.is_file()).collect();
+    if stores.is_empty() {
+        stores = checkpoint::interim_stores(run);
+        if !stores.is_empty() {
+            tracing::warn!("the run is unfinished: this is what its last checkpoint had seen");
+        }
+    }
     stores.sort();
     match stores.as_slice() {
         [one] => Ok(one.clone()),

@@ -7,6 +7,7 @@ pub mod summary;
 mod table;
 mod write;
 
+pub(crate) use store::to_sqlite;
 pub use table::to_csv;
 pub use write::{WriteError, write, write_json, write_with};
 

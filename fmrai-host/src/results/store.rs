@@ -10,7 +10,7 @@ use rusqlite::{Connection, params_from_iter};
 ///
 /// # Errors
 /// What `SQLite` says: a name that is taken twice, a key that is not unique, or a column that is not there.
-pub(super) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
+pub(crate) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
     let mut database = Connection::open_in_memory()?;
     database.pragma_update(None, "page_size", 4096)?;
     database.pragma_update(None, "user_version", store.version)?;

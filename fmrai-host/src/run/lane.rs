@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView};
 use fmrai_core::batch::Batch;
-use fmrai_core::report::Report;
+use fmrai_core::report::{Report, Store};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub(super) struct Lane {
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `state`, `analyze`, `report` or `drop`.
+    /// `prepare`, `track_batch`, `state`, `interim`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -106,6 +106,11 @@ impl Lane {
         let failure = self.failure.clone();
         let failure = failure.unwrap_or_else(|| Failure { stage: String::new(), message: String::new() });
         Progress::Failed(failure.stage, failure.message)
+    }
+
+    /// What can be queried already.
+    pub(super) fn interim(&mut self) -> Option<Store> {
+        self.attempt("interim", |a| a.interim()).flatten()
     }
 
     /// Goes on from where a checkpoint was.

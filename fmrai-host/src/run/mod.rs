@@ -1,6 +1,7 @@
 //! Runs a plan: one pass over the data, shared by all analyses, and their results as files.
 
 mod finish;
+mod interim;
 mod lane;
 mod live;
 mod parity;
@@ -39,6 +40,7 @@ use crate::plan::{self, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::{self, Occupant};
 use crate::results::summary;
+use interim::Interim;
 use lane::Lane;
 use live::Live;
 use recorder::Recorder;
@@ -334,6 +336,7 @@ impl Session<'_> {
         let mut progress = Progress::new(self.source.progress().1);
         progress.from(self.counts.texts);
         let mut saved = Instant::now();
+        let mut interim = Interim::new();
         while let Some(batch) = self.source.next()? {
             if batch.index < self.batches_done {
                 continue;
@@ -351,6 +354,7 @@ impl Session<'_> {
             let stopping = stop(self.batches_done);
             if stopping || saved.elapsed() >= self.plan.checkpoint_every {
                 self.checkpoint().save(&self.plan.output)?;
+                interim.write(&mut self.lanes, &self.plan.output, stopping);
                 saved = Instant::now();
             }
             if stopping {

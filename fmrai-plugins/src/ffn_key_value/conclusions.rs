@@ -87,7 +87,8 @@ fn matches(analysis: &FfnKeyValue, values: &[Predictive]) -> usize {
         let mut shards = memories.shards.iter();
         let shard =
             shards.find(|s| s.layer == value.layer && (s.start..s.start + s.width).contains(&value.neuron));
-        let mut triggers = shard.into_iter().flat_map(|s| s.positive.unordered(value.neuron - s.start));
+        let mut triggers =
+            shard.into_iter().flat_map(|s| s.positive.triggers.unordered(value.neuron - s.start));
         triggers.any(|t| memories.texts.next_token(t.text, t.position) == Some(value.token))
     };
     values.iter().filter(follows).count()

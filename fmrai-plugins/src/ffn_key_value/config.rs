@@ -24,6 +24,9 @@ pub struct FfnKeyValueConfig {
     /// Trigger examples kept for each neuron and sign, the most there are of one text being one. 1 to 1000, default 50.
     /// Memory: 16 bytes for each of them, and the texts that any of them names.
     pub triggers: usize,
+    /// The strongest of these of which the coefficients of the tokens around are kept as well, for memory cards and the
+    /// store. 0 to 100, default 3. Memory: 144 bytes for each of them, neuron and sign.
+    pub contexts: usize,
     /// Which positions are looked at: `prefix` (all) or `first_token`. Default `prefix`.
     pub strategy: Strategy,
     /// False to look past tokens that the tokenizer added, such as `[SEP]`; the strategy `first_token` looks at position
@@ -46,12 +49,16 @@ pub struct FfnKeyValueConfig {
     /// A neuron is called key neuron if its mean coefficient is more than this many standard deviations above the
     /// mean over its layer's neurons. A number greater than 0, default 3.
     pub key_sigma: f64,
+    /// Neurons on the page of memory cards: the ones with the largest `z`, the layers taking turns. 0 to 100, default 12;
+    /// 0 leaves the page out.
+    pub cards: usize,
 }
 
 impl Default for FfnKeyValueConfig {
     fn default() -> Self {
         Self {
             triggers: 50,
+            contexts: 3,
             strategy: Strategy::Prefix,
             special_tokens: true,
             tied_embedding: false,
@@ -60,6 +67,7 @@ impl Default for FfnKeyValueConfig {
             composition_positions: 256,
             seed: 0,
             key_sigma: 3.0,
+            cards: 12,
         }
     }
 }
@@ -68,6 +76,8 @@ impl Default for FfnKeyValueConfig {
 impl AnalyzerConfig for FfnKeyValueConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         whole("triggers", self.triggers, 1, 1000)?;
+        whole("contexts", self.contexts, 0, 100)?;
+        whole("cards", self.cards, 0, 100)?;
         whole("top_tokens", self.top_tokens, 1, 1000)?;
         whole("composition_positions", self.composition_positions, 0, 100_000)?;
         if !(self.key_sigma > 0.0 && self.key_sigma.is_finite()) {

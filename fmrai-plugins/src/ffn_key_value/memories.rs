@@ -8,17 +8,20 @@ use fmrai_core::batch::Batch;
 use rayon::prelude::*;
 
 use super::config::FfnKeyValueConfig;
+use super::contexts::Window;
 use super::layout::Layout;
 use super::positions::{Rows, Selection};
 use super::sample::Sample;
-use super::shard::{LayerBatch, Shard, shards};
+use super::shard::{LayerBatch, Lists, Shard, shards};
 use super::texts::Texts;
-use super::triggers::{Trigger, Triggers};
+use super::triggers::Trigger;
 
 /// Moments and triggers of all neurons, the texts that these name, and how often each token follows another.
 #[derive(Debug)]
 pub(super) struct Memories {
     level: Level,
+    /// Triggers of each neuron and sign that have a window.
+    pub(super) contexts: usize,
     pub(super) shards: Vec<Shard>,
     /// Coefficients seen of each neuron, by layer.
     pub(super) positions: Vec<u64>,
@@ -57,7 +60,7 @@ impl Sign {
 
 impl Shard {
     /// The lists of a sign; `None` where coefficients have only the other.
-    pub(super) fn triggers(&self, sign: Sign) -> Option<&Triggers> {
+    pub(super) fn lists(&self, sign: Sign) -> Option<&Lists> {
         match sign {
             Sign::Positive => Some(&self.positive),
             Sign::Negative => self.negative.as_ref(),
@@ -65,8 +68,18 @@ impl Shard {
     }
 
     /// The triggers of a neuron, strongest first.
-    pub(super) fn list(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
-        self.triggers(sign).map_or_else(Vec::new, |t| t.of(neuron))
+    pub(super) fn triggers(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
+        self.lists(sign).map_or_else(Vec::new, |l| l.triggers.of(neuron))
+    }
+
+    /// The strongest of these with the coefficients around them.
+    pub(super) fn contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
+        self.lists(sign).map_or(&[], |l| l.contexts.of(neuron))
+    }
+
+    /// The strongest trigger of a neuron.
+    pub(super) fn strongest(&self, sign: Sign, neuron: usize) -> Option<Trigger> {
+        self.lists(sign)?.triggers.strongest(neuron)
     }
 }
 
@@ -75,7 +88,8 @@ impl Memories {
     pub(super) fn new(layout: &Layout, config: &FfnKeyValueConfig) -> Self {
         Self {
             level: Level::new(),
-            shards: shards(&layout.blocks, config.triggers),
+            contexts: config.contexts.min(config.triggers),
+            shards: shards(&layout.blocks, config),
             positions: vec![0; layout.blocks.len()],
             texts: Texts::default(),
             seen: 0,
@@ -169,8 +183,8 @@ impl Memories {
     pub(super) fn named(&self) -> Vec<u64> {
         let mut named: Vec<u64> = Vec::new();
         for shard in &self.shards {
-            let lists = Sign::BOTH.into_iter().filter_map(|sign| shard.triggers(sign));
-            let all = lists.flat_map(|list| (0..shard.width).flat_map(|neuron| list.unordered(neuron)));
+            let lists = Sign::BOTH.into_iter().filter_map(|sign| shard.lists(sign));
+            let all = lists.flat_map(|l| (0..shard.width).flat_map(|neuron| l.triggers.unordered(neuron)));
             named.extend(all.map(|t| t.text));
             named.sort_unstable();
             named.dedup();
@@ -185,7 +199,7 @@ impl Memories {
 
     /// The strongest trigger of each neuron, in the order of indices.
     pub(super) fn strongest(&self) -> impl Iterator<Item = Option<Trigger>> + '_ {
-        self.neurons().map(|(shard, neuron)| shard.positive.strongest(neuron))
+        self.neurons().map(|(shard, neuron)| shard.strongest(Sign::Positive, neuron))
     }
 }
 

@@ -22,6 +22,7 @@ mod agreement;
 mod composition;
 mod conclusions;
 mod config;
+mod contexts;
 mod layout;
 mod memories;
 mod moments;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State, Weights};
 use fmrai_core::batch::{Batch, Vocabulary};
-use fmrai_core::report::Report;
+use fmrai_core::report::{Report, Store};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Map, Value, json};
 
@@ -96,6 +97,7 @@ impl FfnKeyValue {
             &self.config;
         let settings = json!({
             "triggers": triggers,
+            "contexts": self.config.contexts,
             "strategy": strategy,
             "special_tokens": special_tokens,
             "composition_positions": composition_positions,
@@ -160,5 +162,9 @@ impl Analyzer for FfnKeyValue {
 
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         report::report(self)
+    }
+
+    fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
+        report::interim(self)
     }
 }

@@ -9,9 +9,11 @@ use fearless_simd::Level;
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::Sample;
 
+use super::config::FfnKeyValueConfig;
+use super::contexts::{self, Contexts, WINDOW, Window};
 use super::layout::Block;
 use super::moments::Moments;
-use super::positions::{Rows, Selection};
+use super::positions::{Position, Rows, Selection};
 use super::scan::{Row, Scan};
 use super::triggers::{Trigger, Triggers};
 
@@ -36,16 +38,32 @@ pub(super) struct Shard {
     pub(super) start: usize,
     pub(super) width: usize,
     pub(super) moments: Moments,
-    pub(super) positive: Triggers,
+    pub(super) positive: Lists,
     /// Triggers of the other sign, by size.
-    pub(super) negative: Option<Triggers>,
+    pub(super) negative: Option<Lists>,
     /// What was found in the batch that is being read.
     scan: Scan,
     found: Moments,
 }
 
+/// The triggers of a sign, and what stands around the strongest of them.
+#[derive(Debug, Clone)]
+pub(super) struct Lists {
+    pub(super) triggers: Triggers,
+    pub(super) contexts: Contexts,
+}
+
+impl Lists {
+    fn new(neurons: usize, config: &FfnKeyValueConfig) -> Self {
+        Self {
+            triggers: Triggers::new(neurons, config.triggers),
+            contexts: Contexts::new(neurons, config.contexts.min(config.triggers)),
+        }
+    }
+}
+
 /// The neurons of all blocks, in shards.
-pub(super) fn shards(blocks: &[Block], triggers: usize) -> Vec<Shard> {
+pub(super) fn shards(blocks: &[Block], config: &FfnKeyValueConfig) -> Vec<Shard> {
     let mut shards = Vec::new();
     for (layer, block) in blocks.iter().enumerate() {
         for start in (0..block.neurons).step_by(WIDTH) {
@@ -55,8 +73,8 @@ pub(super) fn shards(blocks: &[Block], triggers: usize) -> Vec<Shard> {
                 start,
                 width,
                 moments: Moments::new(width),
-                positive: Triggers::new(width, triggers),
-                negative: block.two_sided.then(|| Triggers::new(width, triggers)),
+                positive: Lists::new(width, config),
+                negative: block.two_sided.then(|| Lists::new(width, config)),
                 scan: Scan::default(),
                 found: Moments::default(),
             });
@@ -81,9 +99,9 @@ impl Shard {
     /// Takes in what [`read`](Self::read) has found, after `n` coefficients of each neuron.
     pub(super) fn commit(&mut self, n: u64, batch: &LayerBatch<'_>) {
         self.moments.merge(n, &self.found, batch.selection.at.len() as u64);
-        offer(&mut self.positive, self.scan.most(), batch);
+        offer(&mut self.positive, self.scan.most(), batch, self.start);
         if let Some(negative) = &mut self.negative {
-            offer(negative, self.scan.least(), batch);
+            offer(negative, self.scan.least(), batch, self.start);
         }
     }
 }
@@ -91,7 +109,9 @@ impl Shard {
 /// Neurons whose thresholds are looked at together.
 const LANES: usize = 16;
 
-fn offer<'a>(triggers: &mut Triggers, found: impl Iterator<Item = Row<'a>>, batch: &LayerBatch<'_>) {
+/// Offers the extremes of a batch to the lists of the neurons from `start` on.
+fn offer<'a>(lists: &mut Lists, found: impl Iterator<Item = Row<'a>>, batch: &LayerBatch<'_>, start: usize) {
+    let Lists { triggers, contexts } = lists;
     for (row, &(sample, _)) in found.zip(&batch.selection.texts) {
         let Some(text) = batch.samples.get(sample).map(|s| s.id) else { continue };
         for (first, sizes) in (0..).step_by(LANES).zip(row.size.chunks(LANES)) {
@@ -104,11 +124,27 @@ fn offer<'a>(triggers: &mut Triggers, found: impl Iterator<Item = Row<'a>>, batc
                 let reached = triggers.thresholds().get(neuron).is_some_and(|&least| size >= least);
                 let at = row.at.get(neuron).and_then(|&at| batch.selection.at.get(at as usize));
                 if let (true, Some(at)) = (reached, at) {
-                    triggers.offer(neuron, Trigger { size, text, position: at.token });
+                    let trigger = Trigger { size, text, position: at.token };
+                    triggers.offer(neuron, trigger);
+                    contexts.offer(neuron, trigger, || window(batch, &trigger, sample, start + neuron));
                 }
             }
         }
     }
+}
+
+/// A neuron's coefficients around a trigger in a row of the batch.
+fn window(batch: &LayerBatch<'_>, trigger: &Trigger, sample: usize, neuron: usize) -> Window {
+    let mut window = [f32::NAN; WINDOW];
+    let Some(span) = batch.samples.get(sample).map(|s| s.span.clone()) else { return window };
+    let whole = span.is_empty();
+    let end = if whole { batch.rows.positions } else { span.end };
+    let first = span.start + contexts::first(trigger) as usize;
+    for (x, position) in window.iter_mut().zip(first..end) {
+        let row = batch.rows.row(Position { sample, position, token: 0 });
+        *x = row.get(neuron).copied().unwrap_or(f32::NAN);
+    }
+    window
 }
 
 /// Where the first coefficients that are no numbers stand.

@@ -6,8 +6,10 @@ use fmrai_core::analyzer::{AnalyzerError, State, StateError};
 use fmrai_core::tensor::{TensorData, TensorValue};
 use serde_json::{Map, Value, json};
 
+use super::contexts::{WINDOW, Window};
 use super::memories::{Memories, Sign};
 use super::moments::Moments;
+use super::shard::Lists;
 use super::texts::Text;
 use super::triggers::Trigger;
 use crate::attention::{read_counts, read_f64};
@@ -33,7 +35,7 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
     let positions: Vec<i64> = memories.positions.iter().map(|&n| n as i64).collect();
     put("positions", vec![positions.len()], TensorData::I64(positions))?;
     for sign in Sign::BOTH {
-        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.list(sign, n)).collect();
+        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.triggers(sign, n)).collect();
         let entries: Vec<Trigger> = lists.iter().flatten().copied().collect();
         let count = entries.len();
         let name = sign.name();
@@ -51,6 +53,9 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
         put(&format!("{name}.texts"), vec![count], TensorData::I64(texts))?;
         let positions = entries.iter().map(|e| i64::from(e.position)).collect();
         put(&format!("{name}.positions"), vec![count], TensorData::I64(positions))?;
+        let windows = memories.neurons().flat_map(|(shard, n)| shard.contexts(sign, n));
+        let windows: Vec<f32> = windows.flat_map(|(_, window)| window).copied().collect();
+        put(&format!("{name}.windows"), vec![windows.len() / WINDOW, WINDOW], TensorData::F32(windows))?;
     }
     let named = memories.named();
     let texts: Vec<_> = memories.texts.iter().filter(|(id, _)| named.binary_search(id).is_ok()).collect();
@@ -59,6 +64,8 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
     put("texts.lengths", vec![texts.len()], TensorData::I64(lengths))?;
     let tokens: Vec<i64> = texts.iter().flat_map(|(_, t)| &t.tokens).map(|&t| i64::from(t)).collect();
     put("texts.tokens", vec![tokens.len()], TensorData::I64(tokens))?;
+    let ends: Vec<i64> = texts.iter().flat_map(|(_, t)| &t.ends).map(|&e| i64::from(e)).collect();
+    put("texts.ends", vec![ends.len()], TensorData::I64(ends))?;
     let next: Vec<i64> = memories.next_tokens.iter().flat_map(|(&t, &n)| [i64::from(t), n as i64]).collect();
     put("next_tokens", vec![next.len() / 2, 2], TensorData::I64(next))?;
     let strings = || texts.iter().map(|(_, t)| t.text.as_deref());
@@ -88,13 +95,9 @@ pub(super) fn merge(memories: &mut Memories, state: &State) -> Result<(), StateE
         };
         shard.moments.merge(ours, &other, theirs);
         for neuron in 0..shard.width {
-            for trigger in stored.positive.of(first + neuron) {
-                shard.positive.offer(neuron, *trigger);
-            }
+            stored.positive.offer(first + neuron, &mut shard.positive, neuron);
             if let Some(negative) = &mut shard.negative {
-                for trigger in stored.negative.of(first + neuron) {
-                    negative.offer(neuron, *trigger);
-                }
+                stored.negative.offer(first + neuron, negative, neuron);
             }
         }
         first += shard.width;
@@ -117,29 +120,45 @@ pub(super) fn merge(memories: &mut Memories, state: &State) -> Result<(), StateE
 struct Stored {
     moments: Moments,
     positions: Vec<u64>,
-    positive: Lists,
-    negative: Lists,
+    positive: StoredLists,
+    negative: StoredLists,
     texts: Vec<(u64, Text)>,
     next_tokens: Vec<(u32, u64)>,
     seen: u64,
 }
 
-/// Triggers of all neurons, one list after the other.
-struct Lists {
+/// Triggers of all neurons, one list after the other, and the windows of the first `contexts` of each.
+struct StoredLists {
     ends: Vec<usize>,
     entries: Vec<Trigger>,
+    window_ends: Vec<usize>,
+    windows: Vec<Window>,
 }
 
-impl Lists {
-    fn of(&self, neuron: usize) -> &[Trigger] {
-        let start = neuron.checked_sub(1).and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
-        let end = self.ends.get(neuron).copied().unwrap_or(start);
-        self.entries.get(start..end).unwrap_or_default()
+/// Part `i` of several that end at `ends`.
+fn part<'a, T>(all: &'a [T], ends: &[usize], i: usize) -> &'a [T] {
+    let start = i.checked_sub(1).and_then(|i| ends.get(i)).copied().unwrap_or(0);
+    all.get(start..ends.get(i).copied().unwrap_or(start)).unwrap_or_default()
+}
+
+impl StoredLists {
+    /// Offers the triggers of neuron `from` to a neuron's lists.
+    fn offer(&self, from: usize, lists: &mut Lists, neuron: usize) {
+        let triggers = part(&self.entries, &self.ends, from);
+        for trigger in triggers {
+            lists.triggers.offer(neuron, *trigger);
+        }
+        for (trigger, window) in triggers.iter().zip(part(&self.windows, &self.window_ends, from)) {
+            lists.contexts.offer(neuron, *trigger, || *window);
+        }
     }
 
-    fn read(state: &State, sign: Sign, neurons: usize) -> Result<Self, StateError> {
+    fn read(state: &State, sign: Sign, neurons: usize, contexts: usize) -> Result<Self, StateError> {
         let name = sign.name();
-        let ends = ends(read_counts(state, &format!("{name}.lengths"), neurons)?, name)?;
+        let lengths = read_counts(state, &format!("{name}.lengths"), neurons)?;
+        let with_window = lengths.iter().map(|&n| n.min(contexts as u64)).collect();
+        let window_ends = ends(with_window, name)?;
+        let ends = ends(lengths, name)?;
         let count = ends.last().copied().unwrap_or(0);
         let part = format!("{name}.sizes");
         let sizes = state.tensor(&part, &[count])?;
@@ -155,7 +174,13 @@ impl Lists {
                 u32::try_from(position).map_err(|_| broken(name, "a position too large", "positions"))?;
             entries.push(Trigger { size, text, position });
         }
-        Ok(Self { ends, entries })
+        let part = format!("{name}.windows");
+        let windows = state.tensor(&part, &[window_ends.last().copied().unwrap_or(0), WINDOW])?;
+        let TensorData::F32(windows) = windows.data() else {
+            return Err(broken(&part, &windows.data().dtype().to_string(), "float32"));
+        };
+        let (windows, _) = windows.as_chunks();
+        Ok(Self { ends, entries, window_ends, windows: windows.to_vec() })
     }
 }
 
@@ -176,12 +201,17 @@ impl Stored {
         let ends = ends(read_counts(state, "texts.lengths", ids.len())?, "texts.lengths")?;
         let tokens = read_counts(state, "texts.tokens", ends.last().copied().unwrap_or(0))?;
         let tokens = tokens.into_iter().map(token).collect::<Result<Vec<_>, _>>()?;
+        let string_ends = read_counts(state, "texts.ends", count("texts.ends"))?;
+        let string_ends = string_ends.into_iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let mut string_ends = string_ends.into_iter();
         let strings = strings(state, ids.len())?;
         let mut texts = Vec::with_capacity(ids.len());
         let mut start = 0;
         for ((id, end), text) in ids.into_iter().zip(ends).zip(strings) {
             let tokens = tokens.get(start..end).unwrap_or_default().to_vec();
-            texts.push((id, Text { text, tokens }));
+            let ends =
+                if text.is_some() { string_ends.by_ref().take(tokens.len()).collect() } else { Vec::new() };
+            texts.push((id, Text { text, tokens, ends }));
             start = end;
         }
         let rows = count("next_tokens");
@@ -196,8 +226,8 @@ impl Stored {
         Ok(Self {
             moments,
             positions,
-            positive: Lists::read(state, Sign::Positive, all)?,
-            negative: Lists::read(state, Sign::Negative, all)?,
+            positive: StoredLists::read(state, Sign::Positive, all, memories.contexts)?,
+            negative: StoredLists::read(state, Sign::Negative, all, memories.contexts)?,
             texts,
             next_tokens: next.chunks(2).map(pair).collect::<Result<_, _>>()?,
             seen: seen.as_u64().ok_or_else(|| broken("seen", &seen.to_string(), "a count"))?,
@@ -252,6 +282,10 @@ fn ends(lengths: Vec<u64>, part: &str) -> Result<Vec<usize>, StateError> {
 
 fn token(id: u64) -> Result<u32, StateError> {
     u32::try_from(id).map_err(|_| broken("tokens", "too large", "token ids"))
+}
+
+fn place(end: u64) -> Result<u32, StateError> {
+    u32::try_from(end).map_err(|_| broken("texts.ends", "too large", "places in a text"))
 }
 
 fn broken(part: &str, found: &str, needed: &str) -> StateError {

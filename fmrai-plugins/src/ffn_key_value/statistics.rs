@@ -45,7 +45,7 @@ impl Statistics {
             let n = memories.positions.get(shard.layer).copied().unwrap_or(0);
             let m = &shard.moments;
             let extreme = |sign: Sign| {
-                let first = shard.triggers(sign).and_then(|t| t.strongest(i));
+                let first = shard.strongest(sign, i);
                 first.map_or(0.0, |t| sign.factor() * f64::from(t.size))
             };
             neurons.push(Neuron {

@@ -3,13 +3,53 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmrai_core::batch::Sample;
+use fmrai_core::batch::{Sample, Vocabulary};
 
 /// What is kept of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Text {
     pub(super) text: Option<Arc<str>>,
     pub(super) tokens: Vec<u32>,
+    /// The byte of the text at which each token ends; 0 where that is not known, as of tokens that the tokenizer added.
+    /// Empty without a text.
+    pub(super) ends: Vec<u32>,
+}
+
+impl Text {
+    fn of(sample: &Sample) -> Self {
+        let end = |token: usize| {
+            let offsets = sample.offsets.get(token).filter(|o| !o.is_empty())?;
+            u32::try_from(offsets.end).ok()
+        };
+        let count = if sample.text.is_some() { sample.token_ids.len() } else { 0 };
+        let ends = (0..count).map(|token| end(token).unwrap_or(0)).collect();
+        Self { text: sample.text.clone(), tokens: sample.token_ids.clone(), ends }
+    }
+
+    /// Every token as it stands in the text, with the spaces before it; in a row they are the text. Those that the
+    /// tokenizer added are shown as it has them, and all of them where the text is not known.
+    pub(super) fn shown(&self, vocabulary: Option<&Vocabulary>) -> Vec<String> {
+        let mut from = 0;
+        let mut all = Vec::with_capacity(self.tokens.len());
+        for (i, &token) in self.tokens.iter().enumerate() {
+            let end = self.ends.get(i).map_or(0, |&end| end as usize);
+            // A token may share its letters with the one before it, of which it then is a further byte.
+            let slice = self
+                .text
+                .as_deref()
+                .filter(|_| end > 0)
+                .map(|t| t.get(from..end.max(from)).unwrap_or_default());
+            if let Some(slice) = slice {
+                from = end.max(from);
+                all.push(slice.to_owned());
+                continue;
+            }
+            let space = if i > 0 { " " } else { "" };
+            let word = vocabulary.and_then(|v| v.tokens.get(token as usize));
+            all.push(word.map_or_else(|| format!("{space}#{token}"), |word| format!("{space}{word}")));
+        }
+        all
+    }
 }
 
 /// Texts by id. Those that nobody names any more are dropped from time to time, so memory follows the triggers, not
@@ -28,8 +68,7 @@ impl Texts {
     /// Keeps the texts of a batch. True if there are so many now that [`retain`](Self::retain) should be called.
     pub(super) fn add(&mut self, samples: &[Sample]) -> bool {
         for sample in samples {
-            let text = Text { text: sample.text.clone(), tokens: sample.token_ids.clone() };
-            self.texts.insert(sample.id, text);
+            self.texts.insert(sample.id, Text::of(sample));
         }
         self.texts.len() > self.limit.max(FEW)
     }
@@ -57,5 +96,39 @@ impl Texts {
     /// The token after a position; `None` at the last one, and where the text has no tokens.
     pub(super) fn next_token(&self, id: u64, position: u32) -> Option<u32> {
         self.get(id)?.tokens.get(position as usize + 1).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(text: Option<&str>, offsets: Vec<std::ops::Range<usize>>) -> Sample {
+        Sample {
+            id: 0,
+            text: text.map(Into::into),
+            token_ids: (0..offsets.len() as u32).collect(),
+            special: Vec::new(),
+            offsets,
+            span: 0..0,
+        }
+    }
+
+    #[test]
+    fn tokens_in_a_row_are_the_text() {
+        // "é" of two bytes is cut into two tokens, which share it.
+        let text = "The  café.";
+        let text = Text::of(&sample(Some(text), vec![0..0, 0..3, 5..8, 8..10, 8..10, 10..11, 0..0]));
+        let tokens = ["[CLS]", "the", "caf", "Ã", "©", ".", "[SEP]"].map(String::from).to_vec();
+        let vocabulary = Vocabulary { tokens, ..Vocabulary::default() };
+        assert_eq!(text.shown(Some(&vocabulary)), ["[CLS]", "The", "  caf", "é", "", ".", " [SEP]"]);
+    }
+
+    #[test]
+    fn without_the_text_tokens_are_shown_as_the_tokenizer_has_them() {
+        let text = Text::of(&sample(None, vec![0..0, 0..3]));
+        assert_eq!(text.shown(None), ["#0", " #1"]);
+        let vocabulary = Vocabulary { tokens: vec!["a".into(), "Ġb".into()], ..Vocabulary::default() };
+        assert_eq!(text.shown(Some(&vocabulary)), ["a", " Ġb"]);
     }
 }

@@ -6,7 +6,7 @@ mod store;
 mod tensors;
 
 use fmrai_core::analyzer::AnalyzerError;
-use fmrai_core::report::{Report, TableError};
+use fmrai_core::report::{Report, Store, TableError};
 use serde_json::{Map, Value, json};
 
 use super::FfnKeyValue;
@@ -47,6 +47,15 @@ pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
         figures: figures::figures(analysis, &all, known),
         store: Some(store::store(analysis, &all, known).map_err(broken)?),
     })
+}
+
+/// The store without what needs the weights; `None` as long as nothing was looked at.
+pub(super) fn interim(analysis: &FfnKeyValue) -> Result<Option<Store>, AnalyzerError> {
+    if analysis.memories.positions.iter().all(|n| *n == 0) {
+        return Ok(None);
+    }
+    let all = Statistics::of(analysis);
+    store::store(analysis, &all, None).map(Some).map_err(|e| AnalyzerError::Other(e.to_string()))
 }
 
 fn summary(

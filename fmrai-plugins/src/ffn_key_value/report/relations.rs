@@ -6,6 +6,7 @@ use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::agreement::LayerAgreement;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
+use crate::ffn_key_value::contexts::first;
 use crate::ffn_key_value::memories::Sign;
 use crate::ffn_key_value::statistics::Statistics;
 
@@ -85,7 +86,7 @@ pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
     let mut coefficients = Vec::new();
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
-            for (rank, trigger) in (0i64..).zip(shard.list(sign, neuron)).take(most) {
+            for (rank, trigger) in (0i64..).zip(shard.triggers(sign, neuron)).take(most) {
                 let known = analysis.memories.texts.get(trigger.text);
                 let token = known.and_then(|t| t.tokens.get(trigger.position as usize));
                 layers.push(shard.layer as i64);
@@ -110,6 +111,37 @@ pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
             int("position", positions),
             int("token", tokens),
             float("coefficient", coefficients),
+        ],
+    )
+}
+
+/// The coefficients around the strongest triggers, as lists that SQLite's `json_each` reads.
+pub(super) fn contexts(analysis: &FfnKeyValue) -> Made {
+    let [mut layers, mut neurons, mut signs, mut ranks, mut from] = [const { Vec::new() }; 5];
+    let mut coefficients = Vec::new();
+    for (shard, neuron) in analysis.memories.neurons() {
+        for sign in Sign::BOTH {
+            for (rank, (trigger, window)) in (0i64..).zip(shard.contexts(sign, neuron)) {
+                layers.push(shard.layer as i64);
+                neurons.push((shard.start + neuron) as i64);
+                signs.push(sign.factor() as i64);
+                ranks.push(rank);
+                from.push(i64::from(first(trigger)));
+                let known: Vec<String> =
+                    window.iter().take_while(|x| !x.is_nan()).map(ToString::to_string).collect();
+                coefficients.push(format!("[{}]", known.join(",")));
+            }
+        }
+    }
+    Table::new(
+        "contexts",
+        vec![
+            int("layer", layers),
+            int("neuron", neurons),
+            int("sign", signs),
+            int("rank", ranks),
+            int("first", from),
+            text("coefficients", coefficients),
         ],
     )
 }
@@ -255,14 +287,19 @@ pub(super) fn text_tokens(analysis: &FfnKeyValue) -> Made {
     let memories = &analysis.memories;
     let named = memories.named();
     let [mut texts, mut positions, mut tokens] = [const { Vec::new() }; 3];
-    for (id, text) in memories.texts.iter().filter(|(id, _)| named.binary_search(id).is_ok()) {
-        for (position, token) in (0i64..).zip(&text.tokens) {
+    let mut shown = Vec::new();
+    for (id, known) in memories.texts.iter().filter(|(id, _)| named.binary_search(id).is_ok()) {
+        for (position, token) in (0i64..).zip(&known.tokens) {
             texts.push(id as i64);
             positions.push(position);
             tokens.push(i64::from(*token));
         }
+        shown.extend(known.shown(analysis.vocabulary.as_ref()));
     }
-    Table::new("text_tokens", vec![int("text", texts), int("position", positions), int("token", tokens)])
+    Table::new(
+        "text_tokens",
+        vec![int("text", texts), int("position", positions), int("token", tokens), text("shown", shown)],
+    )
 }
 
 /// The vocabulary.

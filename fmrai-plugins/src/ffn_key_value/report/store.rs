@@ -40,6 +40,14 @@ pub(super) fn store(
         )
         .index("triggers_by_text", &["text"]),
     );
+    if analysis.memories.contexts > 0 {
+        let contexts = relations::contexts(analysis)?;
+        relations.push(Relation::new(
+            "the coefficients around a trigger, of the positions of its text from `first` on: a JSON list",
+            contexts,
+            &["layer", "neuron", "sign", "rank"],
+        ));
+    }
     if let Some(conclusions) = conclusions {
         let tokens = relations::value_tokens(conclusions)?;
         relations.push(
