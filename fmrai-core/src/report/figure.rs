@@ -1,5 +1,9 @@
 //! Figures as data. An analyzer says what is shown; the host decides how it looks.
 
+mod passages;
+
+pub use passages::{Card, Passage, Passages, Token};
+
 use serde::{Deserialize, Serialize};
 
 use super::number;
@@ -56,6 +60,8 @@ pub enum Plot {
     Bars(Bars),
     /// Medians, quartiles and ranges by category.
     BoxPlot(BoxPlot),
+    /// Texts with a number for every token, on cards.
+    Passages(Passages),
 }
 
 /// A numeric axis.
@@ -208,9 +214,13 @@ pub struct Bars {
     pub categories: Vec<String>,
     /// Vertical axis.
     pub y: Axis,
-    /// For each group its name and one height per category.
+    /// For each group its name and one height per category. NaN is a missing bar.
     #[serde(with = "number::named_lists")]
     pub groups: Vec<(String, Vec<f64>)>,
+    /// True if the bars of a category stand on each other: the first group at zero, the others on it in their order,
+    /// positive heights upwards and negative ones downwards. False if they stand side by side.
+    #[serde(default)]
+    pub stacked: bool,
 }
 
 /// A five-number summary per category.
@@ -225,4 +235,26 @@ pub struct BoxPlot {
     /// Minimum, lower quartile, median, upper quartile, maximum of each category.
     #[serde(with = "number::fives")]
     pub boxes: Vec<[f64; 5]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bars_written_before_they_could_be_stacked_are_read() {
+        let old = json!({
+            "kind": "bars",
+            "category_axis": "layer",
+            "categories": ["1"],
+            "y": { "label": "share", "unit": null, "range": null, "whole": false },
+            "groups": [["dead", [0.5]]],
+        });
+        let Plot::Bars(bars) = serde_json::from_value(old).unwrap() else { panic!("another kind") };
+        assert!(!bars.stacked);
+        let again = serde_json::to_value(Plot::Bars(Bars { stacked: true, ..bars })).unwrap();
+        assert_eq!(again["stacked"], json!(true));
+    }
 }

@@ -1,6 +1,6 @@
 //! Refuses panels that contradict themselves, before anything is laid out.
 
-use fmrai_core::report::figure::{Axis, Bars, BoxPlot, HeatMap, Lines, Plot, Scatter};
+use fmrai_core::report::figure::{Axis, Bars, BoxPlot, HeatMap, Lines, Passages, Plot, Scatter};
 
 use super::error::Problem;
 use super::ticks::LARGEST;
@@ -15,6 +15,7 @@ pub(super) fn check(plot: &Plot) -> Result<(), Problem> {
         Plot::Lines(plot) => lines(plot),
         Plot::Bars(plot) => bars(plot),
         Plot::BoxPlot(plot) => box_plot(plot),
+        Plot::Passages(plot) => passages(plot),
     }
 }
 
@@ -34,6 +35,11 @@ fn position(value: f64, item: impl FnOnce() -> String) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::Infinite { item: item(), value })
+}
+
+/// A number shown as a colour may be infinite: it has the colour at the end of the scale.
+fn shade(value: f64, item: impl FnOnce() -> String) -> Result<(), Problem> {
+    if value.is_infinite() { Ok(()) } else { position(value, item) }
 }
 
 fn scatter(plot: &Scatter) -> Result<(), Problem> {
@@ -70,10 +76,7 @@ fn heat_map(plot: &HeatMap) -> Result<(), Problem> {
     if plot.values.len() > MOST_CELLS {
         return Err(Problem::TooManyCells { cells: plot.values.len(), most: MOST_CELLS });
     }
-    let beyond = |v: &&f64| v.is_finite() && v.abs() > LARGEST;
-    if let Some(&value) = plot.values.iter().find(beyond) {
-        return Err(Problem::Infinite { item: "a cell".to_owned(), value });
-    }
+    plot.values.iter().try_for_each(|&value| shade(value, || "a cell".to_owned()))?;
     for (what, groups, available) in
         [("row", &plot.row_groups, rows), ("column", &plot.column_groups, columns)]
     {
@@ -111,7 +114,12 @@ fn bars(plot: &Bars) -> Result<(), Problem> {
             position(*height, || format!("the bar of `{category}` in group `{name}`"))?;
         }
     }
-    Ok(())
+    match super::bars::too_far(plot, LARGEST) {
+        Some((category, value)) => {
+            Err(Problem::Infinite { item: format!("the stack of `{category}`"), value })
+        }
+        None => Ok(()),
+    }
 }
 
 fn box_plot(plot: &BoxPlot) -> Result<(), Problem> {
@@ -130,6 +138,22 @@ fn box_plot(plot: &BoxPlot) -> Result<(), Problem> {
         let missing = summary.iter().any(|v| v.is_nan());
         if !missing && !summary.is_sorted() {
             return Err(Problem::BoxOrder { category: category.clone(), summary: *summary });
+        }
+    }
+    Ok(())
+}
+
+fn passages(plot: &Passages) -> Result<(), Problem> {
+    range(&plot.scale, "the colour scale")?;
+    for card in &plot.cards {
+        for (passage, p) in card.passages.iter().enumerate() {
+            if let Some(index) = p.marked.filter(|index| *index >= p.tokens.len()) {
+                let (card, tokens) = (card.title.clone(), p.tokens.len());
+                return Err(Problem::Marked { card, passage, index, tokens });
+            }
+            for (i, token) in p.tokens.iter().enumerate() {
+                shade(token.value, || format!("token {i} of passage {passage} on card `{}`", card.title))?;
+            }
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Why a figure cannot be drawn.
 
+use super::plot::counted;
+
 /// Why a figure cannot be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
@@ -27,8 +29,8 @@ pub enum DrawError {
     },
     /// The picture would not fit into memory.
     #[error(
-        "figure `{figure}` would be {width} by {height} points large, more than can be drawn: \
-         split its {panels} panels over several figures"
+        "figure `{figure}` of {} would be {width} by {height} points large, more than can be drawn: \
+         split it into several figures", counted(*.panels, "panel")
     )]
     TooLarge {
         /// Name of the figure.
@@ -136,5 +138,19 @@ pub enum Problem {
         category: String,
         /// Its minimum, lower quartile, median, upper quartile and maximum.
         summary: [f64; 5],
+    },
+    /// A mark on a token that is not there.
+    #[error(
+        "passage {passage} on card `{card}` marks token {index}, but has {tokens} tokens: they count from 0"
+    )]
+    Marked {
+        /// Heading of the card.
+        card: String,
+        /// Place of the passage on the card, from 0.
+        passage: usize,
+        /// Index of the token, from 0.
+        index: usize,
+        /// How many tokens there are.
+        tokens: usize,
     },
 }

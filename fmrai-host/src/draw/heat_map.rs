@@ -3,13 +3,13 @@
 use fmrai_core::report::figure::HeatMap;
 
 use super::axes::{Names, Room, paint_level_label, paint_upright_label, step};
+use super::colour_scale::ColourScale;
 use super::legend::{Block, Ramp};
 use super::palette;
 use super::plot::{Margins, Panelled, paint_nothing};
 use super::scene::{Align, Rect, Rgb, Scene, Shape, Size, Turn};
 use super::style::{AXIS, LEGEND, NAME};
 use super::text::{CAPITAL, Fonts, LEADING};
-use super::ticks::{Range, Ticks, axis_label};
 
 /// Maps with more cells are drawn as images.
 const MOST_RECTANGLES: usize = 20_000;
@@ -19,8 +19,6 @@ const LARGEST_CELL: f64 = 34.0;
 const SQUARE_UP_TO: f64 = 4.0;
 const WIDEST_NAME: f64 = 120.0;
 const WIDEST_GROUP: f64 = 80.0;
-/// Share of the largest number up to which the smallest counts as nearly zero.
-const NEARLY_ZERO: f64 = 0.1;
 /// Cells smaller than this would be hidden by lines between groups.
 const SMALLEST_PARTED: f64 = 2.0;
 const GAP: f64 = 4.0;
@@ -30,37 +28,16 @@ const BRACKET: f64 = 4.0;
 pub(super) struct HeatMapPlot<'a> {
     map: &'a HeatMap,
     fonts: &'a Fonts,
-    range: Range,
-    /// The number shown in the last colour is as far from the middle of the colour map.
-    reach: f64,
+    scale: ColourScale<'a>,
     row_names: Vec<String>,
 }
 
 impl<'a> HeatMapPlot<'a> {
     pub(super) fn new(map: &'a HeatMap, fonts: &'a Fonts) -> Self {
-        let data = Range::of(map.values.iter().copied());
-        let range = match map.scale.range {
-            Some((low, high)) => Range { low, high },
-            None if map.diverging => {
-                let reach = data.low.abs().max(data.high.abs());
-                Range { low: -reach, high: reach }
-            }
-            // A scale that nearly begins at zero begins there.
-            None if data.low > 0.0 && data.low <= NEARLY_ZERO * data.high => Range { low: 0.0, ..data },
-            None => data,
-        };
+        let colours = if map.diverging { palette::diverging } else { palette::sequential };
+        let scale = ColourScale::new(&map.scale, map.diverging, colours, map.values.iter().copied());
         let row_names = map.rows.iter().map(|name| fonts.shorten(name, NAME, WIDEST_NAME)).collect();
-        Self { map, fonts, range, reach: range.low.abs().max(range.high.abs()), row_names }
-    }
-
-    /// Colour of a number that is not missing; beyond the ends of the scale, that of the end.
-    fn colour(&self, value: f64) -> Rgb {
-        let value = value.clamp(self.range.low, self.range.high);
-        if self.map.diverging {
-            palette::diverging(0.5 + value / self.reach / 2.0)
-        } else {
-            palette::sequential(self.range.share(value))
-        }
+        Self { map, fonts, scale, row_names }
     }
 
     /// Names of groups of columns stand upright if any is wider than its group.
@@ -95,7 +72,7 @@ impl<'a> HeatMapPlot<'a> {
     fn paint_cells(&self, scene: &mut Scene, area: Rect) {
         let (rows, columns) = (self.map.rows.len(), self.map.columns.len());
         if self.map.values.len() > MOST_RECTANGLES {
-            let colour = |v: &f64| if v.is_nan() { palette::MISSING } else { self.colour(*v) };
+            let colour = |v: &f64| if v.is_nan() { palette::MISSING } else { self.scale.colour(*v) };
             let pixels = self.map.values.iter().map(colour).collect();
             scene.shapes.push(Shape::Pixels { rect: area, columns, rows, pixels });
             return;
@@ -106,7 +83,7 @@ impl<'a> HeatMapPlot<'a> {
         for (row, values) in self.map.values.chunks(columns.max(1)).enumerate() {
             let (top, bottom) = (edge(row, rows, area.y, area.h), edge(row + 1, rows, area.y, area.h));
             let colours: Vec<Option<Rgb>> =
-                values.iter().map(|v| (!v.is_nan()).then(|| self.colour(*v))).collect();
+                values.iter().map(|v| (!v.is_nan()).then(|| self.scale.colour(*v))).collect();
             let mut start = 0;
             for run in colours.chunk_by(|a, b| a == b) {
                 let end = start + run.len();
@@ -239,22 +216,9 @@ impl Panelled for HeatMapPlot<'_> {
     }
 
     fn side(&self) -> Vec<Block> {
-        const SAMPLES: usize = 128;
-        let finite = |v: &f64| v.is_finite();
-        if !self.map.values.iter().any(finite) && self.map.scale.range.is_none() {
-            return Vec::new();
-        }
-        let ticks = Ticks::over(self.range, 6, self.map.scale.whole);
-        let sample = |i: usize| self.range.low + self.range.span() * (i as f64 + 0.5) / SAMPLES as f64;
-        let values = &self.map.values;
-        vec![Block::Ramp(Ramp {
-            title: axis_label(&self.map.scale, ticks.exponent),
-            beside: true,
-            colours: (0..SAMPLES).map(|i| self.colour(sample(i))).collect(),
-            ticks: ticks.at.into_iter().map(|(v, text)| (self.range.share(v), text)).collect(),
-            beyond: (values.iter().any(|v| *v < self.range.low), values.iter().any(|v| *v > self.range.high)),
-            missing: values.iter().any(|v| v.is_nan()),
-        })]
+        let missing = self.map.values.iter().any(|v| v.is_nan());
+        let bar = self.scale.bar(self.map.values.iter().copied());
+        bar.map(|bar| Block::Ramp(Ramp { missing, ..bar })).into_iter().collect()
     }
 
     fn notes(&self) -> Vec<String> {

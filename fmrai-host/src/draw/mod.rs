@@ -8,6 +8,7 @@ mod axes;
 mod bars;
 mod box_plot;
 mod check;
+mod colour_scale;
 mod error;
 mod heat_map;
 mod layout;
@@ -15,6 +16,7 @@ mod legend;
 mod lines;
 mod marker;
 mod palette;
+mod passages;
 mod placement;
 mod plot;
 mod render;
@@ -47,7 +49,8 @@ pub struct Drawing {
 /// Draws a figure.
 ///
 /// Missing positions (NaN) leave a gap, and the caption says how many points are not shown; missing cells of a heat map
-/// are hatched. Infinite cells take the colour at the end of the scale.
+/// are hatched. Infinite cells take the colour at the end of the scale. Tokens without a number have grey letters and no
+/// colour behind them; of a long passage the lines around the marked token are shown.
 ///
 /// # Errors
 /// [`DrawError::NoPanels`] and [`DrawError::Panel`] if the figure contradicts itself, [`DrawError::TooLarge`] if the

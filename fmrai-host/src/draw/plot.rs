@@ -7,6 +7,7 @@ use super::box_plot::BoxesPlot;
 use super::heat_map::HeatMapPlot;
 use super::legend::Block;
 use super::lines::LinesPlot;
+use super::passages::PassagesPlot;
 use super::scatter::ScatterPlot;
 use super::scene::{Rect, Scene, Size};
 use super::style::AXIS;
@@ -57,6 +58,7 @@ pub(super) fn panelled<'a>(plot: &'a Plot, fonts: &'a Fonts) -> Box<dyn Panelled
         Plot::Lines(plot) => Box::new(LinesPlot::new(plot, fonts)),
         Plot::Bars(plot) => Box::new(BarsPlot::new(plot, fonts)),
         Plot::BoxPlot(plot) => Box::new(BoxesPlot::new(plot, fonts)),
+        Plot::Passages(plot) => Box::new(PassagesPlot::new(plot, fonts)),
     }
 }
 

@@ -11,6 +11,9 @@ pub(super) const TICK: Type = Type { size: 10.0, weight: Weight::Regular, rgb: S
 pub(super) const NAME: Type = Type { size: 9.0, weight: Weight::Regular, rgb: SOFT_TEXT };
 pub(super) const LEGEND: Type = Type { size: 10.0, weight: Weight::Regular, rgb: TEXT };
 pub(super) const LEGEND_TITLE: Type = Type { size: 10.5, weight: Weight::Bold, rgb: TEXT };
+pub(super) const CARD: Type = Type { size: 11.5, weight: Weight::Bold, rgb: TEXT };
+pub(super) const DETAIL: Type = Type { size: 9.5, weight: Weight::Regular, rgb: SOFT_TEXT };
+pub(super) const TOKEN: Type = Type { size: 10.5, weight: Weight::Regular, rgb: TEXT };
 pub(super) const POINT: Type = Type { size: 8.0, weight: Weight::Regular, rgb: SOFT_TEXT };
 
 /// Width of axes and ticks.

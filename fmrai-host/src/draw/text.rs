@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, Glyph, GlyphId, InvalidFont, PxScale, point};
 use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthChar;
 
 use super::scene::{Type, Weight};
 
@@ -49,6 +50,11 @@ impl Fonts {
         }
     }
 
+    /// True if the font has the character in all weights.
+    pub(super) fn has(&self, c: char) -> bool {
+        [&self.regular, &self.bold].into_iter().all(|face| face.glyph_id(c) != GlyphId(0))
+    }
+
     /// The glyphs of `text` on a baseline that starts at the origin, and where the baseline ends. `size` is that of
     /// an em, in the unit of the result.
     pub(super) fn glyphs(&self, text: &str, size: f64, weight: Weight) -> (Vec<Glyph>, f64) {
@@ -60,11 +66,19 @@ impl Fonts {
         let mut glyphs = Vec::with_capacity(text.len());
         for c in drawable(text).chars() {
             let id = face.glyph_id(c);
+            let lacking = id == GlyphId(0);
+            if lacking && c.width() == Some(0) {
+                continue;
+            }
             if let Some(previous) = previous {
                 pen += f64::from(face.kern_unscaled(previous, id)) * size / em;
             }
             glyphs.push(id.with_scale_and_position(scale, point(pen as f32, 0.0)));
-            pen += f64::from(face.h_advance_unscaled(id)) * size / em;
+            pen += if lacking {
+                elsewhere(c) * size
+            } else {
+                f64::from(face.h_advance_unscaled(id)) * size / em
+            };
             previous = Some(id);
         }
         (glyphs, pen)
@@ -141,8 +155,17 @@ impl Fonts {
     }
 }
 
+/// Width of a character that the embedded font lacks in the fonts that viewers have for it, as a share of the type size.
+fn elsewhere(c: char) -> f64 {
+    match c {
+        '\u{1f000}'.. => 1.3,
+        c if c.width() == Some(2) => 1.0,
+        _ => 0.75,
+    }
+}
+
 /// The first of `0..n` for which `holds` is false, if it is true before and false after.
-fn partition(n: usize, holds: impl Fn(usize) -> bool) -> usize {
+pub(super) fn partition(n: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, n);
     while low < high {
         let middle = low.midpoint(high);

@@ -71,6 +71,7 @@ pub(super) fn report(layers: &[Layer], sums: &Sums, threshold: f64) -> Result<Re
             ("dead".to_owned(), per_cent(&dead_counts)),
             ("saturated".to_owned(), per_cent(&saturated_counts)),
         ],
+        stacked: false,
     };
     let caption = format!(
         "Share of the neurons of each feed-forward block that are never on (dead) or always on (saturated), over {} \
