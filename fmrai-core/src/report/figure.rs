@@ -218,7 +218,8 @@ pub struct Bars {
     #[serde(with = "number::named_lists")]
     pub groups: Vec<(String, Vec<f64>)>,
     /// True if the bars of a category stand on each other: the first group at zero, the others on it in their order,
-    /// positive heights upwards and negative ones downwards. False if they stand side by side.
+    /// positive heights upwards and negative ones downwards. False if they stand side by side. Readers tell up to eight
+    /// groups apart by their colours, more only with the order of the legend.
     #[serde(default)]
     pub stacked: bool,
 }

@@ -170,3 +170,87 @@ impl Panelled for BarsPlot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fmrai_core::report::figure::Axis;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::draw::scene::Shape;
+
+    fn stacked(groups: &[&[f64]]) -> Bars {
+        let name = |(i, heights): (usize, &&[f64])| (format!("group {i}"), heights.to_vec());
+        Bars {
+            category_axis: "layer".to_owned(),
+            categories: (0..groups[0].len()).map(|i| i.to_string()).collect(),
+            y: Axis::new("share", None),
+            groups: groups.iter().enumerate().map(name).collect(),
+            stacked: true,
+        }
+    }
+
+    fn drawn(plot: &Bars) -> BarsPlot<'_> {
+        BarsPlot::new(plot, Fonts::embedded().unwrap())
+    }
+
+    fn keys(plot: &Bars) -> Vec<String> {
+        match drawn(plot).side().as_slice() {
+            [Block::Keys { keys, .. }] => keys.iter().map(|key| key.1.clone()).collect(),
+            other => panic!("expected one list of keys, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn segments_stand_on_those_before_them_of_their_sign() {
+        let plot = stacked(&[&[1.0, -1.0], &[-2.0, f64::NAN], &[3.0, -4.0]]);
+        let ends: Vec<_> = segments(&plot).into_iter().map(|s| (s.group, s.category, s.from, s.to)).collect();
+        let expected =
+            [(0, 0, 0.0, 1.0), (0, 1, 0.0, -1.0), (1, 0, 0.0, -2.0), (2, 0, 1.0, 4.0), (2, 1, -1.0, -5.0)];
+        assert_eq!(ends, expected);
+        let range = drawn(&plot).range;
+        assert!(range.low < -5.0 && range.low > -6.0 && range.high > 4.0 && range.high < 5.0, "{range:?}");
+        assert_eq!(drawn(&plot).notes(), ["1 segment without a value"]);
+    }
+
+    #[test]
+    fn shares_that_sum_to_one_but_for_rounding_are_not_cut() {
+        let heights = [0.2, 0.4, 0.3, 0.1];
+        let mut plot = stacked(&heights.each_ref().map(std::slice::from_ref));
+        assert!(heights.iter().sum::<f64>() > 1.0);
+        plot.y = plot.y.range(0.0, 1.0);
+        assert!(drawn(&plot).notes().is_empty());
+        plot.y = plot.y.range(0.0, 0.25);
+        assert_eq!(drawn(&plot).notes(), ["3 segments cut at the end of the axis"]);
+    }
+
+    #[test]
+    fn keys_are_read_in_the_order_of_the_stack() {
+        assert_eq!(keys(&stacked(&[&[1.0], &[2.0]])), ["group 1", "group 0"]);
+        assert_eq!(keys(&stacked(&[&[-1.0], &[-2.0]])), ["group 0", "group 1"]);
+        assert_eq!(keys(&Bars { stacked: false, ..stacked(&[&[1.0], &[2.0]]) }), ["group 0", "group 1"]);
+    }
+
+    proptest! {
+        /// Segments part neatly: none overlaps another, and the top of each is where its height says.
+        #[test]
+        fn segments_never_overlap(heights in prop::collection::vec(-5.0..5.0_f64, 2..12)) {
+            let groups: Vec<&[f64]> = heights.iter().map(std::slice::from_ref).collect();
+            let plot = stacked(&groups);
+            let drawn = drawn(&plot);
+            let area = Rect::new(0.0, 0.0, 300.0, 200.0);
+            let mut scene = Scene::default();
+            drawn.paint(&mut scene, area);
+            let rect = |s: &Shape| if let Shape::Rect { rect, .. } = s { Some(*rect) } else { None };
+            let rects: Vec<Rect> = scene.shapes.iter().filter_map(rect).collect();
+            prop_assert_eq!(rects.len(), heights.len());
+            for (i, (rect, segment)) in rects.iter().zip(segments(&plot)).enumerate() {
+                let tip = drawn.axes().y(area, segment.to);
+                let end = if segment.to > segment.from { rect.y } else { rect.bottom() };
+                prop_assert!((end - tip).abs() < 1e-9, "{rect:?} ends at {end}, not {tip}");
+                let inner = |r: &Rect| Rect::new(r.x, r.y + 1e-9, r.w, (r.h - 2e-9).max(0.0));
+                prop_assert!(rects[..i].iter().all(|other| !inner(rect).overlaps(&inner(other))));
+            }
+        }
+    }
+}

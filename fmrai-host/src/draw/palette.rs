@@ -37,14 +37,22 @@ const WARM: Rgb = Rgb(0xe8, 0x76, 0x2b);
 const COLD: Rgb = Rgb(0x5a, 0x9b, 0xe0);
 
 /// Colours of `n` marks. Ordered ones run evenly through viridis from dark to light; unordered ones are as different
-/// as possible, darker in every further round of eight.
+/// as possible, darker in the second round of eight, lighter in the third, darkest in the fourth, then the same again.
 pub(super) fn marks(n: usize, ordered: bool) -> Vec<Rgb> {
     if ordered {
         let last = n.saturating_sub(1).max(1) as f64;
         return (0..n).map(|i| sequential(MARKS_UP_TO * i as f64 / last)).collect();
     }
-    let round = |i: usize| 0.62_f64.powi((i / QUALITATIVE.len()).min(3) as i32);
-    (0..n).map(|i| scaled(QUALITATIVE[i % QUALITATIVE.len()], round(i))).collect()
+    let mark = |i: usize| {
+        let rgb = QUALITATIVE[i % QUALITATIVE.len()];
+        match i / QUALITATIVE.len() % 4 {
+            0 => rgb,
+            1 => scaled(rgb, 0.62),
+            2 => tint(rgb, 0.5),
+            _ => scaled(rgb, 0.4),
+        }
+    };
+    (0..n).map(mark).collect()
 }
 
 /// Viridis at `t` from 0 to 1.

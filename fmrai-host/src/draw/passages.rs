@@ -170,7 +170,10 @@ impl<'a> PassagesPlot<'a> {
         scene.text(&piece.text, at, Type { rgb, ..letters(marked) }, Align::Start, Turn::Level);
         if marked {
             let y = rect.bottom() - UNDERLINE / 2.0;
-            scene.line(vec![(rect.x, y), (rect.right(), y)], UNDERLINE, rgb);
+            let width = self.fonts.width(&piece.text, letters(true));
+            let (from, to) =
+                if width > 0.0 { (at.0, (at.0 + width).min(rect.right())) } else { (rect.x, rect.right()) };
+            scene.line(vec![(from, y), (to, y)], UNDERLINE, rgb);
         }
     }
 }

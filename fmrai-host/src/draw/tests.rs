@@ -1,7 +1,8 @@
 //! Figures of every kind, well-formed and malformed, drawn whole.
 
 use fmrai_core::report::figure::{
-    Axis, Bars, BoxPlot, HeatMap, Legend, Lines, Mark, Panel, Plot, Point, Scatter, Series,
+    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Mark, Panel, Passage, Passages, Plot, Point, Scatter,
+    Series, Token,
 };
 use proptest::prelude::*;
 
@@ -57,6 +58,7 @@ fn bars(heights: Vec<f64>) -> Bars {
         categories: texts(heights.len()),
         y: Axis::new("share", Some("%")),
         groups: vec![("shallow".to_owned(), heights.clone()), ("semantic".to_owned(), heights)],
+        stacked: false,
     }
 }
 
@@ -66,6 +68,23 @@ fn box_plot(boxes: Vec<[f64; 5]>) -> BoxPlot {
         categories: texts(boxes.len()),
         y: Axis::new("coefficient", None),
         boxes,
+    }
+}
+
+fn passages(values: &[f64]) -> Passages {
+    let token = |value: &f64| Token { text: " a<b".to_owned(), value: *value };
+    let passage = Passage {
+        label: "4.21".to_owned(),
+        tokens: values.iter().map(token).collect(),
+        marked: values.len().checked_sub(1),
+        cut_before: true,
+        cut_after: false,
+    };
+    let card = |passages| Card { title: "layer 3".to_owned(), details: texts(2), passages };
+    Passages {
+        scale: Axis::new("activation", None),
+        diverging: true,
+        cards: vec![card(vec![passage.clone(), passage]), card(Vec::new())],
     }
 }
 
@@ -79,7 +98,9 @@ fn every_kind() -> Vec<Plot> {
         Plot::HeatMap(heat_map(4, 5, |i| if i == 7 { f64::NAN } else { i as f64 })),
         Plot::Lines(lines(&[(0.0, 1.0), (0.0, 1.5), (1.0, f64::NAN), (2.0, 0.5)])),
         Plot::Bars(bars(vec![3.0, -1.0, f64::NAN])),
+        Plot::Bars(Bars { stacked: true, ..bars(vec![3.0, -1.0, f64::NAN]) }),
         Plot::BoxPlot(box_plot(vec![[0.0, 1.0, 2.0, 3.0, 9.0], [f64::NAN; 5]])),
+        Plot::Passages(passages(&[0.0, 1.0, -2.0, f64::NAN, f64::INFINITY])),
     ]
 }
 
@@ -113,6 +134,14 @@ fn every_kind_gives_a_png_and_an_svg_that_agree_and_the_same_bytes_twice() {
 fn a_caption_tells_what_is_not_shown() {
     let svg = draw(&figure(every_kind().swap_remove(0))).unwrap().svg;
     assert!(svg.contains("A caption. Not shown: 1 point without a position."), "{svg}");
+    let svg = draw(&figure(Plot::Passages(passages(&[1.0, f64::NAN])))).unwrap().svg;
+    assert!(svg.contains("A caption. Not shown: the number of 2 tokens (grey)."), "{svg}");
+}
+
+#[test]
+fn passages_share_one_colour_bar() {
+    let svg = draw(&figure(Plot::Passages(passages(&[0.0, 1.0])))).unwrap().svg;
+    assert_eq!(svg.matches("activation").count(), 1);
 }
 
 #[test]
@@ -196,6 +225,24 @@ fn malformed_panels_are_refused_by_name() {
     let expected = Problem::Categories { item: "group `semantic`".to_owned(), values: 1, categories: 2 };
     assert_eq!(problem(Plot::Bars(plot)), expected);
 
+    let high = problem(Plot::Bars(Bars { stacked: true, ..bars(vec![1.0, 1e300]) }));
+    assert_eq!(high, Problem::Infinite { item: "the stack of `entry 1`".to_owned(), value: 2e300 });
+
+    let mut plot = passages(&[1.0, 2.0]);
+    plot.cards[0].passages[1].marked = Some(2);
+    let error = problem(Plot::Passages(plot));
+    assert_eq!(
+        error.to_string(),
+        "passage 1 on card `layer 3` marks token 2, but has 2 tokens: they count from 0"
+    );
+    let huge = problem(Plot::Passages(passages(&[1.0, f64::MAX])));
+    assert!(
+        matches!(huge, Problem::Infinite { item, .. } if item == "token 1 of passage 0 on card `layer 3`")
+    );
+    let mut plot = passages(&[1.0]);
+    plot.scale = plot.scale.range(1.0, 1.0);
+    assert!(matches!(problem(Plot::Passages(plot)), Problem::Range { .. }));
+
     let mut plot = box_plot(vec![[0.0, 1.0, 2.0, 3.0, 4.0]]);
     plot.categories.clear();
     assert!(matches!(problem(Plot::BoxPlot(plot)), Problem::Categories { values: 1, categories: 0, .. }));
@@ -212,6 +259,10 @@ fn figures_without_panels_or_without_measure_are_refused() {
     let panel = Panel { title: String::new(), plot: Plot::Bars(bars(vec![1.0])) };
     let endless = Figure { panels: vec![panel; 500], ..figure(every_kind().swap_remove(0)) };
     assert!(matches!(draw(&endless), Err(DrawError::TooLarge { panels: 500, .. })));
+    let mut many = passages(&[1.0]);
+    many.cards = vec![many.cards[0].clone(); 2000];
+    let error = draw(&figure(Plot::Passages(many))).unwrap_err();
+    assert!(matches!(error, DrawError::TooLarge { panels: 1, .. }), "{error}");
 }
 
 /// Numbers that break naive layouts.
@@ -268,12 +319,29 @@ fn any_plot() -> impl Strategy<Value = Plot> {
             Plot::Lines(Lines { x, y, references: vec![(name, 1.0), (String::new(), 1.0)], ..plot })
         },
     );
-    let bars = (axis(), numbers()).prop_map(|(y, heights)| Plot::Bars(Bars { y, ..bars(heights) }));
+    let bars = (axis(), numbers(), any::<bool>()).prop_map(|(y, heights, stacked)| {
+        // Two of these stand on each other, and stacks have to be finite too.
+        let heights = if stacked { heights.into_iter().map(|h| h / 2.0).collect() } else { heights };
+        Plot::Bars(Bars { y, stacked, ..bars(heights) })
+    });
+    let passages = (axis(), numbers(), text(), any::<bool>(), any::<bool>()).prop_map(
+        |(scale, values, text, diverging, cut)| {
+            let mut plot = Passages { scale, diverging, ..passages(&values) };
+            plot.cards[0].title.clone_from(&text);
+            plot.cards[1].details.push(text.clone());
+            for passage in &mut plot.cards[0].passages {
+                passage.label.clone_from(&text);
+                passage.cut_after = cut;
+                passage.tokens.iter_mut().take(3).for_each(|token| token.text.clone_from(&text));
+            }
+            Plot::Passages(plot)
+        },
+    );
     let boxes = (axis(), numbers()).prop_map(|(y, numbers)| {
         let five = |v: f64| [v, v, v, v, v];
         Plot::BoxPlot(BoxPlot { y, ..box_plot(numbers.into_iter().map(five).collect()) })
     });
-    prop_oneof![scatter, map, lines, bars, boxes]
+    prop_oneof![scatter, map, lines, bars, boxes, passages]
 }
 
 proptest! {

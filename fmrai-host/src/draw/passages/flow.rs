@@ -52,9 +52,10 @@ pub(super) fn flow(fonts: &Fonts, passage: &Passage, width: f64) -> Vec<Piece> {
     let most = (MOST_LINES as f64 * width / NARROWEST) as usize + 1;
     let first = anchor.saturating_sub(most);
     let near = passage.tokens.iter().enumerate().skip(first).take(anchor - first + most);
+    let room = (width * 4.0).floor() / 4.0 - 2.0 * EDGE;
     let items: Vec<Item> =
-        near.map(|(i, token)| Item::token(fonts, token, i, passage.marked == Some(i))).collect();
-    let (before, after) = (Item::ellipsis(fonts), Item::ellipsis(fonts));
+        near.map(|(i, token)| Item::token(fonts, token, i, passage.marked == Some(i), room)).collect();
+    let ellipsis = Item::ellipsis(fonts);
 
     let windows = windows(&items, anchor - first);
     let pieces = |count: usize| {
@@ -64,8 +65,9 @@ pub(super) fn flow(fonts: &Fonts, passage: &Passage, width: f64) -> Vec<Piece> {
         let cut_before = passage.cut_before || first + from > 0;
         let cut_after = passage.cut_after || first + to < n;
         let shown = items.get(from..to).unwrap_or_default().iter();
-        let all = cut_before.then_some(&before).into_iter().chain(shown).chain(cut_after.then_some(&after));
-        broken(fonts, &all.collect::<Vec<_>>(), width)
+        let all =
+            cut_before.then_some(&ellipsis).into_iter().chain(shown).chain(cut_after.then_some(&ellipsis));
+        broken(&all.collect::<Vec<_>>(), room)
     };
     let fits = |count: usize| lines(&pieces(count)) <= MOST_LINES;
     let count =
@@ -108,12 +110,11 @@ fn windows(items: &[Item], anchor: usize) -> Vec<(usize, usize)> {
 /// A token that has been measured.
 struct Item {
     token: Option<usize>,
-    /// Its letters, without spaces around them.
-    text: String,
-    letters: Type,
-    /// Width of the spaces before them.
+    /// Its letters without spaces around them, and their width: one part, or several where no line holds all of it.
+    parts: Vec<(String, f64)>,
+    /// Width of the spaces before it.
     lead: f64,
-    /// Width with the spaces around them.
+    /// Width with the spaces around it.
     width: f64,
     /// True if a word begins here.
     opens: bool,
@@ -122,38 +123,60 @@ struct Item {
 }
 
 impl Item {
-    fn token(fonts: &Fonts, token: &Token, index: usize, marked: bool) -> Self {
+    fn token(fonts: &Fonts, token: &Token, index: usize, marked: bool, room: f64) -> Self {
         let letters = letters(marked);
         let raw: String = token.text.chars().take(LONGEST_TOKEN).collect();
         let whole = visible(fonts, &raw);
         let text = whole.trim();
-        let spaces = if text.is_empty() { 0 } else { whole.len() - whole.trim_start().len() };
-        let lead = up(fonts.width(whole.get(..spaces).unwrap_or_default(), letters));
+        let measured = |text: &str| up(fonts.width(text, letters));
+        // White space alone is all behind, so that the first of a line keeps its width.
+        let leading = if text.is_empty() { 0 } else { whole.len() - whole.trim_start().len() };
+        let (before, rest) = whole.split_at(leading);
+        let lead = measured(before);
+        let behind = measured(rest.get(text.len()..).unwrap_or_default());
+        // A viewer draws several spaces as one, unless they are of the kind that does not break.
+        let text = text.replace("  ", "\u{a0}\u{a0}");
+        let mut width = measured(&text);
+        let parts = if width > room {
+            parts(&text, |text| fonts.width(text, letters), room)
+        } else {
+            vec![(text, width)]
+        };
+        width = (width + behind).max(NARROWEST);
         Self {
             token: Some(index),
-            // A viewer draws several spaces as one, unless they are of the kind that does not break.
-            text: text.replace("  ", "\u{a0}\u{a0}"),
-            letters,
+            parts,
             lead,
-            width: up(fonts.width(&whole, letters)).max(lead + NARROWEST),
+            width: lead + width,
             opens: raw.starts_with(char::is_whitespace),
             closes: raw.ends_with(char::is_whitespace),
         }
     }
 
     fn ellipsis(fonts: &Fonts) -> Self {
-        let letters = letters(false);
-        let width = up(fonts.width(ELLIPSIS, letters));
-        Self {
-            token: None,
-            text: ELLIPSIS.to_owned(),
-            letters,
-            lead: 0.0,
-            width,
-            opens: false,
-            closes: false,
+        let width = up(fonts.width(ELLIPSIS, letters(false)));
+        let parts = vec![(ELLIPSIS.to_owned(), width)];
+        Self { token: None, parts, lead: 0.0, width, opens: false, closes: false }
+    }
+}
+
+/// A text in parts that are no wider than `room`, with their widths; enough of them to overflow the lines.
+fn parts(text: &str, exact: impl Fn(&str) -> f64, room: f64) -> Vec<(String, f64)> {
+    let mut parts: Vec<(String, f64)> = Vec::new();
+    for unit in units(text, |grapheme| exact(grapheme) > room) {
+        let width = exact(unit);
+        if let Some((part, filled)) = parts.last_mut()
+            && *filled + width <= room
+        {
+            part.push_str(unit);
+            *filled += width;
+        } else if parts.len() > MOST_LINES {
+            break;
+        } else {
+            parts.push((unit.to_owned(), width));
         }
     }
+    parts.into_iter().map(|(part, width)| (part, up(width))).collect()
 }
 
 /// The length, rounded up to quarters of a point.
@@ -161,14 +184,14 @@ fn up(length: f64) -> f64 {
     (length * 4.0).ceil() / 4.0
 }
 
-fn broken(fonts: &Fonts, items: &[&Item], width: f64) -> Vec<Piece> {
-    let end = (width * 4.0).floor() / 4.0 - EDGE;
-    let mut page =
-        Page { fonts, end, pen: EDGE, line: 0, empty: true, pieces: Vec::with_capacity(items.len()) };
+/// The items on lines that have `room` for letters.
+fn broken(items: &[&Item], room: f64) -> Vec<Piece> {
+    let end = EDGE + room;
+    let mut page = Page { end, pen: EDGE, line: 0, empty: true, pieces: Vec::with_capacity(items.len()) };
     for word in items.chunk_by(|a, b| !a.closes && !b.opens) {
         let whole: f64 = word.iter().map(|item| item.width).sum();
         let alone = whole - word.first().map_or(0.0, |item| item.lead);
-        if page.pen + whole > end && EDGE + alone <= end {
+        if page.pen + whole > end && alone <= room {
             page.feed();
         }
         for item in word {
@@ -180,8 +203,7 @@ fn broken(fonts: &Fonts, items: &[&Item], width: f64) -> Vec<Piece> {
 }
 
 /// Lines that are being filled.
-struct Page<'a> {
-    fonts: &'a Fonts,
+struct Page {
     /// Where the letters of a line have to end.
     end: f64,
     pen: f64,
@@ -191,7 +213,7 @@ struct Page<'a> {
     pieces: Vec<Piece>,
 }
 
-impl Page<'_> {
+impl Page {
     /// Ends a line that holds something.
     fn feed(&mut self) {
         if self.empty {
@@ -204,36 +226,27 @@ impl Page<'_> {
     }
 
     fn put(&mut self, item: &Item) {
-        if !self.empty && self.pen + item.width <= self.end {
-            return self.push(item.token, &item.text, item.lead, item.width);
-        }
-        self.feed();
-        let width = item.width - item.lead;
-        if self.pen + width <= self.end {
-            return self.push(item.token, &item.text, 0.0, width);
-        }
-        let room = self.end - self.pen;
-        let measured = |text: &str| up(self.fonts.width(text, item.letters));
-        let mut chunks = vec![String::new()];
-        for unit in units(&item.text, |grapheme| measured(grapheme) > room) {
-            match chunks.last_mut() {
-                Some(chunk) if chunk.is_empty() || measured(&format!("{chunk}{unit}")) <= room => {
-                    chunk.push_str(unit);
+        match item.parts.as_slice() {
+            [(text, _)] => {
+                if self.pen + item.width > self.end {
+                    self.feed();
                 }
-                _ => chunks.push(unit.to_owned()),
+                let lead = if self.empty { 0.0 } else { item.lead };
+                self.push(item.token, text, lead, item.width - item.lead);
             }
-        }
-        for chunk in chunks {
-            let width = up(self.fonts.width(&chunk, item.letters));
-            self.feed();
-            self.push(item.token, &chunk, 0.0, width);
+            parts => {
+                for (text, width) in parts {
+                    self.feed();
+                    self.push(item.token, text, 0.0, *width);
+                }
+            }
         }
     }
 
     fn push(&mut self, token: Option<usize>, text: &str, lead: f64, width: f64) {
         let left = if self.empty { 0.0 } else { self.pen };
         let start = self.pen + lead;
-        self.pen = (self.pen + width).min(self.end);
+        self.pen = (start + width).min(self.end);
         self.empty = false;
         self.pieces.push(Piece {
             token,
