@@ -22,7 +22,12 @@ const LAYERS: [Layer; 3] = [
 ];
 
 fn configs() -> [FfnKeyValueConfig; 3] {
-    let few = FfnKeyValueConfig { triggers: 3, composition_positions: 4, ..FfnKeyValueConfig::default() };
+    let few = FfnKeyValueConfig {
+        triggers: 3,
+        contexts: 2,
+        composition_positions: 4,
+        ..FfnKeyValueConfig::default()
+    };
     [
         few.clone(),
         FfnKeyValueConfig { special_tokens: false, ..few.clone() },
@@ -84,6 +89,30 @@ fn expected(config: &FfnKeyValueConfig, texts: &[Text], sign: f32) -> Vec<Vec<(f
     all
 }
 
+/// The coefficients around the first of these, from 23 positions before: `[neuron]` lists.
+fn expected_windows(config: &FfnKeyValueConfig, texts: &[Text], sign: f32) -> Vec<Vec<f32>> {
+    let lists = expected(config, texts, sign);
+    let neurons =
+        LAYERS.iter().enumerate().flat_map(|(layer, l)| (0..l.neurons).map(move |n| (layer, l.neurons, n)));
+    let mut all = Vec::new();
+    for ((layer, width, neuron), list) in neurons.zip(lists) {
+        for (_, id, at) in list.into_iter().take(config.contexts) {
+            let column = texts[id as usize].coefficients[layer].iter().skip(neuron).step_by(width);
+            all.push(column.skip((at as usize).saturating_sub(23)).take(32).copied().collect());
+        }
+    }
+    all
+}
+
+fn stored_windows(state: &State, sign: &str) -> Vec<Vec<f32>> {
+    let TensorData::F32(all) = state.tensors[&format!("{sign}.windows")].data() else {
+        panic!("not float32")
+    };
+    let mut all = all.iter().copied();
+    let lengths = state.tensors[&format!("{sign}.window_lengths")].i64().unwrap();
+    lengths.iter().map(|&n| all.by_ref().take(n as usize).collect()).collect()
+}
+
 fn stored(state: &State, sign: &str) -> Vec<Vec<(f32, u64, u32)>> {
     let part = |name: &str| state.tensors[&format!("{sign}.{name}")].i64().unwrap();
     let TensorData::F32(sizes) = state.tensors[&format!("{sign}.sizes")].data() else {
@@ -102,6 +131,7 @@ proptest! {
         for config in configs() {
             let state = whole(&config, &texts, size, Form::default());
             prop_assert_eq!(stored(&state, "positive"), expected(&config, &texts, 1.0));
+            prop_assert_eq!(stored_windows(&state, "positive"), expected_windows(&config, &texts, 1.0));
             let mut negative = expected(&config, &texts, -1.0);
             negative[..LAYERS[0].neurons].iter_mut().for_each(Vec::clear);
             prop_assert_eq!(stored(&state, "negative"), negative);

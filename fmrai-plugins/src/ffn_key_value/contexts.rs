@@ -10,9 +10,32 @@ pub(super) const BEFORE: usize = 23;
 /// Positions that are kept of a text: those before the trigger, its own, and those after it.
 pub(super) const WINDOW: usize = 32;
 
-/// A neuron's coefficients at the positions around a trigger: entry `i` is that of position `first + i` of the text.
-/// NaN beyond the text's ends.
-pub(super) type Window = [f32; WINDOW];
+/// A neuron's coefficients at the positions around a trigger.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Window {
+    values: [f32; WINDOW],
+    length: u32,
+}
+
+impl Window {
+    /// Of no positions.
+    pub(super) const EMPTY: Self = Self { values: [0.0; WINDOW], length: 0 };
+
+    /// The first [`WINDOW`] of some coefficients.
+    pub(super) fn of(coefficients: impl IntoIterator<Item = f32>) -> Self {
+        let mut window = Self::EMPTY;
+        for (place, x) in window.values.iter_mut().zip(coefficients) {
+            *place = x;
+            window.length += 1;
+        }
+        window
+    }
+
+    /// Entry `i` is that of position `first + i` of the text.
+    pub(super) fn known(&self) -> &[f32] {
+        self.values.get(..self.length as usize).unwrap_or_default()
+    }
+}
 
 /// The first position of the window around a trigger.
 pub(super) fn first(trigger: &Trigger) -> u32 {
@@ -28,7 +51,7 @@ pub(super) struct Contexts {
     lengths: Vec<u32>,
 }
 
-const NOTHING: (Trigger, Window) = (Trigger { size: 0.0, text: 0, position: 0 }, [f32::NAN; WINDOW]);
+const NOTHING: (Trigger, Window) = (Trigger { size: 0.0, text: 0, position: 0 }, Window::EMPTY);
 
 impl Contexts {
     /// Of no triggers; at most `most` for each neuron.

@@ -91,6 +91,14 @@ impl FfnKeyValue {
         known.cloned().unwrap_or_else(|| format!("#{id}"))
     }
 
+    /// A token without the marks of its tokenizer.
+    fn surface(&self, id: u32) -> String {
+        match &self.vocabulary {
+            Some(vocabulary) => vocabulary.surface(id).to_owned(),
+            None => self.word(i64::from(id)),
+        }
+    }
+
     /// What of the config decides what is absorbed.
     fn settings(&self) -> Map<String, Value> {
         let FfnKeyValueConfig { triggers, strategy, special_tokens, composition_positions, seed, .. } =

@@ -10,7 +10,7 @@ use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::Sample;
 
 use super::config::FfnKeyValueConfig;
-use super::contexts::{self, Contexts, WINDOW, Window};
+use super::contexts::{self, Contexts, Window};
 use super::layout::Block;
 use super::moments::Moments;
 use super::positions::{Position, Rows, Selection};
@@ -135,16 +135,11 @@ fn offer<'a>(lists: &mut Lists, found: impl Iterator<Item = Row<'a>>, batch: &La
 
 /// A neuron's coefficients around a trigger in a row of the batch.
 fn window(batch: &LayerBatch<'_>, trigger: &Trigger, sample: usize, neuron: usize) -> Window {
-    let mut window = [f32::NAN; WINDOW];
-    let Some(span) = batch.samples.get(sample).map(|s| s.span.clone()) else { return window };
-    let whole = span.is_empty();
-    let end = if whole { batch.rows.positions } else { span.end };
+    let Some(span) = batch.samples.get(sample).map(|s| s.span.clone()) else { return Window::EMPTY };
+    let end = if span.is_empty() { batch.rows.positions } else { span.end };
     let first = span.start + contexts::first(trigger) as usize;
-    for (x, position) in window.iter_mut().zip(first..end) {
-        let row = batch.rows.row(Position { sample, position, token: 0 });
-        *x = row.get(neuron).copied().unwrap_or(f32::NAN);
-    }
-    window
+    let row = |position| batch.rows.row(Position { sample, position, token: 0 });
+    Window::of((first..end).map_while(|position| row(position).get(neuron).copied()))
 }
 
 /// Where the first coefficients that are no numbers stand.

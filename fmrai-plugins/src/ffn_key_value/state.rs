@@ -6,7 +6,7 @@ use fmrai_core::analyzer::{AnalyzerError, State, StateError};
 use fmrai_core::tensor::{TensorData, TensorValue};
 use serde_json::{Map, Value, json};
 
-use super::contexts::{WINDOW, Window};
+use super::contexts::Window;
 use super::memories::{Memories, Sign};
 use super::moments::Moments;
 use super::shard::Lists;
@@ -54,8 +54,11 @@ pub(super) fn write(memories: &Memories, state: &mut State) -> Result<(), Analyz
         let positions = entries.iter().map(|e| i64::from(e.position)).collect();
         put(&format!("{name}.positions"), vec![count], TensorData::I64(positions))?;
         let windows = memories.neurons().flat_map(|(shard, n)| shard.contexts(sign, n));
-        let windows: Vec<f32> = windows.flat_map(|(_, window)| window).copied().collect();
-        put(&format!("{name}.windows"), vec![windows.len() / WINDOW, WINDOW], TensorData::F32(windows))?;
+        let windows: Vec<&[f32]> = windows.map(|(_, window)| window.known()).collect();
+        let lengths: Vec<i64> = windows.iter().map(|w| w.len() as i64).collect();
+        put(&format!("{name}.window_lengths"), vec![lengths.len()], TensorData::I64(lengths))?;
+        let windows = windows.concat();
+        put(&format!("{name}.windows"), vec![windows.len()], TensorData::F32(windows))?;
     }
     let named = memories.named();
     let texts: Vec<_> = memories.texts.iter().filter(|(id, _)| named.binary_search(id).is_ok()).collect();
@@ -174,14 +177,21 @@ impl StoredLists {
                 u32::try_from(position).map_err(|_| broken(name, "a position too large", "positions"))?;
             entries.push(Trigger { size, text, position });
         }
-        let part = format!("{name}.windows");
-        let windows = state.tensor(&part, &[window_ends.last().copied().unwrap_or(0), WINDOW])?;
-        let TensorData::F32(windows) = windows.data() else {
-            return Err(broken(&part, &windows.data().dtype().to_string(), "float32"));
-        };
-        let (windows, _) = windows.as_chunks();
-        Ok(Self { ends, entries, window_ends, windows: windows.to_vec() })
+        let windows = windows(state, sign, window_ends.last().copied().unwrap_or(0))?;
+        Ok(Self { ends, entries, window_ends, windows })
     }
+}
+
+/// The windows of all triggers that have one.
+fn windows(state: &State, sign: Sign, count: usize) -> Result<Vec<Window>, StateError> {
+    let name = format!("{}.windows", sign.name());
+    let lengths = read_counts(state, &format!("{}.window_lengths", sign.name()), count)?;
+    let ends = ends(lengths, &name)?;
+    let windows = state.tensor(&name, &[ends.last().copied().unwrap_or(0)])?;
+    let TensorData::F32(coefficients) = windows.data() else {
+        return Err(broken(&name, &windows.data().dtype().to_string(), "float32"));
+    };
+    Ok((0..count).map(|i| Window::of(part(coefficients, &ends, i).iter().copied())).collect())
 }
 
 impl Stored {

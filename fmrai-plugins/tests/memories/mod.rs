@@ -219,12 +219,13 @@ pub(crate) fn track(analyzer: &mut dyn Analyzer, texts: &[Text], layers: &[Layer
     analyzer.track_batch(&Batch::new(0, &samples, &activations)).unwrap();
 }
 
-/// Texts of 1 to 9 tokens with coefficients that often are equal, and often 0.
+/// Texts of 1 to 9 tokens, a few of up to 44, with coefficients that often are equal, and often 0.
 pub(crate) fn texts(
     layers: &'static [Layer],
     count: std::ops::Range<usize>,
 ) -> impl Strategy<Value = Vec<Text>> {
-    let text = (1usize..10).prop_flat_map(move |n| {
+    let length = prop_oneof![9 => 1usize..10, 1 => 25usize..45];
+    let text = length.prop_flat_map(move |n| {
         let coefficients: Vec<_> = layers
             .iter()
             .map(|l| {

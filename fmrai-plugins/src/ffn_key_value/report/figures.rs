@@ -1,7 +1,8 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, BoxPlot, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Bars, BoxPlot, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
+use super::cards::cards;
 use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::agreement::{LayerAgreement, five_numbers};
 use crate::ffn_key_value::composition::Composition;
@@ -18,6 +19,7 @@ pub(super) fn figures(
 ) -> Vec<Figure> {
     let data = format!("{} texts", analysis.memories.seen);
     let mut figures = vec![active(analysis, all, &data), key_neurons(analysis, all, &data)];
+    figures.extend(cards(analysis, all, conclusions, &data));
     if let Some(known) = conclusions {
         figures.extend(agreement(analysis, known, &data));
         figures.extend(ranks(known, &data));
@@ -190,16 +192,19 @@ fn composition(known: &Conclusions, data: &str) -> Option<Figure> {
         line(name, all.iter().map(|c| (c.layer as f64, of(c))).collect())
     };
     let share = || Axis::new("share of positions", None).range(0.0, 1.0);
-    let panel = |title: &str, series, y| Panel {
-        title: title.to_owned(),
-        plot: Plot::Lines(Lines { x: layer_axis(), y, series, references: Vec::new() }),
+    let cases = |name: &str, of: fn(&Composition) -> f64| (name.to_owned(), all.iter().map(of).collect());
+    let stack = Bars {
+        category_axis: "layer".to_owned(),
+        categories: all.iter().map(|c| c.layer.to_string()).collect(),
+        y: share(),
+        groups: vec![
+            cases("residual", |c| c.residual),
+            cases("agreement", |c| c.agreement),
+            cases("feed-forward", |c| c.ffn),
+            cases("composition", |c| c.composition),
+        ],
+        stacked: true,
     };
-    let cases = vec![
-        of("residual", |c| c.residual),
-        of("agreement", |c| c.agreement),
-        of("feed-forward", |c| c.ffn),
-        of("composition", |c| c.composition),
-    ];
     let refinement = vec![
         of("decided before the block", |c| c.decided),
         of("probability of the decision", |c| c.probability),
@@ -216,8 +221,16 @@ fn composition(known: &Conclusions, data: &str) -> Option<Figure> {
             known.drawn
         ),
         panels: vec![
-            panel("source of the token after the block", cases, share()),
-            panel("refinement", refinement, Axis::new("share or probability", None).range(0.0, 1.0)),
+            Panel { title: "source of the token after the block".to_owned(), plot: Plot::Bars(stack) },
+            Panel {
+                title: "refinement".to_owned(),
+                plot: Plot::Lines(Lines {
+                    x: layer_axis(),
+                    y: Axis::new("share or probability", None).range(0.0, 1.0),
+                    series: refinement,
+                    references: Vec::new(),
+                }),
+            },
         ],
         columns: 2,
     })

@@ -1,5 +1,6 @@
 //! The report of the analysis.
 
+mod cards;
 mod figures;
 mod relations;
 mod store;

@@ -127,8 +127,7 @@ pub(super) fn contexts(analysis: &FfnKeyValue) -> Made {
                 signs.push(sign.factor() as i64);
                 ranks.push(rank);
                 from.push(i64::from(first(trigger)));
-                let known: Vec<String> =
-                    window.iter().take_while(|x| !x.is_nan()).map(ToString::to_string).collect();
+                let known: Vec<String> = window.known().iter().map(ToString::to_string).collect();
                 coefficients.push(format!("[{}]", known.join(",")));
             }
         }
