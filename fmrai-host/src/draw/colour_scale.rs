@@ -49,9 +49,15 @@ impl<'a> ColourScale<'a> {
     }
 
     /// The bar beside a plot of `values`; none if there is nothing to read from it.
-    pub(super) fn bar(&self, values: impl Iterator<Item = f64> + Clone) -> Option<Ramp> {
+    pub(super) fn bar(&self, values: impl Iterator<Item = f64>) -> Option<Ramp> {
         const SAMPLES: usize = 128;
-        if self.axis.range.is_none() && !values.clone().any(f64::is_finite) {
+        let (mut any, mut below, mut above) = (self.axis.range.is_some(), false, false);
+        for value in values {
+            any |= value.is_finite();
+            below |= value < self.range.low;
+            above |= value > self.range.high;
+        }
+        if !any {
             return None;
         }
         let ticks = Ticks::over(self.range, 6, self.axis.whole);
@@ -61,7 +67,7 @@ impl<'a> ColourScale<'a> {
             beside: true,
             colours: (0..SAMPLES).map(|i| self.colour(sample(i))).collect(),
             ticks: ticks.at.into_iter().map(|(v, text)| (self.range.share(v), text)).collect(),
-            beyond: (values.clone().any(|v| v < self.range.low), values.clone().any(|v| v > self.range.high)),
+            beyond: (below, above),
             missing: false,
         })
     }

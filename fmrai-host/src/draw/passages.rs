@@ -179,7 +179,7 @@ impl<'a> PassagesPlot<'a> {
 }
 
 /// The numbers of all tokens.
-fn values(plot: &Passages) -> impl Iterator<Item = f64> + Clone {
+fn values(plot: &Passages) -> impl Iterator<Item = f64> {
     let passages = plot.cards.iter().flat_map(|card| &card.passages);
     passages.flat_map(|passage| &passage.tokens).map(|token| token.value)
 }

@@ -260,7 +260,7 @@ impl Page {
 }
 
 /// What a reader takes for letters; those that are `too_wide` for a line in their parts.
-fn units<'t>(text: &'t str, too_wide: impl Fn(&str) -> bool) -> impl Iterator<Item = &'t str> {
+fn units(text: &str, too_wide: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
     text.graphemes(true).flat_map(move |grapheme| {
         let parts = if too_wide(grapheme) { grapheme.chars().count() } else { 1 };
         let mut rest = grapheme;
