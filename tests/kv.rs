@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -35,20 +35,26 @@ fn complaint(arguments: &[&str]) -> String {
 
 /// Runs the analysis on texts that differ in length.
 fn run(folder: &Path) -> String {
+    answer(&["run", plan(folder, 20).to_str().unwrap()]);
+    folder.join("out").to_str().unwrap().to_owned()
+}
+
+/// A plan over so many texts, with a checkpoint after every batch.
+fn plan(folder: &Path, texts: usize) -> PathBuf {
     let texts: Vec<String> =
-        (0..20).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
+        (0..texts).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
     std::fs::write(folder.join("texts.txt"), texts.join("\n")).unwrap();
     let plan = json!({
         "format": 1,
         "model": { "type": "exported_program", "path": MODEL },
         "data": { "type": "text", "path": "texts.txt", "batch_size": 6 },
         "analyses": [{ "type": "ffn_key_value", "name": "memories", "triggers": 4, "tied_embedding": true }],
+        "checkpoint_seconds": 0,
         "output": "out"
     });
     let file = folder.join("plan.json");
     std::fs::write(&file, plan.to_string()).unwrap();
-    answer(&["run", file.to_str().unwrap()]);
-    folder.join("out").to_str().unwrap().to_owned()
+    file
 }
 
 #[test]
@@ -97,4 +103,46 @@ fn wrong_questions_are_told_what_there_is() {
     let no_store = folder.path().join("texts.txt");
     let refused = complaint(&["kv", "search", no_store.to_str().unwrap(), "--token", "a"]);
     assert!(refused.contains("texts.txt"), "{refused}");
+}
+
+#[test]
+fn a_killed_run_leaves_a_store_that_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 30_000);
+    let run = folder.path().join("out");
+    let store = run.join(".checkpoint/memories.sqlite");
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_fmrai")).args(["run", plan.to_str().unwrap()]).spawn().unwrap();
+    while !store.is_file() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended without a checkpoint");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!run.join("summary.json").exists(), "it was not killed in the middle");
+    let top = fmrai(&["kv", "top", run.to_str().unwrap(), "--layer", "1", "--neuron", "5"]);
+    let shown = text(&top.stdout);
+    assert!(shown.contains("strongest triggers") && shown.contains("keeper"), "{shown}");
+    assert!(!shown.contains("its value promotes"), "weights are read in the end only: {shown}");
+    assert!(text(&top.stderr).contains("the run is unfinished"), "{}", text(&top.stderr));
+}
+
+/// The query that the documentation has: it gives the text back, with a number for every token.
+#[test]
+fn contexts_are_the_text_around_a_trigger() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(folder.path());
+    let documentation = include_str!("../docs/ffn-key-value.md");
+    let query = documentation.split("token by token\n").nth(1).unwrap().split(';').next().unwrap();
+    let query = query.replace("layer = 3", "layer = 2"); // this model has three
+    let database = rusqlite::Connection::open(Path::new(&run).join("memories/store.sqlite")).unwrap();
+    let mut rows = database.prepare(&query).unwrap();
+    let rows: Vec<(String, f64)> =
+        rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let sentence: String = rows.iter().map(|(shown, _)| shown.as_str()).collect();
+    assert!(sentence.contains("The keeper wrote"), "{sentence}");
+    let trigger = "SELECT coefficient FROM triggers WHERE layer = 2 AND neuron = 17 AND sign = 1 AND rank = 0";
+    let trigger: f64 = database.query_row(trigger, [], |r| r.get(0)).unwrap();
+    let largest = rows.iter().map(|(_, coefficient)| *coefficient).fold(f64::MIN, f64::max);
+    assert_eq!(largest as f32, trigger as f32, "the trigger is the largest of its text");
 }
