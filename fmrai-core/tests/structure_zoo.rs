@@ -95,8 +95,7 @@ fn structure_is_what_the_configuration_says() {
             continue;
         }
         let graph = read(&path);
-        let structure = Structure::of(&graph);
-        let coverage = Structure::coverage(&graph);
+        let (structure, coverage) = Structure::with_coverage(&graph);
         report(name, &structure, &coverage);
         tried += 1;
         let differences = differences(wanted, &found(&structure));

@@ -61,11 +61,12 @@ impl Structure {
         find(graph).0
     }
 
-    /// Which of the operations of `graph` this structure, which was found in it, explains.
+    /// The same, and which of the operations of `graph` it explains.
     #[must_use]
-    pub fn coverage(graph: &dyn Graph) -> Coverage {
+    pub fn with_coverage(graph: &dyn Graph) -> (Self, Coverage) {
         let (structure, claims) = find(graph);
-        coverage::of(graph, &structure, &claims)
+        let coverage = coverage::of(graph, &structure, &claims);
+        (structure, coverage)
     }
 }
 

@@ -42,7 +42,7 @@ fn gathered_weights_beside_a_shared_expert() {
     assert_eq!(roles, [("ffn", 0, Some(experts)), ("shared_expert", 0, None)]);
     let (keys, values) = (found.feed_forward[0].keys, found.feed_forward[0].values);
     assert_eq!((keys.expert_axis, keys.axis, values.axis), (Some(0), 1, 2));
-    assert_eq!(Structure::coverage(&graph).left_over_operations, []);
+    assert_eq!(Structure::with_coverage(&graph).1.left_over_operations, []);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn before_after_and_in_parallel() {
     });
     assert_eq!(writers(&pre), ["a0", "f0", "a1", "f1"]);
     assert!(pre.residual.windows(2).all(|w| w[0].after == w[1].before && w[0].stream == w[1].stream));
-    assert_eq!(Structure::coverage(&graph).left_over, std::collections::BTreeMap::new());
+    assert_eq!(Structure::with_coverage(&graph).1.left_over, std::collections::BTreeMap::new());
     let (post, _) = structure(|b, mut x| {
         for _ in 0..2 {
             let y = attention(b, x);
@@ -143,6 +143,6 @@ fn deep_models_and_json() {
     assert_eq!(found.residual.last().unwrap().stream, 0);
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Structure>(&text).unwrap(), found);
-    let coverage = Structure::coverage(&graph);
+    let (_, coverage) = Structure::with_coverage(&graph);
     assert_eq!(coverage.understood(), coverage.operations);
 }

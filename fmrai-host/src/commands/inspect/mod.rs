@@ -49,7 +49,7 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
         Some(graph) => (graph?, "known without running it"),
         None => (record(model, options, data.as_ref())?, "recorded in one run"),
     };
-    let structure = Structure::of(graph.as_ref());
+    let (structure, coverage) = Structure::with_coverage(graph.as_ref());
     if let Some(file) = &options.dot {
         let info = model.info();
         let title = format!("{} {}", info.architecture, info.path.display());
@@ -69,7 +69,7 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
         &[
             model::text(model),
             graph::text(graph.as_ref(), how),
-            structure::text(graph.as_ref(), &structure),
+            structure::text(&structure, &coverage),
             modules::text(graph.as_ref()),
         ]
         .concat(),

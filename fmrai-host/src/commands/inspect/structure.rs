@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use fmrai_core::graph::Graph;
 use fmrai_core::structure::{
     Attention, AttentionForm, AttentionKind, Coverage, FeedForward, FeedForwardKind, Norm, Residual, Role,
     Structure, Writer,
@@ -14,7 +13,7 @@ use crate::commands::count;
 /// Kinds of operation that are left over and listed; the rest is counted.
 const KINDS: usize = 8;
 
-pub(super) fn text(graph: &dyn Graph, structure: &Structure) -> String {
+pub(super) fn text(structure: &Structure, coverage: &Coverage) -> String {
     let blocks = [
         (structure.attention.len(), "attention block"),
         (structure.feed_forward.len(), "feed-forward block"),
@@ -28,7 +27,7 @@ pub(super) fn text(graph: &dyn Graph, structure: &Structure) -> String {
     layers(&mut text, structure);
     norms(&mut text, &structure.norms);
     ends(&mut text, structure);
-    understood(&mut text, &Structure::coverage(graph));
+    understood(&mut text, coverage);
     text
 }
 
