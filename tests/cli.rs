@@ -233,9 +233,14 @@ fn the_schema_accepts_the_examples_and_the_listing_names_all_analyzers() {
     assert_exit(&output, 0);
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let example = json_file(&Path::new(ROOT).join("examples/minilm.json"));
-    let mistakes: Vec<String> = validator.iter_errors(&example).map(|e| e.to_string()).collect();
-    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let files =
+        std::fs::read_dir(Path::new(ROOT).join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let plans: Vec<_> = files.filter(|file| file.extension().is_some_and(|e| e == "json")).collect();
+    assert!(plans.len() >= 3, "{plans:?}");
+    for plan in plans {
+        let mistakes: Vec<String> = validator.iter_errors(&json_file(&plan)).map(|e| e.to_string()).collect();
+        assert!(mistakes.is_empty(), "{}: {mistakes:?}", plan.display());
+    }
 
     let text = out(&fmrai(&["analyzers"]));
     let documents: Value = serde_json::from_slice(&fmrai(&["analyzers", "--json"]).stdout).unwrap();

@@ -100,12 +100,7 @@ fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
         let mut activations = MemoryActivations::new();
         for layer in 0..layers.len() {
             let [before, written, after] = stream(layer);
-            let mut parts = vec![
-                (activation(layer), "coefficients"),
-                (before, "before"),
-                (written, "written"),
-                (after, "after"),
-            ];
+            let mut parts = vec![(activation(layer), "coefficients"), (written, "written"), (after, "after")];
             if gated {
                 parts.push((TensorId(activation(layer).0 + 1), "gate"));
             }
@@ -113,6 +108,10 @@ fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
                 let (shape, data) = padded(&format!("{name}.{layer}"));
                 activations = activations.with_f32(id, shape, data).unwrap();
             }
+            let (shape, added) = padded(&format!("written.{layer}"));
+            let (_, sum) = padded(&format!("after.{layer}"));
+            let difference = sum.iter().zip(&added).map(|(a, w)| a - w).collect();
+            activations = activations.with_f32(before, shape, difference).unwrap();
         }
         analyzer.track_batch(&Batch::new(index as u64, &samples, &activations)).unwrap();
     }
@@ -188,6 +187,52 @@ fn check(case: &str, final_norm: bool) {
             expected("composition").f64().unwrap().iter().skip(i).step_by(shares.len()).copied().collect();
         close(name, &column(&report, "composition", name), &share);
     }
+    for (i, name) in ["values", "agreeing"].iter().enumerate() {
+        let counts = expected("bins").i64().unwrap().iter().skip(i).step_by(2).map(|&n| n as f64);
+        assert_eq!(column(&report, "probability_bins", name), counts.collect::<Vec<_>>(), "{name}");
+    }
+    let neurons = all["mean"].shape()[1] as f64;
+    let places = column(&report, "most_predictive", "layer").into_iter();
+    let places = places.zip(column(&report, "most_predictive", "neuron")).map(|(l, n)| l * neurons + n);
+    let order = expected("predictive").i64().unwrap().iter().map(|&n| n as f64);
+    assert_eq!(places.collect::<Vec<_>>(), order.collect::<Vec<_>>());
+    let matching = expected("matching").i64().unwrap()[0];
+    assert_eq!(report.summary["most_predictive"]["matching"], matching);
+}
+
+/// What makes the comparisons above strict: lists far shorter than the data, texts that tie, ties that the end of a
+/// list cuts, and values that agree.
+#[track_caller]
+fn tells(case: &str) {
+    let all = stored(case);
+    let texts = all["lengths"].shape()[0];
+    let most = all["triggers.positive.text"].shape()[1];
+    assert!(texts >= 300 && most * 20 < texts, "{most} of {texts} texts");
+    let rows = f32s(&all, "triggers.positive.coefficient").chunks(most);
+    assert!(rows.clone().any(|row| row.windows(2).any(|pair| pair[0] == pair[1])), "no tie");
+    let mut starts = vec![0];
+    starts.extend(all["lengths"].i64().unwrap().iter().scan(0, |end, &n| {
+        *end += n as usize;
+        Some(*end)
+    }));
+    let width = all["mean"].shape()[1];
+    let cut = rows.enumerate().any(|(neuron, row)| {
+        let coefficients = f32s(&all, &format!("coefficients.{}", neuron / width));
+        let own = |row: usize| coefficients[row * width + neuron % width];
+        let largest = starts.windows(2).map(|w| (w[0]..w[1]).map(own).fold(f32::MIN, f32::max));
+        largest.filter(|x| x == &row[most - 1]).count() > row.iter().filter(|x| *x == &row[most - 1]).count()
+    });
+    assert!(cut, "no tie is cut");
+    for set in ["raw", "normed"] {
+        assert!(all[&format!("{set}.agreement_rate")].f64().unwrap().iter().any(|&rate| rate > 0.0), "{set}");
+        assert!(all[&format!("{set}.matching")].i64().unwrap()[0] > 0, "{set}");
+    }
+}
+
+#[test]
+fn the_references_can_tell() {
+    tells("gpt2");
+    tells("llama");
 }
 
 #[test]

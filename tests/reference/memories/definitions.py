@@ -49,6 +49,23 @@ def rank(p, token):
     return int((p > p[token]).sum()) + 1
 
 
+def bins(largest, predicted, targets):
+    """Values with a target, and those of them that predict it, `[bin, 2]`, by their largest probability."""
+    counts = [[0, 0] for _ in range(10)]
+    for p, token, target in zip(largest, predicted, targets):
+        if target >= 0:
+            own = counts[min(int(p * 10), 9)]
+            own[0] += 1
+            own[1] += token == target
+    return counts
+
+
+def most_predictive(largest, predicted, followers):
+    """The neurons of the 100 largest probabilities, and how many predict what follows any trigger of their key."""
+    neurons = sorted(range(len(largest)), key=lambda i: -largest[i])[:100]
+    return neurons, sum(predicted[i] in followers[i] for i in neurons)
+
+
 def composition(r, y, o, end, value_tops, table, final):
     """Shares of the four cases, zero agreement, decided before the block, mean probability of the decision.
 
