@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn characters_that_the_font_lacks_have_the_room_that_others_need() {
         let fonts = Fonts::embedded().unwrap();
-        assert!(['語', '\u{200d}', '\u{fe0f}', '🎉'].into_iter().all(|c| !fonts.has(c)));
+        assert!(['語', '\u{fe0f}', '🎉'].into_iter().all(|c| !fonts.has(c)));
         assert_eq!(fonts.width("語語", LETTERS), 2.0 * LETTERS.size);
         assert!(fonts.width("🎉", LETTERS) > LETTERS.size);
         assert_eq!(fonts.width("a\u{fe0f}", LETTERS), fonts.width("a", LETTERS));
