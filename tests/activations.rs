@@ -2,35 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::{assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde_json::{Value, json};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn fmrai(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-#[track_caller]
-fn assert_exit(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "stdout: {}\nstderr: {}", out(output), err(output));
-}
-
+/// The small reference BERT.
 fn model() -> String {
-    Path::new(ROOT).join("tests/reference/models/bert").canonicalize().unwrap().display().to_string()
+    reference("bert").display().to_string()
 }
 
 /// A folder with texts.
@@ -39,10 +23,7 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new(texts: usize) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        let texts: Vec<String> = (0..texts)
-            .map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5)))
-            .collect();
-        std::fs::write(place.0.path().join("texts.txt"), texts.join("\n")).unwrap();
+        std::fs::write(place.0.path().join("texts.txt"), sentences(texts)).unwrap();
         place
     }
 
@@ -79,23 +60,6 @@ fn analyses() -> Value {
     ])
 }
 
-/// All files below a folder with their contents, `run.json` left out: times differ.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut contents = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !path.ends_with("run.json") {
-                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    contents
-}
-
 #[track_caller]
 fn assert_same(a: &Path, b: &Path) {
     let (a, b) = (contents(a), contents(b));
@@ -103,10 +67,6 @@ fn assert_same(a: &Path, b: &Path) {
     for (name, content) in &a {
         assert!(b[name] == *content, "{} differs", name.display());
     }
-}
-
-fn json_file(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// Starts a plan and interrupts it as soon as `until` is there.

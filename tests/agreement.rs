@@ -3,19 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod common;
 #[path = "../fmrai-core/examples/train_gpt/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod train_gpt;
 
 use std::path::Path;
-use std::process::Command;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
-use serde_json::{Value, json};
+use serde_json::json;
 use train_gpt::{Options, run};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use common::{ROOT, assert_exit, fmrai, json_file};
 
 /// Sentences of sixty words that are all as frequent: after word `w` comes `7w + 3` in four of five cases, and `11w + 5`
 /// in the fifth.
@@ -35,8 +35,7 @@ fn sentences(count: usize) -> Vec<String> {
 
 /// Agreement rate by layer in units of the unigram chance.
 fn agreement(run: &Path, analysis: &str) -> Vec<f64> {
-    let summary: Value =
-        serde_json::from_slice(&std::fs::read(run.join(analysis).join("summary.json")).unwrap()).unwrap();
+    let summary = json_file(&run.join(analysis).join("summary.json"));
     let numbers = |name: &str| -> Vec<f64> {
         serde_json::from_value(summary["summary"][name].clone()).unwrap_or_else(|e| panic!("{name}: {e}"))
     };
@@ -62,15 +61,13 @@ fn agreement_after(steps: usize, plan: &str, folder: &Path) -> [Vec<f64>; 2] {
     std::fs::write(folder.join("lines.txt"), sentences[..300].join("\n")).unwrap();
     run(&options, &mut |_| ()).unwrap();
 
-    let example = std::fs::read(Path::new(ROOT).join("examples").join(plan)).unwrap();
-    let mut plan: Value = serde_json::from_slice(&example).unwrap();
+    let mut plan = json_file(&Path::new(ROOT).join("examples").join(plan));
     plan["model"]["path"] = json!("model");
     plan["data"]["path"] = json!("lines.txt");
     plan["output"] = json!("out");
     let file = folder.join("plan.json");
     std::fs::write(&file, plan.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_fmrai")).arg("run").arg(file).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_exit(&fmrai(&["run", file.to_str().unwrap()]), 0);
     ["values", "normed_values"].map(|analysis| agreement(&folder.join("out"), analysis))
 }
 

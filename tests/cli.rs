@@ -2,34 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::{ROOT, assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
 use serde_json::{Value, json};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn fmrai(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-#[track_caller]
-fn assert_exit(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "stdout: {}\nstderr: {}", out(output), err(output));
-}
-
-fn reference(name: &str) -> PathBuf {
-    Path::new(ROOT).join("tests/reference/models").join(name)
-}
 
 /// A folder with a plan, texts, and a copy of the small reference BERT.
 struct Place(tempfile::TempDir);
@@ -42,9 +21,7 @@ impl Place {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), place.path("model").join(entry.file_name())).unwrap();
         }
-        let texts: Vec<String> =
-            (0..24).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
-        std::fs::write(place.path("texts.txt"), texts.join("\n")).unwrap();
+        std::fs::write(place.path("texts.txt"), sentences(24)).unwrap();
         place.plan(&plan());
         place
     }
@@ -77,27 +54,6 @@ fn plan() -> Value {
         ],
         "output": "out"
     })
-}
-
-/// All files below a folder with their contents, `run.json` left out: times differ.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut contents = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !path.ends_with("run.json") {
-                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    contents
-}
-
-fn json_file(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[test]

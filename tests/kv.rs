@@ -2,35 +2,30 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{err, fmrai, out, sentences};
 use serde_json::{Value, json};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference/models/bert/model.pt2");
-
-fn fmrai(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 /// What a command answers.
 #[track_caller]
 fn answer(arguments: &[&str]) -> String {
     let output = fmrai(arguments);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout)
+    assert!(output.status.success(), "{}", err(&output));
+    out(&output)
 }
 
 /// What a command complains of.
 #[track_caller]
 fn complaint(arguments: &[&str]) -> String {
     let output = fmrai(arguments);
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
-    text(&output.stderr)
+    assert_eq!(output.status.code(), Some(2), "{}", out(&output));
+    err(&output)
 }
 
 /// Runs the analysis on texts that differ in length.
@@ -41,9 +36,7 @@ fn run(folder: &Path) -> String {
 
 /// A plan over so many texts, with a checkpoint after every batch.
 fn plan(folder: &Path, texts: usize) -> PathBuf {
-    let texts: Vec<String> =
-        (0..texts).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
-    std::fs::write(folder.join("texts.txt"), texts.join("\n")).unwrap();
+    std::fs::write(folder.join("texts.txt"), sentences(texts)).unwrap();
     let plan = json!({
         "format": 1,
         "model": { "type": "exported_program", "path": MODEL },
@@ -121,10 +114,10 @@ fn a_killed_run_leaves_a_store_that_answers() {
     child.wait().unwrap();
     assert!(!run.join("summary.json").exists(), "it was not killed in the middle");
     let top = fmrai(&["kv", "top", run.to_str().unwrap(), "--layer", "1", "--neuron", "5"]);
-    let shown = text(&top.stdout);
+    let shown = out(&top);
     assert!(shown.contains("strongest triggers") && shown.contains("keeper"), "{shown}");
     assert!(!shown.contains("its value promotes"), "weights are read in the end only: {shown}");
-    assert!(text(&top.stderr).contains("the run is unfinished"), "{}", text(&top.stderr));
+    assert!(err(&top).contains("the run is unfinished"), "{}", err(&top));
 }
 
 /// The query that the documentation has: it gives the text back, with a number for every token.
@@ -141,7 +134,8 @@ fn contexts_are_the_text_around_a_trigger() {
         rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect();
     let sentence: String = rows.iter().map(|(shown, _)| shown.as_str()).collect();
     assert!(sentence.contains("The keeper wrote"), "{sentence}");
-    let trigger = "SELECT coefficient FROM triggers WHERE layer = 2 AND neuron = 17 AND sign = 1 AND rank = 0";
+    let trigger =
+        "SELECT coefficient FROM triggers WHERE layer = 2 AND neuron = 17 AND sign = 1 AND rank = 0";
     let trigger: f64 = database.query_row(trigger, [], |r| r.get(0)).unwrap();
     let largest = rows.iter().map(|(_, coefficient)| *coefficient).fold(f64::MIN, f64::max);
     assert_eq!(largest as f32, trigger as f32, "the trigger is the largest of its text");

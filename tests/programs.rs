@@ -2,32 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::{Path, PathBuf};
+
+use common::{err, fmrai, out, reference, sentences};
 use fmrai_core::tensor::{TensorData, TensorValue, from_safetensors};
 use fmrai_core::tolerance::Tolerance;
 use serde_json::{Value, json};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn fmrai(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn bert() -> PathBuf {
-    Path::new(ROOT).join("tests/reference/models/bert").canonicalize().unwrap()
-}
-
 /// The results of a plan on a model.
 fn run(folder: &Path, name: &str, model: &Value) -> PathBuf {
-    let texts: Vec<String> =
-        (0..24).map(|i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5))).collect();
-    std::fs::write(folder.join("texts.txt"), texts.join("\n")).unwrap();
+    std::fs::write(folder.join("texts.txt"), sentences(24)).unwrap();
     let plan = json!({
         "format": 1, "model": model, "data": { "type": "text", "path": "texts.txt", "batch_size": 5 },
         "analyses": [{ "type": "attention_patterns" }, { "type": "attention_clustering" }], "output": name
@@ -35,7 +21,7 @@ fn run(folder: &Path, name: &str, model: &Value) -> PathBuf {
     let file = folder.join(format!("{name}.json"));
     std::fs::write(&file, plan.to_string()).unwrap();
     let output = fmrai(&["run", file.to_str().unwrap()]);
-    assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+    assert!(output.status.success(), "{name}: {}", err(&output));
     folder.join(name)
 }
 
@@ -53,7 +39,7 @@ fn tensors(results: &Path, analysis: &str) -> Vec<(String, Vec<f64>)> {
 #[test]
 fn analyses_do_not_depend_on_the_form_of_the_model() {
     let folder = tempfile::tempdir().unwrap();
-    let path = bert();
+    let path = reference("bert");
     let checkpoint = run(folder.path(), "checkpoint", &json!({ "type": "hf_checkpoint", "path": path }));
     for (kind, file) in [("exported_program", "model.pt2"), ("torchscript", "model.pt")] {
         let other = run(folder.path(), kind, &json!({ "type": kind, "path": path.join(file) }));
@@ -72,10 +58,10 @@ fn analyses_do_not_depend_on_the_form_of_the_model() {
 #[test]
 fn inspect_tells_any_form_by_its_content() {
     for file in ["", "model.pt2", "model.pt"] {
-        let path = bert().join(file);
+        let path = reference("bert").join(file);
         let output = fmrai(&["inspect", path.to_str().unwrap()]);
-        let told = text(&output.stdout);
-        assert!(output.status.success(), "{file}: {}", text(&output.stderr));
+        let told = out(&output);
+        assert!(output.status.success(), "{file}: {}", err(&output));
         assert!(told.contains("encoder"), "{file}: {told}");
         assert!(told.contains("4 heads"), "{file}: {told}");
     }

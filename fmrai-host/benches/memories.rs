@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView};
+use fmrai_core::analyzer::{AnalyzerConfig, ModelView};
 use fmrai_core::batch::Batch;
 use fmrai_core::capture::{DispatchTracker, keep_freed_pages};
 use fmrai_core::data::{DataContext, DataSource, InputBatch, TextLines};
@@ -25,7 +25,9 @@ fn memories(c: &mut Criterion) {
     let base = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let model = json!({ "path": ".fmrai/models/all-MiniLM-L6-v2" });
     let source: HfCheckpoint = serde_json::from_value(model).expect("a config");
-    let model = source.load(&LoadContext { base, device: Device::Cpu }).expect("`cargo xtask setup` fetches the model");
+    let model = source
+        .load(&LoadContext { base, device: Device::Cpu })
+        .expect("`cargo xtask setup` fetches the model");
     let data = json!({ "path": "examples/texts/prose.txt", "batch_size": 8, "max_tokens": 64 });
     let data: TextLines = serde_json::from_value(data).expect("a config");
     let (inputs, max_tokens) = (model.inputs(), model.info().max_tokens);
@@ -68,7 +70,8 @@ fn memories(c: &mut Criterion) {
             new,
             |(analyzer, request)| {
                 for batch in &batches {
-                    let seen = tracker.track(request, &mut || Ok(drop(forward(batch)))).expect("the pass runs");
+                    let seen =
+                        tracker.track(request, &mut || Ok(drop(forward(batch)))).expect("the pass runs");
                     let seen = Batch::new(batch.index, &batch.samples, seen.as_ref());
                     analyzer.track_batch(&seen).expect("the batch is read");
                 }

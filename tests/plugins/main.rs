@@ -5,6 +5,8 @@
 
 mod authoring;
 mod checking;
+#[path = "../common/mod.rs"]
+mod common;
 mod foreign_code;
 
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +15,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use common::{ROOT, assert_exit, json_file};
+
 const SOURCE: &str = include_str!("../../examples/plugins/row-norms/row_norms.c");
 
 /// A folder with a plan, texts, and a folder for plugins.
@@ -91,17 +94,6 @@ fn marked() -> String {
     let mark = "__attribute__((constructor)) static void mark(void) { \
                 FILE *f = fopen(getenv(\"FMRAI_TEST_MARK\"), \"w\"); if (f) fclose(f); }";
     format!("{SOURCE}\n{mark}\n")
-}
-
-#[track_caller]
-fn assert_exit(output: &Output, code: i32) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
-}
-
-fn json_file(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[test]

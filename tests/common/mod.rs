@@ -1,0 +1,62 @@
+//! What tests through the real program share: to call it, and to read what it leaves.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The root of the repository.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Calls the program.
+pub(crate) fn fmrai(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
+}
+
+pub(crate) fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_exit(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "stdout: {}\nstderr: {}", out(output), err(output));
+}
+
+/// A model of the references.
+pub(crate) fn reference(name: &str) -> PathBuf {
+    Path::new(ROOT).join("tests/reference/models").join(name).canonicalize().unwrap()
+}
+
+/// Sentences that differ in length, one a line.
+pub(crate) fn sentences(count: usize) -> String {
+    let sentence = |i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5));
+    (0..count).map(sentence).collect::<Vec<_>>().join("\n")
+}
+
+/// All files below a folder with their contents, `run.json` left out: times differ.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("run.json") {
+                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    contents
+}
+
+pub(crate) fn json_file(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
