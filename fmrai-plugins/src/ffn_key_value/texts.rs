@@ -27,9 +27,10 @@ impl Text {
     }
 
     /// Every token as it stands in the text, with the spaces before it; in a row they are the text. Those that the
-    /// tokenizer added are shown as it has them, and all of them where the text is not known.
+    /// tokenizer added are shown as it has them, set apart by spaces, and all of them where the text is not known.
     pub(super) fn shown(&self, vocabulary: Option<&Vocabulary>) -> Vec<String> {
         let mut from = 0;
+        let mut after_added = false;
         let mut all = Vec::with_capacity(self.tokens.len());
         for (i, &token) in self.tokens.iter().enumerate() {
             let end = self.ends.get(i).map_or(0, |&end| end as usize);
@@ -41,9 +42,11 @@ impl Text {
                 .map(|t| t.get(from..end.max(from)).unwrap_or_default());
             if let Some(slice) = slice {
                 from = end.max(from);
-                all.push(slice.to_owned());
+                let apart = std::mem::take(&mut after_added) && !slice.starts_with(char::is_whitespace);
+                all.push(if apart { format!(" {slice}") } else { slice.to_owned() });
                 continue;
             }
+            after_added = true;
             let space = if i > 0 { " " } else { "" };
             let word = vocabulary.and_then(|v| v.tokens.get(token as usize));
             all.push(word.map_or_else(|| format!("{space}#{token}"), |word| format!("{space}{word}")));
@@ -121,7 +124,7 @@ mod tests {
         let text = Text::of(&sample(Some(text), vec![0..0, 0..3, 5..8, 8..10, 8..10, 10..11, 0..0]));
         let tokens = ["[CLS]", "the", "caf", "Ã", "©", ".", "[SEP]"].map(String::from).to_vec();
         let vocabulary = Vocabulary { tokens, ..Vocabulary::default() };
-        assert_eq!(text.shown(Some(&vocabulary)), ["[CLS]", "The", "  caf", "é", "", ".", " [SEP]"]);
+        assert_eq!(text.shown(Some(&vocabulary)), ["[CLS]", " The", "  caf", "é", "", ".", " [SEP]"]);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use super::projection::Projection;
 
-/// Vectors that are mapped to the vocabulary at a time: their scores have to fit the cache.
-const CHUNK: usize = 32;
+/// Vectors that are mapped to the vocabulary at a time. The map is arranged anew for each chunk, so few vectors would be slow;
+/// their scores take 4 bytes for each of them and token.
+const CHUNK: usize = 128;
 
 /// `p = softmax(v · E)` of some vectors, as far as it is reported.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -123,7 +123,7 @@ fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<
     let neurons = analysis.layout.neurons();
     Some(Figure::single(
         "agreement",
-        "Values that predict what follows their keys",
+        "Agreement of values with what follows their keys",
         &format!(
             "Share of neurons whose value's most probable token is the token after the strongest trigger of its key, \
              by layer; uniform chance is one in {} tokens. {targets} of {neurons} neurons have such a token; {data}.",
@@ -163,26 +163,37 @@ fn ranks(known: &Conclusions, data: &str) -> Option<Figure> {
 }
 
 fn bins(known: &Conclusions, data: &str) -> Option<Figure> {
-    let width = 1.0 / known.bins.len() as f64;
-    let filled = known.bins.iter().enumerate().filter(|(_, b)| b.values > 0);
-    let points: Vec<_> =
-        filled.map(|(i, b)| ((i as f64 + 0.5) * width, b.agreeing as f64 / b.values as f64)).collect();
-    (points.len() > 1).then(|| {
-        Figure::single(
-            "predictive_values",
-            "Sure values agree more often",
-            &format!(
-                "Agreement rate of the values of all layers whose largest probability lies within {:.2} of the point. \
-                 {data}.",
-                width / 2.0
-            ),
-            Plot::Lines(Lines {
-                x: Axis::new("largest probability of the value", None).range(0.0, 1.0),
-                y: Axis::new("agreement rate", None).range(0.0, 1.0),
-                series: vec![Series { mark: Mark::Points, ..line("values", points) }],
-                references: Vec::new(),
+    let last = known.bins.iter().rposition(|b| b.values > 0)?;
+    let bins = &known.bins[..=last];
+    let edge = |i: usize| i as f64 / known.bins.len() as f64;
+    let panel = |title: &str, y: &str, heights: Vec<f64>| {
+        let top = heights.iter().copied().fold(0.0, f64::max);
+        Panel {
+            title: title.to_owned(),
+            plot: Plot::Bars(Bars {
+                category_axis: "largest probability of the value".to_owned(),
+                categories: (0..bins.len()).map(|i| format!("{:.1}–{:.1}", edge(i), edge(i + 1))).collect(),
+                y: Axis::new(y, None).range(0.0, if top > 0.0 { top * 1.08 } else { 1.0 }),
+                groups: vec![(String::new(), heights)],
+                stacked: false,
             }),
-        )
+        }
+    };
+    let rates = bins.iter().map(|b| b.agreeing as f64 / b.values as f64).collect();
+    let counts = bins.iter().map(|b| b.values as f64).collect();
+    Some(Figure {
+        name: "predictive_values".to_owned(),
+        title: "Agreement by how sure a value is".to_owned(),
+        caption: format!(
+            "Left: share of values whose most probable token is the token after the strongest trigger of their key, by the \
+             probability of that token; over all layers. Right: how many values that is. Values without such a token are \
+             left out. {data}."
+        ),
+        panels: vec![
+            panel("agreement", "agreement rate", rates),
+            panel("values", "number of values", counts),
+        ],
+        columns: 2,
     })
 }
 
