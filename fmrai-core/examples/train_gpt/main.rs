@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Options, tell: &mut dyn FnMut(String)) -> Fallible<(
     // Found out before the training rather than after it.
     std::fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
     let trained = train(options, &String::from_utf8_lossy(&text), tell)?;
+    tell(format!("held out: {:.3} nats a token", trained.held_out));
     trained.write(&options.out)?;
     tell(format!("written to {}", options.out.display()));
     Ok(())

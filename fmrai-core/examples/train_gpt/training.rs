@@ -60,7 +60,6 @@ pub(crate) fn train(options: &Options, text: &str, tell: &mut dyn FnMut(String))
         }
     }
     let held_out = held_out_loss(&model, held_out, options)?;
-    tell(format!("held out: {held_out:.3} nats a token"));
     Ok(Trained { model, held_out, config, words })
 }
 
