@@ -106,12 +106,12 @@ fn a_killed_run_leaves_a_store_that_answers() {
     let store = run.join(".checkpoint/memories.sqlite");
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_fmrai")).args(["run", plan.to_str().unwrap()]).spawn().unwrap();
-    while !store.is_file() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended without a checkpoint");
+    while !store.is_file() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(store.is_file(), "it ended without a checkpoint");
     assert!(!run.join("summary.json").exists(), "it was not killed in the middle");
     let top = fmrai(&["kv", "top", run.to_str().unwrap(), "--layer", "1", "--neuron", "5"]);
     let shown = out(&top);
@@ -129,14 +129,15 @@ fn contexts_are_the_text_around_a_trigger() {
     let query = documentation.split("token by token\n").nth(1).unwrap().split(';').next().unwrap();
     let query = query.replace("layer = 3", "layer = 2"); // this model has three
     let database = rusqlite::Connection::open(Path::new(&run).join("memories/store.sqlite")).unwrap();
+    let query = query.replacen("SELECT shown", "SELECT w.position = t.position, shown", 1);
     let mut rows = database.prepare(&query).unwrap();
-    let rows: Vec<(String, f64)> =
-        rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect();
-    let sentence: String = rows.iter().map(|(shown, _)| shown.as_str()).collect();
+    let rows = rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).unwrap();
+    let rows: Vec<(bool, String, f64)> = rows.map(Result::unwrap).collect();
+    let sentence: String = rows.iter().map(|(_, shown, _)| shown.as_str()).collect();
     assert!(sentence.contains("The keeper wrote"), "{sentence}");
     let trigger =
         "SELECT coefficient FROM triggers WHERE layer = 2 AND neuron = 17 AND sign = 1 AND rank = 0";
     let trigger: f64 = database.query_row(trigger, [], |r| r.get(0)).unwrap();
-    let largest = rows.iter().map(|(_, coefficient)| *coefficient).fold(f64::MIN, f64::max);
-    assert_eq!(largest as f32, trigger as f32, "the trigger is the largest of its text");
+    let at_trigger: Vec<f32> = rows.iter().filter(|row| row.0).map(|row| row.2 as f32).collect();
+    assert_eq!(at_trigger, [trigger as f32]);
 }

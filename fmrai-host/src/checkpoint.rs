@@ -182,15 +182,12 @@ impl Checkpoint {
         let mut analyses = Vec::new();
         let mut files = vec!["checkpoint.json".to_owned()];
         for (name, progress) in &self.analyses {
-            files.push(
-                interim_store(output, name).file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            );
             analyses.push(match progress {
                 Progress::Running(state) => {
                     let file = format!("{name}.{}.safetensors", self.batches);
                     let bytes = state.to_bytes().map_err(|e| SaveError::State(name.clone(), e))?;
                     write(&folder.join(&file), &bytes)?;
-                    files.push(file.clone());
+                    files.extend([file.clone(), format!("{name}.sqlite")]);
                     WrittenAnalysis::Running { name: name.clone(), file }
                 }
                 Progress::Failed(stage, message) => WrittenAnalysis::Failed {

@@ -6,7 +6,10 @@ mod memories;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, State};
 use fmrai_core::batch::Batch;
+use fmrai_core::report::figure::{Card, Plot};
+use fmrai_core::report::{Report, Values};
 use fmrai_core::structure::{ActivationFunction, Experts, FeedForwardKind, Structure};
+use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::testing::{check_config, empty_graph};
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
 use memories::{Form, Layer, Text, activation, batch, prepared, structure, track};
@@ -42,6 +45,12 @@ fn the_config_is_documented_and_checked() {
     let refused = |config: FfnKeyValueConfig| config.build().map(|_| ()).unwrap_err().to_string();
     let none = refused(FfnKeyValueConfig { triggers: 0, ..FfnKeyValueConfig::default() });
     assert_eq!(none, "triggers is 0, valid is a whole number from 1 to 1000");
+    for (config, field) in [
+        (FfnKeyValueConfig { contexts: 101, ..FfnKeyValueConfig::default() }, "contexts"),
+        (FfnKeyValueConfig { cards: 101, ..FfnKeyValueConfig::default() }, "cards"),
+    ] {
+        assert_eq!(refused(config), format!("{field} is 101, valid is a whole number from 0 to 100"));
+    }
     let sigma = refused(FfnKeyValueConfig { key_sigma: f64::NAN, ..FfnKeyValueConfig::default() });
     assert_eq!(sigma, "key_sigma is NaN, valid is a number greater than 0");
 }
@@ -125,4 +134,122 @@ fn states_of_other_models_and_settings_are_refused() {
 fn no_text_is_not_enough() {
     let error = new().analyze().unwrap_err().to_string();
     assert_eq!(error, "no position was looked at, the analysis needs at least one text");
+}
+
+/// A state's tensor with one number changed.
+fn changed(state: &State, name: &str, change: impl FnOnce(&mut Vec<i64>)) -> State {
+    let mut state = state.clone();
+    let tensor = &state.tensors[name];
+    let (mut numbers, shape) = (tensor.i64().unwrap().to_vec(), tensor.shape().to_vec());
+    change(&mut numbers);
+    let shape = if shape.len() == 1 { vec![numbers.len()] } else { shape };
+    state.tensors.insert(name.to_owned(), TensorValue::new(shape, TensorData::I64(numbers)).unwrap());
+    state
+}
+
+#[test]
+fn states_whose_parts_contradict_each_other_are_refused() {
+    let mut analyzer = new();
+    track(&mut *analyzer, &[text(0, 3), text(1, 30), text(2, 4)], &LAYERS, Form::default());
+    let state = analyzer.state().unwrap();
+    let mut unordered = state.clone();
+    let TensorData::F32(mut sizes) = state.tensors["positive.sizes"].data().clone() else {
+        panic!("not float32")
+    };
+    sizes.swap(0, 1);
+    let sizes = TensorValue::new([sizes.len()], TensorData::F32(sizes)).unwrap();
+    unordered.tensors.insert("positive.sizes".to_owned(), sizes);
+    let refused = [
+        unordered,
+        changed(&state, "positive.texts", |n| n[1] = n[0]),
+        changed(&state, "positive.window_lengths", |n| n[0] = 33),
+        changed(&state, "active", |n| n[0] = 38),
+        changed(&state, "active", |n| n[0] = i64::MAX),
+        changed(&state, "texts.ends", |n| n.truncate(5)),
+        changed(&state, "texts.ends", |n| n.push(1)),
+        changed(&state, "texts.lengths", |n| n[0] = i64::MAX),
+        changed(&state, "positive.lengths", |n| n[0] = -1),
+    ];
+    for (i, lame) in refused.into_iter().enumerate() {
+        let mut fresh = new();
+        let empty = fresh.state().unwrap();
+        assert!(fresh.merge(&lame).is_err(), "state {i} is taken");
+        assert_eq!(fresh.state().unwrap(), empty, "state {i} leaves something behind");
+    }
+    // Counts as large as they can be are no reason to panic.
+    let mut many = state.clone();
+    many.document["seen"] = serde_json::json!(u64::MAX);
+    let many = changed(&many, "next_tokens", |n| n[1] = i64::MAX);
+    let many = changed(&many, "positions", |n| n.fill(i64::MAX));
+    let mut fresh = new();
+    for _ in 0..4 {
+        fresh.merge(&many).unwrap();
+    }
+    assert!(fresh.analyze().is_ok());
+}
+
+fn cards(report: &Report) -> Vec<Card> {
+    let figure = report.figures.iter().find(|figure| figure.name == "memory_cards");
+    let Some(figure) = figure else { return Vec::new() };
+    let Plot::Passages(passages) = &figure.panels[0].plot else { panic!("not passages") };
+    passages.cards.clone()
+}
+
+/// One text of 40 tokens: neuron 0 of layer 0 is largest at position 30, and the card is cut on both sides.
+#[test]
+fn cards_show_the_text_around_a_trigger() {
+    let mut long = text(5, 40);
+    for (i, x) in long.coefficients[0].iter_mut().enumerate() {
+        *x = if i == 30 * 3 { 8.0 } else { x.abs() };
+    }
+    // At a position that does not count anything may stand, also beside a trigger.
+    long.special[31] = true;
+    long.coefficients[0][31 * 3] = f32::INFINITY;
+    let config = FfnKeyValueConfig { special_tokens: false, ..FfnKeyValueConfig::default() };
+    let mut analyzer = prepared(&config, &structure(&LAYERS), None, None);
+    track(&mut *analyzer, &[long], &LAYERS, Form { left: true, extra: 2, joined: false });
+    let report = analyzer.analyze().unwrap();
+    let all = cards(&report);
+    assert_eq!(all.len(), 12);
+    let card = all.iter().find(|card| card.title == "layer 0 neuron 0").unwrap();
+    let [passage] = &card.passages[..] else { panic!("one text, one passage") };
+    assert_eq!((passage.label.as_str(), passage.marked), ("8.00", Some(23)));
+    assert!(passage.cut_before && passage.cut_after);
+    assert_eq!(passage.tokens.len(), 32);
+    let values: Vec<f64> = passage.tokens[23..25].iter().map(|token| token.value).collect();
+    assert!(values[0] == 1.0 && values[1].is_nan(), "{values:?}");
+    let store = report.store.unwrap();
+    let contexts = store.relations.iter().find(|r| r.table.name() == "contexts").unwrap();
+    let Values::Text(lists) = &contexts.table.columns()[5].values else { panic!("not text") };
+    let list: Vec<Option<f64>> = serde_json::from_str(&lists[0]).unwrap();
+    assert_eq!((list[23], list[24], list.len()), (Some(8.0), None, 32));
+
+    for none in
+        [FfnKeyValueConfig { cards: 0, ..config.clone() }, FfnKeyValueConfig { contexts: 0, ..config }]
+    {
+        let mut analyzer = prepared(&none, &structure(&LAYERS), None, None);
+        track(&mut *analyzer, &[text(0, 3)], &LAYERS, Form::default());
+        assert_eq!(cards(&analyzer.analyze().unwrap()), []);
+    }
+}
+
+#[test]
+fn what_can_be_queried_early_is_the_same_behind_c_functions() {
+    let mut linked = new();
+    assert_eq!(linked.interim().unwrap(), None);
+    let kinds = fmrai_core::abi::loopback().unwrap();
+    let kind = kinds.iter().find(|kind| kind.description().name == "ffn_key_value").unwrap();
+    let config = kind.complete(&serde_json::Map::new()).unwrap();
+    let mut foreign = kind.build(&config).unwrap();
+    let (structure, graph) = (structure(&LAYERS), empty_graph().unwrap());
+    let model = ModelView { graph: &graph, structure: &structure, vocabulary: None, weights: None };
+    foreign.prepare(&model).unwrap();
+    assert_eq!(foreign.interim().unwrap(), None);
+    for analyzer in [&mut linked, &mut foreign] {
+        track(&mut **analyzer, &[text(0, 3), text(1, 30)], &LAYERS, Form::default());
+    }
+    let store = linked.interim().unwrap().unwrap();
+    assert!(store.relations.iter().any(|r| r.table.name() == "triggers" && r.table.rows() > 0));
+    // NaN, as in the skewness of neurons that never change, is not equal to itself.
+    assert_eq!(format!("{:?}", foreign.interim().unwrap().unwrap()), format!("{store:?}"));
 }

@@ -14,9 +14,9 @@ use fmrai_plugins::ffn_key_value::{FfnKeyValueConfig, Strategy as Positions};
 use memories::{Form, Layer, Text, prepared, structure, texts, track, weights, with_vocabulary};
 use proptest::prelude::*;
 
-/// Layers of one sign, of two, and gated, wider than the lanes that are worked on together.
+/// Layers of one sign, of two, and gated; wider than the lanes that are worked on together, one wider than a shard.
 const LAYERS: [Layer; 3] = [
-    Layer { neurons: 19, function: ActivationFunction::Relu, gated: false },
+    Layer { neurons: 267, function: ActivationFunction::Relu, gated: false },
     Layer { neurons: 3, function: ActivationFunction::Gelu, gated: false },
     Layer { neurons: 33, function: ActivationFunction::Silu, gated: true },
 ];
@@ -104,6 +104,12 @@ fn expected_windows(config: &FfnKeyValueConfig, texts: &[Text], sign: f32) -> Ve
     all
 }
 
+/// How many windows the first layer would have, were its coefficients not of one sign.
+fn negative_windows_of_relu(config: &FfnKeyValueConfig, texts: &[Text]) -> usize {
+    let lists = expected(config, texts, -1.0);
+    lists[..LAYERS[0].neurons].iter().map(|list| list.len().min(config.contexts)).sum()
+}
+
 fn stored_windows(state: &State, sign: &str) -> Vec<Vec<f32>> {
     let TensorData::F32(all) = state.tensors[&format!("{sign}.windows")].data() else {
         panic!("not float32")
@@ -135,6 +141,11 @@ proptest! {
             let mut negative = expected(&config, &texts, -1.0);
             negative[..LAYERS[0].neurons].iter_mut().for_each(Vec::clear);
             prop_assert_eq!(stored(&state, "negative"), negative);
+            let of_relu: usize = negative_windows_of_relu(&config, &texts);
+            prop_assert_eq!(
+                stored_windows(&state, "negative"),
+                expected_windows(&config, &texts, -1.0).split_off(of_relu)
+            );
             if config != configs()[0] {
                 continue;
             }

@@ -241,6 +241,13 @@ fn order(trial: &Trial<'_>) -> Result<(), String> {
 fn analyze_again(trial: &Trial<'_>) -> Result<(), String> {
     let analyzer = trial.whole()?;
     let before = state(analyzer.as_ref())?;
+    // An error of it is no breach: it may have nothing to say yet.
+    if no_panic("interim", analyzer.interim())?.is_none() {
+        tracing::debug!("interim refuses");
+    }
+    if state(analyzer.as_ref())? != before {
+        return Err("interim changes the state".to_owned());
+    }
     let first = report(analyzer.as_ref())?;
     if state(analyzer.as_ref())? != before {
         return Err("analyze changes the state".to_owned());

@@ -190,7 +190,8 @@ impl Store {
             passage.push('…');
         }
         for (at, shown) in words {
-            let bare = shown.trim_start();
+            let bare = shown.trim_start_matches(' ');
+            let bare = if bare.is_empty() { shown.as_str() } else { bare };
             let before = &shown[..shown.len() - bare.len()];
             let _ =
                 if at == position { write!(passage, "{before}[{bare}]") } else { write!(passage, "{shown}") };
@@ -271,7 +272,9 @@ fn find(run: &Path) -> Result<PathBuf, Error> {
     if stores.is_empty() {
         stores = checkpoint::interim_stores(run);
         if !stores.is_empty() {
-            tracing::warn!("the run is unfinished: this is what its last checkpoint had seen");
+            tracing::warn!(
+                "the run is unfinished: this is what it had seen when this store was last written"
+            );
         }
     }
     stores.sort();

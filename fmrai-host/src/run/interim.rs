@@ -10,8 +10,8 @@ use super::Lane;
 use crate::checkpoint;
 use crate::results::{to_sqlite, write};
 
-/// The part of a run's time that may go into these files.
-const SHARE: u32 = 20;
+/// One part in so many of a run's time may go into these files.
+const ONE_IN: u32 = 20;
 
 /// When the stores are due.
 pub(super) struct Interim {
@@ -26,24 +26,22 @@ impl Interim {
 
     /// Writes the stores of all analyses that have one, `at_once` or if they are due. The longer that takes, the
     /// later they are due again. One that cannot be written is no reason to end a run.
-    pub(super) fn write(&mut self, lanes: &mut [Lane], output: &Path, at_once: bool) {
+    pub(super) fn write(&mut self, lanes: &[Lane], output: &Path, at_once: bool) {
         let begin = Instant::now();
         if begin < self.due && !at_once {
             return;
         }
         for lane in lanes {
             let Some(store) = lane.interim() else { continue };
-            let bytes = match to_sqlite(&store) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    lane.fail("interim", &format!("store: {error}"));
-                    continue;
-                }
+            let path = checkpoint::interim_store(output, &lane.name);
+            let written = match to_sqlite(&store) {
+                Ok(bytes) => write(&path, &bytes).map_err(|e| e.to_string()),
+                Err(error) => Err(error.to_string()),
             };
-            if let Err(error) = write(&checkpoint::interim_store(output, &lane.name), &bytes) {
-                tracing::warn!(%error, "what can be queried so far was not written; the run goes on");
+            if let Err(error) = written {
+                tracing::warn!(error, "what can be queried so far was not written; the run goes on");
             }
         }
-        self.due = begin + begin.elapsed() * SHARE;
+        self.due = begin + begin.elapsed() * ONE_IN;
     }
 }

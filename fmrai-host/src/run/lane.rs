@@ -25,7 +25,7 @@ pub(super) struct Lane {
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `state`, `interim`, `analyze`, `report` or `drop`.
+    /// `prepare`, `track_batch`, `state`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -108,9 +108,20 @@ impl Lane {
         Progress::Failed(failure.stage, failure.message)
     }
 
-    /// What can be queried already.
-    pub(super) fn interim(&mut self) -> Option<Store> {
-        self.attempt("interim", |a| a.interim()).flatten()
+    /// What can be queried already. A failure of this is no failure of the analysis: whether it is asked depends on the
+    /// clock, and results must not.
+    pub(super) fn interim(&self) -> Option<Store> {
+        let analyzer = self.analyzer.as_deref().filter(|_| self.is_running())?;
+        let said = match catch_unwind(AssertUnwindSafe(|| analyzer.interim())) {
+            Ok(Ok(store)) => return store,
+            Ok(Err(error)) => error.to_string(),
+            Err(payload) => {
+                std::mem::forget(payload); // its own drop may panic too
+                "the analyzer panicked: a bug in it, please report it".to_owned()
+            }
+        };
+        tracing::warn!(analysis = self.name, message = said, "it has nothing to query yet; the run goes on");
+        None
     }
 
     /// Goes on from where a checkpoint was.

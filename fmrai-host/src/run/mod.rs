@@ -354,7 +354,7 @@ impl Session<'_> {
             let stopping = stop(self.batches_done);
             if stopping || saved.elapsed() >= self.plan.checkpoint_every {
                 self.checkpoint().save(&self.plan.output)?;
-                interim.write(&mut self.lanes, &self.plan.output, stopping);
+                interim.write(&self.lanes, &self.plan.output, stopping);
                 saved = Instant::now();
             }
             if stopping {

@@ -31,7 +31,7 @@ impl LayerAgreement {
         targets: &[Option<u32>],
         next_tokens: &BTreeMap<u32, u64>,
     ) -> Self {
-        let all = next_tokens.values().sum::<u64>() as f64;
+        let all = next_tokens.values().map(|&n| n as f64).sum::<f64>();
         let (mut ranks, mut agreeing, mut by_frequency) = (Vec::new(), 0, 0.0);
         for (i, target) in targets.iter().enumerate() {
             let (Some(target), Some((top, _)), Some(&rank)) = (target, values.top(i), values.ranks.get(i))

@@ -25,7 +25,7 @@ pub struct FfnKeyValueConfig {
     /// Memory: 16 bytes for each of them, and the texts that any of them names.
     pub triggers: usize,
     /// The strongest of these of which the coefficients of the tokens around are kept as well, for memory cards and the
-    /// store. 0 to 100, default 3. Memory: 144 bytes for each of them, neuron and sign.
+    /// store. 0 to 100, default 3. Memory: 152 bytes for each of them, neuron and sign.
     pub contexts: usize,
     /// Which positions are looked at: `prefix` (all) or `first_token`. Default `prefix`.
     pub strategy: Strategy,

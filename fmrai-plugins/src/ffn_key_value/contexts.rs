@@ -31,6 +31,11 @@ impl Window {
         window
     }
 
+    /// True if the trigger stands in it, or nothing does.
+    pub(super) fn fits(&self, trigger: &Trigger) -> bool {
+        self.length == 0 || trigger.position - first(trigger) < self.length
+    }
+
     /// Entry `i` is that of position `first + i` of the text.
     pub(super) fn known(&self) -> &[f32] {
         self.values.get(..self.length as usize).unwrap_or_default()
@@ -50,6 +55,8 @@ pub(super) struct Contexts {
     entries: Vec<(Trigger, Window)>,
     lengths: Vec<u32>,
 }
+
+const _: () = assert!(size_of::<(Trigger, Window)>() == 152, "the documentation says so");
 
 const NOTHING: (Trigger, Window) = (Trigger { size: 0.0, text: 0, position: 0 }, Window::EMPTY);
 
@@ -78,5 +85,20 @@ impl Contexts {
         list.copy_within(at..end - 1, at + 1);
         list[at] = (trigger, window());
         *length = end as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_holds_its_trigger_or_nothing() {
+        let at = |position| Trigger { size: 1.0, text: 0, position };
+        let window = |length| Window::of(std::iter::repeat_n(0.5, length));
+        assert!(window(3).fits(&at(2)) && !window(3).fits(&at(3)));
+        assert!(window(24).fits(&at(100)) && !window(23).fits(&at(100)), "the 23 before it and itself");
+        assert!(window(0).fits(&at(5)));
+        assert_eq!(window(99).known().len(), WINDOW);
     }
 }

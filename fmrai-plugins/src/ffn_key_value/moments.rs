@@ -40,7 +40,7 @@ impl Moments {
             *mean += d * m / total;
         }
         for (active, more) in self.active.iter_mut().zip(&other.active) {
-            *active += more;
+            *active = active.saturating_add(*more);
         }
     }
 }

@@ -156,6 +156,9 @@ impl Sample {
         let count = state.tensors.get("sample.keys").and_then(|t| t.shape().first()).copied().unwrap_or(0);
         let keys = state.tensor("sample.keys", &[count, 3])?;
         let keys = keys.i64().map_err(|e| broken("sample.keys", &e.to_string(), "int64"))?;
+        if channels == 0 && count > 0 {
+            return Err(broken("sample.channels", "0", "those of the positions that were drawn"));
+        }
         let width = channels.saturating_mul(self.layers.len() * PARTS);
         let vectors = match state.tensor("sample.vectors", &[count, width])?.data() {
             TensorData::F32(vectors) if vectors.iter().all(|x| x.is_finite()) => vectors,

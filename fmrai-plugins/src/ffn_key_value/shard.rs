@@ -136,8 +136,9 @@ fn offer<'a>(lists: &mut Lists, found: impl Iterator<Item = Row<'a>>, batch: &La
 /// A neuron's coefficients around a trigger in a row of the batch.
 fn window(batch: &LayerBatch<'_>, trigger: &Trigger, sample: usize, neuron: usize) -> Window {
     let Some(span) = batch.samples.get(sample).map(|s| s.span.clone()) else { return Window::EMPTY };
-    let end = if span.is_empty() { batch.rows.positions } else { span.end };
-    let first = span.start + contexts::first(trigger) as usize;
+    // As in a selection, a sample without tokens has all positions of its row.
+    let span = if span.is_empty() { 0..batch.rows.positions } else { span };
+    let (first, end) = (span.start + contexts::first(trigger) as usize, span.end);
     let row = |position| batch.rows.row(Position { sample, position, token: 0 });
     Window::of((first..end).map_while(|position| row(position).get(neuron).copied()))
 }
@@ -153,5 +154,5 @@ fn not_finite(batch: &LayerBatch<'_>, layer: usize) -> AnalyzerError {
             return AnalyzerError::NotFinite { what, count, sample: sample.id };
         }
     }
-    AnalyzerError::Other(format!("{what} are too large to be summed"))
+    AnalyzerError::Other(format!("{what} have no finite moments"))
 }

@@ -1,12 +1,13 @@
 //! The stored form of what was counted.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use fmrai_core::analyzer::{AnalyzerError, State, StateError};
 use fmrai_core::tensor::{TensorData, TensorValue};
 use serde_json::{Map, Value, json};
 
-use super::contexts::Window;
+use super::contexts::{WINDOW, Window};
 use super::memories::{Memories, Sign};
 use super::moments::Moments;
 use super::shard::Lists;
@@ -106,15 +107,16 @@ pub(super) fn merge(memories: &mut Memories, state: &State) -> Result<(), StateE
         first += shard.width;
     }
     for (ours, theirs) in memories.positions.iter_mut().zip(&stored.positions) {
-        *ours += theirs;
+        *ours = ours.saturating_add(*theirs);
     }
     for (id, text) in stored.texts {
         memories.texts.insert(id, text);
     }
     for (token, count) in stored.next_tokens {
-        *memories.next_tokens.entry(token).or_default() += count;
+        let all = memories.next_tokens.entry(token).or_default();
+        *all = all.saturating_add(count);
     }
-    memories.seen += stored.seen;
+    memories.seen = memories.seen.saturating_add(stored.seen);
     memories.drop_unnamed();
     Ok(())
 }
@@ -163,13 +165,13 @@ impl StoredLists {
         let window_ends = ends(with_window, name)?;
         let ends = ends(lengths, name)?;
         let count = ends.last().copied().unwrap_or(0);
-        let part = format!("{name}.sizes");
-        let sizes = state.tensor(&part, &[count])?;
+        let sizes_name = format!("{name}.sizes");
+        let sizes = state.tensor(&sizes_name, &[count])?;
         let texts = read_counts(state, &format!("{name}.texts"), count)?;
         let positions = read_counts(state, &format!("{name}.positions"), count)?;
         let sizes = match sizes.data() {
             TensorData::F32(sizes) if sizes.iter().all(|s| *s > 0.0 && s.is_finite()) => sizes,
-            _ => return Err(broken(&part, "not positive float32", "positive float32")),
+            _ => return Err(broken(&sizes_name, "not positive float32", "positive float32")),
         };
         let mut entries = Vec::with_capacity(count);
         for ((&size, &text), &position) in sizes.iter().zip(&texts).zip(&positions) {
@@ -178,7 +180,23 @@ impl StoredLists {
             entries.push(Trigger { size, text, position });
         }
         let windows = windows(state, sign, window_ends.last().copied().unwrap_or(0))?;
-        Ok(Self { ends, entries, window_ends, windows })
+        let lists = Self { ends, entries, window_ends, windows };
+        for neuron in 0..neurons {
+            let triggers = part(&lists.entries, &lists.ends, neuron);
+            if !triggers.is_sorted_by(|a, b| a.order(b) == Ordering::Less) {
+                return Err(broken(name, "a list out of order", "triggers, the strongest first"));
+            }
+            let mut texts: Vec<u64> = triggers.iter().map(|t| t.text).collect();
+            texts.sort_unstable();
+            if !texts.is_sorted_by(|a, b| a < b) {
+                return Err(broken(name, "two triggers of one text", "one trigger of each text"));
+            }
+            let windows = part(&lists.windows, &lists.window_ends, neuron);
+            if !triggers.iter().zip(windows).all(|(trigger, window)| window.fits(trigger)) {
+                return Err(broken(name, "a window that ends before its trigger", "windows with it"));
+            }
+        }
+        Ok(lists)
     }
 }
 
@@ -186,6 +204,9 @@ impl StoredLists {
 fn windows(state: &State, sign: Sign, count: usize) -> Result<Vec<Window>, StateError> {
     let name = format!("{}.windows", sign.name());
     let lengths = read_counts(state, &format!("{}.window_lengths", sign.name()), count)?;
+    if lengths.iter().any(|&n| n > WINDOW as u64) {
+        return Err(broken(&name, "a longer one", "windows of at most 32 coefficients"));
+    }
     let ends = ends(lengths, &name)?;
     let windows = state.tensor(&name, &[ends.last().copied().unwrap_or(0)])?;
     let TensorData::F32(coefficients) = windows.data() else {
@@ -205,6 +226,11 @@ impl Stored {
             active: read_counts(state, "active", all)?,
         };
         let positions = read_counts(state, "positions", memories.positions.len())?;
+        let of_neurons =
+            memories.neurons().map(|(shard, _)| positions.get(shard.layer).copied().unwrap_or(0));
+        if moments.active.iter().zip(of_neurons).any(|(active, positions)| *active > positions) {
+            return Err(broken("active", "more than there are positions", "counts"));
+        }
         let count =
             |name: &str| state.tensors.get(name).and_then(|t| t.shape().first()).copied().unwrap_or(0);
         let ids = read_counts(state, "texts.ids", count("texts.ids"))?;
@@ -221,8 +247,14 @@ impl Stored {
             let tokens = tokens.get(start..end).unwrap_or_default().to_vec();
             let ends =
                 if text.is_some() { string_ends.by_ref().take(tokens.len()).collect() } else { Vec::new() };
+            if text.is_some() && ends.len() != tokens.len() {
+                return Err(broken("texts.ends", "too few", "one for each token of a text"));
+            }
             texts.push((id, Text { text, tokens, ends }));
             start = end;
+        }
+        if string_ends.next().is_some() {
+            return Err(broken("texts.ends", "too many", "one for each token of a text"));
         }
         let rows = count("next_tokens");
         let next = state.tensor("next_tokens", &[rows, 2])?;

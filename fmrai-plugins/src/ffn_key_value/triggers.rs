@@ -107,7 +107,7 @@ impl Triggers {
             return;
         };
         let there = Trigger { size: *size, text: *text, position: *position };
-        if trigger.size < ANY || full && trigger.order(&there) != Ordering::Less {
+        if !(trigger.size > 0.0) || full && trigger.order(&there) != Ordering::Less {
             return;
         }
         (*size, *text, *position) = (trigger.size, trigger.text, trigger.position);

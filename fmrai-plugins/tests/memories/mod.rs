@@ -151,6 +151,10 @@ pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample
     let sample = |t: &Text| Sample {
         text: (!t.id.is_multiple_of(3)).then(|| format!("text № {}", t.id).into()),
         special: t.special.clone(),
+        // A letter for each token as long as there are some; added tokens have none.
+        offsets: (0..t.tokens.len())
+            .map(|i| if t.special[i] { 0..0 } else { i.min(6)..(i + 1).min(6) })
+            .collect(),
         ..padded_sample(t.id, &t.tokens, left(t))
     };
     let samples = texts.iter().map(sample).collect();

@@ -4,8 +4,9 @@ use fmrai_core::report::figure::{Axis, Card, Figure, Passage, Passages, Plot, To
 
 use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
-use crate::ffn_key_value::contexts::{Window, first};
+use crate::ffn_key_value::contexts::{WINDOW, Window, first};
 use crate::ffn_key_value::memories::Sign;
+use crate::ffn_key_value::shard::Shard;
 use crate::ffn_key_value::statistics::{Neuron, Statistics};
 use crate::ffn_key_value::triggers::Trigger;
 
@@ -19,8 +20,12 @@ pub(super) fn cards(
     conclusions: Option<&Conclusions>,
     data: &str,
 ) -> Option<Figure> {
-    let strongest = strongest(&all.neurons, analysis.config.cards);
-    let cards: Vec<Card> = strongest.into_iter().filter_map(|n| card(analysis, n, conclusions)).collect();
+    let shards: Vec<_> = analysis.memories.neurons().collect();
+    let has_context = |shard: &Shard, at| Sign::BOTH.iter().any(|&sign| !shard.contexts(sign, at).is_empty());
+    let triggered = all.neurons.iter().zip(&shards).filter(|(_, (shard, at))| has_context(shard, *at));
+    let triggered: Vec<&Neuron> = triggered.map(|(neuron, _)| neuron).collect();
+    let chosen = strongest(&triggered, analysis.config.cards);
+    let cards: Vec<Card> = chosen.into_iter().filter_map(|n| card(analysis, n, conclusions)).collect();
     if cards.is_empty() {
         return None;
     }
@@ -28,8 +33,8 @@ pub(super) fn cards(
     let scale = Axis::new("coefficient, as a share of the card's largest", None);
     let caption = format!(
         "The {} neurons with the largest z (mean coefficient, in standard deviations above the mean of the layer's \
-         neurons), the layers taking turns. Before each text is the neuron's coefficient at the token in bold, the largest \
-         of that text; colours show the coefficient at the tokens around it. {data}.",
+         neurons), the layers taking turns. Before each text is the neuron's coefficient at the token in bold, the strongest \
+         of that text among the positions that count; colours show the coefficient at the tokens around it. {data}.",
         cards.len()
     );
     let least = if diverging { -1.0 } else { 0.0 };
@@ -38,8 +43,8 @@ pub(super) fn cards(
 }
 
 /// The first neuron of each layer by `z`, then the second of each and so on, in the order of layers.
-fn strongest(neurons: &[Neuron], most: usize) -> Vec<&Neuron> {
-    let mut by_z: Vec<&Neuron> = neurons.iter().filter(|n| n.z.is_finite()).collect();
+fn strongest<'a>(neurons: &[&'a Neuron], most: usize) -> Vec<&'a Neuron> {
+    let mut by_z: Vec<&Neuron> = neurons.iter().copied().filter(|n| n.z.is_finite()).collect();
     by_z.sort_by(|a, b| b.z.total_cmp(&a.z));
     let mut seen: Vec<usize> = vec![0; by_z.iter().map(|n| n.layer + 1).max().unwrap_or(0)];
     let mut by_turn: Vec<(usize, &Neuron)> = by_z
@@ -62,7 +67,8 @@ fn card(analysis: &FfnKeyValue, neuron: &Neuron, conclusions: Option<&Conclusion
     let (shard, at) = analysis.memories.neurons().nth(place)?;
     let sign = if -neuron.smallest > neuron.largest { Sign::Negative } else { Sign::Positive };
     let contexts = shard.contexts(sign, at);
-    let largest = contexts.iter().flat_map(|(_, w)| w.known()).fold(0.0_f32, |most, x| most.max(x.abs()));
+    let known = contexts.iter().flat_map(|(_, w)| w.known()).filter(|x| x.is_finite());
+    let largest = known.fold(0.0_f32, |most, x| most.max(x.abs()));
     if contexts.is_empty() {
         return None;
     }
@@ -71,12 +77,13 @@ fn card(analysis: &FfnKeyValue, neuron: &Neuron, conclusions: Option<&Conclusion
         let first = neuron.neuron * promoted.listed;
         let tokens = promoted.tokens.get(first..first + promoted.listed.min(PROMOTED)).unwrap_or_default();
         let words: Vec<String> = tokens.iter().map(|&t| analysis.surface(t)).collect();
-        details.push(format!("value promotes: {}", words.join(", ")));
+        let against = if sign == Sign::Negative { ", here with a minus sign" } else { "" };
+        details.push(format!("value promotes{against}: {}", words.join(", ")));
     }
     details.push(format!(
-        "mean {:.3}, standard deviation {:.3}, z {:.1}, active at {:.0} % of positions",
-        neuron.mean,
-        neuron.variance.sqrt(),
+        "mean {}, standard deviation {}, z {:.1}, active at {:.0} % of positions",
+        short(neuron.mean),
+        short(neuron.variance.sqrt()),
         neuron.z,
         100.0 * neuron.active_share
     ));
@@ -97,13 +104,29 @@ fn passage(analysis: &FfnKeyValue, trigger: &Trigger, window: &Window, sign: Sig
     let label = |i: usize| shown.get(i).cloned().unwrap_or_else(|| format!(" {}", from + i));
     let known = window.known().iter().enumerate();
     let tokens: Vec<Token> =
-        known.map(|(i, x)| Token { text: label(i), value: f64::from(*x) / largest }).collect();
+        known.map(|(i, x)| Token { text: label(i), value: share(*x, largest) }).collect();
     Passage {
-        label: format!("{:.2}", sign.factor() * f64::from(trigger.size)),
+        label: short(sign.factor() * f64::from(trigger.size)),
         marked: Some(trigger.position as usize - from).filter(|&i| i < tokens.len()),
         cut_before: from > 0,
-        cut_after: from + tokens.len() < count,
+        // How many positions an input without tokens has is not known.
+        cut_after: if count == 0 { tokens.len() == WINDOW } else { from + tokens.len() < count },
         tokens,
+    }
+}
+
+/// A coefficient as a share of the largest; NaN for one that is no number.
+fn share(x: f32, largest: f64) -> f64 {
+    if x.is_finite() && largest > 0.0 { f64::from(x) / largest } else { f64::NAN }
+}
+
+/// A number with three digits that count.
+fn short(x: f64) -> String {
+    let digits = if x == 0.0 { 0.0 } else { x.abs().log10().floor() };
+    if (-3.0..6.0).contains(&digits) {
+        format!("{x:.*}", (2.0 - digits).max(0.0) as usize)
+    } else {
+        format!("{x:.2e}")
     }
 }
 
@@ -126,6 +149,12 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_three_digits() {
+        let all = [4.2137, -0.003_21, 12.0, 1234.7, 0.0, 2e-9].map(short);
+        assert_eq!(all, ["4.21", "-0.00321", "12.0", "1235", "0.00", "2.00e-9"]);
+    }
+
+    #[test]
     fn layers_take_turns_and_the_largest_z_goes_first() {
         let all = [
             neuron(0, 0, 9.0),
@@ -134,6 +163,7 @@ mod tests {
             neuron(1, 1, 2.0),
             neuron(2, 0, f64::NAN),
         ];
+        let all: Vec<&Neuron> = all.iter().collect();
         let chosen =
             |most| strongest(&all, most).into_iter().map(|n| (n.layer, n.neuron)).collect::<Vec<_>>();
         assert_eq!(chosen(1), [(0, 0)]);

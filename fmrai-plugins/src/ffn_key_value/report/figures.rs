@@ -186,7 +186,7 @@ fn bins(known: &Conclusions, data: &str) -> Option<Figure> {
         title: "Agreement by how sure a value is".to_owned(),
         caption: format!(
             "Left: share of values whose most probable token is the token after the strongest trigger of their key, by the \
-             probability of that token; over all layers. Right: how many values that is. Values without such a token are \
+             largest probability of the value; over all layers. Right: how many values that is. Values without such a token are \
              left out. {data}."
         ),
         panels: vec![

@@ -127,7 +127,8 @@ pub(super) fn contexts(analysis: &FfnKeyValue) -> Made {
                 signs.push(sign.factor() as i64);
                 ranks.push(rank);
                 from.push(i64::from(first(trigger)));
-                let known: Vec<String> = window.known().iter().map(ToString::to_string).collect();
+                let number = |x: &f32| if x.is_finite() { x.to_string() } else { "null".to_owned() };
+                let known: Vec<String> = window.known().iter().map(number).collect();
                 coefficients.push(format!("[{}]", known.join(",")));
             }
         }
