@@ -107,7 +107,8 @@ impl Triggers {
             return;
         };
         let there = Trigger { size: *size, text: *text, position: *position };
-        if !(trigger.size > 0.0) || full && trigger.order(&there) != Ordering::Less {
+        let positive = trigger.size > 0.0;
+        if !positive || full && trigger.order(&there) != Ordering::Less {
             return;
         }
         (*size, *text, *position) = (trigger.size, trigger.text, trigger.position);
