@@ -112,9 +112,13 @@ const LANES: usize = 16;
 /// Offers the extremes of a batch to the lists of the neurons from `start` on.
 fn offer<'a>(lists: &mut Lists, found: impl Iterator<Item = Row<'a>>, batch: &LayerBatch<'_>, start: usize) {
     let Lists { triggers, contexts } = lists;
-    for (row, &(sample, _)) in found.zip(&batch.selection.texts) {
-        let Some(text) = batch.samples.get(sample).map(|s| s.id) else { continue };
-        for (first, sizes) in (0..).step_by(LANES).zip(row.size.chunks(LANES)) {
+    let rows: Vec<_> = found.zip(&batch.selection.texts).collect();
+    let width = rows.first().map_or(0, |(row, _)| row.size.len());
+    // All texts for a few neurons, then the next ones: so their lists stay in the cache.
+    for first in (0..width).step_by(LANES) {
+        for (row, (sample, _)) in &rows {
+            let Some(text) = batch.samples.get(*sample).map(|s| s.id) else { continue };
+            let sizes = &row.size[first..(first + LANES).min(width)];
             let least = triggers.thresholds().get(first..).unwrap_or_default();
             // All of them at once, without a branch for each: few reach it.
             if !sizes.iter().zip(least).fold(false, |any, (size, least)| any | (size >= least)) {
@@ -126,7 +130,7 @@ fn offer<'a>(lists: &mut Lists, found: impl Iterator<Item = Row<'a>>, batch: &La
                 if let (true, Some(at)) = (reached, at) {
                     let trigger = Trigger { size, text, position: at.token };
                     triggers.offer(neuron, trigger);
-                    contexts.offer(neuron, trigger, || window(batch, &trigger, sample, start + neuron));
+                    contexts.offer(neuron, trigger, || window(batch, &trigger, *sample, start + neuron));
                 }
             }
         }
