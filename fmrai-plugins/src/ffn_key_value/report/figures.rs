@@ -163,7 +163,8 @@ fn ranks(known: &Conclusions, data: &str) -> Option<Figure> {
 }
 
 fn bins(known: &Conclusions, data: &str) -> Option<Figure> {
-    let last = known.bins.iter().rposition(|b| b.values > 0)?;
+    // In one bin there is nothing to compare.
+    let last = known.bins.iter().rposition(|b| b.values > 0).filter(|last| *last > 0)?;
     let bins = &known.bins[..=last];
     let edge = |i: usize| i as f64 / known.bins.len() as f64;
     let panel = |title: &str, y: &str, heights: Vec<f64>| {
