@@ -184,12 +184,16 @@ impl Store {
         let query = "SELECT position, shown FROM text_tokens \
                      WHERE text = ?1 AND position BETWEEN ?2 AND ?3 ORDER BY position";
         let read = |r: &Row<'_>| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?));
-        let words = self.rows(query, (text, position - BEFORE, position + AFTER), read)?;
+        let words = self.rows(query, (text, position - BEFORE, position + AFTER + 1), read)?;
         let mut passage = String::new();
         if words.first().is_some_and(|(at, _)| *at > 0) {
             passage.push('…');
         }
         for (at, shown) in words {
+            if at > position + AFTER {
+                passage.push('…');
+                break;
+            }
             let bare = shown.trim_start_matches(' ');
             let bare = if bare.is_empty() { shown.as_str() } else { bare };
             let before = &shown[..shown.len() - bare.len()];
