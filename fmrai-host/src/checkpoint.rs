@@ -15,9 +15,13 @@ use crate::results::{WriteError, write, write_json};
 use crate::run::ParityReport;
 use crate::version::Versions;
 
+fn interim_file(analysis: &str) -> String {
+    format!("{analysis}.sqlite")
+}
+
 /// The store that an unfinished run has of an analysis below `output`, if it has one.
 pub(crate) fn interim_store(output: &Path, analysis: &str) -> PathBuf {
-    output.join(FOLDER).join(format!("{analysis}.sqlite"))
+    output.join(FOLDER).join(interim_file(analysis))
 }
 
 /// The stores that an unfinished run has below `output`.
@@ -187,7 +191,7 @@ impl Checkpoint {
                     let file = format!("{name}.{}.safetensors", self.batches);
                     let bytes = state.to_bytes().map_err(|e| SaveError::State(name.clone(), e))?;
                     write(&folder.join(&file), &bytes)?;
-                    files.extend([file.clone(), format!("{name}.sqlite")]);
+                    files.extend([file.clone(), interim_file(name)]);
                     WrittenAnalysis::Running { name: name.clone(), file }
                 }
                 Progress::Failed(stage, message) => WrittenAnalysis::Failed {

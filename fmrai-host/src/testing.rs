@@ -1,6 +1,5 @@
 //! Analyzers and folders for the tests of this crate.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
@@ -12,6 +11,10 @@ use fmrai_core::tracker::CaptureRequest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+#[path = "../../tests/common/contents.rs"]
+mod contents;
+pub(crate) use contents::contents;
 
 /// In which unit a test analyzer counts.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
@@ -163,22 +166,4 @@ impl Analyzer for TestFailing {
 /// The small BERT of the reference data.
 pub(crate) fn reference_model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/models/bert")
-}
-
-/// All files below a folder with their contents, those of `run.json` left out: times differ.
-pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut contents = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !path.ends_with("run.json") {
-                let name = path.strip_prefix(folder).unwrap().to_owned();
-                contents.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    contents
 }

@@ -2,11 +2,14 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+mod contents;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use contents::contents;
 
 /// The root of the repository.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -38,23 +41,6 @@ pub(crate) fn reference(name: &str) -> PathBuf {
 pub(crate) fn sentences(count: usize) -> String {
     let sentence = |i| format!("The keeper wrote {}in a book.", "the weather ".repeat(i % 5));
     (0..count).map(sentence).collect::<Vec<_>>().join("\n")
-}
-
-/// All files below a folder with their contents, `run.json` left out: times differ.
-pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut contents = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !path.ends_with("run.json") {
-                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    contents
 }
 
 pub(crate) fn json_file(path: &Path) -> Value {

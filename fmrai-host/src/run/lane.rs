@@ -31,6 +31,19 @@ pub struct Failure {
     pub message: String,
 }
 
+const PANICKED: &str = "the analyzer panicked: a bug in it, please report it";
+
+/// What an analyzer answers; an error or a panic of it as a message.
+fn guarded<T>(call: impl FnOnce() -> Result<T, AnalyzerError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(payload) => {
+            std::mem::forget(payload); // its own drop may panic too
+            Err(PANICKED.to_owned())
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn new(analysis: ResolvedAnalysis) -> Self {
         let ResolvedAnalysis { name, kind, config, analyzer } = analysis;
@@ -62,17 +75,7 @@ impl Lane {
             return None;
         }
         let analyzer = self.analyzer.as_deref_mut()?;
-        match catch_unwind(AssertUnwindSafe(|| call(analyzer))) {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(error)) => {
-                self.fail(stage, &error.to_string());
-                None
-            }
-            Err(_) => {
-                self.fail(stage, "the analyzer panicked: a bug in it, please report it");
-                None
-            }
-        }
+        guarded(|| call(analyzer)).map_err(|message| self.fail(stage, &message)).ok()
     }
 
     /// Drops the analyzer; a panic in that fails it too, since what else it left undone nobody knows.
@@ -81,8 +84,7 @@ impl Lane {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(analyzer))) {
             let said = payload.downcast_ref::<String>().cloned();
             std::mem::forget(payload); // its own drop may panic too
-            let message =
-                said.unwrap_or_else(|| "the analyzer panicked: a bug in it, please report it".to_owned());
+            let message = said.unwrap_or_else(|| PANICKED.to_owned());
             if self.failure.is_none() {
                 self.fail("drop", &message);
             }
@@ -112,16 +114,11 @@ impl Lane {
     /// clock, and results must not.
     pub(super) fn interim(&self) -> Option<Store> {
         let analyzer = self.analyzer.as_deref().filter(|_| self.is_running())?;
-        let said = match catch_unwind(AssertUnwindSafe(|| analyzer.interim())) {
-            Ok(Ok(store)) => return store,
-            Ok(Err(error)) => error.to_string(),
-            Err(payload) => {
-                std::mem::forget(payload); // its own drop may panic too
-                "the analyzer panicked: a bug in it, please report it".to_owned()
-            }
-        };
-        tracing::warn!(analysis = self.name, message = said, "it has nothing to query yet; the run goes on");
-        None
+        let said = guarded(|| analyzer.interim());
+        said.unwrap_or_else(|message| {
+            tracing::warn!(analysis = self.name, message, "it has nothing to query yet; the run goes on");
+            None
+        })
     }
 
     /// Goes on from where a checkpoint was.

@@ -25,7 +25,12 @@ pub(super) fn cards(
     let triggered = all.neurons.iter().zip(&shards).filter(|(_, (shard, at))| has_context(shard, *at));
     let triggered: Vec<&Neuron> = triggered.map(|(neuron, _)| neuron).collect();
     let chosen = strongest(&triggered, analysis.config.cards);
-    let cards: Vec<Card> = chosen.into_iter().filter_map(|n| card(analysis, n, conclusions)).collect();
+    let place = |neuron: &Neuron| {
+        let block = analysis.layout.blocks.get(neuron.layer)?;
+        shards.get(block.first + neuron.neuron)
+    };
+    let made = |neuron: &&Neuron| card(analysis, neuron, *place(neuron)?, conclusions);
+    let cards: Vec<Card> = chosen.iter().filter_map(made).collect();
     if cards.is_empty() {
         return None;
     }
@@ -62,9 +67,12 @@ fn strongest<'a>(neurons: &[&'a Neuron], most: usize) -> Vec<&'a Neuron> {
 }
 
 /// The card of a neuron; none if no context of it was kept.
-fn card(analysis: &FfnKeyValue, neuron: &Neuron, conclusions: Option<&Conclusions>) -> Option<Card> {
-    let place = analysis.layout.blocks.get(neuron.layer)?.first + neuron.neuron;
-    let (shard, at) = analysis.memories.neurons().nth(place)?;
+fn card(
+    analysis: &FfnKeyValue,
+    neuron: &Neuron,
+    (shard, at): (&Shard, usize),
+    conclusions: Option<&Conclusions>,
+) -> Option<Card> {
     let sign = if -neuron.smallest > neuron.largest { Sign::Negative } else { Sign::Positive };
     let contexts = shard.contexts(sign, at);
     let known = contexts.iter().flat_map(|(_, w)| w.known()).filter(|x| x.is_finite());
@@ -74,9 +82,8 @@ fn card(analysis: &FfnKeyValue, neuron: &Neuron, conclusions: Option<&Conclusion
     }
     let mut details = Vec::new();
     if let Some(promoted) = conclusions.and_then(|c| c.distributions.get(neuron.layer)) {
-        let first = neuron.neuron * promoted.listed;
-        let tokens = promoted.tokens.get(first..first + promoted.listed.min(PROMOTED)).unwrap_or_default();
-        let words: Vec<String> = tokens.iter().map(|&t| analysis.surface(t)).collect();
+        let tokens = promoted.of(neuron.neuron).take(PROMOTED);
+        let words: Vec<String> = tokens.map(|(token, _)| analysis.surface(token)).collect();
         let against = if sign == Sign::Negative { ", here with a minus sign" } else { "" };
         details.push(format!("value promotes{against}: {}", words.join(", ")));
     }
