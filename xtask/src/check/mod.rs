@@ -2,9 +2,11 @@
 //!
 //! Each module checks one rule and returns every breach of it; all are reported together, one a line.
 
+mod circles;
 mod direction;
 mod docs;
 mod markdown;
+mod modules;
 mod plans;
 mod problem;
 mod sources;
@@ -37,6 +39,7 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
     problems.extend(words::check(&tree)?);
     problems.extend(docs::check(&tree)?);
     problems.extend(plans::check(&tree)?);
+    problems.extend(circles::check(&tree)?);
     problems.sort();
     problems.dedup();
     for problem in &problems {
