@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, OperationId, TensorId};
 
+use super::attention::Attention;
 use super::facts::{Facts, is_assertion};
+use super::feed_forward::FeedForward;
+use super::found::Structure;
 use super::operator::{Effect, effect, stem};
-use super::projection::Projection;
 use super::residual::{Ends, Write};
-use super::{Attention, FeedForward, Structure};
 
 /// What an operation is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,7 +180,7 @@ fn around(facts: &Facts<'_>, block: &Attention, stream: &BTreeSet<TensorId>) -> 
                 _ if facts.rearranges(user) => true,
                 _ => facts.norm_input(user.outputs.first().copied().unwrap_or(id)).is_some(),
             };
-            let projection = Projection::of(facts, user);
+            let projection = facts.projection(user);
             let adds = user.outputs.iter().any(|o| stream.contains(o));
             if steps > LIMIT || adds || !(goes_on || projection.is_some()) || !found.insert(user.id) {
                 continue;

@@ -49,14 +49,18 @@ impl<'g> Facts<'g> {
             }
         }
         let norms = vec![None; graph.tensors().len()];
-        let mut facts = Self { graph, weights, content, norms, projections: Vec::new() };
-        facts.projections = graph.operations().iter().map(|o| Projection::find(&facts, o)).collect();
-        facts
+        Self { graph, weights, content, norms, projections: Vec::new() }
     }
 
     /// The linear map that `operation` is, if it is one.
     pub(super) fn projection(&self, operation: &Operation) -> Option<&Projection> {
         self.projections.get(operation.id.0 as usize)?.as_ref()
+    }
+
+    /// Takes in the linear maps.
+    pub(super) fn with_projections(mut self, projections: Vec<Option<Projection>>) -> Self {
+        self.projections = projections;
+        self
     }
 
     /// Takes in the normalisations, so that walks can step over them.

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::error::SetupError;
-use super::pip::LOG_FILE;
 use super::wheel::Wheel;
+
+/// Name of the file that takes what pip says; kept in the downloads folder when we cannot say it better.
+pub(crate) const LOG_FILE: &str = "pip.log";
 
 /// Signs that the index was not reached, or that the line broke.
 const NETWORK: [&str; 14] = [

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::diagnosis::diagnose;
+use super::diagnosis::{LOG_FILE, diagnose};
 use super::error::SetupError;
 use super::fetch::Fetch;
 use super::meter::Meter;
@@ -26,9 +26,6 @@ threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start
 sys.argv[0] = 'pip'
 runpy.run_module('pip', run_name='__main__')
 ";
-
-/// Name of the file that takes what pip says; kept in the downloads folder when we cannot say it better.
-pub(crate) const LOG_FILE: &str = "pip.log";
 
 /// Fetches wheels with a Python and its pip.
 #[derive(Debug)]

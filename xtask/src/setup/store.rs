@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::diagnosis::LOG_FILE;
 use super::error::SetupError;
 use super::fetch::Fetch;
 use super::hash;
-use super::pip::LOG_FILE;
 use super::wheel::Wheel;
 
 const SCRATCH_PREFIX: &str = "partial-";

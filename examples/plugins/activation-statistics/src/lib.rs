@@ -4,16 +4,18 @@
 //! A neuron is on at a token if the magnitude of its activation is above `threshold`. Padding is left out.
 
 mod report;
+mod sums;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 use fmrai_core::batch::Batch;
-use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
 use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use sums::{Layer, Sums, other};
 
 const NAME: &str = "activation_statistics";
 const VERSION: u32 = 1;
@@ -37,7 +39,11 @@ impl AnalyzerConfig for ActivationStatisticsConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         if !(self.threshold >= 0.0 && self.threshold.is_finite()) {
             let found = self.threshold.to_string();
-            return Err(ConfigError { field: "threshold", found, valid: "a number of at least 0".to_owned() });
+            return Err(ConfigError {
+                field: "threshold",
+                found,
+                valid: "a number of at least 0".to_owned(),
+            });
         }
         Ok(Box::new(ActivationStatistics { config: self.clone(), layers: Vec::new(), sums: Sums::default() }))
     }
@@ -51,64 +57,10 @@ fmrai_core::register_analyzer!(
 
 fmrai_core::export_plugin!();
 
-/// A feed-forward block whose activations are read.
-struct Layer {
-    tensor: TensorId,
-    module: String,
-    /// Its neurons stand from here on in all lists.
-    first: usize,
-    neurons: usize,
-}
-
-/// What was seen of each neuron, layer by layer.
-#[derive(Default, Clone)]
-struct Sums {
-    tokens: i64,
-    sum: Vec<f64>,
-    squares: Vec<f64>,
-    on: Vec<i64>,
-    largest: Vec<f64>,
-}
-
 struct ActivationStatistics {
     config: ActivationStatisticsConfig,
     layers: Vec<Layer>,
     sums: Sums,
-}
-
-impl Sums {
-    fn of(neurons: usize) -> Self {
-        Self {
-            tokens: 0,
-            sum: vec![0.0; neurons],
-            squares: vec![0.0; neurons],
-            on: vec![0; neurons],
-            largest: vec![0.0; neurons],
-        }
-    }
-
-    /// One token's activations of the neurons from `first` on.
-    fn add_row(&mut self, first: usize, row: &[f32], threshold: f64) {
-        for (i, x) in (first..).zip(row) {
-            let x = f64::from(*x);
-            self.sum[i] += x;
-            self.squares[i] += x * x;
-            self.on[i] += i64::from(x.abs() > threshold);
-            self.largest[i] = self.largest[i].max(x.abs());
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.tokens += other.tokens;
-        self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
-        self.squares.iter_mut().zip(&other.squares).for_each(|(a, b)| *a += b);
-        self.on.iter_mut().zip(&other.on).for_each(|(a, b)| *a += b);
-        self.largest.iter_mut().zip(&other.largest).for_each(|(a, b)| *a = a.max(*b));
-    }
-}
-
-fn other(error: TensorError) -> AnalyzerError {
-    AnalyzerError::Other(error.to_string())
 }
 
 impl Analyzer for ActivationStatistics {
@@ -150,13 +102,15 @@ impl Analyzer for ActivationStatistics {
                 return Err(wrong(TensorError::Shape { found: view.shape().to_vec(), needed }));
             }
             for (i, sample) in batch.samples().iter().enumerate() {
-                let rows = &data[(i * positions + sample.span.start) * width..(i * positions + sample.span.end) * width];
+                let rows = &data
+                    [(i * positions + sample.span.start) * width..(i * positions + sample.span.end) * width];
                 let count = rows.iter().filter(|x| !x.is_finite()).count();
                 if count > 0 {
                     let what = format!("activations of {}", layer.module);
                     return Err(AnalyzerError::NotFinite { what, count, sample: sample.id });
                 }
-                rows.chunks_exact(width).for_each(|row| seen.add_row(layer.first, row, self.config.threshold));
+                rows.chunks_exact(width)
+                    .for_each(|row| seen.add_row(layer.first, row, self.config.threshold));
             }
         }
         self.sums.add(&seen);
@@ -165,7 +119,8 @@ impl Analyzer for ActivationStatistics {
 
     fn state(&self) -> Result<State, AnalyzerError> {
         let neurons: Vec<usize> = self.layers.iter().map(|layer| layer.neurons).collect();
-        let mut state = State::new(NAME, VERSION, json!({ "neurons": neurons, "threshold": self.config.threshold }));
+        let mut state =
+            State::new(NAME, VERSION, json!({ "neurons": neurons, "threshold": self.config.threshold }));
         let Sums { tokens, sum, squares, on, largest } = self.sums.clone();
         for (name, data, length) in [
             ("tokens", TensorData::I64(vec![tokens]), 1),
@@ -187,7 +142,8 @@ impl Analyzer for ActivationStatistics {
             return Err(AnalyzerError::Other(text));
         }
         let shape = [self.sums.sum.len()];
-        let floats = |name| Ok::<_, AnalyzerError>(state.tensor(name, &shape)?.f64().map_err(other)?.to_vec());
+        let floats =
+            |name| Ok::<_, AnalyzerError>(state.tensor(name, &shape)?.f64().map_err(other)?.to_vec());
         let seen = Sums {
             tokens: state.tensor("tokens", &[1])?.i64().map_err(other)?[0],
             sum: floats("sum")?,
@@ -212,20 +168,5 @@ mod tests {
     fn the_config_is_in_order() {
         fmrai_core::testing::check_config::<ActivationStatisticsConfig>(NAME).unwrap();
         assert!(ActivationStatisticsConfig { threshold: f64::NAN }.build().is_err());
-    }
-
-    #[test]
-    fn sums_of_parts_are_sums_of_all() {
-        let rows = [[0.0f32, 2.0], [0.0, -1.0], [0.0, 0.5]];
-        let add = |rows: &[[f32; 2]]| {
-            let mut sums = Sums::of(2);
-            rows.iter().for_each(|row| sums.add_row(0, row, 0.6));
-            sums
-        };
-        let (all, mut parts) = (add(&rows), add(&rows[..1]));
-        parts.add(&add(&rows[1..]));
-        assert_eq!((&parts.sum, &parts.on, &parts.largest), (&all.sum, &all.on, &all.largest));
-        assert_eq!((all.sum[1], all.squares[1], all.on[1], all.largest[1]), (1.5, 5.25, 2, 2.0));
-        assert_eq!(all.on[0], 0);
     }
 }

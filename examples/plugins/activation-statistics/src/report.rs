@@ -6,7 +6,7 @@ use fmrai_core::report::{Column, NamedTensor, Report, Table, TableError, Values}
 use fmrai_core::tensor::{TensorData, TensorValue};
 use serde_json::json;
 
-use super::{Layer, Sums, other};
+use super::sums::{Layer, Sums, other};
 
 fn broken(error: TableError) -> AnalyzerError {
     AnalyzerError::Other(error.to_string())
@@ -14,7 +14,10 @@ fn broken(error: TableError) -> AnalyzerError {
 
 pub(super) fn report(layers: &[Layer], sums: &Sums, threshold: f64) -> Result<Report, AnalyzerError> {
     if sums.tokens == 0 {
-        return Err(AnalyzerError::NotEnoughData { found: "no token".to_owned(), needed: "at least one".to_owned() });
+        return Err(AnalyzerError::NotEnoughData {
+            found: "no token".to_owned(),
+            needed: "at least one".to_owned(),
+        });
     }
     let tokens = sums.tokens as f64;
     let share: Vec<f64> = sums.on.iter().map(|on| *on as f64 / tokens).collect();

@@ -3,7 +3,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
-use super::{GenerateConfig, GenerateError};
+use super::config::{GenerateConfig, GenerateError};
 
 /// Takes the likeliest token, or draws one.
 pub(super) struct Sampler {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Axis;
+use super::axis::Axis;
 use crate::report::number;
 
 /// Texts with a number for every token, shown as colour behind the token, on cards: what makes a neuron active, what a

@@ -92,7 +92,7 @@ fn source(facts: &Facts<'_>, id: TensorId) -> Option<Source> {
     for _ in 0..REACH {
         let producer = facts.graph.producer(at)?;
         operations.push(producer.id);
-        if let Some(projection) = Projection::of(facts, producer) {
+        if let Some(projection) = facts.projection(producer).cloned() {
             operations.extend(&projection.weight.views);
             return Some(Source { projection, start, step, operations });
         }

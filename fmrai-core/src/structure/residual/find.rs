@@ -217,7 +217,7 @@ pub(in crate::structure) fn ends(facts: &Facts<'_>, write: &Write) -> Ends {
         if write.region.binary_search(&producer.id).is_err() {
             continue;
         }
-        if let Some(projection) = Projection::of(facts, producer) {
+        if let Some(projection) = facts.projection(producer).cloned() {
             ends.projections.push((projection, routed));
             continue;
         }

@@ -1,6 +1,7 @@
 //! Forms of feed-forward blocks and their functions.
 
 use super::*;
+use crate::graph::Graph;
 
 #[test]
 fn plain_block_with_dropout_and_cast() {

@@ -37,7 +37,7 @@ pub(in crate::structure) fn find_unembedding(
         if inside.contains(&operation.id) || !operation.outputs.first().is_some_and(|o| is_terminal(*o)) {
             continue;
         }
-        let Some(projection) = Projection::of(facts, operation) else { continue };
+        let Some(projection) = facts.projection(operation).cloned() else { continue };
         claimed.extend(surroundings(facts, &projection, &stream));
         found.push(told(facts, embeddings, operation, &projection));
     }
@@ -139,7 +139,7 @@ fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<Te
             continue;
         }
         let Some(producer) = facts.graph.producer(id) else { continue };
-        let map = Projection::of(facts, producer);
+        let map = facts.projection(producer).cloned();
         let name = stem(producer);
         let passes = facts.rearranges(producer)
             || matches!(effect(producer), Effect::Part | Effect::Pointwise)

@@ -1,83 +1,50 @@
-//! Linear maps by a weight, in all spellings, and where the axes of their weights are in the parameter.
+//! Looks for linear maps in a graph.
 
-use crate::graph::{Operation, OperationId, Origin, TensorId, Value};
+use crate::graph::{Operation, Origin, TensorId, Value};
+use crate::structure::facts::{Facts, REACH, axis, lookup};
+use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 
-use super::facts::{Facts, REACH, axis, lookup};
-use super::operator::{Effect, effect, first_input, operands, stem};
+use super::{LinearWeight, Place, Projection};
 
-/// A linear map of an activation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Projection {
-    pub(super) operation: OperationId,
-    pub(super) input: TensorId,
-    pub(super) output: TensorId,
-    pub(super) weight: LinearWeight,
+/// For each operation of a graph, the linear map that it is.
+pub(in crate::structure) fn find_projections(facts: &Facts<'_>) -> Vec<Option<Projection>> {
+    facts.graph.operations().iter().map(|operation| find_projection(facts, operation)).collect()
 }
 
-/// A parameter seen as the matrix of a linear map.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LinearWeight {
-    /// The parameter, before any view of it.
-    pub(super) parameter: TensorId,
-    /// The axis that is summed over.
-    pub(super) input: Place,
-    /// The axis of the results.
-    pub(super) output: Place,
-    /// The axis of the experts, where there are some.
-    pub(super) experts: Option<usize>,
-    /// Operations between the parameter and the product.
-    pub(super) views: Vec<OperationId>,
-}
-
-/// An axis of a parameter, and where the part that is used starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) axis: usize,
-    pub(super) start: usize,
-    pub(super) size: usize,
-}
-
-impl Projection {
-    /// The linear map that `operation` is, if it is one.
-    pub(super) fn of(facts: &Facts<'_>, operation: &Operation) -> Option<Self> {
-        facts.projection(operation).cloned()
-    }
-
-    /// The same, looked for in the graph.
-    pub(super) fn find(facts: &Facts<'_>, operation: &Operation) -> Option<Self> {
-        let (input, weight, [summed, kept]) = match stem(operation) {
-            "linear" => {
-                let (input, weight) = (operation.tensor("input")?, operation.tensor("weight")?);
-                let rank = facts.shape(weight).len();
-                (input, weight, [rank.checked_sub(1)?, rank.checked_sub(2)?])
-            }
-            "mm"
-            | "bmm"
-            | "matmul"
-            | "linalg_matmul"
-            | "addmm"
-            | "baddbmm"
-            | "_grouped_mm"
-            | "_scaled_grouped_mm"
-            | "grouped_mm"
-            | "grouped_mm_fallback" => factors(facts, operation)?,
-            "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution" => {
-                let weight = operation.tensor("weight")?;
-                let pointwise = facts.shape(weight).get(2..).is_some_and(|k| k.iter().all(|n| *n == 1));
-                let whole = operation.argument("groups").and_then(Value::as_int).unwrap_or(1) == 1;
-                let input = operation.tensor("input")?;
-                (pointwise && whole).then_some((input, weight, [1, 0]))?
-            }
-            "einsum" => einsum(facts, operation)?,
-            _ => return None,
-        };
-        let output = *operation.outputs.first()?;
-        if !facts.is_activation(input) {
-            return None;
+/// The linear map that `operation` is, if it is one.
+fn find_projection(facts: &Facts<'_>, operation: &Operation) -> Option<Projection> {
+    let (input, weight, [summed, kept]) = match stem(operation) {
+        "linear" => {
+            let (input, weight) = (operation.tensor("input")?, operation.tensor("weight")?);
+            let rank = facts.shape(weight).len();
+            (input, weight, [rank.checked_sub(1)?, rank.checked_sub(2)?])
         }
-        let weight = weight_of(facts, weight, summed, kept)?;
-        Some(Self { operation: operation.id, input, output, weight })
+        "mm"
+        | "bmm"
+        | "matmul"
+        | "linalg_matmul"
+        | "addmm"
+        | "baddbmm"
+        | "_grouped_mm"
+        | "_scaled_grouped_mm"
+        | "grouped_mm"
+        | "grouped_mm_fallback" => factors(facts, operation)?,
+        "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution" => {
+            let weight = operation.tensor("weight")?;
+            let pointwise = facts.shape(weight).get(2..).is_some_and(|k| k.iter().all(|n| *n == 1));
+            let whole = operation.argument("groups").and_then(Value::as_int).unwrap_or(1) == 1;
+            let input = operation.tensor("input")?;
+            (pointwise && whole).then_some((input, weight, [1, 0]))?
+        }
+        "einsum" => einsum(facts, operation)?,
+        _ => return None,
+    };
+    let output = *operation.outputs.first()?;
+    if !facts.is_activation(input) {
+        return None;
     }
+    let weight = weight_of(facts, weight, summed, kept)?;
+    Some(Projection { operation: operation.id, input, output, weight })
 }
 
 /// True if the elements of `id` are a parameter's, all of them or those of chosen experts.
@@ -237,7 +204,12 @@ fn before(
 }
 
 /// First entry that a part along an axis takes.
-pub(super) fn start_of_part(part: &Operation, output: TensorId, old: i64, new: i64) -> Option<usize> {
+pub(in crate::structure) fn start_of_part(
+    part: &Operation,
+    output: TensorId,
+    old: i64,
+    new: i64,
+) -> Option<usize> {
     let position = part.outputs.iter().position(|id| *id == output)?;
     let from_end = |i: i64| usize::try_from(if i < 0 { i.saturating_add(old) } else { i }).ok();
     match stem(part) {
@@ -265,7 +237,7 @@ pub(super) fn start_of_part(part: &Operation, output: TensorId, old: i64, new: i
 }
 
 /// The axis that a permutation puts at `a`.
-pub(super) fn permuted(operation: &Operation, rank: usize, a: usize) -> Option<usize> {
+fn permuted(operation: &Operation, rank: usize, a: usize) -> Option<usize> {
     let number = |name: &str| operation.argument(name).and_then(Value::as_int).and_then(|i| axis(i, rank));
     let swapped = |x: usize, y: usize| {
         if a == x {

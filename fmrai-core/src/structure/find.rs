@@ -1,0 +1,46 @@
+//! Runs the finders, each on what those before it have found.
+
+use crate::graph::Graph;
+
+use super::attention::find_attention;
+use super::coverage::{self, Claims, Coverage};
+use super::facts::Facts;
+use super::found::Structure;
+use super::{embedding, feed_forward, norm, projection, residual, unembedding};
+
+impl Structure {
+    /// Runs all finders on a graph.
+    ///
+    /// Takes time in proportion to the size of the graph.
+    #[must_use]
+    pub fn of(graph: &dyn Graph) -> Self {
+        find(graph).0
+    }
+
+    /// The same, and which of the operations of `graph` it explains.
+    #[must_use]
+    pub fn with_coverage(graph: &dyn Graph) -> (Self, Coverage) {
+        let (structure, claims) = find(graph);
+        let coverage = coverage::of(graph, &structure, &claims);
+        (structure, coverage)
+    }
+}
+
+/// Everything found, and what of the graph it was found in.
+fn find(graph: &dyn Graph) -> (Structure, Claims) {
+    let attention = find_attention(graph);
+    let facts = Facts::of(graph);
+    let projections = projection::find_projections(&facts);
+    let facts = facts.with_projections(projections);
+    let norms = norm::find_norms(graph, &facts.weights);
+    let facts = facts.with_norms(&norms);
+    let writes = residual::find_residual(&facts);
+    let ends: Vec<_> = writes.iter().map(|write| residual::ends(&facts, write)).collect();
+    let blocks = feed_forward::find_feed_forward(&facts, &writes, &ends);
+    let (embeddings, of_embeddings) = embedding::find_embeddings(&facts, &writes);
+    let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
+    let residual = residual::with_writers(&writes, &attention, &blocks);
+    let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
+    let feed_forward = blocks.into_iter().map(|(_, block)| block).collect();
+    (Structure { attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
+}
