@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
+
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference").join(name)
 }
@@ -26,6 +28,37 @@ fn the_likeliest_continuation_is_printed() {
     assert_eq!(text(&output), "the rain3bhw\n");
     let note = String::from_utf8(output.stderr).unwrap();
     assert_eq!(note, "5 tokens, as many as --max-new-tokens allows\n");
+}
+
+/// A token whose bytes are the beginning of a character only: it is not hidden behind a mark of replacement.
+#[test]
+fn bytes_that_are_no_text_are_spelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let decoder = reference("decoders/gpt2");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(decoder.join(file), folder.path().join(file)).unwrap();
+    }
+    // The model goes on as in the test above, with the tokens 33, 3, 5, 11 and 26, which here are bytes: those of "é", the first one of
+    // a character of three, "h" and "w".
+    let file = std::fs::read(decoder.join("tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_slice(&file).unwrap();
+    let vocabulary = tokenizer["model"]["vocab"].as_object_mut().unwrap();
+    for (old, new) in [("3", "Ã"), ("<unk>", "©"), ("b", "æ"), (" ", "Ġ")] {
+        let id = vocabulary.remove(old).unwrap();
+        vocabulary.insert(new.to_owned(), id);
+    }
+    let bytes =
+        json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+    for field in ["pre_tokenizer", "decoder"] {
+        tokenizer[field] = bytes.clone();
+    }
+    tokenizer["model"]["unk_token"] = Value::Null;
+    tokenizer["added_tokens"] = json!([]);
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmrai"));
+    let options = ["--prompt", "the rain", "--max-new-tokens", "5"];
+    let output = command.arg("generate").arg(folder.path()).args(options).output().unwrap();
+    assert_eq!(text(&output), "the rainé<0xE6>hw\n");
 }
 
 #[test]

@@ -81,6 +81,76 @@ fn a_store_answers_what_the_tables_say() {
     assert!(search.contains(&first), "{first} not in\n{search}");
 }
 
+/// A decoder whose tokens are bytes, in the alphabet of GPT-2.
+fn byte_level(folder: &Path) -> String {
+    let tokens = [
+        "<pad>", "<s>", "</s>", "c", "a", "f", "Ã", "©", "Ã©", "ĠÃ©", "Ġ", "æ", "Ŀ", "±", "æĿ", "æĿ±", "Ċ",
+        "x", ".",
+    ];
+    let vocabulary: serde_json::Map<_, _> =
+        tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), json!(id))).collect();
+    let bytes =
+        json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
+        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                   "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                   "vocab": vocabulary, "merges": ["Ã ©", "Ġ Ã©", "æ Ŀ", "æĿ ±"] }
+    });
+    let decoder = Path::new(common::ROOT).join("tests/reference/decoders/gpt2");
+    let model = folder.join("model");
+    std::fs::create_dir(&model).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(decoder.join(file), model.join(file)).unwrap();
+    }
+    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    std::fs::write(folder.join("texts.txt"), "café é 東\nfa é.caf\n東ca\n").unwrap();
+    let plan = json!({
+        "format": 1,
+        "model": { "type": "hf_checkpoint", "path": "model" },
+        "data": { "type": "text", "path": "texts.txt", "batch_size": 2 },
+        "analyses": [{ "type": "ffn_key_value", "name": "memories", "triggers": 4, "top_tokens": 44 }],
+        "output": "out"
+    });
+    std::fs::write(folder.join("plan.json"), plan.to_string()).unwrap();
+    answer(&["run", folder.join("plan.json").to_str().unwrap()]);
+    folder.join("out").to_str().unwrap().to_owned()
+}
+
+/// What a person reads is text, and what a person types is found.
+#[test]
+fn byte_level_tokens_are_shown_and_found_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = byte_level(folder.path());
+    let search = |token: &str| answer(&["kv", "search", &run, "--token", token]);
+    for typed in ["é", " é"] {
+        let found = search(typed);
+        assert!(found.contains("é (token 8, in the vocabulary Ã©)"), "{found}");
+        assert!(found.contains("é (token 9, in the vocabulary ĠÃ©)"), "{found}");
+    }
+    assert!(search("Ã©").starts_with("é (token 8, in the vocabulary Ã©)"));
+    assert!(search("東").starts_with("東 (token 15, in the vocabulary æĿ±)"));
+    assert!(search("<0xE6><0x9D>").starts_with("<0xE6><0x9D> (token 14, "));
+    assert!(search(" ").starts_with("\" \" (token 10, in the vocabulary Ġ)"));
+    assert!(search("\n").starts_with("\"\\n\" (token 16, in the vocabulary Ċ)"));
+    let near = complaint(&["kv", "search", &run, "--token", "<0xE6><"]);
+    assert!(near.contains("there are <0xE6><0x9D>"), "{near}");
+    let top = answer(&["kv", "top", &run, "--layer", "1", "--neuron", "5"]);
+    assert!(top.contains("é") && top.contains("東") && !top.contains(['Ã', 'Ġ', '±']), "{top}");
+
+    let database = rusqlite::Connection::open(Path::new(&run).join("memories/store.sqlite")).unwrap();
+    let surface = |id: i64| -> String {
+        database.query_row("SELECT surface FROM tokens WHERE token = ?1", [id], |r| r.get(0)).unwrap()
+    };
+    assert_eq!([8, 9, 15, 13, 16].map(surface), ["é", "é", "東", "<0xB1>", "\n"]);
+    for file in ["tables/agreement.csv", "tables/most_predictive.csv", "figures/memory_cards.json"] {
+        let text = std::fs::read_to_string(Path::new(&run).join("memories").join(file)).unwrap();
+        assert!(!text.contains(['Ã', 'Ġ', 'Ċ', 'æ']), "{file}");
+        assert!(text.contains("é") && text.contains("東"), "{file}");
+    }
+}
+
 #[test]
 fn wrong_questions_are_told_what_there_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -119,7 +119,8 @@ typedef struct fmrai_model {
   const fmrai_block *const *blocks;         /* by role, then layer */
   fmrai_str graph_json;                     /* all of the graph, as `fmrai inspect --json` writes it */
   fmrai_str structure_json;                 /* all blocks */
-  fmrai_str vocabulary_json;                /* {"tokens", "first", "separator", "padding", "unknown"}; NULL if no text */
+  fmrai_str vocabulary_json;                /* {"tokens", "texts", "first", "separator", "padding", "unknown"}; NULL if no text.
+                                               tokens: as the tokenizer has them; texts: what they stand for, by its decoder */
   const void *weights;                      /* for weight; NULL where only activations are at hand */
   /* A copy of a parameter of the graph as float32, for you to delete; FMRAI_ERR_UNSUPPORTED for any other tensor. Both
    * may be kept: they hold until the instance that was shown them is destroyed. */

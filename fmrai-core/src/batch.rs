@@ -33,6 +33,10 @@ pub struct Sample {
 pub struct Vocabulary {
     /// Token texts by id, as the tokenizer has them (`##ing`, `Ġthe`). Empty text for ids that are not used.
     pub tokens: Vec<String>,
+    /// What each token stands for within a text, by id, as the tokenizer's own decoder has it: with the space before it where it brings one.
+    /// Bytes that are no text by themselves are spelled `<0xE9>`. Empty text where it is not known; the list may be shorter than `tokens`.
+    #[serde(default)]
+    pub texts: Vec<String>,
     /// The token put before each text: `[CLS]`, `<s>`.
     pub first: Option<u32>,
     /// The token put after each text: `[SEP]`, `</s>`.
@@ -44,9 +48,21 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// A token's text without the marks of its tokenizer: `ing` of `##ing`, `the` of `Ġthe` and `▁the`.
+    /// What a token stands for within a text, with the space before it; `None` where that is not known.
+    #[must_use]
+    pub fn text(&self, id: u32) -> Option<&str> {
+        self.texts.get(id as usize).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// What a token stands for, as people write it: [`text`](Self::text) without spaces before it, `é` of a byte-level `ĠÃ©`. A token
+    /// of nothing but spaces keeps them. Where the text is not known, the token without the marks that are common: `ing` of `##ing`, `the` of
+    /// `Ġthe` and `▁the`.
     #[must_use]
     pub fn surface(&self, id: u32) -> &str {
+        if let Some(text) = self.text(id) {
+            let bare = text.trim_start_matches(' ');
+            return if bare.is_empty() { text } else { bare };
+        }
         let token = self.tokens.get(id as usize).map_or("", String::as_str);
         let bare = token.strip_prefix("##").unwrap_or(token).trim_start_matches(['Ġ', '▁']);
         if bare.is_empty() { token } else { bare }
@@ -110,5 +126,21 @@ mod tests {
         let vocabulary = Vocabulary { tokens, ..Vocabulary::default() };
         let surfaces: Vec<_> = (0..7).map(|id| vocabulary.surface(id)).collect();
         assert_eq!(surfaces, ["ing", "the", "the", ".", "Ġ", "[SEP]", ""]);
+    }
+
+    #[test]
+    fn surfaces_are_what_the_decoder_says_where_it_is_known() {
+        let tokens = ["ĠÃ©", "æĿ±", "æĿ", "Ġ", "x"].map(String::from).to_vec();
+        let texts = [" é", "東", "<0xE6><0x9D>", " "].map(String::from).to_vec();
+        let vocabulary = Vocabulary { tokens, texts, ..Vocabulary::default() };
+        let surfaces: Vec<_> = (0..5).map(|id| vocabulary.surface(id)).collect();
+        assert_eq!(surfaces, ["é", "東", "<0xE6><0x9D>", " ", "x"]);
+        assert_eq!((vocabulary.text(0), vocabulary.text(4), vocabulary.text(9)), (Some(" é"), None, None));
+        // Those of files from before there were texts.
+        let mut old = serde_json::to_value(&vocabulary).unwrap();
+        old.as_object_mut().unwrap().remove("texts");
+        old["tokens"][0] = "##a".into();
+        let old: Vocabulary = serde_json::from_value(old).unwrap();
+        assert_eq!(old.surface(0), "a");
     }
 }

@@ -4,6 +4,7 @@
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
+//! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
 //! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
 //! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
 //!
@@ -13,4 +14,5 @@ pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
 pub mod ffn_key_value;
+pub mod lens;
 pub mod statistics;

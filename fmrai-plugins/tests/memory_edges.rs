@@ -4,7 +4,9 @@
 
 mod memories;
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, State};
+use std::sync::Arc;
+
+use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, State, Weights};
 use fmrai_core::batch::Batch;
 use fmrai_core::report::figure::{Card, Plot};
 use fmrai_core::report::{Report, Values};
@@ -12,7 +14,10 @@ use fmrai_core::structure::{ActivationFunction, Experts, FeedForwardKind, Struct
 use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::testing::{check_config, empty_graph};
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
-use memories::{Form, Layer, Text, activation, batch, prepared, structure, track};
+use memories::{
+    CHANNELS, Form, Layer, Loaded, TABLE, TOKENS, Text, activation, batch, prepared, structure, track,
+    values, with_vocabulary,
+};
 
 const LAYERS: [Layer; 2] = [
     Layer { neurons: 3, function: ActivationFunction::Relu, gated: false },
@@ -231,6 +236,30 @@ fn cards_show_the_text_around_a_trigger() {
         track(&mut *analyzer, &[text(0, 3)], &LAYERS, Form::default());
         assert_eq!(cards(&analyzer.analyze().unwrap()), []);
     }
+}
+
+#[test]
+fn values_that_all_say_the_same_are_warned_of() {
+    // Vectors of length 1 along an axis; the last token has none.
+    let rows = |axes: Vec<usize>| {
+        let data = axes.iter().flat_map(|axis| (0..CHANNELS).map(move |c| f32::from(u8::from(c == *axis))));
+        TensorValue::new([axes.len(), CHANNELS], TensorData::F32(data.collect())).unwrap()
+    };
+    let warnings = |of: &dyn Fn(usize) -> usize| {
+        let made = LAYERS.iter().enumerate();
+        let made = made.map(|(layer, l)| (values(layer), rows((0..l.neurons).map(of).collect())));
+        let table = rows((0..TOKENS).collect());
+        let weights: Arc<dyn Weights> = Arc::new(Loaded(made.chain([(TABLE, table)]).collect()));
+        let structure = with_vocabulary(structure(&LAYERS), TOKENS);
+        let config = FfnKeyValueConfig { composition_positions: 0, ..FfnKeyValueConfig::default() };
+        let mut analyzer = prepared(&config, &structure, None, Some(&weights));
+        track(&mut *analyzer, &[text(0, 3)], &LAYERS, Form::default());
+        analyzer.analyze().unwrap().summary["warnings"].to_string()
+    };
+    let all = warnings(&|_| 2);
+    assert!(all.contains("\\\"#2\\\" is the most probable token of 100 % of all values"), "{all}");
+    assert!(all.contains("with `final_norm`"), "{all}");
+    assert_eq!(warnings(&|neuron| neuron % CHANNELS), "[]");
 }
 
 #[test]

@@ -17,7 +17,10 @@ use fmrai_core::tensor::{TensorData, TensorValue, from_safetensors};
 use fmrai_core::testing::{MemoryActivations, padded_sample};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
-use memories::{Layer, Loaded, TABLE, activation, prepared, stream, structure, values, with_vocabulary};
+use memories::{
+    LOGITS, Layer, Loaded, MAPPED, TABLE, activation, graph, prepared_on, stream, structure, values,
+    with_vocabulary,
+};
 
 type Stored = BTreeMap<String, TensorValue>;
 
@@ -40,20 +43,32 @@ fn f32s<'a>(all: &'a Stored, name: &str) -> &'a [f32] {
 const SCALE: TensorId = TensorId(2001);
 const SHIFT: TensorId = TensorId(2002);
 
+/// What the model does after its last stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    /// A norm and the map to the vocabulary.
+    Norm,
+    /// The map alone.
+    Map,
+}
+
 /// The blocks of the model, and what it does at its end.
-fn model(case: &str, layers: &[Layer], tokens: usize) -> Structure {
+fn model(case: &str, layers: &[Layer], tokens: usize, end: End) -> Structure {
     let mut structure = structure(layers);
-    let nowhere = TensorId(u32::MAX);
+    let last = stream(layers.len() - 1)[2];
     for block in &mut structure.feed_forward {
         // A Linear has its neurons along the last axis, a Conv1D along the first.
         block.values.axis = usize::from(case == "llama");
+    }
+    if end == End::Map {
+        return with_vocabulary(structure, tokens);
     }
     structure.norms.push(Norm {
         layer: 0,
         kind: if case == "gpt2" { NormKind::Layer } else { NormKind::Rms },
         module: String::new(),
-        input: nowhere,
-        output: TensorId(3000),
+        input: last,
+        output: MAPPED,
         weight: Some(SCALE),
         bias: Some(SHIFT),
         eps: Some(if case == "gpt2" { 1e-5 } else { 1e-6 }),
@@ -62,21 +77,52 @@ fn model(case: &str, layers: &[Layer], tokens: usize) -> Structure {
     with_vocabulary(structure, tokens)
 }
 
-fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
+/// The logits of a vector of the last stream, in float64.
+fn logits(case: &str, all: &Stored, x: &[f32], end: End) -> Vec<f32> {
+    let mut x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+    if end == End::Norm {
+        let n = x.len() as f64;
+        let mean = if case == "gpt2" { x.iter().sum::<f64>() / n } else { 0.0 };
+        let eps = if case == "gpt2" { 1e-5 } else { 1e-6 };
+        let by = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n + eps).sqrt();
+        let (scale, shift) = (f32s(all, "norm.weight"), f32s(all, "norm.bias"));
+        for ((x, scale), shift) in x.iter_mut().zip(scale).zip(shift) {
+            *x = (*x - mean) / by * f64::from(*scale) + f64::from(*shift);
+        }
+    }
+    let row = |row: &[f32]| row.iter().zip(&x).map(|(e, x)| f64::from(*e) * x).sum::<f64>() as f32;
+    f32s(all, "unembedding").chunks(x.len()).map(row).collect()
+}
+
+fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig, end: End) -> Report {
     let [layers, neurons] = *all["mean"].shape() else { panic!("no layers") };
     let gated = case == "llama";
     let function = if gated { ActivationFunction::Silu } else { ActivationFunction::GeluTanh };
-    let layers = vec![Layer { neurons, function, gated }; layers];
-    let structure = model(case, &layers, all["unembedding"].shape()[0]);
+    run_with(case, all, config, &vec![Layer { neurons, function, gated }; layers], end, end)
+}
+
+/// `end` is what the graph says, `said` what the model's logits come from.
+fn run_with(
+    case: &str,
+    all: &Stored,
+    config: &FfnKeyValueConfig,
+    layers: &[Layer],
+    end: End,
+    said: End,
+) -> Report {
+    let gated = case == "llama";
+    let &[tokens, channels] = all["unembedding"].shape() else { panic!("no table") };
+    let structure = model(case, layers, tokens, end);
     let mut weights: BTreeMap<_, _> =
         (0..layers.len()).map(|l| (values(l), all[&format!("values.{l}")].clone())).collect();
     for (id, name) in [(TABLE, "unembedding"), (SCALE, "norm.weight"), (SHIFT, "norm.bias")] {
         weights.insert(id, all[name].clone());
     }
     let weights: Arc<dyn Weights> = Arc::new(Loaded(weights));
-    let mut analyzer = prepared(config, &structure, None, Some(&weights));
+    let graph = graph(&structure, channels);
+    let mut analyzer = prepared_on(config, &structure, &graph, None, Some(&weights));
     let lengths: Vec<usize> = all["lengths"].i64().unwrap().iter().map(|&n| n as usize).collect();
-    let tokens: Vec<u32> = all["tokens"].i64().unwrap().iter().map(|&t| t as u32).collect();
+    let ids: Vec<u32> = all["tokens"].i64().unwrap().iter().map(|&t| t as u32).collect();
     let mut start = 0;
     for (index, lengths) in lengths.chunks(BATCH).enumerate() {
         let longest = lengths.iter().copied().max().unwrap();
@@ -84,7 +130,7 @@ fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
         let mut samples = Vec::new();
         for (i, length) in lengths.iter().enumerate() {
             let id = (index * BATCH + i) as u64;
-            samples.push(padded_sample(id, &tokens[start..start + length], 0));
+            samples.push(padded_sample(id, &ids[start..start + length], 0));
             starts.push((start, *length));
             start += length;
         }
@@ -113,6 +159,9 @@ fn run(case: &str, all: &Stored, config: &FfnKeyValueConfig) -> Report {
             let difference = sum.iter().zip(&added).map(|(a, w)| a - w).collect();
             activations = activations.with_f32(before, shape, difference).unwrap();
         }
+        let (shape, last) = padded(&format!("after.{}", layers.len() - 1));
+        let logits = last.chunks(channels).flat_map(|x| logits(case, all, x, said)).collect();
+        activations = activations.with_f32(LOGITS, [shape[0], shape[1], tokens], logits).unwrap();
         analyzer.track_batch(&Batch::new(index as u64, &samples, &activations)).unwrap();
     }
     analyzer.analyze().unwrap()
@@ -137,6 +186,41 @@ fn close(what: &str, found: &[f64], expected: &[f64]) {
     assert!(agreement.is_ok(), "{what}: {agreement:?}");
 }
 
+const SHARES: [&str; 7] =
+    ["residual", "agreement", "ffn", "composition", "zero_agreement", "decided", "probability"];
+
+/// A model without a last norm, whose streams are multiplied with the table and nothing else.
+fn check_without_norm(case: &str) {
+    let all = stored(case);
+    let config = FfnKeyValueConfig { composition_positions: 100_000, ..FfnKeyValueConfig::default() };
+    let report = run(case, &all, &config, End::Map);
+    for (i, name) in SHARES.iter().enumerate() {
+        let share: Vec<f64> =
+            all["raw.composition"].f64().unwrap().iter().skip(i).step_by(SHARES.len()).copied().collect();
+        close(name, &column(&report, "composition", name), &share);
+    }
+}
+
+#[test]
+fn streams_are_read_as_the_model_reads_them_without_a_norm_too() {
+    check_without_norm("gpt2");
+    check_without_norm("llama");
+}
+
+/// A model that does something else after its last stream than its graph says: what is read would not be its own.
+#[test]
+fn a_map_that_does_not_give_the_models_logits_is_refused() {
+    let all = stored("gpt2");
+    let [layers, neurons] = *all["mean"].shape() else { panic!("no layers") };
+    let layer = Layer { neurons, function: ActivationFunction::GeluTanh, gated: false };
+    let config = FfnKeyValueConfig { composition_positions: 100_000, ..FfnKeyValueConfig::default() };
+    let report = run_with("gpt2", &all, &config, &vec![layer; layers], End::Map, End::Norm);
+    assert!(report.tables.iter().all(|table| table.name() != "composition"));
+    let left_out = report.summary["left_out"].to_string();
+    assert!(left_out.contains("is not the model's: its most probable token is the model's at"), "{left_out}");
+    assert!(report.summary["reading"]["top_token_agreement"].as_f64().unwrap() < 0.9);
+}
+
 fn check(case: &str, final_norm: bool) {
     let all = stored(case);
     let config = FfnKeyValueConfig {
@@ -147,7 +231,7 @@ fn check(case: &str, final_norm: bool) {
         ..FfnKeyValueConfig::default()
     };
     config.build().unwrap();
-    let report = run(case, &all, &config);
+    let report = run(case, &all, &config, End::Norm);
     for name in ["mean", "variance", "skewness", "active_share", "z"] {
         close(name, tensor(&report, name).f64().unwrap(), all[name].f64().unwrap());
     }
@@ -181,12 +265,17 @@ fn check(case: &str, final_norm: bool) {
             expected("rank_quartiles").f64().unwrap().iter().skip(i).step_by(5).copied().collect();
         close(name, &column(&report, "layers", &format!("rank_{name}")), &quartiles);
     }
-    let shares = ["residual", "agreement", "ffn", "composition", "zero_agreement", "decided", "probability"];
-    for (i, name) in shares.iter().enumerate() {
-        let share: Vec<f64> =
-            expected("composition").f64().unwrap().iter().skip(i).step_by(shares.len()).copied().collect();
+    // Streams are read through the last norm in any case, as the model reads them; only what is compared with values is read as these are.
+    for (i, name) in SHARES.iter().enumerate() {
+        let set =
+            if *name == "zero_agreement" { expected("composition") } else { &all["normed.composition"] };
+        let share: Vec<f64> = set.f64().unwrap().iter().skip(i).step_by(SHARES.len()).copied().collect();
         close(name, &column(&report, "composition", name), &share);
     }
+    let reading = &report.summary["reading"];
+    assert_eq!(reading["top_token_agreement"], 1.0);
+    assert!(reading["largest_logit_difference"].as_f64().unwrap() < 1e-4, "{reading}");
+    assert_eq!(report.summary["warnings"], serde_json::json!([]));
     for (i, name) in ["values", "agreeing"].iter().enumerate() {
         let counts = expected("bins").i64().unwrap().iter().skip(i).step_by(2).map(|&n| n as f64);
         assert_eq!(column(&report, "probability_bins", name), counts.collect::<Vec<_>>(), "{name}");

@@ -77,7 +77,7 @@ fn nasty() -> Vec<f64> {
 
 impl Analyzer for Probing {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        assert_eq!(model.vocabulary.map(|v| v.surface(1)), Some("ing"));
+        assert_eq!(model.vocabulary.map(|v| [v.surface(1), v.surface(2)]), Some(["ing", "é"]));
         Ok(model.structure.attention.iter().map(|a| a.probabilities).collect())
     }
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
@@ -165,8 +165,9 @@ fn foreign(config: &Value) -> Result<Box<dyn Analyzer>, ConfigRefused> {
 
 fn prepared(mut analyzer: Box<dyn Analyzer>) -> Box<dyn Analyzer> {
     let (graph, structure) = (empty_graph().unwrap(), self_attention(&[1]));
-    let tokens = ["a", "##ing"].map(String::from).to_vec();
-    let vocabulary = crate::batch::Vocabulary { tokens, ..Default::default() };
+    let tokens = ["a", "##ing", "ĠÃ©"].map(String::from).to_vec();
+    let texts = ["", "", " é"].map(String::from).to_vec();
+    let vocabulary = crate::batch::Vocabulary { tokens, texts, ..Default::default() };
     let model =
         ModelView { graph: &graph, structure: &structure, vocabulary: Some(&vocabulary), weights: None };
     let request = analyzer.prepare(&model).unwrap();

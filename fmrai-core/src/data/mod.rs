@@ -6,6 +6,7 @@ mod error;
 mod fit;
 mod jsonl;
 mod records;
+mod surface;
 mod tensors;
 mod text;
 mod tokenizer;

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{Encoding, ModelWrapper, Token};
 
+use super::surface;
 use crate::batch::Vocabulary;
 use crate::model::files::Hasher;
 use crate::model::{FileInfo, ModelError};
@@ -97,7 +98,8 @@ impl Tokenizer {
             .or_else(|| ["[UNK]", "<unk>"].into_iter().find_map(id));
         let frame = Frame::of(&inner, rows)?;
         let Frame { first, separator, special_tokens } = frame;
-        let vocabulary = Vocabulary { tokens, first, separator, padding, unknown };
+        let texts = surface::texts(&inner, &tokens);
+        let vocabulary = Vocabulary { tokens, texts, first, separator, padding, unknown };
         Ok(Self { vocabulary, inner, special_tokens })
     }
 
@@ -127,13 +129,13 @@ impl Tokenizer {
         Ok(cut(&encoding, max_tokens.unwrap_or(usize::MAX)))
     }
 
-    /// The text that tokens stand for, without special tokens.
+    /// The text that tokens stand for, without special tokens. Bytes that are no text, such as the first ones of a character whose last are
+    /// missing, are spelled `<0xE9>`.
     ///
     /// # Errors
     /// [`TokenizerError::Decode`] with the message of the tokenizer.
     pub fn decode(&self, token_ids: &[u32]) -> Result<String, TokenizerError> {
-        let decode = || self.inner.decode(token_ids, true).map_err(|e| e.to_string());
-        guarded(decode).map_err(TokenizerError::Decode)
+        guarded(|| surface::decode(&self.inner, token_ids)).map_err(TokenizerError::Decode)
     }
 }
 

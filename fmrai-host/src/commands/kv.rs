@@ -40,7 +40,7 @@ pub(crate) enum Kv {
     Search {
         /// The output folder of a run, the folder of its analysis, or a store.sqlite
         run: PathBuf,
-        /// The token, with or without the marks of its tokenizer
+        /// The token as people write it, or as its tokenizer has it
         #[arg(long)]
         token: String,
         /// Neurons to show of each kind
@@ -109,10 +109,11 @@ impl Store {
         Ok(!self.rows(query, [table], |_| Ok(()))?.is_empty())
     }
 
-    /// The token as the tokenizer has it, of a column with ids.
+    /// The text of the token, of a column with ids.
     fn word(&self, column: &str) -> Result<String, Error> {
         Ok(if self.has("tokens")? {
-            format!("coalesce((SELECT content FROM tokens AS w WHERE w.token = {column}), '#' || {column})")
+            let surface = format!("SELECT nullif(surface, '') FROM tokens AS w WHERE w.token = {column}");
+            format!("coalesce(({surface}), '#' || {column})")
         } else {
             format!("'#' || {column}")
         })
@@ -146,7 +147,7 @@ impl Store {
             for (token, p) in
                 self.rows(&query, (layer, neuron), |r| Ok((r.get::<_, String>(0)?, r.get::<_, f64>(1)?)))?
             {
-                let _ = writeln!(text, "  {p:10.3e}  {token}");
+                let _ = writeln!(text, "  {p:10.3e}  {}", visible(&token));
             }
         }
         for (sign, title) in [(1, "strongest triggers"), (-1, "strongest triggers below zero")] {
@@ -208,18 +209,34 @@ impl Store {
             let what = "the model has no tokenizer, so there are no tokens to search for";
             return Err(Error::Usage(format!("{}: {what}", self.path.display())));
         }
-        let query = "SELECT token, content FROM tokens WHERE surface = ?1 OR content = ?1 ORDER BY token";
-        let tokens = self.rows(query, [token], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)))?;
+        // Surfaces stand without spaces before them, unless they are nothing else.
+        let bare = token.trim_start_matches(' ');
+        let bare = if bare.is_empty() { token } else { bare };
+        let query = "SELECT token, surface, content FROM tokens WHERE surface = ?1 OR content = ?2 ORDER BY surface <> ?1, token";
+        let read = |r: &Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
+        let tokens: Vec<(i64, String, String)> = self.rows(query, [bare, token], read)?;
         if tokens.is_empty() {
-            let like = "SELECT content FROM tokens WHERE surface LIKE ?1 || '%' ORDER BY length(surface), token LIMIT 5";
-            let near = self.rows(like, [token], |r| r.get::<_, String>(0))?;
+            let like = "SELECT DISTINCT surface FROM tokens WHERE substr(surface, 1, length(?1)) = ?1 \
+                        ORDER BY length(surface), surface LIMIT 5";
+            let near = if bare.is_empty() {
+                Vec::new()
+            } else {
+                self.rows(like, [bare], |r| r.get::<_, String>(0))?
+            };
+            let near: Vec<String> = near.iter().map(|surface| visible(surface)).collect();
             let near =
                 if near.is_empty() { String::new() } else { format!("; there are {}", near.join(", ")) };
             return Err(Error::Usage(format!("the vocabulary has no token {token:?}{near}")));
         }
         let mut text = String::new();
-        for (id, content) in tokens {
-            let _ = writeln!(text, "{content} (token {id})");
+        for (id, surface, content) in tokens {
+            let shown = visible(if surface.is_empty() { &content } else { &surface });
+            let raw = if content == surface {
+                String::new()
+            } else {
+                format!(", in the vocabulary {}", visible(&content))
+            };
+            let _ = writeln!(text, "{shown} (token {id}{raw})");
             if self.has("value_tokens")? {
                 let query = "SELECT layer, neuron, rank, probability FROM value_tokens WHERE token = ?1 \
                              ORDER BY probability DESC, layer, neuron LIMIT ?2";
@@ -248,6 +265,12 @@ impl Store {
         }
         Ok(text)
     }
+}
+
+/// A token that can be seen in a list: spaces and line breaks in quotes.
+fn visible(token: &str) -> String {
+    let hidden = token.trim().is_empty() || token.chars().any(char::is_control);
+    if hidden { format!("{token:?}") } else { token.to_owned() }
 }
 
 fn section(text: &mut String, title: &str, lines: &[String]) {

@@ -101,6 +101,10 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
             Ok(summary) => {
                 let config = configs.get(name).cloned().unwrap_or_default();
                 let _ = writeln!(text, "{name}: done{}", key_lines(summary, &config));
+                let warnings = summary.get("warnings").and_then(Value::as_array).into_iter().flatten();
+                for warning in warnings.filter_map(Value::as_str) {
+                    let _ = writeln!(text, "  warning: {warning}");
+                }
             }
             Err(failure) => {
                 let _ = writeln!(text, "{name}: FAILED in {}: {}", failure.stage, failure.message);

@@ -8,8 +8,8 @@ use super::projection::Projection;
 use super::sample::Sample;
 use super::values::{Distributions, distributions};
 
-/// Shares of the positions that were drawn, for one layer. With `top(x)` the most probable token of `softmax(x · E)`:
-/// `r` the stream before the block, `y` what the block writes, `o = r + y`.
+/// Shares of the positions that were drawn, for one layer. With `top(x)` the most probable token of `x` read through the model's own
+/// map: `r` the stream before the block, `y` what the block writes, `o` the stream after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Composition {
     pub(super) layer: usize,
@@ -21,42 +21,57 @@ pub(super) struct Composition {
     pub(super) ffn: f64,
     /// All others.
     pub(super) composition: f64,
-    /// `top(y)` is the most probable token of none of the layer's values.
+    /// The most probable token of `y`, read as values are, is that of none of the layer's values.
     pub(super) zero_agreement: f64,
-    /// `top(r)` is already `top(o)` of the last layer.
+    /// `top(r)` is already the model's own prediction.
     pub(super) decided: f64,
-    /// Mean probability that `r` gives to `top(o)` of the last layer.
+    /// Mean probability that `r` gives to the model's own prediction.
     pub(super) probability: f64,
+}
+
+/// How vectors are read.
+pub(super) struct Readers<'a> {
+    /// Streams.
+    pub(super) stream: &'a Projection,
+    /// What is added to streams.
+    pub(super) sum: &'a Projection,
+    /// Values.
+    pub(super) values: &'a Projection,
 }
 
 /// The shares of each layer whose stream is known; none without positions.
 pub(super) fn compositions(
     sample: &Sample,
-    projection: &Projection,
+    readers: &Readers<'_>,
     values: &[Distributions],
 ) -> Result<Vec<Composition>, String> {
     let count = sample.len();
-    let Some(last) = sample.layers.len().checked_sub(1).filter(|_| count > 0) else { return Ok(Vec::new()) };
-    if sample.channels != projection.channels() {
-        return Err(format!(
-            "the stream has {} channels, the vocabulary's vectors have {}",
-            sample.channels,
-            projection.channels()
-        ));
+    if count == 0 {
+        return Ok(Vec::new());
     }
-    let mapped = |layer, part, targets: &[Option<u32>]| {
-        let data = sample.part(layer, part);
-        let vectors = ArrayView2::from_shape((count, sample.channels), &data).map_err(|e| e.to_string())?;
-        Ok::<_, String>(distributions(projection, vectors, targets, 1))
+    let read = |vectors: &[f32], reader: &Projection, targets: &[Option<u32>]| {
+        let vectors = ArrayView2::from_shape((count, sample.channels), vectors).map_err(|e| e.to_string())?;
+        distributions(reader, vectors, targets, 1)
     };
     let nothing = vec![None; count];
     let tops = |d: &Distributions| -> Vec<Option<u32>> { (0..count).map(|i| Some(d.top(i)?.0)).collect() };
-    let end = tops(&mapped(last, 2, &nothing)?);
+    // What the model predicts is what it says itself, where it does.
+    let end = match sample.model() {
+        Some(said) => said.iter().map(|(top, _)| Some(*top)).collect(),
+        None => tops(&read(&sample.end(), readers.stream, &nothing)?),
+    };
     let mut all = Vec::with_capacity(sample.layers.len());
     for (i, &(layer, _)) in sample.layers.iter().enumerate() {
-        let before = mapped(i, 0, &end)?;
-        let (r, y) = (tops(&before), tops(&mapped(i, 1, &nothing)?));
-        let o = if i == last { end.clone() } else { tops(&mapped(i, 2, &nothing)?) };
+        let written = sample.part(i, 1);
+        let before = read(&sample.part(i, 0), readers.stream, &end)?;
+        let y = tops(&read(&written, readers.sum, &nothing)?);
+        let r = tops(&before);
+        let o = tops(&read(&sample.part(i, 2), readers.stream, &nothing)?);
+        let as_values = if readers.values.is_table() {
+            tops(&read(&written, readers.values, &nothing)?)
+        } else {
+            y.clone()
+        };
         let of_values: BTreeSet<u32> = values
             .get(layer)
             .into_iter()
@@ -70,7 +85,7 @@ pub(super) fn compositions(
             agreement: share(&|i| o[i] == r[i] && r[i] == y[i]),
             ffn: share(&|i| o[i] == y[i] && y[i] != r[i]),
             composition: share(&|i| o[i] != r[i] && o[i] != y[i]),
-            zero_agreement: share(&|i| y[i].is_none_or(|top| !of_values.contains(&top))),
+            zero_agreement: share(&|i| as_values[i].is_none_or(|top| !of_values.contains(&top))),
             decided: share(&|i| r[i] == end[i]),
             probability: before.target_probabilities.iter().sum::<f64>() / count as f64,
         });

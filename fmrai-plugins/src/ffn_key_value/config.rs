@@ -33,10 +33,12 @@ pub struct FfnKeyValueConfig {
     /// 0 in any case. Default true.
     pub special_tokens: bool,
     /// True to use the table of the token embedding as the map to the vocabulary in models that have no such map, such
-    /// as encoders without a head. Default false: what needs a vocabulary is then left out.
+    /// as encoders without a head. It was never trained to be one, so what is read with it are no predictions of the model; the report
+    /// warns of that. Default false: what needs a vocabulary is then left out.
     pub tied_embedding: bool,
-    /// True to apply the model's last normalisation to everything before it is mapped to the vocabulary. Default false,
-    /// as in the paper.
+    /// True to read values through the model's last normalisation too, and through all else that it does between its last stream and its
+    /// logits. Default false: values are multiplied with the table of the vocabulary and nothing else, as in the paper. Streams are read
+    /// through all of it in any case.
     pub final_norm: bool,
     /// Most probable tokens listed for each value. 1 to 1000, default 10.
     pub top_tokens: usize,

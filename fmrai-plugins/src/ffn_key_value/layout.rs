@@ -7,9 +7,14 @@ use fmrai_core::structure::{
 };
 use serde_json::{Value, json};
 
-/// The residual stream around a block: before the addition, what is added, and after it, `[batch, token, channel]`.
+use crate::lens::settled;
+
+/// The residual stream around a block: before the addition, what is added, and after it, `[batch, token, channel]`; after it as
+/// what follows reads it, so normalised in models that normalise the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stream {
+    /// Which of the model's streams it is.
+    pub(super) number: usize,
     pub(super) before: TensorId,
     pub(super) written: TensorId,
     pub(super) after: TensorId,
@@ -51,6 +56,7 @@ impl Layout {
     /// All blocks but experts.
     pub(super) fn of(structure: &Structure) -> Result<Self, AnalyzerError> {
         let mut layout = Self::default();
+        let settled = settled(structure);
         let mut first = 0;
         for (position, block) in structure.feed_forward.iter().enumerate() {
             let label = format!("{}[{}]", block.role(), block.layer);
@@ -58,8 +64,8 @@ impl Layout {
                 layout.left_out.push((label, ROUTED));
                 continue;
             }
-            let mut writes = structure.residual.iter();
-            let stream = writes.find(|r| r.writers == [Writer::FeedForward(position)]);
+            let mut writes = structure.residual.iter().zip(&settled);
+            let stream = writes.find(|(r, _)| r.writers == [Writer::FeedForward(position)]);
             layout.blocks.push(Block {
                 label,
                 module: block.module.clone(),
@@ -70,7 +76,12 @@ impl Layout {
                 values: block.values,
                 function: block.function,
                 two_sided: two_sided(block),
-                stream: stream.map(|r| Stream { before: r.before, written: r.written, after: r.after }),
+                stream: stream.map(|(r, &after)| Stream {
+                    number: r.stream,
+                    before: r.before,
+                    written: r.written,
+                    after,
+                }),
             });
             first += block.neurons;
         }

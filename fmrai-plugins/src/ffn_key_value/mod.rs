@@ -10,7 +10,8 @@
 //!   after the strongest trigger; per layer the rate of that, against chance, and the ranks of that token in `p`.
 //!
 //! Per layer, at positions drawn from the data: whether the prediction of the stream after the block is that of the stream
-//! before it, of what the block writes, of both or of neither; and how often the block predicts what none of its values does.
+//! before it, of what the block writes, of both or of neither; and how often the block predicts what none of its values does. Streams
+//! are read through all that the model does after its last stream (see [`lens`](crate::lens)), which is checked against its logits.
 //!
 //! `docs/ffn-key-value.md` has all definitions. Differences to the authors' code: the next token is taken from the text at
 //! the trigger's position, where the code reads the second-to-last token of what it has stored; equal coefficients are
@@ -29,6 +30,7 @@ mod memories;
 mod moments;
 mod positions;
 mod projection;
+mod reading;
 mod report;
 mod sample;
 mod scan;
@@ -56,7 +58,7 @@ use projection::MapPlace;
 use sample::Sample;
 
 const NAME: &str = "ffn_key_value";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The analysis; made by [`FfnKeyValueConfig`].
 pub struct FfnKeyValue {
@@ -86,16 +88,10 @@ impl FfnKeyValue {
         }
     }
 
-    /// A token as the tokenizer has it; `#7` where the model has no tokenizer.
-    fn word(&self, id: i64) -> String {
-        let known = usize::try_from(id).ok().and_then(|id| self.vocabulary.as_ref()?.tokens.get(id));
-        known.filter(|t| !t.is_empty()).cloned().unwrap_or_else(|| format!("#{id}"))
-    }
-
-    /// A token without the marks of its tokenizer.
+    /// The text of a token; `#7` where that is not known.
     fn surface(&self, id: u32) -> String {
         let surface = self.vocabulary.as_ref().map_or("", |v| v.surface(id));
-        if surface.is_empty() { self.word(i64::from(id)) } else { surface.to_owned() }
+        if surface.is_empty() { format!("#{id}") } else { surface.to_owned() }
     }
 
     /// What of the config decides what is absorbed.
@@ -129,9 +125,10 @@ impl Analyzer for FfnKeyValue {
         self.memories = Memories::new(&self.layout, &self.config);
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();
-        self.map = MapPlace::find(model.structure, model.graph, &self.config)?;
-        let possible = self.map.is_ok() && self.weights.is_some() && self.config.composition_positions > 0;
-        self.sample = possible.then(|| Sample::new(&self.layout, &self.config));
+        self.map = MapPlace::find(model.structure, model.graph, &self.config);
+        let lens = self.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
+        let possible = self.weights.is_some() && self.config.composition_positions > 0;
+        self.sample = lens.filter(|_| possible).map(|lens| Sample::new(&self.layout, &self.config, lens));
         let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
         let blocks = &self.layout.blocks;
         let memories: CaptureRequest =

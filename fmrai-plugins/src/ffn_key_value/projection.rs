@@ -1,17 +1,17 @@
-//! The map from channels to the vocabulary, with the normalisation before it.
+//! How vectors are read in the vocabulary.
 
-use fmrai_core::analyzer::{AnalyzerError, Weights};
+use std::sync::Arc;
+
+use fmrai_core::analyzer::Weights;
 use fmrai_core::graph::{Graph, TensorId};
-use fmrai_core::structure::{EmbeddingKind, NeuronWeights, Norm, NormKind, Structure};
+use fmrai_core::structure::{EmbeddingKind, NeuronWeights, Structure};
 use fmrai_core::tensor::TensorData;
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{ArcArray2, Array2, ArrayView2, Axis, s};
 
 use super::config::FfnKeyValueConfig;
+use crate::lens::{From, Lens, LensError, LoadedLens};
 
-/// What is added to the variance where the graph does not tell.
-const EPS: f64 = 1e-5;
-
-/// Where the map `E` to the vocabulary is, before its weights are read.
+/// Where the maps to the vocabulary are, before their weights are read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MapPlace {
     weight: TensorId,
@@ -19,17 +19,8 @@ pub(super) struct MapPlace {
     axis: usize,
     /// True if it is the table of the token embedding, in a model without a map of its own.
     pub(super) borrowed: bool,
-    norm: Option<NormPlace>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct NormPlace {
-    kind: NormKind,
-    weight: Option<TensorId>,
-    bias: Option<TensorId>,
-    eps: f64,
-    /// What is added to the weight.
-    offset: f32,
+    /// What streams are read through: all that the model does after its last stream. The reason where that is not known.
+    pub(super) lens: Result<Lens, LensError>,
 }
 
 /// Why there is no map to a vocabulary.
@@ -42,145 +33,87 @@ impl MapPlace {
         structure: &Structure,
         graph: &dyn Graph,
         config: &FfnKeyValueConfig,
-    ) -> Result<Result<Self, &'static str>, AnalyzerError> {
+    ) -> Result<Self, &'static str> {
         let own = structure.unembedding.iter().rfind(|u| u.vocabulary);
         let table = || structure.embeddings.iter().find(|e| e.kind == EmbeddingKind::Token);
-        let (weight, axis, input, borrowed) = match (own, config.tied_embedding, table()) {
-            (Some(own), ..) => (own.weight, own.axis, Some(own.input), false),
-            (None, true, Some(table)) => (table.weight, 0, None, true),
-            _ => return Ok(Err(NONE)),
-        };
-        let norm = if config.final_norm { Some(NormPlace::find(structure, graph, input)?) } else { None };
-        Ok(Ok(Self { weight, axis, borrowed, norm }))
-    }
-
-    /// Reads the weights.
-    pub(super) fn read(&self, weights: &dyn Weights) -> Result<Projection, String> {
-        let table = matrix(weights, self.weight)?;
-        let table = if self.axis == 0 { table } else { table.reversed_axes() };
-        let norm = match &self.norm {
-            None => None,
-            Some(place) => Some(place.read(weights, table.ncols())?),
-        };
-        Ok(Projection { table, norm })
-    }
-}
-
-impl NormPlace {
-    fn find(
-        structure: &Structure,
-        graph: &dyn Graph,
-        input: Option<TensorId>,
-    ) -> Result<Self, AnalyzerError> {
-        let known = |n: &&Norm| matches!(n.kind, NormKind::Layer | NormKind::Rms);
-        let before = |n: &&Norm| Some(n.output) == input;
-        let norms = || structure.norms.iter().filter(known);
-        let norm = norms().rfind(before).or_else(|| norms().next_back());
-        let norm = norm.ok_or_else(|| AnalyzerError::Unsuitable {
-            found: "no layer norm or RMS norm".to_owned(),
-            needed: "one for final_norm".to_owned(),
-        })?;
-        let offset = norm.weight.is_some_and(|weight| is_added_to(graph, weight));
-        Ok(Self {
-            kind: norm.kind,
-            weight: norm.weight,
-            bias: norm.bias,
-            eps: norm.eps.unwrap_or(EPS),
-            offset: f32::from(u8::from(offset)),
-        })
-    }
-
-    fn read(&self, weights: &dyn Weights, channels: usize) -> Result<FinalNorm, String> {
-        let read = |id: Option<TensorId>, absent: f32| match id {
-            None => Ok(vec![absent; channels]),
-            Some(id) => {
-                let (_, data) = elements(weights, id)?;
-                if data.len() == channels {
-                    return Ok(data);
-                }
-                Err(format!(
-                    "the last norm has {} channels, the vocabulary's vectors have {channels}",
-                    data.len()
-                ))
-            }
-        };
-        let scale: Vec<f32> = read(self.weight, 1.0)?;
-        let scale = scale.into_iter().map(|w| w + self.offset).collect();
-        Ok(FinalNorm {
-            centred: self.kind == NormKind::Layer,
-            eps: self.eps,
-            scale,
-            shift: read(self.bias, 0.0)?,
-        })
-    }
-}
-
-/// True if the model adds something to a weight before it uses it, as norms that store the weight less 1 do.
-fn is_added_to(graph: &dyn Graph, weight: TensorId) -> bool {
-    let mut at = weight;
-    for _ in 0..4 {
-        let [user] = graph.users(at) else { return false };
-        let Some(operation) = graph.operation(*user) else { return false };
-        match operation.base_name() {
-            "add" => return true,
-            "to" | "_to_copy" | "float" => {}
-            _ => return false,
-        }
-        let Some(output) = operation.outputs.first() else { return false };
-        at = *output;
-    }
-    false
-}
-
-/// `E`, and what is done before it.
-#[derive(Debug)]
-pub(super) struct Projection {
-    /// `[token, channel]`.
-    table: Array2<f32>,
-    norm: Option<FinalNorm>,
-}
-
-#[derive(Debug)]
-struct FinalNorm {
-    centred: bool,
-    eps: f64,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-impl FinalNorm {
-    fn apply(&self, row: &mut [f32]) {
-        let n = row.len() as f64;
-        let mean = if self.centred { row.iter().map(|&x| f64::from(x)).sum::<f64>() / n } else { 0.0 };
-        let square = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
-        let by = (square + self.eps).sqrt().recip();
-        for ((x, scale), shift) in row.iter_mut().zip(&self.scale).zip(&self.shift) {
-            *x = (((f64::from(*x) - mean) * by) as f32).mul_add(*scale, *shift);
+        match (own, config.tied_embedding, table()) {
+            (Some(own), ..) => Ok(Self {
+                weight: own.weight,
+                axis: own.axis,
+                borrowed: false,
+                lens: Lens::find(graph, structure),
+            }),
+            (None, true, Some(table)) => Ok(Self {
+                weight: table.weight,
+                axis: 0,
+                borrowed: true,
+                lens: Lens::borrowed(graph, structure),
+            }),
+            _ => Err(NONE),
         }
     }
+
+    /// Reads the weights of the lens.
+    pub(super) fn load(&self, weights: &dyn Weights) -> Result<Arc<LoadedLens>, LensError> {
+        Ok(Arc::new(self.lens.clone()?.load(weights)?))
+    }
+
+    /// `E` alone: a matrix is not read again where the lens has it.
+    pub(super) fn table(
+        &self,
+        weights: &dyn Weights,
+        lens: Option<&LoadedLens>,
+    ) -> Result<Projection, String> {
+        let table = match lens.and_then(|lens| lens.matrix(self.weight)) {
+            Some(table) => table,
+            None => matrix(weights, self.weight)?.into_shared(),
+        };
+        Ok(Projection::Table(if self.axis == 0 { table } else { table.reversed_axes() }))
+    }
+}
+
+/// A map from vectors to scores of all tokens.
+#[derive(Debug, Clone)]
+pub(super) enum Projection {
+    /// `E`, `[token, channel]`, and nothing else.
+    Table(ArcArray2<f32>),
+    /// All that the model does after its last stream.
+    Lens(Arc<LoadedLens>, From),
 }
 
 impl Projection {
     /// Size of the vocabulary.
     pub(super) fn tokens(&self) -> usize {
-        self.table.nrows()
+        match self {
+            Self::Table(table) => table.nrows(),
+            Self::Lens(lens, _) => lens.tokens(),
+        }
     }
 
     /// Width of the vectors that it takes.
     pub(super) fn channels(&self) -> usize {
-        self.table.ncols()
+        match self {
+            Self::Table(table) => table.ncols(),
+            Self::Lens(lens, _) => lens.channels(),
+        }
+    }
+
+    /// True for `E` alone.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self, Self::Table(_))
     }
 
     /// Scores `[vector, token]` of vectors `[vector, channel]`.
-    pub(super) fn scores(&self, vectors: ArrayView2<'_, f32>) -> Array2<f32> {
-        let Some(norm) = &self.norm else { return vectors.dot(&self.table.t()) };
-        let mut normed = vectors.as_standard_layout().into_owned();
-        for mut row in normed.rows_mut() {
-            if let Some(row) = row.as_slice_mut() {
-                norm.apply(row);
-            }
+    pub(super) fn scores(&self, vectors: ArrayView2<'_, f32>) -> Result<Array2<f32>, String> {
+        match self {
+            Self::Table(table) if table.ncols() == vectors.ncols() => Ok(vectors.dot(&table.t())),
+            Self::Table(table) => Err(format!(
+                "the vectors have {} channels, the vocabulary's vectors have {}",
+                vectors.ncols(),
+                table.ncols()
+            )),
+            Self::Lens(lens, from) => lens.logits(vectors, *from).map_err(|e| e.to_string()),
         }
-        normed.dot(&self.table.t())
     }
 }
 

@@ -1,32 +1,51 @@
-//! Residual streams at positions drawn from the whole data.
+//! Residual streams at positions drawn from the whole data, and what the model itself says there.
 
 use std::collections::BTreeMap;
 
 use fmrai_core::analyzer::{AnalyzerError, State, StateError};
 use fmrai_core::batch::Batch;
+use fmrai_core::graph::TensorId;
 use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 
 use super::config::FfnKeyValueConfig;
 use super::layout::{Layout, Stream};
 use super::positions::{Rows, Selection};
+use crate::lens::Lens;
 
 /// The three parts of a stream around a block: before, written, after.
 pub(super) const PARTS: usize = 3;
 
+/// Logits of the model that are kept of each position, beside the largest: those of tokens spread over the vocabulary.
+const PROBES: usize = 64;
+
 /// What tells positions apart: a hash first, so that those with the smallest keys are drawn at random, whatever the
 /// order of the data.
 type Key = (u64, u64, u32);
+
+/// What is kept of a position.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Drawn {
+    /// `[layer, part, channel]`, then the last stream, `[channel]`.
+    vectors: Vec<f32>,
+    /// The model's most probable token; absent without its logits.
+    top: Option<u32>,
+    /// The model's logit of that token, then those of [`probes`]; empty without them.
+    logits: Vec<f32>,
+}
 
 /// The streams at the positions with the smallest keys, at most as many as the config asks for.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     most: usize,
     seed: u64,
-    /// The layers whose stream is known, and its tensors.
+    /// The layers whose stream is known and is the one that is read, and its tensors.
     pub(super) layers: Vec<(usize, Stream)>,
-    /// `[layer, part, channel]` of each position.
-    at: BTreeMap<Key, Vec<f32>>,
+    /// The stream after all of them.
+    end: Option<TensorId>,
+    /// The model's own logits, where they can be compared, and the size of the vocabulary.
+    logits: Option<(TensorId, usize)>,
+    at: BTreeMap<Key, Drawn>,
     /// Channels of the stream; 0 before the first batch.
     pub(super) channels: usize,
 }
@@ -38,23 +57,36 @@ fn mixed(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// Tokens spread evenly over a vocabulary, first and last among them.
+pub(super) fn probes(tokens: usize) -> impl ExactSizeIterator<Item = usize> {
+    let count = tokens.min(PROBES);
+    (0..count).map(move |i| (i * tokens.saturating_sub(1)).checked_div(count - 1).unwrap_or(0))
+}
+
 impl Sample {
-    /// Of no positions.
-    pub(super) fn new(layout: &Layout, config: &FfnKeyValueConfig) -> Self {
+    /// Of no positions. Layers of other streams than the one that `lens` reads are not looked at.
+    pub(super) fn new(layout: &Layout, config: &FfnKeyValueConfig, lens: &Lens) -> Self {
         let known = layout.blocks.iter().enumerate().filter_map(|(layer, b)| Some((layer, b.stream?)));
-        let layers = known.collect();
+        let layers = known.filter(|(_, stream)| stream.number == lens.stream_number()).collect();
         Self {
             most: config.composition_positions,
             seed: config.seed,
             layers,
+            end: Some(lens.stream()),
+            logits: lens.logits().ok().map(|id| (id, lens.tokens())),
             at: BTreeMap::new(),
             channels: 0,
         }
     }
 
+    fn streams(&self) -> impl Iterator<Item = TensorId> + '_ {
+        let parts = self.layers.iter().flat_map(|(_, s)| [s.before, s.written, s.after]);
+        parts.chain(self.end)
+    }
+
     /// The tensors that are read.
     pub(super) fn request(&self) -> CaptureRequest {
-        self.layers.iter().flat_map(|(_, s)| [s.before, s.written, s.after]).collect()
+        self.streams().chain(self.logits.map(|(id, _)| id)).collect()
     }
 
     /// Positions drawn so far.
@@ -64,12 +96,24 @@ impl Sample {
 
     /// One part of a layer's stream at all positions, row by row; `layer` counts those whose stream is known.
     pub(super) fn part(&self, layer: usize, part: usize) -> Vec<f32> {
-        let start = (layer * PARTS + part) * self.channels;
-        self.at
-            .values()
-            .flat_map(|v| v.get(start..start + self.channels).unwrap_or_default())
-            .copied()
-            .collect()
+        self.vectors(layer * PARTS + part)
+    }
+
+    /// The last stream at all positions, row by row.
+    pub(super) fn end(&self) -> Vec<f32> {
+        self.vectors(self.layers.len() * PARTS)
+    }
+
+    fn vectors(&self, place: usize) -> Vec<f32> {
+        let start = place * self.channels;
+        let of =
+            |drawn: &'_ Drawn| drawn.vectors.get(start..start + self.channels).unwrap_or_default().to_vec();
+        self.at.values().flat_map(of).collect()
+    }
+
+    /// For each position the model's most probable token, and its logits of that and of [`probes`]; `None` where they are not known.
+    pub(super) fn model(&self) -> Option<Vec<(u32, &[f32])>> {
+        self.at.values().map(|drawn| Some((drawn.top?, drawn.logits.as_slice()))).collect()
     }
 
     /// Takes in what a batch has at the positions that are drawn; nothing of it if it has an error.
@@ -78,8 +122,8 @@ impl Sample {
         batch: &Batch<'_>,
         config: &FfnKeyValueConfig,
     ) -> Result<(), AnalyzerError> {
-        let mut rows = Vec::with_capacity(self.layers.len() * PARTS);
-        for id in self.layers.iter().flat_map(|(_, s)| [s.before, s.written, s.after]) {
+        let mut rows = Vec::with_capacity(self.layers.len() * PARTS + 1);
+        for id in self.streams() {
             let width = batch.tensor(id)?.shape().last().copied().unwrap_or(0);
             rows.push(Rows::read(batch, id, width)?);
         }
@@ -88,6 +132,11 @@ impl Sample {
         let same = |r: &Rows<'_>| (r.width, r.positions) == (channels, positions);
         if !rows.iter().all(same) || ![0, channels].contains(&self.channels) {
             let what = "the residual streams of the layers have different widths or lengths";
+            return Err(AnalyzerError::Other(what.to_owned()));
+        }
+        let logits = self.logits.map(|(id, tokens)| Rows::read(batch, id, tokens)).transpose()?;
+        if logits.is_some_and(|logits| logits.positions != positions) {
+            let what = "the model's logits stand at other positions than its last stream";
             return Err(AnalyzerError::Other(what.to_owned()));
         }
         let samples = batch.samples();
@@ -101,13 +150,17 @@ impl Sample {
             if last.is_some_and(|last| key > last) {
                 continue;
             }
-            let vector: Vec<f32> = rows.iter().flat_map(|r| r.row(at)).copied().collect();
-            let count = vector.iter().filter(|x| !x.is_finite()).count();
+            let vectors: Vec<f32> = rows.iter().flat_map(|r| r.row(at)).copied().collect();
+            let count = vectors.iter().filter(|x| !x.is_finite()).count();
             if count > 0 {
                 let what = "the residual stream".to_owned();
                 return Err(AnalyzerError::NotFinite { what, count, sample: text });
             }
-            drawn.push((key, vector));
+            let (top, logits) = match logits {
+                None => (None, Vec::new()),
+                Some(logits) => said(logits.row(at), text)?,
+            };
+            drawn.push((key, Drawn { vectors, top, logits }));
         }
         self.channels = channels;
         self.at.extend(drawn);
@@ -121,16 +174,26 @@ impl Sample {
         }
     }
 
+    /// Logits kept of each position.
+    fn kept_logits(&self) -> usize {
+        self.logits.map_or(0, |(_, tokens)| probes(tokens).len() + 1)
+    }
+
     /// Puts everything into a state.
     pub(super) fn write(&self, state: &mut State) -> Result<(), AnalyzerError> {
         let keys =
             self.at.keys().flat_map(|(hash, text, token)| [*hash as i64, *text as i64, i64::from(*token)]);
-        let width = self.layers.len() * PARTS * self.channels;
-        let vectors: Vec<f32> = self.at.values().flatten().copied().collect();
+        let width = (self.layers.len() * PARTS + 1) * self.channels;
+        let vectors: Vec<f32> = self.at.values().flat_map(|drawn| &drawn.vectors).copied().collect();
+        let tops = self.at.values().map(|drawn| drawn.top.map_or(-1, i64::from)).collect();
+        let logits: Vec<f32> = self.at.values().flat_map(|drawn| &drawn.logits).copied().collect();
+        let count = self.at.len();
         let parts = [
-            ("sample.keys", vec![self.at.len(), 3], TensorData::I64(keys.collect())),
-            ("sample.vectors", vec![self.at.len(), width], TensorData::F32(vectors)),
+            ("sample.keys", vec![count, 3], TensorData::I64(keys.collect())),
+            ("sample.vectors", vec![count, width], TensorData::F32(vectors)),
             ("sample.channels", vec![1], TensorData::I64(vec![self.channels as i64])),
+            ("sample.tops", vec![count], TensorData::I64(tops)),
+            ("sample.logits", vec![count, self.kept_logits()], TensorData::F32(logits)),
         ];
         for (name, shape, data) in parts {
             let tensor =
@@ -159,18 +222,41 @@ impl Sample {
         if channels == 0 && count > 0 {
             return Err(broken("sample.channels", "0", "those of the positions that were drawn"));
         }
-        let width = channels.saturating_mul(self.layers.len() * PARTS);
-        let vectors = match state.tensor("sample.vectors", &[count, width])?.data() {
-            TensorData::F32(vectors) if vectors.iter().all(|x| x.is_finite()) => vectors,
-            _ => return Err(broken("sample.vectors", "not finite float32", "finite float32")),
+        let numbers = |name: &str, shape: &[usize]| match state.tensor(name, shape)?.data() {
+            TensorData::F32(numbers) if numbers.iter().all(|x| x.is_finite()) => Ok(numbers.as_slice()),
+            _ => Err(broken(name, "not finite float32", "finite float32")),
         };
+        let width = channels.saturating_mul(self.layers.len() * PARTS + 1);
+        let vectors = numbers("sample.vectors", &[count, width])?;
+        let kept = self.kept_logits();
+        let logits = numbers("sample.logits", &[count, kept])?;
+        let tops = state.tensor("sample.tops", &[count])?;
+        let tops = tops.i64().map_err(|e| broken("sample.tops", &e.to_string(), "int64"))?;
         let mut at = BTreeMap::new();
-        for (i, key) in keys.chunks_exact(3).enumerate() {
+        for (i, (key, top)) in keys.chunks_exact(3).zip(tops).enumerate() {
             let token =
                 u32::try_from(key[2]).map_err(|_| broken("sample.keys", "no position", "positions"))?;
-            at.insert((key[0] as u64, key[1] as u64, token), vectors[i * width..(i + 1) * width].to_vec());
+            let top = u32::try_from(*top).ok();
+            let known = self.logits.map(|(_, tokens)| tokens);
+            if top.map(|top| known.is_some_and(|tokens| (top as usize) < tokens)) != known.map(|_| true) {
+                return Err(broken("sample.tops", "other tokens", "tokens of the vocabulary"));
+            }
+            let drawn = Drawn {
+                vectors: vectors[i * width..(i + 1) * width].to_vec(),
+                top,
+                logits: logits[i * kept..(i + 1) * kept].to_vec(),
+            };
+            at.insert((key[0] as u64, key[1] as u64, token), drawn);
         }
-        Ok(Self { most: self.most, seed: self.seed, layers: self.layers.clone(), at, channels })
+        Ok(Self {
+            most: self.most,
+            seed: self.seed,
+            layers: self.layers.clone(),
+            end: self.end,
+            logits: self.logits,
+            at,
+            channels,
+        })
     }
 
     /// Takes in what was seen elsewhere.
@@ -180,5 +266,42 @@ impl Sample {
         }
         self.at.extend(other.at);
         self.drop_rest();
+    }
+}
+
+/// The most probable token of a position, and the logits that are kept.
+fn said(logits: &[f32], text: u64) -> Result<(Option<u32>, Vec<f32>), AnalyzerError> {
+    let count = logits.iter().filter(|x| !x.is_finite()).count();
+    if count > 0 {
+        let what = "the model's logits".to_owned();
+        return Err(AnalyzerError::NotFinite { what, count, sample: text });
+    }
+    let mut top = 0;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > logits[top] {
+            top = token;
+        }
+    }
+    let kept = std::iter::once(top).chain(probes(logits.len())).filter_map(|token| logits.get(token));
+    Ok((u32::try_from(top).ok(), kept.copied().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_lie_in_the_vocabulary() {
+        assert_eq!(probes(3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!((probes(0).len(), probes(1).collect::<Vec<_>>()), (0, vec![0]));
+        let many: Vec<usize> = probes(262_144).collect();
+        assert_eq!((many.len(), many[0], many[63]), (64, 0, 262_143));
+        assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_is_the_top() {
+        assert_eq!(said(&[1.0, 3.0, 3.0], 0).unwrap(), (Some(1), vec![3.0, 1.0, 3.0, 3.0]));
+        assert!(said(&[1.0, f32::NAN], 7).is_err());
     }
 }

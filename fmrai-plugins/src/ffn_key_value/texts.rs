@@ -27,7 +27,7 @@ impl Text {
     }
 
     /// Every token as it stands in the text, with the spaces before it; in a row they are the text. Those that the
-    /// tokenizer added are shown as it has them, set apart by spaces, and all of them where the text is not known.
+    /// tokenizer added are shown as it has them, set apart by spaces. Where the text is not known, each token is what it stands for by itself.
     pub(super) fn shown(&self, vocabulary: Option<&Vocabulary>) -> Vec<String> {
         let mut from = 0;
         let mut after_added = false;
@@ -47,8 +47,12 @@ impl Text {
                 continue;
             }
             after_added = true;
+            if let (None, Some(text)) = (&self.text, vocabulary.and_then(|v| v.text(token))) {
+                all.push(text.to_owned());
+                continue;
+            }
             let space = if i > 0 { " " } else { "" };
-            let word = vocabulary.and_then(|v| v.tokens.get(token as usize));
+            let word = vocabulary.map(|v| v.surface(token)).filter(|word| !word.is_empty());
             all.push(word.map_or_else(|| format!("{space}#{token}"), |word| format!("{space}{word}")));
         }
         all
@@ -128,10 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn without_the_text_tokens_are_shown_as_the_tokenizer_has_them() {
+    fn without_the_text_tokens_are_what_they_stand_for() {
         let text = Text::of(&sample(None, vec![0..0, 0..3]));
         assert_eq!(text.shown(None), ["#0", " #1"]);
+        // Without a decoder the marks that are common are known, and no more.
         let vocabulary = Vocabulary { tokens: vec!["a".into(), "Ġb".into()], ..Vocabulary::default() };
-        assert_eq!(text.shown(Some(&vocabulary)), ["a", " Ġb"]);
+        assert_eq!(text.shown(Some(&vocabulary)), ["a", " b"]);
+        let texts = vec!["a".into(), " b".into()];
+        let decoded = Vocabulary { texts, ..vocabulary };
+        assert_eq!(text.shown(Some(&decoded)), ["a", " b"]);
+        // Endings stand at their words.
+        let tokens = vec!["the".into(), "##re".into()];
+        let vocabulary =
+            Vocabulary { tokens, texts: vec![" the".into(), "re".into()], ..Vocabulary::default() };
+        assert_eq!(text.shown(Some(&vocabulary)), [" the", "re"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Value vectors as distributions over the vocabulary.
+//! Vectors as distributions over the vocabulary.
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
@@ -7,9 +7,9 @@ use super::projection::Projection;
 
 /// Vectors that are mapped to the vocabulary at a time. The map is arranged anew for each chunk, so few vectors would be slow;
 /// their scores take 4 bytes for each of them and token.
-const CHUNK: usize = 128;
+pub(super) const CHUNK: usize = 128;
 
-/// `p = softmax(v · E)` of some vectors, as far as it is reported.
+/// `p = softmax(scores)` of some vectors, as far as it is reported.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Distributions {
     /// Number of tokens listed of each.
@@ -45,31 +45,35 @@ impl Distributions {
     }
 }
 
-/// The distributions of vectors `[vector, channel]`. A target outside of the vocabulary is none.
+/// The distributions of vectors `[vector, channel]`. A target outside of the vocabulary is none. The reason where the vectors do
+/// not fit.
 pub(super) fn distributions(
     projection: &Projection,
     vectors: ArrayView2<'_, f32>,
     targets: &[Option<u32>],
     listed: usize,
-) -> Distributions {
+) -> Result<Distributions, String> {
     let listed = listed.min(projection.tokens());
     let chunks: Vec<_> = vectors.axis_chunks_iter(Axis(0), CHUNK).zip(targets.chunks(CHUNK)).collect();
-    let parts: Vec<Distributions> = chunks
+    let parts: Vec<Result<Distributions, String>> = chunks
         .into_par_iter()
         .map(|(vectors, targets)| {
-            let scores = projection.scores(vectors);
+            let scores = projection.scores(vectors)?;
             let mut part = Distributions { listed, ..Distributions::default() };
             for (row, target) in scores.rows().into_iter().zip(targets) {
-                if let Some(row) = row.as_slice() {
-                    part.add(row, *target);
+                match row.as_slice() {
+                    Some(row) => part.add(row, *target),
+                    None => part.add(&row.to_vec(), *target),
                 }
             }
-            part
+            Ok(part)
         })
         .collect();
     let mut all = Distributions { listed, ..Distributions::default() };
-    parts.into_iter().for_each(|part| all.extend(part));
-    all
+    for part in parts {
+        all.extend(part?);
+    }
+    Ok(all)
 }
 
 impl Distributions {

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, Weights};
 use fmrai_core::batch::{Batch, Sample, Vocabulary};
-use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::graph::{
+    Argument, Operation, OperationId, Origin, RecordedGraph, TensorId, TensorNode, Value,
+};
+use fmrai_core::structure::NormKind;
 use fmrai_core::structure::{
     ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure, Unembedding, Writer,
 };
-use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
+use fmrai_core::tensor::{DType, TensorData, TensorError, TensorValue};
 use fmrai_core::testing::{MemoryActivations, empty_graph, padded_sample};
 use proptest::prelude::*;
 
@@ -51,6 +54,9 @@ pub(crate) fn activation(layer: usize) -> TensorId {
 /// Channels of the streams that [`batch`] makes.
 pub(crate) const CHANNELS: usize = 4;
 
+/// Tokens of the vocabulary that [`batch`] has logits of.
+pub(crate) const TOKENS: usize = 5;
+
 /// Where the stream of a layer is: before, written, after.
 pub(crate) fn stream(layer: usize) -> [TensorId; 3] {
     [2, 3, 4].map(|i| TensorId(activation(layer).0 + i))
@@ -58,6 +64,74 @@ pub(crate) fn stream(layer: usize) -> [TensorId; 3] {
 
 /// The map to the vocabulary.
 pub(crate) const TABLE: TensorId = TensorId(2000);
+
+/// What the map to the vocabulary takes, and what it gives: the model's logits.
+pub(crate) const MAPPED: TensorId = TensorId(3000);
+pub(crate) const LOGITS: TensorId = TensorId(3001);
+
+/// The graph from the last stream to the logits: the last norm of the structure, if it has one, and the map.
+pub(crate) fn graph(structure: &Structure, channels: usize) -> RecordedGraph {
+    let Some(map) = structure.unembedding.last() else { return empty_graph().unwrap() };
+    let end = structure.residual.last().unwrap().after;
+    let one = Value::Ints(vec![channels as i64]);
+    let tensor = |id: Option<TensorId>| id.map_or(Value::None, Value::Tensor);
+    let mut calls: Vec<(&str, Vec<(&str, Value)>, TensorId)> = Vec::new();
+    let mut at = end;
+    if let Some(norm) = structure.norms.last() {
+        let eps = Value::Float(norm.eps.unwrap());
+        let common = vec![
+            ("input", Value::Tensor(end)),
+            ("normalized_shape", one),
+            ("weight", tensor(norm.weight)),
+            ("eps", eps),
+        ];
+        if norm.kind == NormKind::Layer {
+            let all = common.into_iter().chain([("bias", tensor(norm.bias))]).collect();
+            calls.push(("aten::layer_norm", all, MAPPED));
+        } else {
+            // Such a norm has no shift: it is an addition of its own.
+            let normed = TensorId(3002);
+            calls.push(("aten::rms_norm", common, normed));
+            let added = vec![("self", Value::Tensor(normed)), ("other", tensor(norm.bias))];
+            calls.push(("aten::add.Tensor", added, MAPPED));
+        }
+        at = MAPPED;
+    }
+    let mapped =
+        vec![("input", Value::Tensor(at)), ("weight", Value::Tensor(map.weight)), ("bias", Value::None)];
+    calls.push(("aten::linear", mapped, LOGITS));
+    let operations = (0u32..).zip(&calls).map(|(id, (name, arguments, output))| Operation {
+        id: OperationId(id),
+        name: (*name).to_owned(),
+        arguments: arguments
+            .iter()
+            .map(|(name, value)| Argument { name: (*name).to_owned(), value: value.clone() })
+            .collect(),
+        outputs: vec![*output],
+        module: String::new(),
+        source: None,
+    });
+    let made = |id: TensorId| calls.iter().position(|(_, _, output)| *output == id);
+    let tensors = (0..=3002).map(TensorId).map(|id| TensorNode {
+        id,
+        name: None,
+        dtype: DType::Float32,
+        shape: match id {
+            _ if id == map.weight => vec![map.size as i64, channels as i64],
+            LOGITS => vec![2, 3, map.size as i64],
+            TensorId(2001 | 2002) => vec![channels as i64],
+            _ => vec![2, 3, channels as i64],
+        },
+        origin: match made(id) {
+            Some(operation) => Origin::Operation { operation: OperationId(operation as u32), output: 0 },
+            None if (2000..2100).contains(&id.0) => Origin::Parameter,
+            None => Origin::Input,
+        },
+        version_of: None,
+        on_request: false,
+    });
+    RecordedGraph::new(operations.collect(), tensors.collect()).unwrap()
+}
 
 /// Weights in memory.
 pub(crate) struct Loaded(pub(crate) BTreeMap<TensorId, TensorValue>);
@@ -75,19 +149,18 @@ pub(crate) fn weights(layers: &[Layer]) -> Arc<dyn Weights> {
         TensorValue::new([rows, CHANNELS], TensorData::F32(data)).unwrap()
     };
     let of_layers = layers.iter().enumerate().map(|(layer, l)| (values(layer), matrix(l.neurons)));
-    Arc::new(Loaded(of_layers.chain([(TABLE, matrix(5))]).collect()))
+    Arc::new(Loaded(of_layers.chain([(TABLE, matrix(TOKENS))]).collect()))
 }
 
 /// The structure with a map of the stream to a vocabulary.
 pub(crate) fn with_vocabulary(mut structure: Structure, tokens: usize) -> Structure {
-    let nowhere = TensorId(u32::MAX);
     structure.unembedding.push(Unembedding {
         layer: 0,
         vocabulary: true,
         module: String::new(),
         operation: OperationId(u32::MAX),
-        input: TensorId(3000),
-        output: nowhere,
+        input: MAPPED,
+        output: LOGITS,
         weight: TABLE,
         axis: 0,
         size: tokens,
@@ -201,7 +274,23 @@ pub(crate) fn batch(texts: &[Text], layers: &[Layer], form: Form) -> (Vec<Sample
             activations = activations.with_f32(id, shape, data).unwrap();
         }
     }
-    (samples, activations)
+    let mut logits = Vec::new();
+    for text in texts {
+        for position in 0..positions {
+            let at = position.checked_sub(left(text)).filter(|at| *at < text.tokens.len());
+            let number = |token: usize| match at {
+                Some(at) => ((text.id as usize * 17 + at * 5) as f32 + token as f32).sin(),
+                None => f32::NAN,
+            };
+            logits.extend((0..TOKENS).map(number));
+        }
+    }
+    let shape = if form.joined {
+        vec![texts.len() * positions, TOKENS]
+    } else {
+        vec![texts.len(), positions, TOKENS]
+    };
+    (samples, activations.with_f32(LOGITS, shape, logits).unwrap())
 }
 
 /// An analyzer that has seen the model but no data.
@@ -211,9 +300,20 @@ pub(crate) fn prepared(
     vocabulary: Option<&Vocabulary>,
     weights: Option<&Arc<dyn Weights>>,
 ) -> Box<dyn Analyzer> {
+    let graph = graph(structure, CHANNELS);
+    prepared_on(config, structure, &graph, vocabulary, weights)
+}
+
+/// The same with a graph.
+pub(crate) fn prepared_on(
+    config: &dyn AnalyzerConfig,
+    structure: &Structure,
+    graph: &RecordedGraph,
+    vocabulary: Option<&Vocabulary>,
+    weights: Option<&Arc<dyn Weights>>,
+) -> Box<dyn Analyzer> {
     let mut analyzer = config.build().unwrap();
-    let graph = empty_graph().unwrap();
-    let model = ModelView { graph: &graph, structure, vocabulary, weights };
+    let model = ModelView { graph, structure, vocabulary, weights };
     analyzer.prepare(&model).unwrap();
     analyzer
 }

@@ -2,6 +2,7 @@
 
 use fmrai_core::report::figure::{Axis, Card, Figure, Passage, Passages, Plot, Token};
 
+use super::warnings::in_caption;
 use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::contexts::{WINDOW, Window, first};
@@ -39,8 +40,9 @@ pub(super) fn cards(
     let caption = format!(
         "The {} neurons with the largest z (mean coefficient, in standard deviations above the mean of the layer's \
          neurons), the layers taking turns. Before each text is the neuron's coefficient at the token in bold, the strongest \
-         of that text among the positions that count; colours show the coefficient at the tokens around it. {data}.",
-        cards.len()
+         of that text among the positions that count; colours show the coefficient at the tokens around it. {data}.{}",
+        cards.len(),
+        if conclusions.is_some() { in_caption(analysis) } else { String::new() }
     );
     let least = if diverging { -1.0 } else { 0.0 };
     let passages = Passages { scale: scale.range(least, 1.0), diverging, cards };
@@ -83,7 +85,7 @@ fn card(
     let mut details = Vec::new();
     if let Some(promoted) = conclusions.and_then(|c| c.distributions.get(neuron.layer)) {
         let tokens = promoted.of(neuron.neuron).take(PROMOTED);
-        let words: Vec<String> = tokens.map(|(token, _)| analysis.surface(token)).collect();
+        let words: Vec<String> = tokens.map(|(token, _)| visible(analysis.surface(token))).collect();
         let against = if sign == Sign::Negative { ", here with a minus sign" } else { "" };
         details.push(format!("value promotes{against}: {}", words.join(", ")));
     }
@@ -127,6 +129,12 @@ fn share(x: f32, largest: f64) -> f64 {
     if x.is_finite() && largest > 0.0 { f64::from(x) / largest } else { f64::NAN }
 }
 
+/// A token that can be seen among others: spaces and line breaks in quotes.
+fn visible(surface: String) -> String {
+    let hidden = surface.trim().is_empty() || surface.chars().any(char::is_control);
+    if hidden { format!("{surface:?}") } else { surface }
+}
+
 /// A number with three digits that count.
 fn short(x: f64) -> String {
     let digits = if x == 0.0 { 0.0 } else { x.abs().log10().floor() };
@@ -153,6 +161,12 @@ mod tests {
             largest: 0.0,
             smallest: 0.0,
         }
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_seen_are_quoted() {
+        let all = ["é", " ", "\n", "a\tb", "<0xE9>"].map(|token| visible(token.to_owned()));
+        assert_eq!(all, ["é", "\" \"", "\"\\n\"", "\"a\\tb\"", "<0xE9>"]);
     }
 
     #[test]

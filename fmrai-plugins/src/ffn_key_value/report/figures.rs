@@ -3,6 +3,7 @@
 use fmrai_core::report::figure::{Axis, Bars, BoxPlot, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
 use super::cards::cards;
+use super::warnings::in_caption;
 use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::agreement::{LayerAgreement, five_numbers};
 use crate::ffn_key_value::composition::Composition;
@@ -21,10 +22,11 @@ pub(super) fn figures(
     let mut figures = vec![active(analysis, all, &data), key_neurons(analysis, all, &data)];
     figures.extend(cards(analysis, all, conclusions, &data));
     if let Some(known) = conclusions {
+        let data = format!("{data}.{}", in_caption(analysis));
         figures.extend(agreement(analysis, known, &data));
         figures.extend(ranks(known, &data));
         figures.extend(bins(known, &data));
-        figures.extend(composition(known, &data));
+        figures.extend(composition(analysis, known, &data));
     }
     figures
 }
@@ -126,7 +128,7 @@ fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<
         "Agreement of values with what follows their keys",
         &format!(
             "Share of neurons whose value's most probable token is the token after the strongest trigger of its key, \
-             by layer; uniform chance is one in {} tokens. {targets} of {neurons} neurons have such a token; {data}.",
+             by layer; uniform chance is one in {} tokens. {targets} of {neurons} neurons have such a token; {data}",
             known.tokens
         ),
         Plot::Lines(Lines {
@@ -154,7 +156,7 @@ fn ranks(known: &Conclusions, data: &str) -> Option<Figure> {
             "Rank of the next token in the value's distribution",
             &format!(
                 "Rank, among {} tokens, of the token after a key's strongest trigger in the distribution of its value: \
-                 quartiles and range over the neurons of each layer; 1 is the most probable. {data}.",
+                 quartiles and range over the neurons of each layer; 1 is the most probable. {data}",
                 known.tokens
             ),
             Plot::BoxPlot(boxes),
@@ -188,7 +190,7 @@ fn bins(known: &Conclusions, data: &str) -> Option<Figure> {
         caption: format!(
             "Left: share of values whose most probable token is the token after the strongest trigger of their key, by the \
              largest probability of the value; over all layers. Right: how many values that is. Values without such a token are \
-             left out. {data}."
+             left out. {data}"
         ),
         panels: vec![
             panel("agreement", "agreement rate", rates),
@@ -198,7 +200,22 @@ fn bins(known: &Conclusions, data: &str) -> Option<Figure> {
     })
 }
 
-fn composition(known: &Conclusions, data: &str) -> Option<Figure> {
+/// The sentence that tells how streams are read.
+fn read_through(analysis: &FfnKeyValue, known: &Conclusions) -> String {
+    let lens = analysis.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
+    let operations = lens.map(|lens| lens.operations().collect::<Vec<_>>().join(", ")).unwrap_or_default();
+    let through =
+        format!("Streams are read through what the model does after the last of them ({operations})");
+    match known.check {
+        Some(check) => format!(
+            "{through}; of that last one this gives the model's own token at {:.1} % of the positions.",
+            100.0 * check.share()
+        ),
+        None => format!("{through}, which was not compared with logits of the model."),
+    }
+}
+
+fn composition(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let all = &known.composition;
     let of = |name: &str, of: fn(&Composition) -> f64| {
         line(name, all.iter().map(|c| (c.layer as f64, of(c))).collect())
@@ -229,7 +246,8 @@ fn composition(known: &Conclusions, data: &str) -> Option<Figure> {
             "Left: whether the most probable token after a block is that of the stream before it (residual), that of \
              what it writes (feed-forward), of both (agreement) or of neither (composition). Right: share of positions \
              at which the stream before the block already has the final token, the mean probability it gives to it, and \
-             the share at which the block's token is that of none of its values. {} positions drawn of {data}.",
+             the share at which the block's token is that of none of its values. {} {} positions drawn of {data}",
+            read_through(analysis, known),
             known.drawn
         ),
         panels: vec![

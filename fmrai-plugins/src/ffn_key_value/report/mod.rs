@@ -5,6 +5,7 @@ mod figures;
 mod relations;
 mod store;
 mod tensors;
+mod warnings;
 
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::report::{Report, Store, TableError};
@@ -83,6 +84,9 @@ fn summary(
         let borrowed = analysis.map.as_ref().is_ok_and(|map| map.borrowed);
         put("vocabulary_map", json!(if borrowed { "token embedding" } else { "unembedding" }));
         put("final_norm", json!(config.final_norm));
+        put("values_read_by", json!(if known.values_by_table { "table" } else { "map" }));
+        put("reading", reading(analysis, known));
+        put("warnings", json!(warnings::of(analysis, known)));
         put("agreement_rate", of(&|a| json!(a.rate())));
         put("chance", json!(1.0 / known.tokens as f64));
         put("unigram_chance", of(&|a| json!(a.unigram_chance)));
@@ -97,6 +101,39 @@ fn summary(
     }
     let blocks = layout.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
     let values = left_out.map(|reason| json!({ "name": "value distributions", "reason": reason }));
-    put("left_out", blocks.chain(values).collect());
+    let streams = conclusions.and_then(|known| known.no_composition.as_ref());
+    let streams = streams.map(|reason| json!({ "name": "composition", "reason": reason }));
+    let others = other_streams(analysis).into_iter();
+    put("left_out", blocks.chain(values).chain(streams).chain(others).collect());
     summary
+}
+
+/// How streams are read, and whether that is how the model reads the last one.
+fn reading(analysis: &FfnKeyValue, known: &Conclusions) -> Value {
+    let lens = analysis.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
+    let Some(lens) = lens else { return Value::Null };
+    let mut reading = json!({
+        "stream": lens.stream(),
+        "operations": lens.operations().collect::<Vec<_>>(),
+    });
+    match (known.check, lens.logits()) {
+        (Some(check), _) => {
+            reading["positions"] = json!(check.positions);
+            reading["top_token_agreement"] = json!(check.share());
+            reading["largest_logit_difference"] = json!(check.largest_difference);
+        }
+        (None, Err(reason)) => reading["unchecked"] = json!(reason),
+        (None, Ok(_)) => reading["unchecked"] = json!("no position was drawn"),
+    }
+    reading
+}
+
+/// Blocks whose stream is another than the one that the model's map reads.
+fn other_streams(analysis: &FfnKeyValue) -> Vec<Value> {
+    let lens = analysis.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
+    let Some(lens) = lens.filter(|_| analysis.sample.is_some()) else { return Vec::new() };
+    let blocks = analysis.layout.blocks.iter();
+    let others = blocks.filter(|b| b.stream.is_some_and(|stream| stream.number != lens.stream_number()));
+    let reason = "composition: it writes to another stream than the one that the map to the vocabulary reads";
+    others.map(|b| json!({ "name": b.label, "reason": reason })).collect()
 }

@@ -24,6 +24,11 @@ fn text(name: &str, values: Vec<String>) -> Column {
     Column::new(name, None, Values::Text(values))
 }
 
+/// The text of a token.
+fn word(analysis: &FfnKeyValue, id: i64) -> String {
+    u32::try_from(id).map_or_else(|_| format!("#{id}"), |id| analysis.surface(id))
+}
+
 /// One row per neuron.
 pub(super) fn neurons(all: &Statistics) -> Made {
     let column = |name, of: fn(&crate::ffn_key_value::statistics::Neuron) -> f64| {
@@ -167,7 +172,7 @@ pub(super) fn agreement(analysis: &FfnKeyValue, found: &Conclusions) -> Made {
             of_next.push(values.target_probabilities.get(neuron).copied().unwrap_or(f64::NAN));
         }
     }
-    let words = |ids: &[i64]| ids.iter().map(|&id| analysis.word(id)).collect();
+    let words = |ids: &[i64]| ids.iter().map(|&id| word(analysis, id)).collect();
     let (predicted_words, next_words) = (words(&predicted), words(&next));
     Table::new(
         "agreement",
@@ -258,7 +263,7 @@ pub(super) fn most_predictive(analysis: &FfnKeyValue, found: &Conclusions) -> Ma
             int("layer", all.iter().map(|p| p.layer as i64).collect()),
             int("neuron", all.iter().map(|p| p.neuron as i64).collect()),
             int("predicted", all.iter().map(|p| i64::from(p.token)).collect()),
-            text("predicted_token", all.iter().map(|p| analysis.word(i64::from(p.token))).collect()),
+            text("predicted_token", all.iter().map(|p| analysis.surface(p.token)).collect()),
             float("probability", all.iter().map(|p| p.probability).collect()),
         ],
     )

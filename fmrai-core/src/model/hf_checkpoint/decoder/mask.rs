@@ -9,7 +9,11 @@ use crate::model::hf_checkpoint::modules::lowest;
 ///
 /// A query sees the keys up to its own place that are no padding, with a `window` only that many of the last of them,
 /// itself included. `mask` `[batch, key]` of int64 is 1 for tokens and 0 for padding; the queries are the last
-/// `queries` of the keys. It is finite so that a row without any token gets equal probabilities, not NaN.
+/// `queries` of the keys.
+///
+/// A query that would see nothing, as one of padding with padding alone in its window or before it, sees itself. Were all its keys lowered, the
+/// sums would overflow to -infinity in float16 and its probabilities be NaN, which 0 times NaN carries on to the tokens of
+/// the next layer. No token is such a query, so what tokens get is what they get alone.
 pub(crate) fn additive(
     mask: &Tensor,
     queries: i64,
@@ -25,7 +29,10 @@ pub(crate) fn additive(
         seen = seen.f_logical_and(&distance.f_lt(window)?)?;
     }
     let tokens = mask.f_to_kind(Kind::Bool)?.f_unsqueeze(1)?.f_unsqueeze(1)?;
-    seen.f_logical_and(&tokens)?.f_logical_not()?.f_to_kind(kind)?.f_mul_scalar(lowest(kind))
+    let seen = seen.f_logical_and(&tokens)?;
+    let nothing = seen.f_any_dim(-1, true)?.f_logical_not()?;
+    let seen = seen.f_logical_or(&nothing.f_logical_and(&distance.f_eq(0)?)?)?;
+    seen.f_logical_not()?.f_to_kind(kind)?.f_mul_scalar(lowest(kind))
 }
 
 #[cfg(test)]
@@ -48,5 +55,24 @@ mod tests {
         assert_eq!(seen(&[1, 1, 0], 3, None), [[t, f, f], [t, t, f], [t, t, f]]);
         assert_eq!(seen(&[1, 1, 1], 3, Some(2)), [[t, f, f], [t, t, f], [f, t, t]]);
         assert_eq!(seen(&[1, 1, 1, 1], 1, Some(3)), [[f, t, t, t]]);
+    }
+
+    #[test]
+    fn a_query_of_padding_with_nothing_else_in_sight_sees_itself() {
+        let (t, f) = (true, false);
+        assert_eq!(seen(&[1, 0, 0], 3, Some(2)), [[t, f, f], [t, f, f], [f, f, t]]);
+        assert_eq!(seen(&[0, 0, 1], 3, None), [[t, f, f], [f, t, f], [f, f, t]]);
+        assert_eq!(seen(&[0, 0], 2, None), [[t, f], [f, t]]);
+    }
+
+    #[test]
+    fn no_row_of_sums_is_without_a_finite_one() {
+        let mask = Tensor::from_slice2(&[&[1i64, 0, 0, 0], &[0, 0, 0, 1], &[0, 0, 0, 0]]);
+        for kind in [Kind::Half, Kind::BFloat16, Kind::Float, Kind::Double] {
+            let added = additive(&mask, 4, Some(2), kind).unwrap();
+            let scores = Tensor::full([3, 1, 4, 4], -100.0, (kind, tch::Device::Cpu));
+            let largest = (scores + added).amax([-1], false);
+            assert!(bool::try_from(largest.isfinite().all()).unwrap(), "{kind:?}");
+        }
     }
 }

@@ -72,9 +72,12 @@ impl Encoder {
 
 /// What is added to attention scores, `[batch, 1, 1, key]`: 0 for tokens, the lowest finite number for padding.
 ///
-/// It is finite so that a row without any token gets equal probabilities, not NaN.
+/// In a sample without any token nothing is lowered: the sums would overflow to -infinity in float16, and its
+/// probabilities be NaN.
 fn additive(mask: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
-    let padding = mask.f_to_kind(kind)?.f_rsub_scalar(1.0)?;
+    let tokens = mask.f_to_kind(Kind::Bool)?;
+    let nothing = tokens.f_any_dim(-1, true)?.f_logical_not()?;
+    let padding = tokens.f_logical_or(&nothing)?.f_logical_not()?.f_to_kind(kind)?;
     padding.f_mul_scalar(lowest(kind))?.f_unsqueeze(1)?.f_unsqueeze(1)
 }
 
