@@ -8,6 +8,7 @@ mod facts;
 mod feed_forward;
 mod norm;
 mod operator;
+mod positions;
 mod product;
 mod projection;
 mod residual;
@@ -17,18 +18,20 @@ mod tests;
 mod unembedding;
 mod weights;
 
-pub use attention::{Attention, AttentionForm, AttentionKind, find_attention};
+pub use attention::{Attention, AttentionForm, AttentionKind, Visible, find_attention};
 pub use block::Block;
 pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
 pub use norm::{Norm, NormKind};
 pub(crate) use operator::is_view;
+pub use positions::{Positions, recorded_batch};
 pub use residual::{Residual, Writer};
 pub use unembedding::Unembedding;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyzer::Weights;
 use crate::graph::Graph;
 
 use coverage::Claims;
@@ -70,9 +73,19 @@ impl Structure {
     }
 }
 
+impl Structure {
+    /// Reads the masks that are constants of the model: what queries see may be known only then.
+    pub fn read_masks(&mut self, graph: &dyn Graph, weights: &dyn Weights) {
+        attention::read_masks(graph, &mut self.attention, Some(weights));
+    }
+}
+
 /// Everything found, and what of the graph it was found in.
 fn find(graph: &dyn Graph) -> (Structure, Claims) {
-    let attention = find_attention(graph);
+    let mut attention = find_attention(graph);
+    let mut positions = positions::Finder::of(graph);
+    attention::place(&mut attention, &mut positions);
+    attention::read_masks(graph, &mut attention, None);
     let facts = Facts::of(graph);
     let norms = norm::find_norms(graph, &facts.weights);
     let facts = facts.with_norms(&norms);
@@ -83,6 +96,10 @@ fn find(graph: &dyn Graph) -> (Structure, Claims) {
     let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
     let residual = residual::with_writers(&writes, &attention, &blocks);
     let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
-    let feed_forward = blocks.into_iter().map(|(_, block)| block).collect();
+    let placed = |mut block: FeedForward| {
+        block.positions = positions.tokens(block.activation);
+        block
+    };
+    let feed_forward = blocks.into_iter().map(|(_, block)| block).map(placed).collect();
     (Structure { attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
 }
