@@ -118,7 +118,7 @@ typedef struct fmrai_model {
   const fmrai_operation *const *operations; /* in execution order */
   const fmrai_block *const *blocks;         /* by role, then layer */
   fmrai_str graph_json;                     /* all of the graph, as `fmrai inspect --json` writes it */
-  fmrai_str structure_json;                 /* all blocks */
+  fmrai_str structure_json;                 /* all blocks; what is known of positions, and of what queries see: plugins.md */
   fmrai_str vocabulary_json;                /* {"tokens", "texts", "first", "separator", "padding", "unknown"}; NULL if no text.
                                                tokens: as the tokenizer has them; texts: what they stand for, by its decoder */
   const void *weights;                      /* for weight; NULL where only activations are at hand */
@@ -141,7 +141,20 @@ typedef struct fmrai_tensor {
   const void *handle; /* for fmrai_retain; NULL for tensors of a device */
 } fmrai_tensor;
 
-/* A row of the batch: axis 0 of the model's inputs. */
+/* The tokens that a further input of token ids has for a sample, e.g. a decoder's, with their own length and padding. */
+typedef struct fmrai_sequence {
+  uint32_t struct_size;
+  uint32_t n_tokens;
+  fmrai_str input; /* its name, e.g. "decoder_input_ids" */
+  const uint32_t *token_ids; /* without padding */
+  const uint8_t *special;    /* for each token 1 if the tokenizer would have added it */
+  uint64_t span_begin;       /* where they stand in the padded row of that input */
+  uint64_t span_end;
+} fmrai_sequence;
+
+/* A row of the batch: axis 0 of the model's inputs. Its tokens are those of `input_ids`. Positions of a tensor are those of
+ * the input that structure_json names for it: "query_positions" and "key_positions" of a block of attention, "positions"
+ * of a feed-forward block. */
 typedef struct fmrai_sample {
   uint32_t struct_size;
   uint32_t n_tokens; /* 0 where the input is not text */
@@ -152,6 +165,9 @@ typedef struct fmrai_sample {
   const uint64_t *offsets;    /* for each token begin and end in text, in bytes */
   uint64_t span_begin;        /* tokens stand at these positions of the padded row, ... */
   uint64_t span_end;          /* ... everything outside is padding, to be ignored */
+  const fmrai_sequence *const *sequences; /* tokens of other inputs */
+  uint32_t n_sequences;
+  uint32_t reserved;
 } fmrai_sample;
 
 typedef struct fmrai_batch {

@@ -26,6 +26,56 @@ pub struct Sample {
     /// Where the tokens stand in the padded row: positions outside are padding. Empty for a sample without tokens, such
     /// as an image: all of its positions count.
     pub span: Range<usize>,
+    /// The tokens of the model's other inputs of token ids, each with its own length and padding: a decoder's. Those above
+    /// are of `input_ids`.
+    pub sequences: Vec<Sequence>,
+}
+
+/// The tokens that one input of the model has for a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// The input, e.g. `decoder_input_ids`.
+    pub input: String,
+    /// Token ids without padding, special tokens included.
+    pub token_ids: Vec<u32>,
+    /// For each token, whether the tokenizer would have added it.
+    pub special: Vec<bool>,
+    /// Where the tokens stand in the padded row.
+    pub span: Range<usize>,
+}
+
+/// The input whose tokens a [`Sample`] has itself.
+pub const TOKENS: &str = "input_ids";
+
+/// The tokens of one input, wherever a sample holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens<'a> {
+    /// Token ids without padding.
+    pub ids: &'a [u32],
+    /// For each token, whether it is special.
+    pub special: &'a [bool],
+    /// Where they stand in the padded row.
+    pub span: Range<usize>,
+}
+
+/// True for an input of token ids, by its name: `input_ids`, `decoder_input_ids`. `attention_mask` and
+/// `decoder_attention_mask` say where they are padded.
+#[must_use]
+pub fn is_token_input(name: &str) -> bool {
+    name.strip_suffix(TOKENS).is_some_and(|before| before.is_empty() || before.ends_with('_'))
+}
+
+impl Sample {
+    /// The tokens of an input; `None` where the sample has none of that name.
+    #[must_use]
+    pub fn tokens(&self, input: &str) -> Option<Tokens<'_>> {
+        if input == TOKENS {
+            let some = !self.token_ids.is_empty() || !self.span.is_empty();
+            return some.then(|| Tokens { ids: &self.token_ids, special: &self.special, span: self.span.clone() });
+        }
+        let found = self.sequences.iter().find(|sequence| sequence.input == input)?;
+        Some(Tokens { ids: &found.token_ids, special: &found.special, span: found.span.clone() })
+    }
 }
 
 /// The tokens a model knows.
@@ -94,6 +144,15 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn samples(&self) -> &'a [Sample] {
         self.samples
+    }
+
+    /// The same tensors of other samples, as many as there are.
+    #[must_use]
+    pub fn with_samples<'b>(&self, samples: &'b [Sample]) -> Batch<'b>
+    where
+        'a: 'b,
+    {
+        Batch { index: self.index, samples, activations: self.activations }
     }
 
     /// A tensor that the analyzer asked for in `prepare`, as dense CPU memory.

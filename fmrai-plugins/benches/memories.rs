@@ -40,6 +40,7 @@ fn structure() -> Structure {
         gate: None,
         values: weights,
         operations: vec![OperationId(0)],
+        positions: None,
     };
     Structure { feed_forward: (0..LAYERS).map(block).collect(), ..Structure::default() }
 }

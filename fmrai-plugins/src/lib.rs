@@ -6,6 +6,7 @@
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
 //! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
 //! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
+//! - [`sequences`]: which tokens the positions of a tensor are.
 //! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
 //!
 //! Linking the crate registers the analyzers; name it in one `use` so that the linker keeps it.
@@ -15,4 +16,5 @@ pub mod attention_clustering;
 pub mod attention_patterns;
 pub mod ffn_key_value;
 pub mod lens;
+pub mod sequences;
 pub mod statistics;

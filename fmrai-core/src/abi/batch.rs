@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::raw::{self, DLTensor, Str, TENSOR_CONTIGUOUS, TENSOR_READ_ONLY, list, slice, text};
 use super::tensor::{borrow, dimensions, lent, resident};
 use crate::analyzer::AnalyzerError;
-use crate::batch::{Batch, Sample};
+use crate::batch::{Batch, Sample, Sequence};
 use crate::graph::TensorId;
 use crate::tensor::{DataView, DeviceTensor, TensorError, TensorView};
 use crate::tracker::{Activations, CaptureRequest};
@@ -61,8 +61,15 @@ pub(super) fn lend<R>(
         .iter()
         .map(|s| s.offsets.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect())
         .collect();
+    let sequences: Vec<Vec<raw::Sequence>> = batch
+        .samples()
+        .iter()
+        .map(|sample| sample.sequences.iter().map(|sequence| lent_sequence(sample, sequence)).collect())
+        .collect::<Result<_, _>>()?;
+    let sequence_lists: Vec<Vec<*const raw::Sequence>> =
+        sequences.iter().map(|all| all.iter().map(std::ptr::from_ref).collect()).collect();
     let mut samples = Vec::with_capacity(offsets.len());
-    for (sample, offsets) in batch.samples().iter().zip(&offsets) {
+    for ((sample, offsets), sequences) in batch.samples().iter().zip(&offsets).zip(&sequence_lists) {
         let tokens = sample.token_ids.len();
         if sample.special.len() != tokens || sample.offsets.len() != tokens {
             return Err(AnalyzerError::Other(format!(
@@ -80,6 +87,9 @@ pub(super) fn lend<R>(
             offsets: offsets.as_ptr(),
             span_begin: sample.span.start as u64,
             span_end: sample.span.end as u64,
+            sequences: sequences.as_ptr(),
+            n_sequences: count(sequences.len()),
+            reserved: 0,
         });
     }
     let tensor_list: Vec<*const raw::Tensor> = tensors.iter().map(std::ptr::from_ref).collect();
@@ -94,6 +104,23 @@ pub(super) fn lend<R>(
         reserved: 0,
         stream: std::ptr::null_mut(),
     }))
+}
+
+fn lent_sequence(sample: &Sample, sequence: &Sequence) -> Result<raw::Sequence, AnalyzerError> {
+    let tokens = sequence.token_ids.len();
+    if sequence.special.len() != tokens {
+        let (id, input) = (sample.id, &sequence.input);
+        return Err(AnalyzerError::Other(format!("sample {id} has lists of different lengths for {input}")));
+    }
+    Ok(raw::Sequence {
+        struct_size: raw::size::<raw::Sequence>(),
+        n_tokens: count(tokens),
+        input: Str::of(&sequence.input),
+        token_ids: sequence.token_ids.as_ptr(),
+        special: sequence.special.as_ptr().cast(),
+        span_begin: sequence.span.start as u64,
+        span_end: sequence.span.end as u64,
+    })
 }
 
 /// A tensor as it is shown to the other side.
@@ -188,6 +215,20 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
     // SAFETY: as above.
     let text = unsafe { text(sample.text) }?;
     let position = |x: u64| usize::try_from(x).unwrap_or(usize::MAX);
+    let mut sequences = Vec::with_capacity(sample.n_sequences as usize);
+    // SAFETY: as above.
+    for sequence in unsafe { list(sample.sequences, sample.n_sequences) }? {
+        let tokens = sequence.n_tokens as usize;
+        // SAFETY: as above, for the number of tokens of the sequence.
+        let (token_ids, special) = unsafe { (slice(sequence.token_ids, tokens), slice(sequence.special, tokens)) };
+        sequences.push(Sequence {
+            // SAFETY: as above.
+            input: unsafe { self::text(sequence.input) }?.unwrap_or_default().to_owned(),
+            token_ids: token_ids.to_vec(),
+            special: special.iter().map(|s| *s != 0).collect(),
+            span: position(sequence.span_begin)..position(sequence.span_end),
+        });
+    }
     Ok(Sample {
         id: sample.id,
         text: text.map(Arc::from),
@@ -195,5 +236,6 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
         special: special.iter().map(|s| *s != 0).collect(),
         offsets: offsets.as_chunks::<2>().0.iter().map(|[a, b]| position(*a)..position(*b)).collect(),
         span: position(sample.span_begin)..position(sample.span_end),
+        sequences,
     })
 }

@@ -143,7 +143,16 @@ layouts! {
         error: Str,
         handle: *const c_void,
     }
-    struct Sample as "fmrai_sample" grows 72 {
+    struct Sequence as "fmrai_sequence" grows 56 {
+        struct_size: u32,
+        n_tokens: u32,
+        input: Str,
+        token_ids: *const u32,
+        special: *const u8,
+        span_begin: u64,
+        span_end: u64,
+    }
+    struct Sample as "fmrai_sample" grows 88 {
         struct_size: u32,
         n_tokens: u32,
         id: u64,
@@ -153,6 +162,9 @@ layouts! {
         offsets: *const u64,
         span_begin: u64,
         span_end: u64,
+        sequences: *const *const Sequence,
+        n_sequences: u32,
+        reserved: u32,
     }
     struct Batch as "fmrai_batch" grows 48 {
         struct_size: u32,
@@ -238,6 +250,7 @@ pub(crate) fn least() -> Vec<(&'static str, usize, usize)> {
         of::<Operation>(),
         of::<Model>(),
         of::<Tensor>(),
+        of::<Sequence>(),
         of::<Sample>(),
         of::<Batch>(),
         of::<Report>(),

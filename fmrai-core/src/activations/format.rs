@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ActivationsError, axes};
-use crate::batch::Sample;
+use crate::batch::{Sample, Sequence};
 use crate::graph::{Fingerprint, Graph, TensorId};
 use crate::selector::{Selected, Selector};
+use crate::structure::Visible;
 use crate::tensor::DType;
 
 /// Version of the format.
@@ -59,6 +60,10 @@ pub struct Manifest {
     pub kernels: Value,
     /// Fingerprint of the graph.
     pub fingerprint: Fingerprint,
+    /// Which keys the queries of each block of attention see, in execution order, with what constants of the model say;
+    /// empty in folders of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visible: Vec<Visible>,
     /// What was asked for.
     pub select: Vec<Selector>,
     /// Element types in the files.
@@ -136,6 +141,31 @@ struct SampleRecord {
     special: Vec<bool>,
     offsets: Vec<(usize, usize)>,
     span: (usize, usize),
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sequences: Vec<SequenceRecord>,
+}
+
+/// The tokens of another input of a sample, as they are written.
+#[derive(Serialize, Deserialize)]
+struct SequenceRecord {
+    input: String,
+    token_ids: Vec<u32>,
+    special: Vec<bool>,
+    span: (usize, usize),
+}
+
+impl SequenceRecord {
+    fn of(sequence: &Sequence) -> Self {
+        let Sequence { input, token_ids, special, span } = sequence.clone();
+        Self { input, token_ids, special, span: (span.start, span.end) }
+    }
+
+    /// `None` if its lists do not fit each other.
+    fn sequence(self) -> Option<Sequence> {
+        let Self { input, token_ids, special, span: (start, end) } = self;
+        let fits = special.len() == token_ids.len() && start <= end;
+        fits.then_some(Sequence { input, token_ids, special, span: start..end })
+    }
 }
 
 impl BatchHeader {
@@ -151,6 +181,7 @@ impl BatchHeader {
             special: s.special.clone(),
             offsets: s.offsets.iter().map(|r| (r.start, r.end)).collect(),
             span: (s.span.start, s.span.end),
+            sequences: s.sequences.iter().map(SequenceRecord::of).collect(),
         });
         let samples = samples.collect();
         serde_json::to_string(&HeaderRecord { index: self.index, counts: self.counts.clone(), samples })
@@ -171,6 +202,10 @@ impl BatchHeader {
             {
                 return Err(format!("the lists of sample {} do not fit its {tokens} tokens", sample.id));
             }
+            let sequences = sample.sequences.into_iter().map(SequenceRecord::sequence);
+            let sequences: Option<Vec<Sequence>> = sequences.collect();
+            let sequences = sequences
+                .ok_or_else(|| format!("the lists of a sequence of sample {} do not fit each other", sample.id))?;
             samples.push(Sample {
                 id: sample.id,
                 text: sample.text,
@@ -178,6 +213,7 @@ impl BatchHeader {
                 special: sample.special,
                 offsets: sample.offsets.into_iter().map(|(start, end)| start..end).collect(),
                 span: sample.span.0..sample.span.1,
+                sequences,
             });
         }
         Ok(Self { index: record.index, counts: record.counts, samples })

@@ -78,7 +78,13 @@ impl ActivationFolder {
             ),
             false => None,
         };
-        let structure = Structure::of(&graph);
+        let mut structure = Structure::of(&graph);
+        if manifest.visible.len() == structure.attention.len() {
+            // The constants that say so are not in the graph.
+            for (block, visible) in structure.attention.iter_mut().zip(&manifest.visible) {
+                block.visible = *visible;
+            }
+        }
         Ok(Self { path, manifest, graph, structure, vocabulary })
     }
 

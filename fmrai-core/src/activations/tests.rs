@@ -125,6 +125,7 @@ fn folder() -> tempfile::TempDir {
     let file = batch_file(0);
     let Written { bytes, sha256 } = written(&path(&file), &header(0, 1), &[(&tensors[0], view)]);
     let manifest = Manifest {
+        visible: Vec::new(),
         format: FORMAT,
         versions: json!({}),
         model: json!({}),

@@ -164,6 +164,7 @@ impl TextBatches<'_> {
             special: encoded.special,
             offsets: encoded.offsets,
             span: 0..tokens,
+            sequences: Vec::new(),
         };
         Ok((tokens > 0).then_some(Ready { sample, truncated: encoded.truncated }))
     }

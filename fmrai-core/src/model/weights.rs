@@ -32,7 +32,9 @@ impl Weights for LoadedWeights {
         let tensor = self.tensors.get(&id)?.lock().unwrap_or_else(PoisonError::into_inner);
         let found = DType::of(&tensor);
         let unreadable = || TensorError::DType { found, needed: DType::Float32 };
-        if !found.is_float() {
+        // Whole numbers and truth values are those of masks and tables of places; quantised ones have no such form.
+        let whole = matches!(found, DType::Bool | DType::UInt8 | DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64);
+        if !found.is_float() && !whole {
             return Some(Err(unreadable()));
         }
         let read = || -> Result<(Vec<usize>, Vec<f32>), tch::TchError> {

@@ -1,12 +1,14 @@
 //! Runs the finders, each on what those before it have found.
 
+use crate::analyzer::Weights;
 use crate::graph::Graph;
 
-use super::attention::find_attention;
+use super::attention::{self, find_attention};
 use super::coverage::{self, Claims, Coverage};
 use super::facts::Facts;
+use super::feed_forward::{self, FeedForward};
 use super::found::Structure;
-use super::{embedding, feed_forward, norm, projection, residual, unembedding};
+use super::{embedding, norm, positions, projection, residual, unembedding};
 
 impl Structure {
     /// Runs all finders on a graph.
@@ -26,9 +28,19 @@ impl Structure {
     }
 }
 
+impl Structure {
+    /// Reads the masks that are constants of the model: what queries see may be known only then.
+    pub fn read_masks(&mut self, graph: &dyn Graph, weights: &dyn Weights) {
+        attention::read_masks(graph, &mut self.attention, Some(weights));
+    }
+}
+
 /// Everything found, and what of the graph it was found in.
 fn find(graph: &dyn Graph) -> (Structure, Claims) {
-    let attention = find_attention(graph);
+    let mut attention = find_attention(graph);
+    let mut positions = positions::Finder::of(graph);
+    attention::place(&mut attention, &mut positions);
+    attention::read_masks(graph, &mut attention, None);
     let facts = Facts::of(graph);
     let projections = projection::find_projections(&facts);
     let facts = facts.with_projections(projections);
@@ -41,6 +53,10 @@ fn find(graph: &dyn Graph) -> (Structure, Claims) {
     let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
     let residual = residual::with_writers(&writes, &attention, &blocks);
     let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
-    let feed_forward = blocks.into_iter().map(|(_, block)| block).collect();
+    let placed = |mut block: FeedForward| {
+        block.positions = positions.tokens(block.activation);
+        block
+    };
+    let feed_forward = blocks.into_iter().map(|(_, block)| block).map(placed).collect();
     (Structure { attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
 }

@@ -10,6 +10,7 @@ mod find;
 mod found;
 mod norm;
 mod operator;
+mod positions;
 mod product;
 mod projection;
 mod residual;
@@ -19,7 +20,7 @@ mod tests;
 mod unembedding;
 mod weights;
 
-pub use attention::{Attention, AttentionForm, AttentionKind, find_attention};
+pub use attention::{Attention, AttentionForm, AttentionKind, Visible, find_attention};
 pub use block::Block;
 pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
@@ -27,5 +28,6 @@ pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind
 pub use found::Structure;
 pub use norm::{Norm, NormKind};
 pub(crate) use operator::is_view;
+pub use positions::{Positions, recorded_batch};
 pub use residual::{Residual, Writer};
 pub use unembedding::Unembedding;

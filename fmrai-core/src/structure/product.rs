@@ -53,6 +53,15 @@ pub(super) fn summed_with(
     }
 }
 
+/// A tensor and the labels of its axes.
+pub(super) type Labelled = (TensorId, Vec<char>);
+
+/// The operands of an Einstein sum of two tensors with the labels of their axes, and those of its result.
+pub(super) fn equation(operation: &Operation) -> Option<([Labelled; 2], Vec<char>)> {
+    let Einsum { operands, result } = Einsum::of(operation)?;
+    Some((operands, result))
+}
+
 /// An Einstein sum of two tensors; axes under an ellipsis are the label `.`.
 struct Einsum {
     operands: [(TensorId, Vec<char>); 2],

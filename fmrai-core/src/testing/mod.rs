@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use crate::analyzer::{AnalyzerConfig, Registry};
 use crate::batch::Sample;
 use crate::graph::{GraphError, OperationId, RecordedGraph, TensorId};
-use crate::structure::{Attention, AttentionForm, AttentionKind, Structure};
+use crate::structure::{Attention, AttentionForm, AttentionKind, Structure, Visible};
 use crate::tensor::{TensorData, TensorError, TensorValue, TensorView};
 use crate::tracker::Activations;
 
@@ -81,6 +81,7 @@ pub fn padded_sample(id: u64, token_ids: &[u32], left: usize) -> Sample {
         special: vec![false; token_ids.len()],
         offsets: vec![0..0; token_ids.len()],
         span: left..left + token_ids.len(),
+        sequences: Vec::new(),
     }
 }
 
@@ -103,6 +104,9 @@ pub fn self_attention(heads: &[usize]) -> Structure {
         scores: None,
         probabilities: TensorId(layer),
         context: nowhere,
+        query_positions: None,
+        key_positions: None,
+        visible: Visible::Unknown,
     });
     Structure { attention: attention.collect(), ..Structure::default() }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fmrai_core::activations::ActivationFolder;
-use fmrai_core::analyzer::ModelView;
+use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::batch::Batch;
 use fmrai_core::data::{Counts, DataContext, DataError, DataSource, Tokenizer};
 use fmrai_core::graph::fingerprint;
@@ -169,12 +169,14 @@ impl Start {
         };
         self.stopwatch.lap("load");
         let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
-        let structure = Structure::of(graph.as_ref());
+        let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
+        let mut structure = Structure::of(graph.as_ref());
+        structure.read_masks(graph.as_ref(), weights.as_ref());
         let about = About {
             graph: graph.as_ref(),
             structure: &structure,
             vocabulary: model.tokenizer().map(Tokenizer::vocabulary),
-            weights: Some(Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()))),
+            weights: Some(weights),
             model: summary::model(info),
             model_files: info.files.clone(),
             path: info.path.display().to_string(),

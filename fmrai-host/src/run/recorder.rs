@@ -139,6 +139,7 @@ impl Recorder {
             parity: parity.clone(),
             kernels: kernels.clone(),
             fingerprint: fingerprint(about.graph),
+            visible: about.structure.attention.iter().map(|block| block.visible).collect(),
             select: self.capture.select.clone(),
             dtype: self.capture.dtype,
             tensors: self.entries.clone(),

@@ -28,7 +28,12 @@ pub(crate) fn read_f64(state: &State, name: &str, shape: &[usize]) -> Result<Vec
 
 /// Counts of a state's tensor, none negative.
 pub(crate) fn read_counts(state: &State, name: &str, length: usize) -> Result<Vec<u64>, StateError> {
-    let numbers = state.tensor(name, &[length])?.i64().map_err(|e| part(name, &e, "int64"))?;
+    read_counts_of(state, name, &[length])
+}
+
+/// The same of a tensor with more axes.
+pub(crate) fn read_counts_of(state: &State, name: &str, shape: &[usize]) -> Result<Vec<u64>, StateError> {
+    let numbers = state.tensor(name, shape)?.i64().map_err(|e| part(name, &e, "int64"))?;
     let counts: Result<Vec<u64>, _> = numbers.iter().map(|&c| u64::try_from(c)).collect();
     counts.map_err(|_| StateError::Part {
         part: name.to_owned(),

@@ -1,7 +1,9 @@
 //! Which tokens of a text are separators or punctuation.
 
 use fmrai_core::analyzer::AnalyzerError;
-use fmrai_core::batch::{Sample, Vocabulary};
+use fmrai_core::batch::{Sample, Tokens, Vocabulary};
+
+use crate::sequences::Stream;
 
 /// The kinds of token that a vocabulary tells apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,21 +34,20 @@ impl TokenKinds {
         }
     }
 
-    /// The kinds of the tokens of one text. Samples without tokens, such as images, have none.
+    /// The kinds of the tokens of one sequence of a sample. Samples without tokens, such as images, have none.
     ///
     /// # Errors
     /// [`AnalyzerError::Other`] if the sample has not as many tokens as valid positions.
-    pub fn mark(&self, sample: &Sample) -> Result<TextTokens, AnalyzerError> {
-        let ids = &sample.token_ids;
-        if ids.is_empty() {
+    pub fn mark(&self, sample: &Sample, stream: &Stream) -> Result<TextTokens, AnalyzerError> {
+        let Some(Tokens { ids, span, .. }) = stream.tokens(sample).filter(|tokens| !tokens.ids.is_empty()) else {
             return Ok(TextTokens::default());
-        }
-        if ids.len() != sample.span.len() {
+        };
+        if ids.len() != span.len() {
             return Err(AnalyzerError::Other(format!(
                 "sample {} has {} tokens at {} positions, needed as many tokens as positions",
                 sample.id,
                 ids.len(),
-                sample.span.len()
+                span.len()
             )));
         }
         Ok(TextTokens {

@@ -31,6 +31,9 @@ pub struct AttentionClusteringConfig {
     pub clusters: Option<usize>,
     /// Largest number of clusters tried when `clusters` is null. 2 or more, default 12.
     pub max_clusters: usize,
+    /// The input whose tokens the heads look at, e.g. `decoder_input_ids`, in a model that reads several sequences; or null,
+    /// the default: the one that most heads look at.
+    pub tokens_of: Option<String>,
     /// From where on a head gets a label.
     pub thresholds: Thresholds,
 }
@@ -46,6 +49,7 @@ impl Default for AttentionClusteringConfig {
             seed,
             clusters: None,
             max_clusters: 12,
+            tokens_of: None,
             thresholds: Thresholds::default(),
         }
     }

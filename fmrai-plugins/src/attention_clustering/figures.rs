@@ -5,16 +5,19 @@ use std::f64::consts::LN_2;
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Legend, Plot, Point, Scatter};
 
 use super::report::Findings;
+use crate::attention_patterns::told_left_out;
 
 pub(super) fn figures(findings: &Findings<'_>) -> Vec<Figure> {
-    let data = format!("{} texts of {} tokens in all", findings.patterns.texts(), findings.patterns.tokens());
+    let (layout, patterns) = (findings.layout, findings.patterns);
+    let left_out = told_left_out(layout, patterns);
+    let data = format!("{} texts of {} tokens in all.{left_out}", patterns.texts(), patterns.tokens());
     vec![
         Figure::single(
             "head_map",
             "Attention heads by what they look at",
             &format!(
                 "Each point is a head (L3H7: layer 3, head 7, both from 0); heads that look alike lie close. Metric \
-                 multidimensional scaling of Jensen-Shannon divergences in nats, stress-1 {:.3}. {data}.",
+                 multidimensional scaling of Jensen-Shannon divergences in nats, stress-1 {:.3}. {data}",
                 findings.embedding.normalised_stress
             ),
             Plot::Scatter(head_map(findings)),
@@ -23,14 +26,14 @@ pub(super) fn figures(findings: &Findings<'_>) -> Vec<Figure> {
             "distances",
             "Distances of attention heads",
             &format!(
-                "Jensen-Shannon divergence of each pair of heads, at most ln 2 = 0.693, by cluster. {data}."
+                "Jensen-Shannon divergence of each pair of heads, at most ln 2 = 0.693, by cluster. {data}"
             ),
             Plot::HeatMap(distances(findings)),
         ),
         Figure::single(
             "layer_distances",
             "Distances of layers",
-            &format!("Mean Jensen-Shannon divergence between the heads of two layers. {data}."),
+            &format!("Mean Jensen-Shannon divergence between the heads of two layers. {data}"),
             Plot::HeatMap(layer_distances(findings)),
         ),
     ]
@@ -55,7 +58,7 @@ fn head_map(findings: &Findings<'_>) -> Scatter {
         y: Axis::new("second axis", Some("nats")),
         equal_aspect: true,
         points,
-        colours: Legend { title: "layer".to_owned(), entries: numbers(layout.layers().len()), ordered: true },
+        colours: Legend { title: "layer".to_owned(), entries: numbers(layout.all_layers()), ordered: true },
         shapes: Some(Legend {
             title: "cluster".to_owned(),
             entries: numbers(findings.clusters.count),
@@ -87,7 +90,7 @@ fn distances(findings: &Findings<'_>) -> HeatMap {
 }
 
 fn layer_distances(findings: &Findings<'_>) -> HeatMap {
-    let names: Vec<String> = (0..findings.layout.layers().len()).map(|l| l.to_string()).collect();
+    let names: Vec<String> = (0..findings.layout.all_layers()).map(|l| l.to_string()).collect();
     HeatMap {
         row_axis: "layer".to_owned(),
         column_axis: "layer".to_owned(),

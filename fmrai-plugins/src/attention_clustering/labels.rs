@@ -4,7 +4,7 @@ use fmrai_core::analyzer::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{Pattern, PatternSums, Statistic};
+use crate::attention::{HeadLayout, Pattern, PatternSums, Statistic};
 
 /// From where on a head gets a label. The labels are tried in the order of the fields; a later one overrides an
 /// earlier one.
@@ -16,7 +16,8 @@ pub struct Thresholds {
     /// Share to the previous token above which it is labelled `previous`, in [0, 1], default 0.5.
     pub previous: f64,
     /// Entropy in nats above which it is labelled `broad`, 0 or more, default 3.8. It was chosen for texts of up to 128
-    /// tokens, where uniform attention has 4.85; shorter texts need less.
+    /// tokens, where uniform attention has 4.85; shorter texts need less. Where a head cannot see all tokens, as in causal
+    /// attention, it is lowered by the share of that entropy that such a head can have.
     pub entropy: f64,
     /// Share to the first token above which it is labelled `first`, in [0, 1], default 0.6.
     pub first: f64,
@@ -71,11 +72,15 @@ impl Thresholds {
     }
 
     /// The label of each head. Statistics that no text defines give none.
-    pub(super) fn labels(&self, sums: &PatternSums, heads: usize) -> Vec<&'static str> {
-        let mut labels = vec![OTHER; heads];
+    pub(super) fn labels(&self, sums: &PatternSums, layout: &HeadLayout) -> Vec<&'static str> {
+        let mut labels = vec![OTHER; layout.heads()];
+        // 1 where all tokens are seen.
+        let lowered: Vec<f64> = sums.attainable(layout).iter().zip(sums.uniform()).map(|(a, u)| a / u).collect();
         for (name, statistic, threshold) in self.rules() {
-            for (label, value) in labels.iter_mut().zip(sums.mean(statistic).unwrap_or_default()) {
-                if value > threshold {
+            let values = sums.mean(statistic).unwrap_or_default();
+            for ((label, value), lowered) in labels.iter_mut().zip(values).zip(&lowered) {
+                let by = if statistic == Statistic::Entropy && lowered.is_finite() { *lowered } else { 1.0 };
+                if value > threshold * by {
                     *label = name;
                 }
             }

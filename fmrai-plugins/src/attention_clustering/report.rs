@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use super::labels::{LABELS, OTHER};
 use super::{AttentionClusteringConfig, figures};
 use crate::attention::{HeadLayout, PatternSums, Statistic};
-use crate::attention_patterns::{head_columns, statistic_columns, why_left_out};
+use crate::attention_patterns::{
+    head_columns, left_out, nothing_seen, rows_left_out, sequences, statistic_columns,
+};
 use crate::statistics::clustering::{Clusters, cluster};
 use crate::statistics::divergence::full_matrix;
 use crate::statistics::mds::{Embedding, Options, embed};
@@ -20,6 +22,8 @@ use crate::statistics::silhouette::mean;
 pub(super) struct Findings<'a> {
     pub(super) layout: &'a HeadLayout,
     pub(super) patterns: &'a PatternSums,
+    /// Texts in which heads were set against each other.
+    compared: u64,
     /// `[head, head]`, row-major.
     pub(super) distances: Vec<f64>,
     pub(super) embedding: Embedding,
@@ -34,17 +38,21 @@ fn bug(error: impl Display) -> AnalyzerError {
 pub(super) fn report(
     layout: &HeadLayout,
     patterns: &PatternSums,
-    divergences: &[f64],
+    (divergences, compared): (&[f64], u64),
     config: &AttentionClusteringConfig,
 ) -> Result<Report, AnalyzerError> {
     if patterns.texts() == 0 {
+        return Err(nothing_seen(layout, patterns));
+    }
+    if compared == 0 {
+        let [rows, left_out] = patterns.rows(0..layout.heads());
         return Err(AnalyzerError::NotEnoughData {
-            found: "no text was seen".to_owned(),
-            needed: "at least one text".to_owned(),
+            found: format!("no query for which the rows of all heads sum to 1: {left_out} of {rows} rows do not"),
+            needed: "at least one".to_owned(),
         });
     }
     let heads = layout.heads();
-    let texts = patterns.texts() as f64;
+    let texts = compared as f64;
     let means: Vec<f64> = divergences.iter().map(|sum| sum / texts).collect();
     let distances = full_matrix(heads, &means);
     let options = Options {
@@ -56,8 +64,8 @@ pub(super) fn report(
     let embedding = embed(&distances, heads, &options).map_err(bug)?;
     let clusters =
         cluster(&distances, heads, config.clusters, config.max_clusters, config.seed).map_err(bug)?;
-    let labels = config.thresholds.labels(patterns, heads);
-    let findings = Findings { layout, patterns, distances, embedding, clusters, labels };
+    let labels = config.thresholds.labels(patterns, layout);
+    let findings = Findings { layout, patterns, compared, distances, embedding, clusters, labels };
     let members = findings.members();
     Ok(Report {
         summary: findings.summary(config, &members),
@@ -104,8 +112,8 @@ impl Findings<'_> {
 
     /// Mean distance between the different heads of two layers, `[layer, layer]`; NaN where there are none.
     pub(super) fn layer_distances(&self) -> Vec<f64> {
-        let layers = self.layout.layers();
-        let mut means = Vec::with_capacity(layers.len() * layers.len());
+        let (layers, all) = (self.layout.layers(), self.layout.all_layers());
+        let mut means = vec![f64::NAN; all * all];
         for one in layers {
             for other in layers {
                 let (mut sum, mut count) = (0.0, 0u32);
@@ -115,14 +123,14 @@ impl Findings<'_> {
                         count += 1;
                     }
                 }
-                means.push(sum / f64::from(count));
+                means[one.layer * all + other.layer] = sum / f64::from(count);
             }
         }
         means
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor>, AnalyzerError> {
-        let (heads, layers) = (self.layout.heads(), self.layout.layers().len());
+        let (heads, layers) = (self.layout.heads(), self.layout.all_layers());
         let value = |shape: Vec<usize>, data| TensorValue::new(shape, data).map_err(bug);
         let ids = self.clusters.ids.iter().map(|&c| c as i64).collect();
         let coordinates = self.embedding.coordinates.as_flattened().to_vec();
@@ -214,14 +222,14 @@ impl Findings<'_> {
                 "distance_within": self.mean_within(m),
             })
         });
-        let missing = Statistic::ALL.into_iter().filter(|&s| self.patterns.mean(s).is_none());
-        let left_out = missing.map(|s| json!({ "name": s.name(), "reason": why_left_out(s) }));
         let map = &self.embedding;
         let entries = [
-            ("texts", json!(self.patterns.texts())),
+            ("texts", json!(self.compared)),
             ("tokens", json!(self.patterns.tokens())),
             ("layers", json!(self.layout.layers().len())),
             ("heads", json!(heads)),
+            ("sequences", sequences(self.layout, self.patterns)),
+            ("rows_left_out", rows_left_out(self.layout, self.patterns)),
             ("smoothing", json!(config.smoothing)),
             ("mean_distance", json!(self.mean_within(&all))),
             ("largest_possible_distance", json!(std::f64::consts::LN_2)),
@@ -247,7 +255,7 @@ impl Findings<'_> {
             ),
             ("clusters", clusters.collect()),
             ("patterns", Value::Object(counts.collect())),
-            ("left_out", left_out.collect()),
+            ("left_out", left_out(self.layout, |s| self.patterns.mean(s).is_some())),
         ];
         entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -22,14 +22,26 @@
 //! - it knows no padding: its texts are run one by one;
 //! - the cell that plots figure 2 swaps the names of *next* and *previous* against its own selectors.
 //!
-//! Memory: 10 numbers per head, whatever the data.
+//! Keys that are no tokens, attention sinks and positions that the model adds, are choices of a row too: the share that goes
+//! to them is a share of its own, and they count in the entropy. Rows that do not sum to 1 over a text's tokens and the
+//! sinks are no distributions (zeros of a sample that is masked whole, a share that goes to padding): they are counted and
+//! left out. Each block is read at the positions of its own sequence, an encoder's or a decoder's; one whose positions are
+//! those of no input is left out by name.
+//!
+//! A head that sees all keys alike has the largest entropy it can have, the mean over queries of `ln` of the number of keys
+//! that a query can see: `ln n`, or less where attention is causal or windowed. What can only be 0 there is neither drawn
+//! nor ranked.
+//!
+//! Memory: 32 numbers per head, whatever the data.
 
 mod config;
 mod figures;
 mod report;
 
 pub(crate) use config::check_smoothing;
-pub(crate) use report::{head_columns, statistic_columns, why_left_out};
+pub(crate) use report::{
+    head_columns, left_out, nothing_seen, rows_left_out, sequences, statistic_columns, told_left_out,
+};
 
 pub use config::AttentionPatternsConfig;
 
@@ -42,7 +54,7 @@ use serde_json::json;
 use crate::attention::{BatchAttention, HeadLayout, PatternSums, TokenKinds, check_smoothing_of};
 
 const NAME: &str = "attention_patterns";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The analysis; made by [`AttentionPatternsConfig`].
 #[derive(Debug)]
@@ -59,24 +71,26 @@ impl AttentionPatterns {
             config,
             layout: HeadLayout::default(),
             kinds: TokenKinds::default(),
-            sums: PatternSums::new(0),
+            sums: PatternSums::new(&HeadLayout::default()),
         }
     }
 }
 
 impl Analyzer for AttentionPatterns {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.layout = HeadLayout::of(model.structure)?;
+        self.layout = HeadLayout::of(model)?;
         self.kinds = TokenKinds::of(model.vocabulary);
-        self.sums = PatternSums::new(self.layout.heads());
+        self.sums = PatternSums::new(&self.layout);
         Ok(self.layout.request())
     }
 
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         let attention = BatchAttention::read(batch, &self.layout)?;
-        let mut sums = PatternSums::new(self.layout.heads());
+        let mut sums = PatternSums::new(&self.layout);
         for text in attention.texts() {
-            sums.add_text(&text, &self.kinds.mark(text.sample())?, self.config.smoothing);
+            let stream = &self.layout.streams()[text.stream()];
+            let tokens = self.kinds.mark(text.sample(), stream)?;
+            sums.add_text(&self.layout, &text, &tokens, self.config.smoothing);
         }
         self.sums.add(&sums);
         Ok(())
@@ -96,7 +110,7 @@ impl Analyzer for AttentionPatterns {
         state.expect(NAME, VERSION)?;
         self.layout.check_document(&state.document["heads"])?;
         check_smoothing_of(state, self.config.smoothing)?;
-        self.sums.add(&PatternSums::read(state, self.layout.heads())?);
+        self.sums.add(&PatternSums::read(state, &self.layout)?);
         Ok(())
     }
 

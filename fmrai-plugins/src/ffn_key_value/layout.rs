@@ -1,13 +1,15 @@
 //! Which feed-forward blocks are read, and in which order their neurons are numbered.
 
 use fmrai_core::analyzer::{AnalyzerError, StateError};
-use fmrai_core::graph::TensorId;
+use fmrai_core::batch::TOKENS;
+use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::structure::{
     ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Structure, Writer,
 };
 use serde_json::{Value, json};
 
 use crate::lens::settled;
+use crate::sequences;
 
 /// The residual stream around a block: before the addition, what is added, and after it, `[batch, token, channel]`; after it as
 /// what follows reads it, so normalised in models that normalise the sum.
@@ -46,23 +48,43 @@ pub(super) struct Block {
 pub(super) struct Layout {
     pub(super) blocks: Vec<Block>,
     /// Blocks that are not read, and why.
-    pub(super) left_out: Vec<(String, &'static str)>,
+    pub(super) left_out: Vec<(String, String)>,
+    /// The sequence whose tokens all of them see.
+    pub(super) stream: sequences::Stream,
 }
 
 const ROUTED: &str = "its experts see only the tokens sent to them, in an order that the model chooses by the data, so a \
                       coefficient cannot be led back to its text";
 
 impl Layout {
-    /// All blocks but experts.
-    pub(super) fn of(structure: &Structure) -> Result<Self, AnalyzerError> {
+    /// All blocks but experts, and but those of another sequence than `input_ids` in a model that reads several.
+    pub(super) fn of(graph: &dyn Graph, structure: &Structure) -> Result<Self, AnalyzerError> {
         let mut layout = Self::default();
         let settled = settled(structure);
         let mut first = 0;
+        let placed: Vec<_> = structure.feed_forward.iter().map(|block| place(graph, block)).collect();
+        let inputs = || placed.iter().flatten().filter_map(|stream| stream.input.as_deref());
+        let chosen = inputs().find(|input| *input == TOKENS).or_else(|| inputs().next()).map(str::to_owned);
         for (position, block) in structure.feed_forward.iter().enumerate() {
             let label = format!("{}[{}]", block.role(), block.layer);
             if block.kind == FeedForwardKind::Experts {
-                layout.left_out.push((label, ROUTED));
+                layout.left_out.push((label, ROUTED.to_owned()));
                 continue;
+            }
+            match placed.get(position) {
+                // Images: each layer may have a grid of its own.
+                Some(Ok(_)) if chosen.is_none() => {}
+                Some(Ok(stream)) if stream.input == chosen => layout.stream = stream.clone(),
+                Some(Ok(stream)) => {
+                    let (own, chosen) = (stream.name(), chosen.as_deref().unwrap_or_default());
+                    layout.left_out.push((label, format!("its positions are those of {own}, not of {chosen}")));
+                    continue;
+                }
+                Some(Err(reason)) => {
+                    layout.left_out.push((label, reason.clone()));
+                    continue;
+                }
+                None => {}
             }
             let mut writes = structure.residual.iter().zip(&settled);
             let stream = writes.find(|(r, _)| r.writers == [Writer::FeedForward(position)]);
@@ -90,6 +112,10 @@ impl Layout {
         }
         let found = match layout.left_out.len() {
             0 => "no feed-forward block".to_owned(),
+            _ if layout.left_out.iter().any(|(_, reason)| reason != ROUTED) => {
+                let (block, reason) = &layout.left_out[0];
+                format!("no feed-forward block that can be read ({block}: {reason})")
+            }
             n => format!("{n} blocks of experts and no other feed-forward block"),
         };
         let needed = "a feed-forward block that every token goes through".to_owned();
@@ -114,6 +140,21 @@ impl Layout {
         }
         let found = if found.is_null() { "absent".to_owned() } else { found.to_string() };
         Err(StateError::Part { part: "blocks".to_owned(), found, needed: needed.to_string() })
+    }
+}
+
+/// The sequence whose positions a block sees.
+fn place(graph: &dyn Graph, block: &FeedForward) -> Result<sequences::Stream, String> {
+    let shape = graph.tensor(block.activation).map_or(&[][..], |t| &t.shape);
+    let length = match shape {
+        [_, tokens @ .., _] if !tokens.is_empty() => Some(tokens.iter().fold(1_i64, |n, s| n.saturating_mul(*s))),
+        _ => None,
+    };
+    let flat = matches!(shape, [_, _]);
+    match sequences::Stream::of(graph, block.positions.as_ref(), length) {
+        // Batch and tokens in one axis do not tell their number.
+        Err(_) if flat && block.positions.is_none() => Ok(sequences::Stream::default()),
+        found => found,
     }
 }
 

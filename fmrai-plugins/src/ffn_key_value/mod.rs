@@ -121,7 +121,7 @@ impl fmt::Debug for FfnKeyValue {
 
 impl Analyzer for FfnKeyValue {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.layout = Layout::of(model.structure)?;
+        self.layout = Layout::of(model.graph, model.structure)?;
         self.memories = Memories::new(&self.layout, &self.config);
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();
@@ -138,7 +138,9 @@ impl Analyzer for FfnKeyValue {
 
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         let Self { memories, sample, layout, config, .. } = self;
-        memories.track(batch, layout, config, sample.as_mut())
+        let own = layout.stream.as_read(batch.samples());
+        let batch = own.as_deref().map_or(*batch, |samples| batch.with_samples(samples));
+        memories.track(&batch, layout, config, sample.as_mut())
     }
 
     fn state(&self) -> Result<State, AnalyzerError> {

@@ -118,6 +118,7 @@ mod tests {
             special: Vec::new(),
             offsets,
             span: 0..0,
+            sequences: Vec::new(),
         }
     }
 

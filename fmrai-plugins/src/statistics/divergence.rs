@@ -58,10 +58,30 @@ impl HeadRows {
         smoothing: f64,
         row: impl Fn(usize, usize) -> &'a [f32] + Sync,
     ) {
+        self.fill_queries(heads, tokens, tokens, smoothing, |head, query| {
+            let row = row(head, query);
+            assert_eq!(row.len(), tokens, "row of head {head}, query {query}");
+            row
+        });
+    }
+
+    /// Takes rows `[key]` of `keys` probabilities in; a shorter row has none for the last ones.
+    ///
+    /// # Panics
+    /// If a row has more than `keys` elements.
+    pub fn fill_queries<'a>(
+        &mut self,
+        heads: usize,
+        queries: usize,
+        keys: usize,
+        smoothing: f64,
+        row: impl Fn(usize, usize) -> &'a [f32] + Sync,
+    ) {
+        let tokens = keys;
         self.heads = heads;
-        self.queries = tokens;
+        self.queries = queries;
         self.scale = row_scale(tokens);
-        self.select_keys(heads, tokens, smoothing > 0.0, &row);
+        self.select_keys(heads, queries, tokens, smoothing > 0.0, &row);
         self.stride = self.keys.len().next_multiple_of(LANES);
         let affine = Affine::new(tokens, smoothing, self.scale);
         self.data.resize(heads * self.stride, 0.0);
@@ -70,14 +90,14 @@ impl HeadRows {
             let mut start = 0;
             for (query, &end) in ends.iter().enumerate() {
                 let source = row(head, query);
-                assert_eq!(source.len(), tokens, "row of head {head}, query {query}");
-                if end - start == tokens {
+                assert!(source.len() <= tokens, "row of head {head}, query {query}");
+                if end - start == source.len() && source.len() == tokens {
                     for (x, &p) in out[start..end].iter_mut().zip(source) {
                         *x = affine.apply(p);
                     }
                 } else {
                     for (x, &key) in out[start..end].iter_mut().zip(&keys[start..end]) {
-                        *x = affine.apply(source[key as usize]);
+                        *x = affine.apply(source.get(key as usize).copied().unwrap_or(0.0));
                     }
                 }
                 start = end;
@@ -90,6 +110,7 @@ impl HeadRows {
     fn select_keys<'a>(
         &mut self,
         heads: usize,
+        queries: usize,
         tokens: usize,
         all: bool,
         row: &(impl Fn(usize, usize) -> &'a [f32] + Sync),
@@ -97,12 +118,13 @@ impl HeadRows {
         self.keys.clear();
         self.ends.clear();
         let mut used = vec![all; tokens];
-        for query in 0..tokens {
+        for query in 0..queries {
             if !all {
                 used.fill(false);
                 for head in 0..heads {
-                    let mut missing = false;
-                    for (used, &p) in used.iter_mut().zip(row(head, query)) {
+                    let source = row(head, query);
+                    let mut missing = source.len() < tokens;
+                    for (used, &p) in used.iter_mut().zip(source) {
                         *used |= p > 0.0;
                         missing |= !*used;
                     }

@@ -195,6 +195,7 @@ pub(crate) fn structure(layers: &[Layer]) -> Structure {
             gate: l.gated.then(|| weights(nowhere)),
             values: weights(values(layer)),
             operations: vec![OperationId(u32::MAX)],
+            positions: None,
         }
     };
     let write = |layer: usize| {

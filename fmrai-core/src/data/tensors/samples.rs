@@ -4,19 +4,21 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use crate::batch::{Sample, Vocabulary};
+use crate::batch::{Sample, Sequence, TOKENS, Vocabulary, is_token_input};
 use crate::data::DataError;
 use crate::model::NamedTensors;
 
 /// The samples of these rows. Where an input is called `input_ids`, `[batch, token]`, they have tokens: those where
-/// `attention_mask`, if there is one, is not 0. Tokens are special if the vocabulary puts them around texts.
+/// `attention_mask`, if there is one, is not 0. Further inputs of token ids, such as `decoder_input_ids` with
+/// `decoder_attention_mask`, are sequences of their own. Tokens are special if the vocabulary puts them around texts.
 pub(super) fn of(
     inputs: &NamedTensors,
     rows: &Range<usize>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Vec<Sample>, DataError> {
-    let ids = inputs.get("input_ids").map(|ids| matrix("input_ids", ids)).transpose()?.flatten();
-    let mask = inputs.get("attention_mask").map(|mask| matrix("attention_mask", mask)).transpose()?.flatten();
+    let named = inputs.0.iter().map(|(name, _)| name.as_str()).filter(|name| is_token_input(name));
+    let all: Result<Vec<Ids>, DataError> = named.filter_map(|name| Ids::of(inputs, name).transpose()).collect();
+    let all = all?;
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {
         let mut sample = Sample {
@@ -26,31 +28,68 @@ pub(super) fn of(
             special: Vec::new(),
             offsets: Vec::new(),
             span: 0..0,
+            sequences: Vec::new(),
         };
-        if let Some(ids) = ids.as_ref().and_then(|ids| ids.get(row)) {
-            sample.span = match mask.as_ref().and_then(|mask| mask.get(row)) {
-                Some(mask) if mask.len() == ids.len() => span(mask).ok_or_else(|| {
-                    DataError::Unsuitable(format!(
-                        "attention_mask of sample {id} has gaps or no token, needed are tokens that follow on each other"
-                    ))
-                })?,
-                _ => 0..ids.len(),
-            };
-            for value in ids.get(sample.span.clone()).unwrap_or_default() {
-                let token = u32::try_from(*value).map_err(|_| {
-                    DataError::Unsuitable(format!(
-                        "input_ids of sample {id} holds {value}, which is no token id"
-                    ))
-                })?;
-                let around = |v: &Vocabulary| [v.first, v.separator, v.padding].contains(&Some(token));
-                sample.token_ids.push(token);
-                sample.special.push(vocabulary.is_some_and(around));
+        for ids in &all {
+            let Some(sequence) = ids.sequence(row, id, vocabulary)? else { continue };
+            if sequence.input == TOKENS {
+                sample.offsets = vec![0..0; sequence.token_ids.len()];
+                (sample.token_ids, sample.special, sample.span) =
+                    (sequence.token_ids, sequence.special, sequence.span);
+            } else {
+                sample.sequences.push(sequence);
             }
-            sample.offsets = vec![0..0; sample.token_ids.len()];
         }
         samples.push(sample);
     }
     Ok(samples)
+}
+
+/// An input of token ids and its mask.
+struct Ids {
+    name: String,
+    mask: String,
+    ids: Vec<Vec<i64>>,
+    masks: Option<Vec<Vec<i64>>>,
+}
+
+impl Ids {
+    fn of(inputs: &NamedTensors, name: &str) -> Result<Option<Self>, DataError> {
+        let mask = format!("{}attention_mask", name.strip_suffix(TOKENS).unwrap_or_default());
+        let read = |name: &str| inputs.get(name).map(|tensor| matrix(name, tensor)).transpose();
+        let Some(ids) = read(name)?.flatten() else { return Ok(None) };
+        let masks = read(&mask)?.flatten();
+        Ok(Some(Self { name: name.to_owned(), mask, ids, masks }))
+    }
+
+    /// The tokens of a row, which is sample `id`.
+    fn sequence(
+        &self,
+        row: usize,
+        id: usize,
+        vocabulary: Option<&Vocabulary>,
+    ) -> Result<Option<Sequence>, DataError> {
+        let Self { name, mask, .. } = self;
+        let Some(ids) = self.ids.get(row) else { return Ok(None) };
+        let span = match self.masks.as_ref().and_then(|masks| masks.get(row)) {
+            Some(row) if row.len() == ids.len() => span(row).ok_or_else(|| {
+                DataError::Unsuitable(format!(
+                    "{mask} of sample {id} has gaps or no token, needed are tokens that follow on each other"
+                ))
+            })?,
+            _ => 0..ids.len(),
+        };
+        let (mut token_ids, mut special) = (Vec::new(), Vec::new());
+        for value in ids.get(span.clone()).unwrap_or_default() {
+            let token = u32::try_from(*value).map_err(|_| {
+                DataError::Unsuitable(format!("{name} of sample {id} holds {value}, which is no token id"))
+            })?;
+            let around = |v: &Vocabulary| [v.first, v.separator, v.padding].contains(&Some(token));
+            token_ids.push(token);
+            special.push(vocabulary.is_some_and(around));
+        }
+        Ok(Some(Sequence { input: name.clone(), token_ids, special, span }))
+    }
 }
 
 /// The rows of a tensor with two axes; `None` for any other.

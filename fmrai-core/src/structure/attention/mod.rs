@@ -24,17 +24,25 @@
 
 mod heads;
 mod kind;
+mod mask;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod visible;
+
+pub use visible::Visible;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, Operation, OperationId, TensorId};
 
+use super::Positions;
 use super::operator::{self, Effect};
+use super::positions::Finder;
 use super::weights::Weights;
+use crate::analyzer::Weights as Readable;
+use mask::Masks;
 use trace::Scores;
 
 /// Whether a block looks at its own sequence or at another one.
@@ -92,6 +100,33 @@ pub struct Attention {
     pub probabilities: TensorId,
     /// Probabilities times values, `[batch, head, query, channel]`, before the heads are joined.
     pub context: TensorId,
+    /// What the positions along the query axis of the probabilities are; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_positions: Option<Positions>,
+    /// What those along the key axis are. Keys beyond those of the queries' positions are attention sinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_positions: Option<Positions>,
+    /// Which keys a query of self-attention can see.
+    #[serde(default)]
+    pub visible: Visible,
+}
+
+/// Finds out what the positions of these blocks are.
+pub(super) fn place(blocks: &mut [Attention], positions: &mut Finder<'_>) {
+    for block in blocks {
+        [block.query_positions, block.key_positions] = positions.queries_and_keys(block.probabilities);
+    }
+}
+
+/// Finds out what the queries of blocks of self-attention see, where that is not known yet. Constants are read from
+/// `weights`, where there are any.
+pub(super) fn read_masks(graph: &dyn Graph, blocks: &mut [Attention], weights: Option<&dyn Readable>) {
+    let plain = Weights::of(graph);
+    let mut masks = Masks::new(graph, &plain, weights);
+    let unknown = |b: &&mut Attention| b.kind == AttentionKind::SelfAttention && b.visible == Visible::Unknown;
+    for block in blocks.iter_mut().filter(unknown) {
+        block.visible = visible::of(graph, &mut masks, block);
+    }
 }
 
 /// Finds the attention blocks of a graph, in execution order.
@@ -137,6 +172,9 @@ fn fused(graph: &dyn Graph, weights: &Weights, operation: &Operation) -> Option<
         scores: None,
         probabilities,
         context,
+        query_positions: None,
+        key_positions: None,
+        visible: Visible::Unknown,
     })
 }
 
@@ -166,5 +204,8 @@ fn eager(graph: &dyn Graph, weights: &Weights, scores: &Scores, softmax: &Operat
         scores: Some(taken),
         probabilities,
         context: heads::split_again(graph, shape, context),
+        query_positions: None,
+        key_positions: None,
+        visible: Visible::Unknown,
     })
 }

@@ -229,6 +229,7 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
             expert_axis: values.weight.experts,
         },
         operations: sorted(operations),
+        positions: None,
     })
 }
 

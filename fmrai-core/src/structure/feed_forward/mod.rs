@@ -36,6 +36,7 @@ mod function;
 
 use serde::{Deserialize, Serialize};
 
+use super::Positions;
 use crate::graph::{OperationId, TensorId};
 
 pub(super) use find::find_feed_forward;
@@ -119,6 +120,9 @@ pub struct FeedForward {
     pub values: NeuronWeights,
     /// Every operation from `input` to `output`, in execution order.
     pub operations: Vec<OperationId>,
+    /// What the tokens of `activation` are; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Positions>,
 }
 
 impl FeedForward {

@@ -5,11 +5,12 @@ mod layouts;
 mod models;
 mod negatives;
 mod scale;
+mod visible;
 
 use crate::graph::testing::Builder;
 use crate::graph::{Graph, TensorId};
 
-use super::{Attention, AttentionForm, AttentionKind, find_attention};
+use super::{Attention, AttentionForm, AttentionKind, Visible, find_attention};
 
 const B: i64 = 2;
 const H: i64 = 4;
@@ -83,6 +84,9 @@ impl Case {
             scores,
             probabilities,
             context,
+            query_positions: None,
+            key_positions: None,
+            visible: Visible::Unknown,
         });
     }
 
