@@ -137,9 +137,10 @@ impl Error {
             | Self::Activations(_)
             | Self::Select(_)
             | Self::Selector(_)
-            | Self::Resume(_)
             | Self::Usage(_) => Exit::Input,
-            Self::Folder(FolderError::Io { .. }) => Exit::Internal,
+            Self::Resume(ResumeError::Unreadable { .. })
+            | Self::Folder(FolderError::Io { .. } | FolderError::Write(_)) => Exit::Internal,
+            Self::Resume(_) => Exit::Input,
             Self::Folder(_) => Exit::Input,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::Batch { error, .. } => error.exit(),

@@ -11,6 +11,7 @@ pub mod cli;
 mod commands;
 pub mod draw;
 pub mod error;
+mod interrupts;
 mod paths;
 pub mod plan;
 pub mod plugins;

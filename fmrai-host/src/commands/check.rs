@@ -54,6 +54,7 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     let _ = writeln!(text, "parity: outputs are {parity}");
     let state = match folder::occupant(&plan.output, document)? {
         Occupant::Nothing => "is free".to_owned(),
+        Occupant::Begun => "was taken by a run of this plan that did nothing, which starts again".to_owned(),
         Occupant::SamePlan => "holds results of this plan, which will be replaced".to_owned(),
         Occupant::Unfinished => {
             "holds an unfinished run: --resume goes on with it, --force drops it".to_owned()

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value};
 
@@ -12,7 +11,8 @@ use super::{count, grouped};
 use crate::error::{Error, Exit};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};
-use crate::run::{self, FOLDER, Options, Outcome, ParityReport, Recorded};
+use crate::results::folder::ACTIVATIONS;
+use crate::run::{self, Options, Outcome, ParityReport, Recorded};
 use crate::terminal;
 
 /// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
@@ -43,26 +43,12 @@ pub(super) fn execute(
     threads: Option<usize>,
 ) -> Result<Exit, Error> {
     fmrai_core::capture::keep_freed_pages();
-    let interrupted = watch_interrupts()?;
+    let interrupted = crate::interrupts::watch()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();
     let outcome = run::run(plan, &Options { resume, force, threads, stop: &stop })?;
     terminal::answer(&describe(&outcome, &configs))?;
     Ok(outcome.exit())
-}
-
-/// The first interrupt ends the run after the current batch, a second one ends it at once.
-fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        terminal::note("stopping after this batch; once more to stop at once");
-    })
-    .map_err(|e| Error::Internal(format!("interrupts cannot be watched: {e}")))?;
-    Ok(interrupted)
 }
 
 fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
@@ -88,7 +74,7 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
     if let Some(Recorded { tensors, batches, bytes }) = outcome.activations {
         let tensors = count(tensors as u64, "tensor");
         let batches = format!("{} batch{}", grouped(batches as u64), if batches == 1 { "" } else { "es" });
-        let folder = shown(&outcome.output.join(FOLDER));
+        let folder = shown(&outcome.output.join(ACTIVATIONS));
         let _ = writeln!(
             text,
             "activations: {tensors}, {batches}, {} bytes in {}",

@@ -1,7 +1,6 @@
 //! What an analysis found, as files.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 
 use fmrai_core::report::{Figure, NamedTensor, Relation, Report, Store, Table};
 use fmrai_core::tensor::to_safetensors;
@@ -42,6 +41,9 @@ pub enum ReportError {
     /// The store cannot be written.
     #[error("store: {0}")]
     Store(#[from] rusqlite::Error),
+    /// Nobody waits for it any more.
+    #[error("stopped while its figures were drawn")]
+    Stopped,
     /// A figure cannot be drawn.
     #[error("figure {name:?}: {source}")]
     Figure {
@@ -65,10 +67,24 @@ pub fn files(
     config: &Map<String, Value>,
     report: &Report,
 ) -> Result<Files, ReportError> {
+    files_until(&|| false, name, kind, config, report)
+}
+
+/// As [`files`], but asks before each figure whether to stop, since drawing takes its time.
+///
+/// # Errors
+/// As [`files`], or [`ReportError::Stopped`].
+pub fn files_until(
+    stop: &dyn Fn() -> bool,
+    name: &str,
+    kind: &str,
+    config: &Map<String, Value>,
+    report: &Report,
+) -> Result<Files, ReportError> {
     let mut files = Files::new();
     let tables = tables(&report.tables, &mut files)?;
     let tensors = tensors(&report.tensors, &mut files)?;
-    let figures = figures(&report.figures, &mut files)?;
+    let figures = figures(&report.figures, stop, &mut files)?;
     let store = store(report.store.as_ref(), &mut files)?;
     let mut summary = json!({
         "format": FORMAT,
@@ -168,10 +184,17 @@ fn store(store: Option<&Store>, files: &mut Files) -> Result<Option<Value>, Repo
 }
 
 /// Each figure as SVG, as PNG, and as the data it was drawn from.
-fn figures(figures: &[Figure], files: &mut Files) -> Result<Vec<Value>, ReportError> {
+fn figures(
+    figures: &[Figure],
+    stop: &dyn Fn() -> bool,
+    files: &mut Files,
+) -> Result<Vec<Value>, ReportError> {
     let mut names = Names::new("figure", "figures");
     let mut index = Vec::new();
     for figure in figures {
+        if stop() {
+            return Err(ReportError::Stopped);
+        }
         let stem = names.take(&figure.name)?;
         let fail = |error| ReportError::Figure { name: figure.name.clone(), source: Box::new(error) };
         let drawing = draw(figure).map_err(fail)?;
@@ -217,14 +240,6 @@ impl Names {
 fn file_name(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
     name.trim_start_matches('.').chars().map(safe).take(100).collect()
-}
-
-/// Writes the files of an analysis into its folder.
-///
-/// # Errors
-/// [`WriteError`](super::WriteError) names the first file that could not be written.
-pub fn write_all(folder: &Path, files: &Files) -> Result<(), super::WriteError> {
-    files.iter().try_for_each(|(name, content)| super::write(&folder.join(name), content))
 }
 
 #[cfg(test)]

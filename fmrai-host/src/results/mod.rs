@@ -9,6 +9,8 @@ mod write;
 
 pub(crate) use store::to_sqlite;
 pub use table::to_csv;
+use write::json_text;
+pub(crate) use write::remove;
 pub use write::{WriteError, write, write_json, write_with};
 
 /// Version of the format of result files.

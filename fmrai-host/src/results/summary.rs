@@ -8,7 +8,8 @@ use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::run::{FOLDER, Failure, ParityReport, Recorded};
+use super::folder::ACTIVATIONS;
+use crate::run::{Failure, ParityReport, Recorded};
 use crate::version::Versions;
 
 /// What a run has to tell of itself. Times and memory are not among it: they are in `run.json`.
@@ -72,7 +73,7 @@ impl Summary<'_> {
         });
         if let Some(Recorded { tensors, batches, bytes }) = self.activations {
             document["activations"] =
-                json!({ "folder": FOLDER, "tensors": tensors, "batches": batches, "bytes": bytes });
+                json!({ "folder": ACTIVATIONS, "tensors": tensors, "batches": batches, "bytes": bytes });
         }
         document
     }

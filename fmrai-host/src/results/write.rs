@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
+use super::folder::TEMPORARY;
+
 /// A file that could not be written; what stood there before still does.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}: {source}", path = path.display())]
@@ -38,16 +40,32 @@ fn try_write<T>(path: &Path, content: impl FnOnce(&mut std::fs::File) -> io::Res
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
-    builder.prefix(".fmrai-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666); // less what the umask takes
     #[cfg(unix)]
     builder.permissions(mode);
-    let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::new(e.kind(), bare(&e)))?;
-    let answer = content(file.as_file_mut())?;
-    file.as_file().sync_data()?;
-    file.persist(path).map_err(|e| e.error)?;
+    let file = builder.tempfile_in(folder).map_err(|e| io::Error::new(e.kind(), bare(&e)))?;
+    let (mut file, mut temporary) = file.into_parts(); // removed when it is dropped
+    let answer = content(&mut file)?;
+    file.sync_data()?;
+    std::fs::rename(&temporary, path)?;
+    temporary.disable_cleanup(true);
     Ok(answer)
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// [`WriteError`] names the file.
+pub(crate) fn remove(path: &Path) -> Result<(), WriteError> {
+    match std::fs::remove_file(path) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            let source = io::Error::new(error.kind(), format!("what is there cannot be removed: {error}"));
+            Err(WriteError { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The system's message without the temporary path that `tempfile` adds.
@@ -61,9 +79,14 @@ fn bare(error: &io::Error) -> String {
 /// # Errors
 /// [`WriteError`] names the file.
 pub fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), WriteError> {
+    write(path, json_text(path, document)?.as_bytes())
+}
+
+/// A document as [`write_json`] writes it.
+pub(super) fn json_text(path: &Path, document: &impl serde::Serialize) -> Result<String, WriteError> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
-    write(path, (text + "\n").as_bytes())
+    Ok(text + "\n")
 }
 
 #[cfg(test)]

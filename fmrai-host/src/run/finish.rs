@@ -1,51 +1,52 @@
 //! From what the analyses have absorbed to files.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 use fmrai_core::model::FileInfo;
 use fmrai_core::report::Report;
 use serde_json::json;
 
 use super::source::About;
-use super::{Answer, Failure, Lane, Outcome, Recorded, Session};
-use crate::checkpoint;
+use super::{Answer, Failure, Lane, Options, Outcome, Recorded, Recorder, Session};
 use crate::error::Error;
-use crate::results::{WriteError, analysis, folder, summary, write_json};
+use crate::results::analysis::{self, ReportError};
+use crate::results::folder::{PLAN, RUN, SUMMARY, Staging};
+use crate::results::{WriteError, summary};
 
 impl Session<'_> {
-    /// Draws the conclusions and writes them.
-    pub(super) fn finish(mut self) -> Result<Outcome, Error> {
-        let output = self.plan.output.clone();
-        let old = folder::listed(&output);
+    /// Draws the conclusions and writes them. The state is on disk before that, so whatever goes wrong from here on, `--resume`
+    /// does this part again.
+    pub(super) fn finish(mut self, options: &Options<'_>) -> Result<Outcome, Error> {
+        self.save()?;
+        let mut staging = self.folder.stage().map_err(kept)?;
         let mut listing = Vec::new();
         let mut analyses = Vec::new();
         for i in 0..self.lanes.len() {
-            let (files, answer) = conclude(&mut self.lanes[i]);
+            options.pause(self.batches_done)?;
+            let concluded = conclude(&mut self.lanes[i], &|| (options.stop)(self.batches_done));
+            let Some((files, answer)) = concluded else {
+                return Err(Error::Interrupted { batches: self.batches_done });
+            };
             let lane = &self.lanes[i];
-            let names: Vec<String> = files.iter().map(|(file, _)| format!("{}/{file}", lane.name)).collect();
-            let error = answer.as_ref().err().cloned();
+            let mut names = Vec::with_capacity(files.len());
+            for (file, content) in files {
+                let name = format!("{}/{file}", lane.name);
+                names.push(name.clone());
+                staging.write(name, &content).map_err(kept)?;
+            }
             listing.push(summary::Listed {
                 name: lane.name.clone(),
                 kind: lane.kind.clone(),
-                error,
+                error: answer.as_ref().err().cloned(),
                 files: names,
             });
             analyses.push((lane.name.clone(), answer));
-            let written = analysis::write_all(&output.join(&lane.name), &files);
-            written.map_err(|error| self.keep(error))?;
         }
+        options.pause(self.batches_done)?;
         self.stopwatch.lap("analyze");
-        let written = self.write_run(&listing);
-        let activations = written.map_err(|error| self.keep(error))?;
-        let mut new: BTreeSet<PathBuf> = listing.iter().flat_map(|l| &l.files).map(PathBuf::from).collect();
-        if activations.is_some() {
-            new.extend(super::activation_files(&output));
-        }
-        folder::remove_stale(&output, &old, &new);
-        checkpoint::remove(&output);
+        let activations = self.write_run(&mut staging, &listing).map_err(kept)?;
+        let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
+        self.folder.publish(staging, &batches).map_err(kept)?;
         Ok(Outcome {
-            output,
+            output: self.plan.output,
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
@@ -54,9 +55,12 @@ impl Session<'_> {
         })
     }
 
-    /// The files of the run itself; `summary.json` last, since it names all others.
-    fn write_run(&self, listing: &[summary::Listed]) -> Result<Option<Recorded>, WriteError> {
-        let output = &self.plan.output;
+    /// The files of the run itself; the summary last, since it names all others.
+    fn write_run(
+        &self,
+        staging: &mut Staging,
+        listing: &[summary::Listed],
+    ) -> Result<Option<Recorded>, WriteError> {
         let mut run = self.stopwatch.report();
         run.insert("format".to_owned(), crate::results::FORMAT.into());
         run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
@@ -65,13 +69,15 @@ impl Session<'_> {
         run.insert("program".to_owned(), program());
         run.insert("threads".to_owned(), self.threads.into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
-        write_json(&output.join("plan.json"), &self.document)?;
-        write_json(&output.join("run.json"), &run)?;
+        staging.write_json(PLAN.to_owned(), &self.document)?;
+        staging.write_json(RUN.to_owned(), &run)?;
         let About { graph, structure, model, data_files, kernels, .. } = &self.about;
         let kernels = kernels.clone().unwrap_or_else(|| summary::kernels(structure, &self.requested));
         let parity = self.source.parity();
         let activations = match &self.recorder {
-            Some(recorder) => Some(recorder.finish(&self.about, self.counts, &json!(parity), &kernels)?),
+            Some(recorder) => {
+                Some(recorder.finish(staging, &self.about, self.counts, &json!(parity), &kernels)?)
+            }
             None => None,
         };
         let summary = summary::Summary {
@@ -87,21 +93,14 @@ impl Session<'_> {
             analyses: listing,
             activations,
         };
-        write_json(&output.join("summary.json"), &summary.document())?;
+        staging.write_json(SUMMARY.to_owned(), &summary.document())?;
         Ok(activations)
     }
+}
 
-    /// Keeps what was absorbed when the results cannot be written: a later `--resume` writes them.
-    pub(super) fn keep(&mut self, source: WriteError) -> Error {
-        let kept = match self.checkpoint().save(&self.plan.output) {
-            Ok(()) => "; nothing is lost, --resume goes on from here",
-            Err(error) => {
-                tracing::warn!(%error, "the checkpoint could not be written either");
-                ""
-            }
-        };
-        Error::Write { source, kept }
-    }
+/// What becomes of the work where results cannot be written: the state was written before them.
+fn kept(source: WriteError) -> Error {
+    Error::Write { source, kept: "; nothing is lost, --resume goes on from here" }
 }
 
 /// Name, size and hash of the running program; null where the system does not tell.
@@ -114,21 +113,22 @@ fn program() -> serde_json::Value {
     read().ok().and_then(|info: FileInfo| serde_json::to_value(info).ok()).unwrap_or_default()
 }
 
-/// The files of an analysis, and its answer or failure.
-fn conclude(lane: &mut Lane) -> (analysis::Files, Answer) {
+/// The files of an analysis, and its answer or failure; `None` if it was stopped.
+fn conclude(lane: &mut Lane, stop: &dyn Fn() -> bool) -> Option<(analysis::Files, Answer)> {
     let report = lane.analyze();
     lane.close();
     if let Some(report) = report.filter(|_| lane.is_running()) {
-        match analysis::files(&lane.name, &lane.kind, &lane.config, &report) {
+        match analysis::files_until(stop, &lane.name, &lane.kind, &lane.config, &report) {
             Ok(files) => {
                 let Report { summary, .. } = report;
-                return (files, Ok(summary));
+                return Some((files, Ok(summary)));
             }
+            Err(ReportError::Stopped) => return None,
             Err(error) => lane.fail("report", &error.to_string()),
         }
     }
     let unknown = || Failure { stage: String::new(), message: String::new() };
     let failure = lane.failure().cloned().unwrap_or_else(unknown);
     let Failure { stage, message } = &failure;
-    (analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message), Err(failure))
+    Some((analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message), Err(failure)))
 }

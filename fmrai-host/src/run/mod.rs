@@ -16,8 +16,7 @@ mod watched;
 
 pub use lane::Failure;
 pub use parity::{OutputParity, ParityError, ParityReport};
-pub(crate) use recorder::files as activation_files;
-pub use recorder::{FOLDER, Recorded};
+pub use recorder::Recorded;
 pub(crate) use watched::Watched;
 
 use std::path::{Path, PathBuf};
@@ -34,12 +33,12 @@ use fmrai_core::structure::Structure;
 use fmrai_core::tracker::CaptureRequest;
 use tch::Device;
 
-use crate::checkpoint::{self, Checkpoint, Identity};
+use crate::checkpoint::{Checkpoint, Identity};
 use crate::error::{Error, Exit};
 use crate::plan::{self, ResolvedPlan};
 use crate::progress::Progress;
-use crate::results::folder::{self, Occupant};
-use crate::results::summary;
+use crate::results::folder::{Occupant, OutputFolder};
+use crate::results::{WriteError, summary};
 use interim::Interim;
 use lane::Lane;
 use live::Live;
@@ -56,8 +55,16 @@ pub struct Options<'a> {
     pub force: bool,
     /// Threads for the model and for the analyses; all cores where absent.
     pub threads: Option<usize>,
-    /// Asked after each batch, with the number of batches done: true stops the run, which can then be resumed.
+    /// Asked after each batch and between all other steps, with the number of batches done: true stops the run, which can
+    /// then be resumed.
     pub stop: &'a dyn Fn(u64) -> bool,
+}
+
+impl Options<'_> {
+    /// A place where a run can be stopped, after so many batches.
+    fn pause(&self, batches: u64) -> Result<(), Error> {
+        if (self.stop)(batches) { Err(Error::Interrupted { batches }) } else { Ok(()) }
+    }
 }
 
 /// How a run ended.
@@ -94,28 +101,41 @@ impl Outcome {
 /// [`Error`]; the failure of an analysis is none, it is told in the [`Outcome`]. A run that cannot write its
 /// results leaves a checkpoint where it can, so that nothing has to be computed again.
 pub fn run(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
-    let output = plan.output.clone();
-    let absent = !output.exists();
-    let outcome = execute(plan, options);
-    if absent && outcome.is_err() {
-        let _ = std::fs::remove_dir(&output); // stays if there is anything in it
+    let stopwatch = Stopwatch::start();
+    own_folder(&plan)?;
+    let (mut folder, occupant) =
+        OutputFolder::take(&plan.output, plan.document(), options.resume, options.force)?;
+    let outcome = execute(plan, options, stopwatch, &mut folder, occupant);
+    if outcome.is_err() {
+        folder.leave();
     }
     outcome
 }
 
-fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
-    let stopwatch = Stopwatch::start();
+/// The output folder must not be one that the run reads.
+fn own_folder(plan: &ResolvedPlan) -> Result<(), Error> {
     let real = |path: &Path| path.canonicalize().ok();
-    if real(&plan.output).is_some_and(|output| Some(output) == real(&plan.base)) {
-        let what = "the output folder is the folder of the plan itself, needed a folder of its own";
-        return Err(Error::Usage(what.to_owned()));
-    }
-    let occupant = folder::admit(&plan.output, plan.document(), options.resume, options.force)?;
-    probe(&plan.output)?;
-    let threads = set_threads(options.threads)?;
+    let Some(output) = real(&plan.output) else { return Ok(()) };
+    let what = match &plan.source {
+        _ if real(&plan.base).is_some_and(|base| base == output) => "the folder of the plan itself",
+        plan::Source::Activations(path) if real(path).is_some_and(|path| path.starts_with(&output)) => {
+            "the folder of the activations that are analysed"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(format!("the output folder is {what}, needed a folder of its own")))
+}
 
-    let start =
-        Start { threads, stopwatch, occupant, document: plan.document().clone(), base: Plan::of(&plan) };
+fn execute(
+    plan: ResolvedPlan,
+    options: &Options<'_>,
+    stopwatch: Stopwatch,
+    folder: &mut OutputFolder,
+    occupant: Occupant,
+) -> Result<Outcome, Error> {
+    let threads = set_threads(options.threads)?;
+    let (document, base) = (plan.document().clone(), Plan::of(&plan));
+    let start = Start { threads, stopwatch, folder, occupant, document, base };
     let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
     let lanes: Vec<Lane> = analyses.into_iter().map(Lane::new).collect();
     match source {
@@ -127,15 +147,16 @@ fn execute(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
 }
 
 /// What a run begins with, whatever its source is.
-struct Start {
+struct Start<'f> {
     threads: usize,
     stopwatch: Stopwatch,
+    folder: &'f mut OutputFolder,
     occupant: Occupant,
     document: serde_json::Value,
     base: Plan,
 }
 
-impl Start {
+impl<'f> Start<'f> {
     #[expect(clippy::too_many_arguments, reason = "the parts of a plan, used once")]
     fn live(
         mut self,
@@ -168,6 +189,7 @@ impl Start {
             return Err(DataError::File { path, what }.into());
         };
         self.stopwatch.lap("load");
+        options.pause(0)?;
         let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
@@ -185,6 +207,7 @@ impl Start {
             manifest: None,
             kernels: None,
         };
+        options.pause(0)?;
         prepare(&mut lanes, &about);
         let recorder =
             capture.map(|capture| Recorder::new(&self.base.output, capture, &about)).transpose()?;
@@ -202,6 +225,7 @@ impl Start {
                 lane.fail("prepare", &message);
             }
         }
+        options.pause(0)?;
         let mut source = Stored::new(&folder);
         let (session, occupant) = self.session(about, &mut source, lanes, None);
         session.run(&occupant, options)
@@ -213,7 +237,10 @@ impl Start {
         source: &'m mut dyn Source,
         lanes: Vec<Lane>,
         recorder: Option<Recorder>,
-    ) -> (Session<'m>, Occupant) {
+    ) -> (Session<'m>, Occupant)
+    where
+        'f: 'm,
+    {
         let files: Vec<_> = about.data_files.iter().chain(&about.manifest).cloned().collect();
         let essence = ResolvedPlan::essence(&self.document);
         let identity = Identity::new(essence, &about.model_files, &files, fingerprint(about.graph).0);
@@ -224,6 +251,7 @@ impl Start {
         self.stopwatch.lap("discover");
         let session = Session {
             plan: self.base,
+            folder: self.folder,
             document: self.document,
             about,
             source,
@@ -232,6 +260,7 @@ impl Start {
             recorder,
             requested,
             batches_done: 0,
+            saved: None,
             counts: Counts::default(),
             threads: self.threads,
             resumed_from: None,
@@ -273,6 +302,7 @@ impl Plan {
 /// A run between its first batch and its results.
 struct Session<'m> {
     plan: Plan,
+    folder: &'m mut OutputFolder,
     document: serde_json::Value,
     about: About<'m>,
     source: &'m mut dyn Source,
@@ -282,6 +312,8 @@ struct Session<'m> {
     /// What the analyses asked for at the start, and what is captured.
     requested: CaptureRequest,
     batches_done: u64,
+    /// After how many batches the checkpoint on disk is.
+    saved: Option<u64>,
     counts: Counts,
     threads: usize,
     resumed_from: Option<u64>,
@@ -290,16 +322,18 @@ struct Session<'m> {
 
 impl Session<'_> {
     fn run(mut self, occupant: &Occupant, options: &Options<'_>) -> Result<Outcome, Error> {
-        if *occupant == Occupant::Unfinished {
-            if options.resume { self.resume()? } else { checkpoint::remove(&self.plan.output) }
+        if options.resume && *occupant == Occupant::Unfinished {
+            self.resume()?;
         }
-        if self.recorder.is_some() && self.resumed_from.is_none() {
-            recorder::clear(&self.plan.output)?;
-            // Whatever ends the run, the batches that it writes are known to be those of this plan.
-            self.checkpoint().save(&self.plan.output)?;
+        if self.resumed_from.is_none() {
+            self.folder.start_anew()?;
+            if self.recorder.is_some() {
+                // Whatever ends the run, the batches that it writes are known to be those of this plan.
+                self.save()?;
+            }
         }
-        self.follow(options.stop)?;
-        self.finish()
+        self.follow(options)?;
+        self.finish(options)
     }
 
     /// Takes the states of the checkpoint, if it is of this very run.
@@ -318,58 +352,81 @@ impl Session<'_> {
             );
         }
         for lane in &mut self.lanes {
-            let progress = checkpoint.analyses.iter().find(|(name, _)| *name == lane.name);
-            if let Some((_, progress)) = progress {
-                lane.restore(progress)?;
-            }
+            lane.restore(checkpoint.analysis(&lane.name, output)?)?;
         }
         if let Some(recorder) = &mut self.recorder {
-            recorder.resume(checkpoint.batches)?;
+            recorder.resume()?;
         }
         self.source.set_parity(checkpoint.parity);
         self.batches_done = checkpoint.batches;
         self.counts = checkpoint.counts;
         self.resumed_from = Some(checkpoint.batches);
+        self.saved = self.resumed_from;
         Ok(())
     }
 
     /// Shows every batch to every analysis.
-    fn follow(&mut self, stop: &dyn Fn(u64) -> bool) -> Result<(), Error> {
+    fn follow(&mut self, options: &Options<'_>) -> Result<(), Error> {
         let mut progress = Progress::new(self.source.progress().1);
         progress.from(self.counts.texts);
-        let mut saved = Instant::now();
-        let mut interim = Interim::new();
-        while let Some(batch) = self.source.next()? {
-            if batch.index < self.batches_done {
-                continue;
-            }
-            if let Err(error) = self.absorb(&batch) {
-                progress.finish();
-                return Err(match error {
-                    Error::Write { source, .. } => self.keep(source),
-                    other => other,
-                });
-            }
-            self.batches_done = batch.index + 1;
-            self.counts = self.source.counts();
-            progress.set(self.source.progress(), self.counts.texts);
-            let stopping = stop(self.batches_done);
-            if stopping || saved.elapsed() >= self.plan.checkpoint_every {
-                self.checkpoint().save(&self.plan.output)?;
-                interim.write(&self.lanes, &self.plan.output, stopping);
-                saved = Instant::now();
-            }
-            if stopping {
-                progress.finish();
-                return Err(Error::Interrupted { batches: self.batches_done });
-            }
-            if self.recorder.is_none() && !self.lanes.iter().any(Lane::is_running) {
-                break; // nobody is left to look
-            }
-        }
+        let followed = self.follow_with(options, &mut progress);
         progress.finish();
+        followed?;
         self.counts = self.source.counts();
         self.stopwatch.lap("track");
+        Ok(())
+    }
+
+    fn follow_with(&mut self, options: &Options<'_>, progress: &mut Progress) -> Result<(), Error> {
+        let mut last = Instant::now();
+        let mut interim = Interim::new();
+        let mut read = 0;
+        // What was read counts, so no more is read than was needed, also when a run is resumed.
+        while read < self.batches_done || read == 0 || self.somebody_looks() {
+            let Some(batch) = self.source.next()? else { break };
+            read = batch.index + 1;
+            let done = match read <= self.batches_done {
+                true => options.pause(self.batches_done).and_then(|()| self.capture_again(&batch)),
+                false => self.absorb(&batch),
+            };
+            done.map_err(|error| match error {
+                Error::Write { source, .. } => self.keep(source),
+                other => other,
+            })?;
+            if read <= self.batches_done {
+                continue;
+            }
+            self.batches_done = read;
+            self.counts = self.source.counts();
+            progress.set(self.source.progress(), self.counts.texts);
+            let stopping = (options.stop)(self.batches_done);
+            if stopping || last.elapsed() >= self.plan.checkpoint_every {
+                self.save()?;
+                interim.write(&self.lanes, &self.plan.output, stopping);
+                last = Instant::now();
+            }
+            if stopping {
+                return Err(Error::Interrupted { batches: self.batches_done });
+            }
+        }
+        Ok(())
+    }
+
+    fn somebody_looks(&self) -> bool {
+        self.recorder.is_some() || self.lanes.iter().any(Lane::is_running)
+    }
+
+    /// Writes a batch that was absorbed before and whose file is gone or spoiled.
+    fn capture_again(&mut self, batch: &Samples) -> Result<(), Error> {
+        let Some(recorder) = self.recorder.as_mut().filter(|recorder| !recorder.has(batch.index)) else {
+            return Ok(());
+        };
+        let parity = self.source.parity().cloned(); // it has been compared before
+        let pass = self.source.activations(recorder.request());
+        let activations =
+            pass.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) })?;
+        recorder.record(batch, activations.as_ref(), self.source.counts())?;
+        self.source.set_parity(parity);
         Ok(())
     }
 
@@ -378,7 +435,7 @@ impl Session<'_> {
         let index = batch.index;
         let mut wanted = union(&self.lanes);
         // What an interrupted run has written already is kept.
-        let there = self.recorder.as_mut().is_none_or(|recorder| recorder.has(index, Some(batch)));
+        let there = self.recorder.as_ref().is_none_or(|recorder| recorder.has(index));
         if let Some(recorder) = &self.recorder {
             // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
             wanted = wanted.union(recorder.request());
@@ -397,6 +454,29 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Writes the state to disk, unless it is there.
+    fn save(&mut self) -> Result<(), Error> {
+        let kept = self.folder.hold()?;
+        if kept && self.saved == Some(self.batches_done) {
+            return Ok(());
+        }
+        self.checkpoint().save(self.folder.path())?;
+        self.saved = Some(self.batches_done);
+        Ok(())
+    }
+
+    /// Says what becomes of the work done so far when a file cannot be written: a later `--resume` goes on with it.
+    fn keep(&mut self, source: WriteError) -> Error {
+        let kept = match self.save() {
+            Ok(()) => "; nothing is lost, --resume goes on from here",
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint could not be written either");
+                ""
+            }
+        };
+        Error::Write { source, kept }
+    }
+
     fn checkpoint(&mut self) -> Checkpoint {
         Checkpoint {
             identity: self.identity.clone(),
@@ -412,14 +492,6 @@ impl Session<'_> {
 /// Everything that any analysis still wants to see.
 fn union(lanes: &[Lane]) -> CaptureRequest {
     lanes.iter().fold(CaptureRequest::none(), |all, lane| all.union(&lane.request))
-}
-
-/// Finds out before the work, not after it, that nothing can be written.
-fn probe(output: &Path) -> Result<(), Error> {
-    let probe = output.join(".fmrai-probe.tmp");
-    crate::results::write(&probe, b"probe")?;
-    std::fs::remove_file(&probe)
-        .map_err(|source| folder::FolderError::Io { path: output.to_owned(), source }.into())
 }
 
 /// Sets the threads of libtorch and of the analyses.

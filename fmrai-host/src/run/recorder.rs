@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
-    BATCHES, BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation,
-    VOCABULARY, batch_file, entries, write_batch,
+    BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, VOCABULARY,
+    batch_file, entries, write_batch,
 };
 use fmrai_core::data::Counts;
 use fmrai_core::graph::{fingerprint, to_json};
@@ -15,22 +15,21 @@ use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde_json::json;
 
 use super::source::{About, Samples};
-use crate::checkpoint::ResumeError;
+use crate::checkpoint::{Captured, ResumeError};
 use crate::error::Error;
 use crate::plan::Capture;
-use crate::results::{WriteError, write, write_json, write_with};
+use crate::results::folder::{ACTIVATIONS, STATE, Staging, Written, look_up};
+use crate::results::{WriteError, write_with};
 use crate::version::Versions;
-
-/// Folder of the activations in the output folder.
-pub const FOLDER: &str = "activations";
 
 /// The activations of a run on their way to disk.
 pub(super) struct Recorder {
-    folder: PathBuf,
+    output: PathBuf,
     capture: Capture,
     entries: Vec<StoredActivation>,
     request: CaptureRequest,
     batches: BTreeMap<u64, BatchEntry>,
+    captured: Captured,
 }
 
 /// What was written.
@@ -50,36 +49,55 @@ impl Recorder {
         let selected = select(about.graph, about.structure, &capture.select)?;
         let entries = entries(about.graph, &selected, capture.dtype)?;
         let request = entries.iter().map(|entry| entry.id).collect();
-        Ok(Self { folder: output.join(FOLDER), capture, entries, request, batches: BTreeMap::new() })
+        let (output, captured) = (output.to_owned(), Captured::of(output));
+        Ok(Self { output, capture, entries, request, batches: BTreeMap::new(), captured })
     }
 
     pub(super) fn request(&self) -> &CaptureRequest {
         &self.request
     }
 
-    /// Takes over the batches that an interrupted run has written and counted.
-    pub(super) fn resume(&mut self, batches: u64) -> Result<(), Error> {
-        for index in 0..batches {
-            if !self.has(index, None) {
-                let path = self.folder.join(batch_file(index));
-                return Err(ResumeError::Damaged { path, what: "is absent or damaged".to_owned() }.into());
+    /// Takes over the batches that an interrupted run has written. One that is gone, or is not what was written, is captured
+    /// again.
+    pub(super) fn resume(&mut self) -> Result<(), Error> {
+        let path = || self.output.join(STATE);
+        let listed =
+            self.captured.read().map_err(|source| ResumeError::Unreadable { path: path(), source })?;
+        let mut kept = BTreeMap::new();
+        for (file, sha256) in listed {
+            match self.found(&file, &sha256) {
+                Ok((index, entry)) => {
+                    self.batches.insert(index, entry);
+                    kept.insert(file, sha256);
+                }
+                Err(what) => {
+                    let file = below(&file);
+                    tracing::warn!(
+                        file,
+                        what,
+                        "a captured batch is not what was written; it is captured again"
+                    );
+                }
             }
         }
-        Ok(())
+        Ok(self.captured.write(&kept)?)
     }
 
-    /// True if the file of a batch is there and whole; it is then counted.
-    pub(super) fn has(&mut self, index: u64, batch: Option<&Samples>) -> bool {
-        let file = batch_file(index);
-        let path = self.folder.join(&file);
-        let Ok(found) = BatchFile::open(&path, &self.entries) else { return false };
-        if found.index() != index || batch.is_some_and(|batch| batch.samples != found.samples()) {
-            return false;
+    /// A batch that was written before, or why it cannot be kept.
+    fn found(&self, file: &str, sha256: &str) -> Result<(u64, BatchEntry), String> {
+        let path = self.output.join(below(file));
+        let batch = BatchFile::open(&path, &self.entries).map_err(|e| e.to_string())?;
+        let found = FileInfo::read(&path, file).map_err(|e| e.to_string())?;
+        if found.sha256 != sha256 {
+            return Err(format!("its SHA-256 is {}, needed {sha256}", found.sha256));
         }
-        let Ok(FileInfo { bytes, sha256, .. }) = FileInfo::read(&path, &file) else { return false };
-        let samples = found.samples().len() as u64;
-        self.batches.insert(index, BatchEntry { file, samples, bytes, sha256 });
-        true
+        let (index, samples) = (batch.index(), batch.samples().len() as u64);
+        Ok((index, BatchEntry { file: file.to_owned(), samples, bytes: found.bytes, sha256: found.sha256 }))
+    }
+
+    /// True if a batch is captured already.
+    pub(super) fn has(&self, index: u64) -> bool {
+        self.batches.contains_key(&index)
     }
 
     /// Writes a batch.
@@ -102,28 +120,39 @@ impl Recorder {
             }
         }
         let file = batch_file(batch.index);
-        let written = write_with(&self.folder.join(&file), |into| write_batch(into, &header, &tensors))?;
+        let path = self.output.join(below(&file));
+        let written = write_with(&path, |into| write_batch(into, &header, &tensors))?;
+        self.captured.add(&file, &written.sha256)?;
         let samples = batch.samples.len() as u64;
         let entry = BatchEntry { file, samples, bytes: written.bytes, sha256: written.sha256 };
         self.batches.insert(batch.index, entry);
         Ok(())
     }
 
+    /// The files of the batches, which are in their places.
+    pub(super) fn written(&self) -> Vec<Written> {
+        let written = |batch: &BatchEntry| Written { name: below(&batch.file), bytes: batch.bytes };
+        self.batches.values().map(written).collect()
+    }
+
     /// Writes what belongs to the batches; the manifest last.
     pub(super) fn finish(
         &self,
+        staging: &mut Staging,
         about: &About<'_>,
         counts: Counts,
         parity: &serde_json::Value,
         kernels: &serde_json::Value,
     ) -> Result<Recorded, WriteError> {
+        // Before anything is replaced: a manifest must not list what somebody has taken away.
+        self.written().iter().try_for_each(|file| look_up(&self.output, file))?;
         let graph = to_json(about.graph).map_err(|error| WriteError {
-            path: self.folder.join(GRAPH),
+            path: self.output.join(below(GRAPH)),
             source: std::io::Error::other(error),
         })?;
-        write(&self.folder.join(GRAPH), graph.as_bytes())?;
+        staging.write(below(GRAPH), graph.as_bytes())?;
         if let Some(vocabulary) = about.vocabulary {
-            write_json(&self.folder.join(VOCABULARY), vocabulary)?;
+            staging.write_json(below(VOCABULARY), vocabulary)?;
         }
         let batches: Vec<BatchEntry> = self.batches.values().cloned().collect();
         let recorded = Recorded {
@@ -145,37 +174,12 @@ impl Recorder {
             tensors: self.entries.clone(),
             batches,
         };
-        write_json(&self.folder.join(MANIFEST), &manifest)?;
+        staging.write_json(below(MANIFEST), &manifest)?;
         Ok(recorded)
     }
 }
 
-/// The files of activations in an output folder, relative to it.
-pub(crate) fn files(output: &Path) -> Vec<PathBuf> {
-    let folder = output.join(FOLDER);
-    let mut files: Vec<PathBuf> =
-        [MANIFEST, GRAPH, VOCABULARY].iter().map(|name| Path::new(FOLDER).join(name)).collect();
-    let batches = std::fs::read_dir(folder.join(BATCHES)).into_iter().flatten().flatten();
-    let mut batches: Vec<String> =
-        batches.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    batches.sort();
-    let ours = |name: &String| {
-        let number = name.strip_suffix(".safetensors").unwrap_or_default();
-        let batch = number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
-        batch || name.starts_with(".fmrai-") && name.ends_with(".tmp")
-    };
-    files.extend(
-        batches.iter().filter(|name| ours(name)).map(|name| Path::new(FOLDER).join(BATCHES).join(name)),
-    );
-    files.retain(|file| output.join(file).is_file());
-    files
-}
-
-/// Removes the activations of an earlier run, the manifest first; files that fmrai has not written stay.
-pub(super) fn clear(output: &Path) -> Result<(), Error> {
-    for file in files(output) {
-        let path = output.join(file);
-        std::fs::remove_file(&path).map_err(|source| WriteError { path, source })?;
-    }
-    Ok(())
+/// A file of the activations, relative to the output folder.
+fn below(file: &str) -> String {
+    format!("{ACTIVATIONS}/{file}")
 }

@@ -1,0 +1,228 @@
+//! An unfinished run on disk, so that it can be continued to the identical result.
+//!
+//! `checkpoint.json` names the other files with their hashes, carries one of its own, and is written last: a run that dies
+//! while writing leaves the checkpoint before it intact, and what has changed since is not taken for it.
+
+mod captured;
+mod error;
+mod identity;
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use fmrai_core::analyzer::State;
+use fmrai_core::data::Counts;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub(crate) use captured::Captured;
+pub use error::{ResumeError, SaveError};
+pub use identity::Identity;
+use sealed::{seal, sha256, unseal};
+
+use crate::results::folder::{CHECKPOINT, STATE, is_state_file};
+use crate::results::{remove, write, write_json};
+use crate::run::ParityReport;
+
+/// Version of the format. The one before it, of fmrai 0.2, had no hashes.
+const FORMAT: u32 = 2;
+
+fn interim_file(analysis: &str) -> String {
+    format!("{analysis}.sqlite")
+}
+
+/// The store that an unfinished run has of an analysis below `output`, if it has one.
+pub(crate) fn interim_store(output: &Path, analysis: &str) -> PathBuf {
+    output.join(STATE).join(interim_file(analysis))
+}
+
+/// The stores that an unfinished run has below `output`.
+pub(crate) fn interim_stores(output: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(output.join(STATE)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sqlite")).collect()
+}
+
+/// How far an analysis had come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// It goes on from this state.
+    Running(State),
+    /// It had failed: in which stage, and why.
+    Failed(String, String),
+}
+
+/// A run as it was after some batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What the result depends on.
+    pub identity: Identity,
+    /// Batches absorbed.
+    pub batches: u64,
+    /// What the data source had counted by then.
+    pub counts: Counts,
+    /// What the comparisons with the untouched model have given.
+    pub parity: Option<ParityReport>,
+    /// Threads that the run was started with.
+    pub threads: usize,
+    /// Each analysis by name.
+    pub analyses: Vec<(String, Progress)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    format: u32,
+    identity: Identity,
+    batches: u64,
+    counts: [u64; 5],
+    parity: Option<ParityReport>,
+    threads: usize,
+    analyses: Vec<WrittenAnalysis>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenAnalysis {
+    Running {
+        name: String,
+        file: String,
+        /// Of the file; absent in format 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    Failed {
+        name: String,
+        stage: String,
+        message: String,
+    },
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint below `output`, then removes the states of the one before it. A checkpoint after as many batches
+    /// must not be there: its states have the same names.
+    ///
+    /// # Errors
+    /// [`SaveError`]; the checkpoint before it is then still good.
+    pub fn save(&self, output: &Path) -> Result<(), SaveError> {
+        let folder = output.join(STATE);
+        let mut analyses = Vec::new();
+        let mut files = Vec::new();
+        for (name, progress) in &self.analyses {
+            analyses.push(match progress {
+                Progress::Running(state) => {
+                    let file = format!("{name}.{}.safetensors", self.batches);
+                    let bytes = state.to_bytes().map_err(|e| SaveError::State(name.clone(), e))?;
+                    write(&folder.join(&file), &bytes)?;
+                    files.extend([file.clone(), interim_file(name)]);
+                    WrittenAnalysis::Running { name: name.clone(), file, sha256: Some(sha256(&bytes)) }
+                }
+                Progress::Failed(stage, message) => WrittenAnalysis::Failed {
+                    name: name.clone(),
+                    stage: stage.clone(),
+                    message: message.clone(),
+                },
+            });
+        }
+        let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty } = self.counts;
+        let written = Written {
+            format: FORMAT,
+            identity: self.identity.clone(),
+            batches: self.batches,
+            counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
+            parity: self.parity.clone(),
+            threads: self.threads,
+            analyses,
+        };
+        write_json(&folder.join(CHECKPOINT), &seal(json!(written)))?;
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let states = names.filter(|name| is_state_file(name) || name.ends_with(".sqlite"));
+        for old in states.filter(|name| !files.contains(name)) {
+            let _ = remove(&folder.join(old)); // harmless where it stays, and gone when the run ends
+        }
+        Ok(())
+    }
+
+    /// The checkpoint below `output`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ResumeError::Damaged`] names the file, [`ResumeError::Unreadable`] what the system refuses to read.
+    pub fn load(output: &Path) -> Result<Option<Self>, ResumeError> {
+        let folder = output.join(STATE);
+        let path = folder.join(CHECKPOINT);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(ResumeError::Unreadable { path, source }),
+        };
+        let damaged = |what: String| ResumeError::Damaged { path: path.clone(), what };
+        let not_one = |e| damaged(format!("not a checkpoint: {e}"));
+        let mut document: Value = serde_json::from_slice(&bytes).map_err(not_one)?;
+        let sealed = unseal(&mut document).map_err(damaged)?;
+        let written: Written = serde_json::from_value(document).map_err(not_one)?;
+        match written.format {
+            FORMAT if !sealed => return Err(damaged("its own SHA-256 is missing".to_owned())),
+            1 | FORMAT => {}
+            other => return Err(damaged(format!("checkpoint format {other}, needed {FORMAT}"))),
+        }
+        let mut analyses = Vec::new();
+        for analysis in written.analyses {
+            analyses.push(match analysis {
+                WrittenAnalysis::Failed { name, stage, message } => (name, Progress::Failed(stage, message)),
+                WrittenAnalysis::Running { name, file, sha256 } => {
+                    (name, Progress::Running(load_state(folder.join(file), sha256.as_deref())?))
+                }
+            });
+        }
+        let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty] = written.counts;
+        Ok(Some(Self {
+            identity: written.identity,
+            batches: written.batches,
+            counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
+            parity: written.parity,
+            threads: written.threads,
+            analyses,
+        }))
+    }
+
+    /// What it has of an analysis of the run.
+    ///
+    /// # Errors
+    /// [`ResumeError::Damaged`] if it has nothing: the analysis would miss the batches that are done.
+    pub fn analysis(&self, name: &str, output: &Path) -> Result<&Progress, ResumeError> {
+        let found = self.analyses.iter().find(|(found, _)| found == name);
+        found.map(|(_, progress)| progress).ok_or_else(|| ResumeError::Damaged {
+            path: output.join(STATE).join(CHECKPOINT),
+            what: format!("has no state of analysis {name:?}, which the plan has"),
+        })
+    }
+
+    /// Whether a run of this identity may go on from here.
+    ///
+    /// # Errors
+    /// [`ResumeError::Different`] names everything that is not as it was.
+    pub fn check(&self, now: &Identity, output: &Path) -> Result<(), ResumeError> {
+        match self.identity.differences(now) {
+            differences if differences.is_empty() => Ok(()),
+            differences => Err(ResumeError::Different { path: output.to_owned(), differences }),
+        }
+    }
+}
+
+/// A state, if it is the one that was written.
+fn load_state(path: PathBuf, needed: Option<&str>) -> Result<State, ResumeError> {
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(ResumeError::Damaged { path, what: "is gone".to_owned() });
+        }
+        Err(source) => return Err(ResumeError::Unreadable { path, source }),
+    };
+    let found = sha256(&bytes);
+    if let Some(needed) = needed.filter(|needed| *needed != found) {
+        let what = format!("has been changed since it was written: its SHA-256 is {found}, needed {needed}");
+        return Err(ResumeError::Damaged { path, what });
+    }
+    State::from_bytes(&bytes).map_err(|error| ResumeError::Damaged { path, what: error.to_string() })
+}
