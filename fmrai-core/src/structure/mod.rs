@@ -6,7 +6,10 @@ mod coverage;
 mod embedding;
 mod facts;
 mod feed_forward;
+#[cfg(feature = "torch")]
+mod ids;
 mod norm;
+mod opaque;
 mod operator;
 mod product;
 mod projection;
@@ -22,7 +25,10 @@ pub use block::Block;
 pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
+#[cfg(feature = "torch")]
+pub(crate) use ids::valid_ids;
 pub use norm::{Norm, NormKind};
+pub use opaque::opaque_operations;
 pub(crate) use operator::is_view;
 pub use residual::{Residual, Writer};
 pub use unembedding::Unembedding;

@@ -49,6 +49,7 @@ impl Session<'_> {
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
+            warnings: self.about.warnings,
             analyses,
             activations,
         })
@@ -67,7 +68,7 @@ impl Session<'_> {
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
         write_json(&output.join("plan.json"), &self.document)?;
         write_json(&output.join("run.json"), &run)?;
-        let About { graph, structure, model, data_files, kernels, .. } = &self.about;
+        let About { graph, structure, model, warnings, data_files, kernels, .. } = &self.about;
         let kernels = kernels.clone().unwrap_or_else(|| summary::kernels(structure, &self.requested));
         let parity = self.source.parity();
         let activations = match &self.recorder {
@@ -77,6 +78,7 @@ impl Session<'_> {
         let summary = summary::Summary {
             plan: &self.document,
             model,
+            warnings,
             files: data_files,
             counts: self.counts,
             batches: self.batches_done,
