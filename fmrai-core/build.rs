@@ -47,6 +47,7 @@ fn shim() {
                 "call.cpp",
                 "stand_ins.cpp",
                 "script.cpp",
+                "script_ids.cpp",
                 "program_api.cpp",
             ]
             .map(|f| format!("{folder}/{f}")),

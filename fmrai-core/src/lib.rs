@@ -9,6 +9,7 @@
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
 //! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
+//! - [`file_kind`]: what a file is by its first bytes, for messages.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
@@ -22,6 +23,7 @@ pub mod batch;
 pub mod capture;
 #[cfg(feature = "torch")]
 pub mod data;
+pub mod file_kind;
 pub mod graph;
 #[cfg(feature = "torch")]
 pub mod model;

@@ -137,7 +137,7 @@ enum Command {
         /// Element types of the files: those of the model, or float16 and bfloat16 widened
         #[arg(long, value_parser = ["stored", "float32"], default_value = "stored")]
         dtype: String,
-        /// Folder with tokenizer.json, for texts and a model without one
+        /// Folder with the tokenizer, for texts and an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
         /// Go on from where an interrupted capture was
@@ -172,7 +172,7 @@ enum Command {
         /// Field or column of the data that holds the text
         #[arg(long, value_name = "NAME")]
         field: Option<String>,
-        /// Folder with tokenizer.json, for texts and a model without one
+        /// Folder with the tokenizer, for texts and an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
     },

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fit::Fit;
-use super::records::{Records, open_file};
+use super::ids::{unknown_token, valid};
+use super::records::{Records, open_text};
+use super::vocabulary_files::HOW;
 use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
 use crate::batch::Sample;
-use crate::model::FileInfo;
 use crate::model::files::file_info;
+use crate::model::{FileInfo, InputSpec};
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;
@@ -40,21 +42,23 @@ impl Settings<'_> {
             }
         }
         let tokenizer = context.tokenizer.ok_or_else(|| {
-            let advice =
-                "name a folder with tokenizer.json in its field `tokenizer`, or use data of type `tensors`";
-            DataError::Unsuitable(format!("the data are texts, but the model has no tokenizer: {advice}"))
+            DataError::Unsuitable(format!(
+                "the data are texts, but the model has no tokenizer: {HOW}, FOLDER being that of the model, or one that its \
+                 field `tokenizer` names where it has that field; or give token ids, as data of type `tensors`"
+            ))
         })?;
         let fit = Fit::of(context.inputs)?;
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
         let path = context.base.join(self.path);
-        let (file, total) = open_file(&path)?;
+        let (file, total) = open_text(&path)?;
         Ok(Box::new(TextBatches {
             records: records(path.clone(), file)?,
             path,
             total,
             tokenizer,
-            batch_size: fit.batch_size(self.batch_size),
+            inputs: context.inputs,
+            batch_size: fitting(self.batch_size, fit.batch_size(self.batch_size)),
             fit,
             max_tokens,
             left: self.limit.unwrap_or(u64::MAX),
@@ -83,6 +87,18 @@ impl Settings<'_> {
     }
 }
 
+/// The batch size that the model takes in place of the one asked for.
+pub(super) fn fitting(wanted: usize, taken: usize) -> usize {
+    if taken != wanted {
+        tracing::warn!(
+            wanted,
+            taken,
+            "the model takes batches of another size than asked for: it was fixed when the model was exported"
+        );
+    }
+    taken
+}
+
 /// A text with its tokens, and the number of tokens that were cut off.
 struct Ready {
     sample: Sample,
@@ -98,6 +114,7 @@ struct TextBatches<'a> {
     path: PathBuf,
     total: u64,
     tokenizer: &'a Tokenizer,
+    inputs: &'a [InputSpec],
     fit: Fit,
     batch_size: usize,
     max_tokens: Option<usize>,
@@ -154,7 +171,9 @@ impl TextBatches<'_> {
             DataError::Record { path: self.path.clone(), line: record.line, what: e.to_string() }
         })?;
         let tokens = encoded.token_ids.len();
-        if let Some(what) = self.fit.refuses(tokens).filter(|_| tokens > 0) {
+        let refused = self.fit.refuses(tokens).filter(|_| tokens > 0);
+        if let Some(what) = refused.or_else(|| unknown_token(self.tokenizer, &encoded.token_ids, self.inputs))
+        {
             return Err(DataError::Record { path: self.path.clone(), line: record.line, what });
         }
         let sample = Sample {
@@ -192,7 +211,10 @@ impl Batches for TextBatches<'_> {
             self.counts.truncated_tokens += *truncated as u64;
         }
         let samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
-        let padding = self.tokenizer.vocabulary().padding.unwrap_or(0);
+        // What fills rows up is masked, so any token does that the model has.
+        let valid = valid(self.inputs, "input_ids");
+        let known = |id: &u32| valid.is_none_or(|valid| valid.contains(&i64::from(*id)));
+        let padding = self.tokenizer.vocabulary().padding.filter(known).unwrap_or(0);
         let (inputs, filler) = self.fit.inputs(&samples, padding)?;
         let index = self.next_index;
         self.next_index += 1;

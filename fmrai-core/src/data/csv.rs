@@ -37,13 +37,16 @@ pub struct Csv {
     pub delimiter: char,
     /// Texts per batch, at least 1; 8 by default.
     #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
     /// the tokenizer adds, at most what the model takes, which is the default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub max_tokens: Option<usize>,
     /// Read the first texts only, at least 1; all by default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub limit: Option<u64>,
 }
 
@@ -105,6 +108,16 @@ impl Read for Guard {
     }
 }
 
+/// How many lines end in these bytes: with `\n`, `\r\n` or `\r`. `after_return` tells whether a `\r` came before them.
+fn line_ends(bytes: impl Iterator<Item = u8>, after_return: &mut bool) -> u64 {
+    let ends = |byte: u8| {
+        let end = byte == b'\r' || (byte == b'\n' && !*after_return);
+        *after_return = byte == b'\r';
+        end
+    };
+    bytes.map(ends).filter(|end| *end).count() as u64
+}
+
 struct Rows {
     path: PathBuf,
     reader: Reader<Guard>,
@@ -114,6 +127,8 @@ struct Rows {
     /// record, and come one late after `\r\n`.
     lines: u64,
     start: u64,
+    /// Whether the last byte before it is `\r`, which ends a line together with a `\n` that follows.
+    after_return: bool,
     /// Line of the last row, if its text has more than one line.
     open_line: Option<u64>,
     row: StringRecord,
@@ -125,7 +140,17 @@ impl Rows {
         let guard = Guard { file, seen: Rc::clone(&seen) };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
         let row = StringRecord::new();
-        let mut rows = Self { path, reader, seen, column: 0, lines: 0, start: 0, open_line: None, row };
+        let mut rows = Self {
+            path,
+            reader,
+            seen,
+            column: 0,
+            lines: 0,
+            start: 0,
+            after_return: false,
+            open_line: None,
+            row,
+        };
         rows.allow();
         let header = match rows.reader.headers() {
             Ok(header) => header.clone(),
@@ -141,7 +166,13 @@ impl Rows {
                 return Err(wrong(format!("no column {column:?}; there is no header")));
             }
             (None, _) => {
-                return Err(wrong(format!("no column {column:?}; there are {}", quoted(header.iter()))));
+                let other = |name: &str| name.contains([';', '\t', '|', ',']);
+                let hint = match header.get(0) {
+                    Some(name) if header.len() == 1 && other(name) => "; is `delimiter` another one?",
+                    _ => "",
+                };
+                let names = quoted(header.iter());
+                return Err(wrong(format!("no column {column:?}; there are {names}{hint}")));
             }
         }
         Ok(rows)
@@ -153,15 +184,15 @@ impl Rows {
         self.seen.allowed.set(start + MAX_RECORD);
         let mut raw = self.seen.raw.borrow_mut();
         let passed = usize::try_from(start - self.start).unwrap_or(usize::MAX).min(raw.len());
-        self.lines += raw.drain(..passed).filter(|byte| *byte == b'\n').count() as u64;
+        self.lines += line_ends(raw.drain(..passed), &mut self.after_return);
         self.start = start;
     }
 
     /// The line that the record starts on.
     fn line(&self) -> u64 {
         let raw = self.seen.raw.borrow();
-        let blank = raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-        self.lines + 1 + blank.filter(|byte| **byte == b'\n').count() as u64
+        let blank = raw.iter().copied().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        self.lines + 1 + line_ends(blank, &mut self.after_return.clone())
     }
 
     fn error(&self, error: ::csv::Error) -> DataError {
@@ -198,7 +229,7 @@ impl Records for Rows {
         let line = self.line();
         let text = row.get(self.column).unwrap_or_default().to_owned();
         let last = row.iter().next_back().unwrap_or_default();
-        self.open_line = last.contains('\n').then_some(line);
+        self.open_line = last.contains(['\n', '\r']).then_some(line);
         self.row = row;
         Ok(Some(Record { text, line }))
     }

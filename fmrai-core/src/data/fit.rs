@@ -112,6 +112,9 @@ impl Fit {
         let positions = match positions {
             None => None,
             Some(spec) => {
+                // Positions are counted from 0, so as many tokens fit as there are of them.
+                let longest = spec.values.as_ref().and_then(|values| values.end().checked_add(1));
+                tokens = tokens.and(Axis::Range { min: 1, max: longest });
                 let axes = match spec.axes.as_deref() {
                     Some(&[token]) => {
                         tokens = tokens.and(token);
@@ -159,6 +162,11 @@ impl Fit {
     /// The most tokens of a text.
     pub(super) fn max_tokens(&self) -> Option<usize> {
         self.tokens.max
+    }
+
+    /// The number of tokens nearest to `wanted` that the model takes.
+    pub(super) fn tokens_near(&self, wanted: usize) -> usize {
+        wanted.clamp(self.tokens.min, self.tokens.max.unwrap_or(usize::MAX))
     }
 
     /// True if texts of different lengths can share a batch.
@@ -246,7 +254,8 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, dtype: DType, axes: &[Axis], required: bool) -> InputSpec {
-        InputSpec { name: name.to_owned(), dtype: Some(dtype), axes: Some(axes.to_vec()), required }
+        let (dtype, axes) = (Some(dtype), Some(axes.to_vec()));
+        InputSpec { name: name.to_owned(), dtype, axes, required, values: None }
     }
 
     const ANY: Axis = Axis::Range { min: 1, max: None };
@@ -290,6 +299,14 @@ mod tests {
         assert_eq!(filler, 1);
         assert_eq!(numbers(&named, "input_ids"), (vec![3, 4], vec![1, 0, 0, 0, 2, 3, 0, 0, 2, 3, 0, 0]));
         assert_eq!(numbers(&named, "attention_mask").1, [1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn positions_that_the_model_has_limit_the_tokens() {
+        let mut positions = spec("position_ids", DType::Int64, &[ANY, ANY], true);
+        positions.values = Some(0..=15);
+        let fit = Fit::of(&[ids(), positions]).unwrap();
+        assert_eq!((fit.max_tokens(), fit.tokens_near(20), fit.tokens_near(8)), (Some(16), 16, 8));
     }
 
     #[test]

@@ -29,13 +29,16 @@ pub struct JsonLines {
     pub field: String,
     /// Texts per batch, at least 1; 8 by default.
     #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
     /// the tokenizer adds, at most what the model takes, which is the default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub max_tokens: Option<usize>,
     /// Read the first texts only, at least 1; all by default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub limit: Option<u64>,
 }
 
@@ -53,6 +56,10 @@ impl DataSource for JsonLines {
     }
 }
 
+/// What is wrong with a file that is one JSON document.
+const ONE_A_LINE: &str =
+    "; if the file is one JSON document, write its objects one a line, e.g. with `jq -c '.[]'`";
+
 struct Objects {
     lines: Lines,
     field: String,
@@ -62,11 +69,18 @@ impl Objects {
     /// The text of one line.
     fn text(&self, line: &str) -> Result<String, String> {
         let field = &self.field;
-        let json: Value = serde_json::from_str(line).map_err(|e| malformed(&e))?;
+        let json: Value = serde_json::from_str(line).map_err(|e| {
+            let hint = if matches!(line.trim(), "{" | "[") { ONE_A_LINE } else { "" };
+            format!("{}{hint}", malformed(&e))
+        })?;
         let mut object: Map<String, Value> = match json {
             Value::Object(object) => object,
             other => {
-                return Err(format!("is {}, an object with the field {field:?} is needed", kind(&other)));
+                let hint = if other.is_array() { ONE_A_LINE } else { "" };
+                return Err(format!(
+                    "is {}, an object with the field {field:?} is needed{hint}",
+                    kind(&other)
+                ));
             }
         };
         match object.get_mut(field).map(Value::take) {

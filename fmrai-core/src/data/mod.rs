@@ -4,19 +4,26 @@ mod batching;
 mod csv;
 mod error;
 mod fit;
+mod ids;
 mod jsonl;
+mod probe;
 mod records;
 mod surface;
 mod tensors;
 mod text;
 mod tokenizer;
+mod vocabulary_files;
 
 pub use csv::Csv;
 pub use error::DataError;
+pub use ids::unknown_token;
+pub(crate) use ids::{Outside, outside};
 pub use jsonl::JsonLines;
+pub use probe::probe;
 pub use tensors::TensorFiles;
 pub use text::TextLines;
 pub use tokenizer::{Encoded, Tokenizer, TokenizerError};
+pub(crate) use tokenizer::{FoundTokenizer, no_tokenizer};
 
 use std::fmt;
 use std::path::Path;

@@ -1,10 +1,11 @@
 //! Texts of a file, one after the other.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
+use crate::file_kind::{ENOUGH, FileKind};
 
 /// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
@@ -37,45 +38,87 @@ pub(super) fn open_file(path: &Path) -> Result<(File, u64), DataError> {
     Ok((File::open(path).map_err(io)?, meta.len()))
 }
 
-/// The lines of a UTF-8 file, without `\n` or `\r\n`, and without a byte order mark.
+/// Opens a file of texts in UTF-8.
+pub(super) fn open_text(path: &Path) -> Result<(File, u64), DataError> {
+    let (file, length) = open_file(path)?;
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let mut start = Vec::new();
+    let mut again = File::open(path).map_err(io)?;
+    again.by_ref().take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+    // A text may begin as other files do, but it has no bytes that are no text.
+    let text = |start: &[u8]| !start.contains(&0) && std::str::from_utf8(start).is_ok();
+    match FileKind::of(&start) {
+        Some(kind @ (FileKind::LfsPointer(_) | FileKind::Utf16 | FileKind::Utf32)) => Err(kind),
+        None | Some(FileKind::Empty | FileKind::Json | FileKind::Html) => Ok(()),
+        Some(_) if text(&start) => Ok(()),
+        Some(kind) => Err(kind),
+    }
+    .map_err(|kind| {
+        let what = format!("needed is text in UTF-8, it is {kind}");
+        DataError::File { path: path.to_owned(), what }
+    })?;
+    Ok((file, length))
+}
+
+/// The lines of a UTF-8 file, without a byte order mark. A line ends with `\n`, `\r\n` or `\r`, as in Python.
 pub(super) struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
     line: u64,
     bytes: u64,
+    /// Whether the last line ended with `\r`: a `\n` that follows is a part of that end.
+    after_return: bool,
 }
 
 impl Lines {
     pub(super) fn new(path: PathBuf, file: File) -> Self {
-        Self { path, reader: BufReader::with_capacity(1 << 16, file), line: 0, bytes: 0 }
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Self { path, reader, line: 0, bytes: 0, after_return: false }
     }
 
     /// An error at the line that was read last.
     pub(super) fn error(&self, what: String) -> DataError {
         DataError::Record { path: self.path.clone(), line: self.line, what }
     }
+
+    /// The next line without its end; `None` at the end of the file.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, DataError> {
+        let mut line = Vec::new();
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => return Err(DataError::Io { path: self.path.clone(), source }),
+            };
+            let after_return = std::mem::take(&mut self.after_return);
+            let (end, done) = match buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                _ if buffer.is_empty() => return Ok((!line.is_empty()).then_some(line)),
+                Some(0) if after_return && buffer.first() == Some(&b'\n') => (1, false),
+                Some(end) => {
+                    line.extend(buffer.get(..end).unwrap_or_default());
+                    self.after_return = buffer.get(end) == Some(&b'\r');
+                    (end + 1, true)
+                }
+                None => {
+                    line.extend(buffer);
+                    (buffer.len(), false)
+                }
+            };
+            self.reader.consume(end);
+            self.bytes += end as u64;
+            if done || line.len() as u64 > MAX_RECORD {
+                return Ok(Some(line));
+            }
+        }
+    }
 }
 
 impl Records for Lines {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
-        let mut bytes = Vec::new();
-        let read = (&mut self.reader)
-            .take(MAX_RECORD + 1)
-            .read_until(b'\n', &mut bytes)
-            .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
-        if read == 0 {
-            return Ok(None);
-        }
+        let Some(bytes) = self.read()? else { return Ok(None) };
         self.line += 1;
-        self.bytes += read as u64;
-        if read as u64 > MAX_RECORD {
+        if bytes.len() as u64 > MAX_RECORD {
             return Err(self.error(format!("the line is longer than {} MiB", MAX_RECORD >> 20)));
-        }
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
         }
         let mut text = String::from_utf8(bytes).map_err(|e| {
             self.error(format!("invalid UTF-8 at byte {} of the line", e.utf8_error().valid_up_to() + 1))

@@ -25,13 +25,16 @@ pub struct TextLines {
     pub path: PathBuf,
     /// Texts per batch, at least 1; 8 by default.
     #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
     /// the tokenizer adds, at most what the model takes, which is the default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub max_tokens: Option<usize>,
     /// Read the first texts only, at least 1; all by default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub limit: Option<u64>,
 }
 

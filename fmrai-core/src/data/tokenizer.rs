@@ -8,11 +8,32 @@ use serde_json::Value;
 use tokenizers::{Encoding, ModelWrapper, Token};
 
 use super::surface;
+use super::vocabulary_files::{self, Assembled, HOW};
 use crate::batch::Vocabulary;
+use crate::file_kind::plain;
 use crate::model::files::Hasher;
 use crate::model::{FileInfo, ModelError};
 
 const FILE: &str = "tokenizer.json";
+
+/// Ids from here on are not listed: one token with an absurd id must not ask for all memory there is.
+const LARGEST: u32 = 1 << 22;
+
+/// What a folder has of a tokenizer.
+#[derive(Debug, Default)]
+pub(crate) struct FoundTokenizer {
+    /// `None` where there is none.
+    pub(crate) tokenizer: Option<Tokenizer>,
+    /// The files read.
+    pub(crate) files: Vec<FileInfo>,
+    /// What a user should know, e.g. why files that are there are not read.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is needed where there is no tokenizer, and how to make it.
+pub(crate) fn no_tokenizer() -> String {
+    format!("has no tokenizer: needed is tokenizer.json, vocab.txt, or vocab.json with merges.txt; {HOW}")
+}
 
 /// A checkpoint's own tokenizer, read from its `tokenizer.json`.
 ///
@@ -53,50 +74,65 @@ pub enum TokenizerError {
 impl Tokenizer {
     /// Reads the tokenizer of the checkpoint in `folder`.
     ///
-    /// `rows` is the number of rows of the model's embedding table, which each token id has to be below; `padding` is
-    /// the padding token of the model's config, used if the files of the tokenizer name none.
+    /// It is its `tokenizer.json`, or `vocab.txt` (WordPiece), or `vocab.json` with `merges.txt` (byte-level BPE).
+    ///
+    /// `rows` is the number of rows of the model's embedding table: a padding token beyond it is not used. Texts may have
+    /// tokens beyond it, which whoever gives them to the model has to refuse. `padding` is the padding token of the model's
+    /// config, used if the files of the tokenizer name none.
     ///
     /// # Errors
-    /// - [`ModelError::Io`] if there is no `tokenizer.json`.
-    /// - [`ModelError::File`] if it is broken or does not fit the model.
+    /// [`ModelError::File`] if there is none, or it is broken.
     pub fn read(folder: &Path, rows: u32, padding: Option<u32>) -> Result<Self, ModelError> {
-        Self::load(folder, rows, padding).map(|(tokenizer, _)| tokenizer)
+        let found = Self::find(folder, rows, padding)?;
+        found.tokenizer.ok_or_else(|| ModelError::File {
+            path: folder.to_owned(),
+            what: found.warnings.into_iter().next().unwrap_or_else(no_tokenizer),
+        })
     }
 
-    /// As [`read`](Self::read), with the files that were read.
-    pub(crate) fn load(
-        folder: &Path,
-        rows: u32,
-        padding: Option<u32>,
-    ) -> Result<(Self, Vec<FileInfo>), ModelError> {
-        let path = folder.join(FILE);
+    /// As [`read`](Self::read), but that no tokenizer is no error.
+    pub(crate) fn find(folder: &Path, rows: u32, padding: Option<u32>) -> Result<FoundTokenizer, ModelError> {
         let mut files = Vec::new();
-        let bytes = read(&path, FILE, &mut files)?;
+        let own = folder.join(FILE);
+        let (path, bytes, warnings) = if own.exists() {
+            let bytes = read(&own, FILE, &mut files)?;
+            (own, bytes, Vec::new())
+        } else {
+            match vocabulary_files::assemble(folder, &mut files)? {
+                Ok(Assembled { path, json, warnings }) => (path, json, warnings),
+                Err(reason) => {
+                    let warnings = reason.into_iter().collect();
+                    return Ok(FoundTokenizer { warnings, ..FoundTokenizer::default() });
+                }
+            }
+        };
         let names = SpecialTokens::read(folder, &mut files)?;
-        let tokenizer = guarded(|| Self::parse(&bytes, rows, &names, padding))
-            .map_err(|what| ModelError::File { path, what })?;
-        Ok((tokenizer, files))
+        let parse = || Self::parse(plain(&bytes)?, rows, &names, padding);
+        let tokenizer = guarded(parse).map_err(|what| ModelError::File { path, what })?;
+        Ok(FoundTokenizer { tokenizer: Some(tokenizer), files, warnings })
     }
 
     fn parse(bytes: &[u8], rows: u32, names: &SpecialTokens, padding: Option<u32>) -> Result<Self, String> {
         let broken = |e: tokenizers::Error| format!("broken tokenizer: {e}");
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(broken)?;
-        let tokens = tokens(&inner, rows)?;
+        let tokens = tokens(&inner, rows);
         let own_padding = inner.get_padding().map(|p| (p.pad_token.clone(), p.pad_id));
         inner.with_padding(None);
         inner.with_truncation(None).map_err(broken)?;
 
         let id = |name: &str| inner.token_to_id(name);
+        let known = |id: &u32| *id < rows;
         let padding = own_padding
             .and_then(|(name, pad_id)| id(&name).filter(|id| *id == pad_id))
-            .or_else(|| names.padding.as_deref().and_then(id))
-            .or_else(|| padding.filter(|id| *id < rows))
-            .or_else(|| ["[PAD]", "<pad>"].into_iter().find_map(id));
+            .filter(known)
+            .or_else(|| names.padding.as_deref().and_then(id).filter(known))
+            .or_else(|| padding.filter(known))
+            .or_else(|| ["[PAD]", "<pad>"].into_iter().filter_map(id).find(known));
         let unknown = unknown_token(&inner)
             .and_then(id)
             .or_else(|| names.unknown.as_deref().and_then(id))
             .or_else(|| ["[UNK]", "<unk>"].into_iter().find_map(id));
-        let frame = Frame::of(&inner, rows)?;
+        let frame = Frame::of(&inner)?;
         let Frame { first, separator, special_tokens } = frame;
         let texts = surface::texts(&inner, &tokens);
         let vocabulary = Vocabulary { tokens, texts, first, separator, padding, unknown };
@@ -107,6 +143,12 @@ impl Tokenizer {
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// The text of a token, as the tokenizer has it, also beyond what the model knows.
+    #[must_use]
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// Number of tokens that it adds to each text.
@@ -169,32 +211,27 @@ fn cut(encoding: &Encoding, max_tokens: usize) -> Encoded {
 
 fn read(path: &Path, name: &str, files: &mut Vec<FileInfo>) -> Result<Vec<u8>, ModelError> {
     let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
-    let mut hasher = Hasher::new();
-    hasher.update(&bytes);
-    files.push(hasher.finish(name));
+    if !files.iter().any(|file| file.name == name) {
+        let mut hasher = Hasher::new();
+        hasher.update(&bytes);
+        files.push(hasher.finish(name));
+    }
     Ok(bytes)
 }
 
-/// Token texts by id.
-fn tokens(inner: &tokenizers::Tokenizer, rows: u32) -> Result<Vec<String>, String> {
-    let mut by_id: Vec<(u32, String)> = inner.get_vocab(true).into_iter().map(|(t, id)| (id, t)).collect();
+/// Token texts by id, of those that the model knows.
+fn tokens(inner: &tokenizers::Tokenizer, rows: u32) -> Vec<String> {
+    let known = |id: u32| id < rows.min(LARGEST);
+    let mut by_id: Vec<(u32, String)> =
+        inner.get_vocab(true).into_iter().filter(|(_, id)| known(*id)).map(|(t, id)| (id, t)).collect();
     by_id.sort_unstable();
-    if let Some((id, token)) = by_id.iter().find(|(id, _)| *id >= rows) {
-        return Err(misfit(token, *id, rows));
-    }
     let mut tokens = vec![String::new(); by_id.last().map_or(0, |(id, _)| *id as usize + 1)];
     for (id, token) in by_id {
         if let Some(place) = tokens.get_mut(id as usize).filter(|place| place.is_empty()) {
             *place = token;
         }
     }
-    Ok(tokens)
-}
-
-fn misfit(token: &str, id: u32, rows: u32) -> String {
-    format!(
-        "the tokenizer does not fit the model: token {token:?} has id {id}, the model knows {rows} tokens"
-    )
+    tokens
 }
 
 /// Names of special tokens in the files beside `tokenizer.json`.
@@ -213,8 +250,10 @@ impl SpecialTokens {
                 continue;
             }
             let bytes = read(&path, file, files)?;
-            let json: Value = serde_json::from_slice(&bytes)
-                .map_err(|e| ModelError::File { path, what: format!("malformed JSON: {e}") })?;
+            let parse = |bytes: &[u8]| -> Result<Value, String> {
+                serde_json::from_slice(plain(bytes)?).map_err(|e| format!("malformed JSON: {e}"))
+            };
+            let json = parse(&bytes).map_err(|what| ModelError::File { path, what })?;
             // Either a text or an object that describes the token.
             let token = |field: &str| {
                 let value = json.get(field)?;
@@ -245,16 +284,11 @@ struct Frame {
 }
 
 impl Frame {
-    fn of(inner: &tokenizers::Tokenizer, rows: u32) -> Result<Self, String> {
+    fn of(inner: &tokenizers::Tokenizer) -> Result<Self, String> {
         let text = Encoding::from_tokens(vec![Token::new(0, "a".to_owned(), (0, 1))], 0);
         let framed = inner.post_process(text, None, true).map_err(|e| format!("broken tokenizer: {e}"))?;
         let special: Vec<bool> = framed.get_special_tokens_mask().iter().map(|mask| *mask == 1).collect();
         let ids = framed.get_ids();
-        let mut added =
-            ids.iter().zip(&special).zip(framed.get_tokens()).filter(|((_, special), _)| **special);
-        if let Some(((id, _), token)) = added.find(|((id, _), _)| **id >= rows) {
-            return Err(misfit(token, *id, rows));
-        }
         let text =
             special.iter().position(|special| !special).ok_or("broken tokenizer: it drops the text")?;
         Ok(Self {

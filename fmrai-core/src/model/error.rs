@@ -39,7 +39,7 @@ pub enum ModelError {
         what: String,
     },
     /// The weights do not fit the architecture.
-    #[error("{path}: the weights do not fit a {architecture} model: {}", list(missing, unknown, misshapen), path = path.display())]
+    #[error("{path}: the weights do not fit a {architecture} model: {}{hint}", list(missing, unknown, misshapen), path = path.display())]
     Weights {
         /// The checkpoint.
         path: PathBuf,
@@ -51,6 +51,8 @@ pub enum ModelError {
         unknown: Vec<String>,
         /// `name: found [..], needed [..]`.
         misshapen: Vec<String>,
+        /// The likely reason and the way out, as the end of the message; empty where none is known.
+        hint: String,
     },
     /// The inputs are not what the model takes.
     #[error("the model takes {needed}, was given {found}")]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{FileInfo, ModelError};
-use crate::data::Tokenizer;
+use crate::data::{FoundTokenizer, Tokenizer, no_tokenizer};
 
 /// SHA-256 of everything that went through.
 pub(crate) struct Hasher {
@@ -48,16 +48,24 @@ pub(crate) fn file_info(path: &Path, name: &str) -> io::Result<FileInfo> {
 }
 
 /// The tokenizer in `folder`; where none is named, the one beside the model's file, if there is one.
-pub(crate) fn tokenizer(
-    folder: Option<PathBuf>,
-    model: &Path,
-) -> Result<(Option<Tokenizer>, Vec<FileInfo>), ModelError> {
-    let beside =
-        || model.parent().filter(|folder| folder.join("tokenizer.json").is_file()).map(Path::to_owned);
-    let Some(folder) = folder.or_else(beside) else { return Ok((None, Vec::new())) };
+///
+/// # Errors
+/// Where a folder is named that has none, and for broken files.
+pub(crate) fn tokenizer(folder: Option<PathBuf>, model: &Path) -> Result<FoundTokenizer, ModelError> {
     // How many tokens the model knows is not known here.
-    let (tokenizer, files) = Tokenizer::load(&folder, u32::MAX, None)?;
-    Ok((Some(tokenizer), files))
+    let find = |folder: &Path| Tokenizer::find(folder, u32::MAX, None);
+    match (folder, model.parent()) {
+        (Some(folder), _) => {
+            let found = find(&folder)?;
+            if found.tokenizer.is_none() {
+                let reason = found.warnings.first().map_or_else(no_tokenizer, Clone::clone);
+                return Err(ModelError::File { path: folder, what: reason });
+            }
+            Ok(found)
+        }
+        (None, Some(folder)) => find(folder),
+        (None, None) => Ok(FoundTokenizer::default()),
+    }
 }
 
 #[cfg(test)]

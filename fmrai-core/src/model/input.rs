@@ -1,6 +1,7 @@
 //! What a model takes.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -17,16 +18,22 @@ pub struct InputSpec {
     pub axes: Option<Vec<Axis>>,
     /// False if the model runs without it.
     pub required: bool,
+    /// The numbers that it may hold, both ends included, where the model is known to look each of them up in a table:
+    /// token ids below the size of the vocabulary, positions, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<RangeInclusive<i64>>,
 }
 
-/// `pixel_values (float32, [1 or more, 3, 224, 224])`.
+/// `pixel_values (float32, [1 or more, 3, 224, 224])`, `input_ids (int64, [1 or more, 1 to 512], of 0 to 30521)`.
 impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let axes = self.axes.as_ref().map(|axes| {
             let axes: Vec<String> = axes.iter().map(ToString::to_string).collect();
             format!("[{}]", axes.join(", "))
         });
-        let known: Vec<String> = self.dtype.map(|dtype| dtype.to_string()).into_iter().chain(axes).collect();
+        let values = self.values.as_ref().map(|values| format!("of {} to {}", values.start(), values.end()));
+        let dtype = self.dtype.map(|dtype| dtype.to_string());
+        let known: Vec<String> = dtype.into_iter().chain(axes).chain(values).collect();
         f.write_str(&self.name)?;
         if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
     }

@@ -1,5 +1,6 @@
 //! Models: where they come from, and what a loaded one can do.
 
+mod archives;
 mod error;
 mod exported_program;
 pub(crate) mod files;
@@ -125,6 +126,9 @@ pub struct ModelInfo {
     pub unused_weights: Vec<String>,
     /// Weights that hold NaN or infinity.
     pub non_finite_weights: Vec<NonFiniteWeight>,
+    /// What else a user should know of its files: copies of weights that do not count, an adapter that is not applied, ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A file that was read.

@@ -1,5 +1,7 @@
 //! TorchScript: files of `torch.jit.save`, from `torch.jit.trace` or `torch.jit.script`.
 
+mod interpreter;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -7,13 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
+use super::archives::{not_zip, other_archive};
 use super::{
     FileInfo, InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors,
     NonFiniteWeight, SourceEntry, address, files,
 };
 use crate::analyzer::schema_of;
 use crate::capture::Script;
-use crate::data::Tokenizer;
+use crate::data::{FoundTokenizer, Tokenizer};
 use crate::tensor::DType;
 
 const NAME: &str = "torchscript";
@@ -35,7 +38,8 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
 pub struct TorchScript {
     /// The file, relative to the plan.
     pub path: PathBuf,
-    /// Folder of the tokenizer.json for texts, relative to the plan; by default that of the file, if it has one.
+    /// Folder of the tokenizer for texts, relative to the plan: tokenizer.json, vocab.txt, or vocab.json with merges.txt; by
+    /// default that of the file, if it has one.
     #[serde(default)]
     pub tokenizer: Option<PathBuf>,
     /// Inputs of the module that take a tensor of another name from the data, e.g. `{"x": "pixel_values"}`.
@@ -63,6 +67,9 @@ struct DescribedInput {
     #[serde(rename = "type")]
     kind: String,
     required: bool,
+    /// Rows of the embedding that its elements are looked up in, where there is one.
+    #[serde(default)]
+    rows: Option<i64>,
 }
 
 struct ScriptModel {
@@ -99,11 +106,11 @@ impl ScriptModel {
         }
         rename(&mut inputs, &source.inputs).map_err(fail)?;
         let weights = script.weights().map_err(fail)?;
-        let (tokenizer, mut files) =
+        let FoundTokenizer { tokenizer, mut files, warnings } =
             files::tokenizer(source.tokenizer.as_deref().map(|folder| context.base.join(folder)), &path)?;
         let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
-        let info = info(description.class, path, files, &weights);
+        let info = info(description.class, path, files, warnings, &weights);
         Ok(Self { info, tokenizer, script, weights, inputs })
     }
 }
@@ -114,7 +121,8 @@ fn check_kind(path: &Path) -> Result<(), ModelError> {
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
     let Ok(zip) = zip::ZipArchive::new(file) else {
-        return fail("is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it");
+        let what = "is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it";
+        return fail(&format!("{what}{}", not_zip(path)));
     };
     let names: BTreeSet<&str> = zip.file_names().collect();
     let has = |end: &str| names.iter().any(|name| name.ends_with(end));
@@ -127,7 +135,8 @@ fn check_kind(path: &Path) -> Result<(), ModelError> {
         );
     }
     if !has("constants.pkl") || !has("data.pkl") {
-        return fail("is no TorchScript file: it has no constants.pkl and data.pkl");
+        let what = "is no TorchScript file: it has no constants.pkl and data.pkl";
+        return fail(&format!("{what}{}", other_archive(&names)));
     }
     Ok(())
 }
@@ -149,7 +158,8 @@ fn spec(input: &DescribedInput) -> Result<InputSpec, String> {
             ));
         }
     };
-    Ok(InputSpec { name: input.name.clone(), dtype, axes, required: input.required })
+    let values = input.rows.map(|rows| 0..=rows - 1);
+    Ok(InputSpec { name: input.name.clone(), dtype, axes, required: input.required, values })
 }
 
 fn rename(inputs: &mut [InputSpec], names: &BTreeMap<String, String>) -> Result<(), String> {
@@ -165,7 +175,13 @@ fn rename(inputs: &mut [InputSpec], names: &BTreeMap<String, String>) -> Result<
     Ok(())
 }
 
-fn info(class: String, path: PathBuf, files: Vec<FileInfo>, weights: &[(String, Tensor)]) -> ModelInfo {
+fn info(
+    class: String,
+    path: PathBuf,
+    files: Vec<FileInfo>,
+    warnings: Vec<String>,
+    weights: &[(String, Tensor)],
+) -> ModelInfo {
     let mut elements: BTreeMap<DType, u64> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut non_finite_weights = Vec::new();
@@ -186,6 +202,7 @@ fn info(class: String, path: PathBuf, files: Vec<FileInfo>, weights: &[(String, 
         max_tokens: None,
         unused_weights: Vec::new(),
         non_finite_weights,
+        warnings,
     }
 }
 
@@ -248,10 +265,15 @@ impl Model for ScriptModel {
         }
         let given: Vec<Option<&Tensor>> = self.inputs.iter().map(|input| inputs.get(&input.name)).collect();
         let results = self.script.forward(&given);
-        results.map(NamedTensors).map_err(|what| ModelError::Node {
-            path: self.info.path.clone(),
-            node: "forward".to_owned(),
-            what,
+        results.map(NamedTensors).map_err(|what| {
+            let rows = given
+                .iter()
+                .flatten()
+                .filter(|t| t.dim() > 0)
+                .filter_map(|t| t.size().first().copied())
+                .max();
+            let what = interpreter::cause(&what, rows.unwrap_or(0));
+            ModelError::Node { path: self.info.path.clone(), node: "forward".to_owned(), what }
         })
     }
 }

@@ -8,7 +8,10 @@ mod facts;
 mod feed_forward;
 mod find;
 mod found;
+#[cfg(feature = "torch")]
+mod ids;
 mod norm;
+mod opaque;
 mod operator;
 mod positions;
 mod product;
@@ -26,7 +29,10 @@ pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
 pub use found::Structure;
+#[cfg(feature = "torch")]
+pub(crate) use ids::valid_ids;
 pub use norm::{Norm, NormKind};
+pub use opaque::opaque_operations;
 pub(crate) use operator::is_view;
 pub use positions::{Positions, recorded_batch};
 pub use residual::{Residual, Writer};

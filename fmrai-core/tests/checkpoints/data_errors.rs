@@ -53,7 +53,12 @@ fn bad_records_are_named_by_file_and_line() {
             jsonl(),
             "./data:2: malformed JSON at column 9: EOF while parsing a value",
         ),
-        (b"\n[1]\n", jsonl(), "./data:2: is an array, an object with the field \"text\" is needed"),
+        (
+            b"\n[1]\n",
+            jsonl(),
+            "./data:2: is an array, an object with the field \"text\" is needed; if the file is one JSON document, write its \
+             objects one a line, e.g. with `jq -c '.[]'`",
+        ),
         (b"{\"body\": \"a\", \"id\": 1}", jsonl(), "./data:1: no field \"text\"; there are \"body\", \"id\""),
         (b"{}", jsonl(), "./data:1: no field \"text\"; the object is empty"),
         (b"{\"text\": 3}", jsonl(), "./data:1: field \"text\" is a number, a string is needed"),
@@ -73,6 +78,88 @@ fn bad_records_are_named_by_file_and_line() {
     for (content, source, message) in cases {
         assert_eq!(error(content, &source), message);
     }
+}
+
+#[test]
+fn a_lone_carriage_return_ends_a_line() {
+    let cases: Vec<(&[u8], Value, &str)> = vec![
+        (b"one\rtw\xffo\r", text(), "./data:2: invalid UTF-8 at byte 3 of the line"),
+        (b"one\r\ntwo\n\rthr\xffee", text(), "./data:4: invalid UTF-8 at byte 4 of the line"),
+        (
+            b"{\"text\": \"a\"}\r{\"text\": 3}\r",
+            jsonl(),
+            "./data:2: field \"text\" is a number, a string is needed",
+        ),
+        (b"id,text\r1,a\r2\r", csv(), "./data:3: 1 fields, the header has 2"),
+        (b"id,text\r\r1,\"a\rb\"\r\r2\r", csv(), "./data:6: 1 fields, the header has 2"),
+    ];
+    for (content, source, message) in cases {
+        assert_eq!(error(content, &source), message);
+    }
+}
+
+#[test]
+fn files_that_are_no_text_in_utf_8_are_told_what_they_are() {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let big = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+    let utf16 = "./data: needed is text in UTF-8, it is text in UTF-16: convert it, e.g. with `iconv -f UTF-16 -t UTF-8`";
+    for source in [text(), jsonl(), csv()] {
+        for content in [wide("\u{feff}text\na\n"), big("\u{feff}text\na\n"), wide("text\nthe keeper\n")] {
+            assert_eq!(error(&content, &source), utf16, "{source}");
+        }
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+        let said = error(pointer, &source);
+        assert!(said.starts_with("./data: needed is text in UTF-8, it is a pointer of Git LFS"), "{said}");
+        for (start, kind) in [
+            (&b"\x1f\x8b\x08\0"[..], "compressed by gzip"),
+            (b"PK\x03\x04\0", "a zip archive"),
+            (b"PAR1\0", "a Parquet table"),
+        ] {
+            let said = error(start, &source);
+            assert!(said.starts_with(&format!("./data: needed is text in UTF-8, it is {kind}")), "{said}");
+        }
+    }
+    // A text may begin like one of them.
+    let model = load(&model_folder("bert"));
+    for content in [&b"PAR1 and GGUF\n"[..], b"<html>\n", b"%PDF-x\n", b"PK\n"] {
+        with_data(&*model, content, text(), |batches, _| {
+            assert!(batches.unwrap().next_batch().unwrap().is_some());
+        });
+    }
+}
+
+#[test]
+fn one_json_document_is_told_from_json_lines() {
+    let advice = "; if the file is one JSON document, write its objects one a line, e.g. with `jq -c '.[]'`";
+    let said = error(b"[{\"text\": \"a\"}]", &jsonl());
+    assert_eq!(said, format!("./data:1: is an array, an object with the field \"text\" is needed{advice}"));
+    let said = error(b"[\n {\"text\": \"a\"}\n]", &jsonl());
+    assert_eq!(said, format!("./data:1: malformed JSON at column 1: EOF while parsing a list{advice}"));
+    let said = error(b"id;text\n1;a\n", &csv());
+    assert_eq!(said, "./data:1: no column \"text\"; there are \"id;text\"; is `delimiter` another one?");
+}
+
+#[test]
+fn token_ids_that_the_model_lacks_are_told_with_their_sample() {
+    let bytes = |values: &[i64]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
+    let file = |ids: &[i64]| {
+        let (ids, mask) = (bytes(ids), bytes(&[1; 6]));
+        let view =
+            |data| safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![3, 2], data).unwrap();
+        safetensors::serialize([("input_ids", view(&ids)), ("attention_mask", view(&mask))], None).unwrap()
+    };
+    let source = json!({"type": "tensors", "path": "data", "batch_size": 2});
+    let said = |ids: &[i64]| error(&file(ids), &source);
+    assert_eq!(
+        said(&[2, 3, 4, 5, 6, 280]),
+        "./data: sample 2: input_ids holds 280 at [1], the model has rows for 0 to 279"
+    );
+    assert_eq!(
+        said(&[2, 3, -1, 5, 6, 7]),
+        "./data: sample 1: input_ids holds -1 at [0], the model has rows for 0 to 279"
+    );
+    let page = error(b"<!doctype html>", &source);
+    assert!(page.ends_with("; it is a page of the web in place of the file: the download was answered by a site, not by the file"), "{page}");
 }
 
 #[test]

@@ -68,9 +68,11 @@ fn every_format_gives_the_same_texts() {
     let objects = "\u{feff}{\"id\": 1, \"text\": \"The keeper writes.\"}\n{\"text\": \"\"}\r\n\n{\"text\": \"Hi\"}\n\
                    {\"text\": \"A grey, grey \\\"hat\\\"\"}\n";
     let rows = "\u{feff}text,id\r\nThe keeper writes.,1\r\n,2\r\nHi,3\r\n\" \",5\r\n\"A grey, grey \"\"hat\"\"\",4\r\n";
+    let old = lines.replace("\r\n", "\n").replace('\n', "\r");
     let tabs = "id\ttext\n1\tThe keeper writes.\n2\tHi\n3\t\"A grey, grey \"\"hat\"\"\"";
     let cases = [
         (lines, json!({"type": "text", "path": "data"}), 2),
+        (&old, json!({"type": "text", "path": "data"}), 2),
         (objects, json!({"type": "jsonl", "path": "data", "field": "text"}), 2),
         (rows, json!({"type": "csv", "path": "data", "column": "text"}), 2),
         (tabs, json!({"type": "csv", "path": "data", "column": "text", "delimiter": "\t"}), 0),

@@ -9,6 +9,7 @@
 )]
 
 mod archives;
+mod as_found;
 mod bad_archives;
 mod cases;
 mod exported;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fmrai_core::data::unknown_token;
 use fmrai_core::model::{GenerateConfig, HfCheckpoint, LoadContext, Model, Stopped, generate as continued};
 use tch::Device;
 
@@ -19,9 +20,15 @@ pub(crate) struct GenerateOptions {
 pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
     let context = LoadContext { base: Path::new(""), device: Device::Cpu };
     let model = HfCheckpoint::new(&options.model).load_causal_lm(&context)?;
-    let tokenizer = model.tokenizer().ok_or_else(|| Error::Usage("the model has no tokenizer".to_owned()))?;
+    let tokenizer = model.tokenizer().ok_or_else(|| {
+        let how = "make one in Python, `AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)`";
+        Error::Usage(format!("{}: the model has no tokenizer: {how}", options.model.display()))
+    })?;
     let usage = |error: fmrai_core::data::TokenizerError| Error::Usage(error.to_string());
     let mut tokens = tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids;
+    if let Some(what) = unknown_token(tokenizer, &tokens, &model.inputs()) {
+        return Err(Error::Usage(format!("--prompt: {what}")));
+    }
     let generated = continued(&model, &tokens, &options.config, &mut |_| ())?;
     let count = super::count(generated.tokens.len() as u64, "token");
     tokens.extend(generated.tokens);

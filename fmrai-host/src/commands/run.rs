@@ -70,6 +70,9 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
         let weights = count(outcome.non_finite_weights as u64, "weight");
         let _ = writeln!(text, "warning: {weights} of the model hold NaN or infinity, see summary.json");
     }
+    for warning in &outcome.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref()));
     if let Some(Recorded { tensors, batches, bytes }) = outcome.activations {
         let tensors = count(tensors as u64, "tensor");

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use fmrai_core::file_kind::{ENOUGH, FileKind};
 use fmrai_core::model::{LoadContext, Model, ModelSource};
 use serde_json::{Value, json};
 use tch::Device;
@@ -31,30 +32,39 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
         }
         return match tokenizer {
             None => Ok(Named::Model(json!({ "type": "hf_checkpoint", "path": path }))),
-            Some(_) => wrong("has its own tokenizer: leave out --tokenizer"),
+            Some(_) => {
+                wrong("has its own tokenizer, or takes one that is saved into it: leave out --tokenizer")
+            }
         };
     }
-    let mut start = [0; 4];
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.read(&mut start).map_err(io)?;
-    let start = start.get(..length).unwrap_or_default();
-    if start.starts_with(b"PK") {
-        let kind = archive(path)?;
-        let mut model = json!({ "type": kind, "path": path });
-        if let Some(folder) = tokenizer {
-            model["tokenizer"] = json!(folder);
+    let mut start = Vec::new();
+    File::open(path).map_err(io)?.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+    let ends = |endings: &[&str]| path.extension().is_some_and(|e| endings.iter().any(|end| e == *end));
+    match FileKind::of(&start) {
+        Some(FileKind::Zip) => {
+            let kind = archive(path)?;
+            let mut model = json!({ "type": kind, "path": path });
+            if let Some(folder) = tokenizer {
+                model["tokenizer"] = json!(folder);
+            }
+            Ok(Named::Model(model))
         }
-        return Ok(Named::Model(model));
+        Some(FileKind::Pickle) => {
+            wrong("is a pickle of torch.save, which is not read: export the model with torch.export.save")
+        }
+        None | Some(FileKind::Empty) if ends(&["pt", "pt2", "pth"]) => {
+            wrong("is no archive, as torch.export.save and torch.jit.save write it: copy it again")
+        }
+        None | Some(FileKind::Json | FileKind::Empty) if !ends(&["safetensors"]) => {
+            Ok(Named::Plan(path.to_owned()))
+        }
+        None | Some(FileKind::Safetensors | FileKind::Json | FileKind::Empty) => {
+            wrong("holds weights alone: give the folder that it is in, with config.json")
+        }
+        Some(kind) => {
+            wrong(&format!("is {kind}; needed is the folder of a model, a .pt2 or .pt archive, or a plan"))
+        }
     }
-    if start.first() == Some(&0x80) {
-        return wrong(
-            "is a pickle of torch.save, which is not read: export the model with torch.export.save",
-        );
-    }
-    if path.extension().is_some_and(|e| e == "safetensors") {
-        return wrong("holds weights alone: give the folder that it is in, with config.json");
-    }
-    Ok(Named::Plan(path.to_owned()))
 }
 
 /// What a zip archive is: the `type` of its model source.

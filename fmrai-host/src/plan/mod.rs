@@ -27,6 +27,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::data::DataSource;
+use fmrai_core::file_kind::FileKind;
 use fmrai_core::model::ModelSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -111,6 +112,10 @@ pub fn read(file: &Path, catalogue: &Catalogue) -> Result<ResolvedPlan, PlanErro
     let fail = |problems| PlanError { file: file.to_owned(), problems };
     let unreadable = |what: String| fail(vec![Problem::new(JsonPath::root(), what)]);
     let bytes = std::fs::read(file).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
+    if let Some(kind) = FileKind::of(&bytes).filter(|kind| !matches!(kind, FileKind::Json | FileKind::Empty))
+    {
+        return Err(unreadable(format!("is {kind}; a plan is JSON in UTF-8")));
+    }
     let text = String::from_utf8(bytes).map_err(|e| {
         unreadable(format!("is not UTF-8 text: byte {} is out of place", e.utf8_error().valid_up_to()))
     })?;

@@ -18,6 +18,8 @@ pub struct Summary<'a> {
     pub plan: &'a Value,
     /// The model; where it was found depends on the current directory, so its path is not in it.
     pub model: &'a Value,
+    /// What a user should know of the model.
+    pub warnings: &'a [String],
     /// The data files.
     pub files: &'a [FileInfo],
     /// What was read.
@@ -71,6 +73,9 @@ impl Summary<'_> {
             "parity": self.parity,
             "analyses": analyses,
         });
+        if !self.warnings.is_empty() {
+            document["warnings"] = json!(self.warnings);
+        }
         if let Some(Recorded { tensors, batches, bytes }) = self.activations {
             document["activations"] =
                 json!({ "folder": ACTIVATIONS, "tensors": tensors, "batches": batches, "bytes": bytes });

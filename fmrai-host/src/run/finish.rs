@@ -50,6 +50,7 @@ impl Session<'_> {
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
+            warnings: self.about.warnings,
             analyses,
             activations,
         })
@@ -71,7 +72,7 @@ impl Session<'_> {
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
         staging.write_json(PLAN.to_owned(), &self.document)?;
         staging.write_json(RUN.to_owned(), &run)?;
-        let About { graph, structure, model, data_files, kernels, .. } = &self.about;
+        let About { graph, structure, model, warnings, data_files, kernels, .. } = &self.about;
         let kernels = kernels.clone().unwrap_or_else(|| summary::kernels(structure, &self.requested));
         let parity = self.source.parity();
         let activations = match &self.recorder {
@@ -83,6 +84,7 @@ impl Session<'_> {
         let summary = summary::Summary {
             plan: &self.document,
             model,
+            warnings,
             files: data_files,
             counts: self.counts,
             batches: self.batches_done,

@@ -29,7 +29,7 @@ use fmrai_core::batch::Batch;
 use fmrai_core::data::{Counts, DataContext, DataError, DataSource, Tokenizer};
 use fmrai_core::graph::fingerprint;
 use fmrai_core::model::{LoadContext, LoadedWeights, ModelSource};
-use fmrai_core::structure::Structure;
+use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_core::tracker::CaptureRequest;
 use tch::Device;
 
@@ -78,6 +78,8 @@ pub struct Outcome {
     pub parity: Option<ParityReport>,
     /// Weights that hold NaN or infinity.
     pub non_finite_weights: usize,
+    /// What else a user should know of the model.
+    pub warnings: Vec<String>,
     /// Each analysis by name.
     pub analyses: Vec<(String, Answer)>,
     /// The activations that were written, if any.
@@ -178,6 +180,9 @@ impl<'f> Start<'f> {
                 "a weight is not finite"
             );
         }
+        for warning in &info.warnings {
+            tracing::warn!("{warning}");
+        }
         let inputs = model.inputs();
         let context =
             DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
@@ -203,6 +208,7 @@ impl<'f> Start<'f> {
             model_files: info.files.clone(),
             path: info.path.display().to_string(),
             non_finite_weights: info.non_finite_weights.len(),
+            warnings: info.warnings.iter().cloned().chain(opaque_operations(graph.as_ref())).collect(),
             data_files,
             manifest: None,
             kernels: None,

@@ -59,6 +59,8 @@ pub(super) struct About<'a> {
     pub(super) path: String,
     /// Weights that hold NaN or infinity.
     pub(super) non_finite_weights: usize,
+    /// What else a user should know of the model.
+    pub(super) warnings: Vec<String>,
     /// The files of the data.
     pub(super) data_files: Vec<FileInfo>,
     /// The manifest of the folder, where the activations come from one.

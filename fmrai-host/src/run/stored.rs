@@ -38,6 +38,9 @@ impl<'f> Stored<'f> {
         };
         let path = folder.path().join(fmrai_core::activations::MANIFEST);
         let info = FileInfo::read(&path, fmrai_core::activations::MANIFEST);
+        let list = manifest.model["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut warnings: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        warnings.extend(opaque_operations(folder.graph()));
         let info = info.map_err(|source| fmrai_core::activations::ActivationsError::Io { path, source })?;
         Ok(About {
             graph: folder.graph(),
@@ -48,6 +51,7 @@ impl<'f> Stored<'f> {
             model_files: files(&manifest.model),
             path: folder.path().display().to_string(),
             non_finite_weights: manifest.model["non_finite_weights"].as_array().map_or(0, Vec::len),
+            warnings,
             data_files: files(&manifest.data),
             manifest: Some(info),
             kernels: Some(manifest.kernels.clone()),

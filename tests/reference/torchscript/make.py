@@ -67,6 +67,29 @@ class Named(torch.nn.Module):
         return Fields(self.head(hidden), hidden)
 
 
+class Fixed(torch.nn.Module):
+    """What tracing makes of sizes that Python has read: they stay those of the example."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x).view(int(x.shape[0]), -1)
+
+
+class Words(torch.nn.Module):
+    """Two tables read by the same ids, and one that is read by a part of other ids."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = torch.nn.Embedding(11, 4, padding_idx=0)
+        self.short = torch.nn.Embedding(9, 4)
+
+    def forward(self, input_ids: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        return self.words(input_ids) + self.short(input_ids.long()) + self.words(others[:, 1:])
+
+
 def save(folder, name, module, cases):
     torch.jit.save(module, folder / f"{name}.pt")
     tensors = {}
@@ -113,6 +136,21 @@ def main():
             traced = torch.jit.trace(bert, (ids[0], masks[0]), strict=False)
         cases = [{"input_ids": i, "attention_mask": m} for i, m in zip(ids, masks)]
         save(folder, f"traced_bert_{form}", traced, cases)
+
+    fixed = Fixed().eval()
+    one = torch.randn(1, 3, 4)
+    save(folder, "fixed", torch.jit.trace(fixed, one, check_trace=False), [{"x": one}])
+
+    ids = torch.randint(9, (2, 3))
+    save(folder, "words", torch.jit.script(Words().eval()), [{"input_ids": ids, "others": torch.randint(11, (2, 4))}])
+
+    torch.backends.mha.set_fastpath_enabled(True)
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    encoder = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    src = torch.randn(2, 3, 8)
+    with torch.no_grad():
+        fast = torch.jit.trace(encoder, src)
+        save(folder, "fast_path", fast, [{"src": src}])
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@
 
 namespace fmrai {
 
-// The first line of a message, in memory that the caller frees.
+// The first line of a message, in memory that the caller frees. Those of the TorchScript interpreter are given whole: they
+// begin with where it was, and end with what went wrong.
 inline char* first_line(const char* message) {
-  const char* end = std::strchr(message, '\n');
+  const char* interpreter = "The following operation failed in the TorchScript interpreter";
+  const bool whole = std::strncmp(message, interpreter, std::strlen(interpreter)) == 0;
+  const char* end = whole ? nullptr : std::strchr(message, '\n');
   const size_t length = end != nullptr ? static_cast<size_t>(end - message) : std::strlen(message);
   char* out = static_cast<char*>(std::malloc(length + 1));
   if (out == nullptr) std::abort();

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "hook.h"
+#include "script_ids.h"
 
 namespace fmrai {
 namespace {
@@ -130,11 +131,15 @@ std::string Script::describe() const {
   std::string out = "{\"class\":" + quoted(class_of(module_)) + ",\"inputs\":[";
   const auto method = module_.get_method("forward");
   const auto& arguments = method.function().getSchema().arguments();
+  const auto rows = embedding_rows(module_);
   for (size_t i = 1; i < arguments.size(); ++i) {
     const auto& argument = arguments[i];
     if (i > 1) out += ',';
     out += "{\"name\":" + quoted(argument.name()) + ",\"type\":" + quoted(argument.type()->str()) +
-        ",\"required\":" + (argument.default_value() ? "false" : "true") + "}";
+        ",\"required\":" + (argument.default_value() ? "false" : "true");
+    const auto known = rows.find(i - 1);
+    if (known != rows.end()) out += ",\"rows\":" + std::to_string(known->second);
+    out += '}';
   }
   out += "],\"modules\":[";
   bool first = true;

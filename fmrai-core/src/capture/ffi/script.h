@@ -15,7 +15,7 @@ class Script {
  public:
   explicit Script(const std::string& path);
 
-  // {"class": "...", "inputs": [{"name": "...", "type": "...", "required": true}], "modules": [{"path": "...", "class": "..."}]}
+  // {"class": "...", "inputs": [{"name": "...", "type": "...", "required": true, "rows": 9}], "modules": [{"path": "...", "class": "..."}]}
   std::string describe() const;
   void weights(const EachTensor& each) const;
   // Null for inputs that are left out.

@@ -5,19 +5,22 @@ mod samples;
 mod stored;
 
 use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::batching::default_batch_size;
+use super::batching::{default_batch_size, fitting};
+use super::ids;
 use super::{Batches, Counts, DataContext, DataError, DataSource, InputBatch};
 use crate::analyzer::schema_of;
 use crate::batch::Vocabulary;
 use crate::data::Tokenizer;
 use crate::model::files::file_info;
 use crate::model::{Axis, FileInfo, InputSpec, NamedTensors, SourceEntry};
+use samples::Misfit;
 use stored::Stored;
 
 pub(super) const ENTRY: SourceEntry = SourceEntry {
@@ -40,9 +43,11 @@ pub struct TensorFiles {
     pub files: BTreeMap<String, PathBuf>,
     /// Samples per batch, at least 1; 8 by default. A model that takes another number only is given that.
     #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Read the first samples only, at least 1; all by default.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub limit: Option<u64>,
 }
 
@@ -83,14 +88,29 @@ impl DataSource for TensorFiles {
         let mut parts = Vec::new();
         for mut tensor in tensors {
             let sampled = layout.sampled.contains(&tensor.name);
-            let name = tensor.name.clone();
-            parts.push((name, if sampled { Part::Sampled(tensor) } else { Part::Whole(tensor.whole()?) }));
+            let (name, path) = (tensor.name.clone(), tensor.path().to_owned());
+            let values = ids::valid(context.inputs, &name).cloned();
+            let data = if sampled {
+                Data::Sampled(tensor)
+            } else {
+                let whole = tensor.whole()?;
+                let outside = values.as_ref().and_then(|valid| Some((ids::outside(&whole, valid)?, valid)));
+                if let Some((ids::Outside { value, at }, valid)) = outside {
+                    let what = format!("{name} holds {value} at {at:?}, {}", needed(valid));
+                    return Err(DataError::File { path, what });
+                }
+                Data::Whole(whole)
+            };
+            parts.push(Part { name, path, values, data });
         }
         Ok(Box::new(TensorBatches {
             parts,
             paths,
             vocabulary: context.tokenizer.map(Tokenizer::vocabulary),
-            batch_size: self.batch_size.clamp(layout.min, layout.max.unwrap_or(usize::MAX)),
+            batch_size: fitting(
+                self.batch_size,
+                self.batch_size.clamp(layout.min, layout.max.unwrap_or(usize::MAX)),
+            ),
             min: layout.min,
             rows,
             done: 0,
@@ -102,6 +122,19 @@ impl DataSource for TensorFiles {
 
 fn unsuitable<T>(what: String) -> Result<T, DataError> {
     Err(DataError::Unsuitable(what))
+}
+
+fn needed(valid: &RangeInclusive<i64>) -> String {
+    format!("the model has rows for {} to {}", valid.start(), valid.end())
+}
+
+/// The likely reason why an axis does not fit, as the end of a message; empty for axes that may vary.
+fn fixed_by_export(axis: Axis) -> String {
+    let Axis::Fixed(size) = axis else { return String::new() };
+    format!(
+        "; a size that is one number, here {size}, was fixed when the model was exported: export it with `dynamic_shapes` and an \
+         example of at least 2 in each axis that varies"
+    )
 }
 
 fn file_name(path: &Path) -> String {
@@ -131,9 +164,11 @@ fn match_names(tensors: &[Stored], inputs: &[InputSpec]) -> Result<(), DataError
             .flatten()
             .zip(&tensor.shape)
             .skip(1)
-            .any(|(axis, &size)| !i64::try_from(size).is_ok_and(|size| axis.accepts(size)));
-        if wrong_type || wrong_rank || wrong_axis {
-            return unsuitable(format!("{} is {found}, the model takes {}", tensor.name, spec));
+            .find(|(axis, size)| !i64::try_from(**size).is_ok_and(|size| axis.accepts(size)));
+        if wrong_type || wrong_rank || wrong_axis.is_some() {
+            let reason = wrong_axis.filter(|_| !wrong_type && !wrong_rank);
+            let reason = reason.map(|(axis, _)| fixed_by_export(*axis)).unwrap_or_default();
+            return unsuitable(format!("{} is {found}, the model takes {spec}{reason}", tensor.name));
         }
     }
     let absent = |spec: &&InputSpec| spec.required && !tensors.iter().any(|t| t.name == spec.name);
@@ -155,18 +190,31 @@ struct Layout {
 }
 
 impl Layout {
-    /// Inputs whose axis 0 may vary run over the samples, others are given whole. If no axis 0 may vary, those that are as
-    /// long as that of the first input with axes run over the samples, so many in each batch.
+    /// Inputs whose axis 0 may vary run over the samples, others are given whole. Those of a fixed size run over the samples
+    /// too, so many in each batch, where they hold as many as there are samples, or no axis 0 may vary.
     fn of(tensors: &[Stored], inputs: &[InputSpec]) -> Result<Self, DataError> {
         let spec = |tensor: &Stored| inputs.iter().find(|spec| spec.name == tensor.name);
         let first_axis = |tensor: &Stored| spec(tensor)?.axes.as_ref()?.first().copied();
         let with_rows = || tensors.iter().filter(|tensor| tensor.rows().is_some());
-        let fixed = |tensor: &Stored| matches!(first_axis(tensor), Some(Axis::Fixed(_)));
-        let sampled: Vec<&Stored> = if with_rows().all(fixed) {
-            let size = with_rows().next().and_then(first_axis);
-            with_rows().filter(|tensor| first_axis(tensor) == size).collect()
-        } else {
-            with_rows().filter(|tensor| !fixed(tensor)).collect()
+        let fixed = |tensor: &Stored| match first_axis(tensor) {
+            Some(Axis::Fixed(size)) => usize::try_from(size).ok(),
+            _ => None,
+        };
+        let free = with_rows().find(|tensor| fixed(tensor).is_none());
+        let sampled: Vec<&Stored> = match free {
+            Some(free) => {
+                let rows = free.rows();
+                let whole =
+                    |tensor: &Stored| fixed(tensor).is_some_and(|n| rows != tensor.rows() || rows == Some(n));
+                with_rows().filter(|tensor| !whole(tensor)).collect()
+            }
+            None => {
+                let size = with_rows().next().and_then(first_axis);
+                let rows = with_rows().filter(|t| first_axis(t) == size).filter_map(Stored::rows).max();
+                // One that fits as it is, where others hold more samples, is the same for each batch.
+                let whole = |tensor: &Stored| fixed(tensor) == tensor.rows() && tensor.rows() != rows;
+                with_rows().filter(|tensor| first_axis(tensor) == size && !whole(tensor)).collect()
+            }
         };
         let Some(first) = sampled.first() else {
             return unsuitable("no tensor of the data has an axis of samples".to_owned());
@@ -201,7 +249,7 @@ impl Layout {
                 && !axis.accepts(i64::try_from(rows).unwrap_or(i64::MAX))
             {
                 let found = format!("{} is {} of shape {:?}", tensor.name, tensor.dtype, tensor.shape);
-                return unsuitable(format!("{found}, the model takes {spec}"));
+                return unsuitable(format!("{found}, the model takes {spec}{}", fixed_by_export(axis)));
             }
         }
         Ok(Self { sampled: sampled.iter().map(|tensor| tensor.name.clone()).collect(), rows, min, max })
@@ -209,16 +257,43 @@ impl Layout {
 }
 
 /// An input of the model.
-enum Part {
+struct Part {
+    name: String,
+    path: PathBuf,
+    /// The numbers that it may hold, where these are known.
+    values: Option<RangeInclusive<i64>>,
+    data: Data,
+}
+
+enum Data {
     /// Axis 0 runs over the samples.
     Sampled(Stored),
     /// Given whole with every batch.
     Whole(Tensor),
 }
 
+impl Part {
+    /// What a batch of these samples gets, the last one `again` so many times.
+    fn batch(&mut self, rows: Range<usize>, again: usize) -> Result<Tensor, DataError> {
+        let stored = match &mut self.data {
+            Data::Whole(tensor) => return Ok(tensor.shallow_clone()),
+            Data::Sampled(stored) => stored,
+        };
+        let start = rows.start;
+        let tensor = stored.read(rows, again)?;
+        let outside = self.values.as_ref().and_then(|valid| Some((ids::outside(&tensor, valid)?, valid)));
+        let Some((ids::Outside { value, at }, valid)) = outside else { return Ok(tensor) };
+        let (row, place) = at.split_first().unwrap_or((&0, &[]));
+        let sample = start + usize::try_from(*row).unwrap_or(0);
+        let place = if place.is_empty() { String::new() } else { format!(" at {place:?}") };
+        let what = format!("sample {sample}: {} holds {value}{place}, {}", self.name, needed(valid));
+        Err(DataError::File { path: self.path.clone(), what })
+    }
+}
+
 /// Batches of tensors in files. Only the rows of one batch are in memory.
 struct TensorBatches<'a> {
-    parts: Vec<(String, Part)>,
+    parts: Vec<Part>,
     /// The files by the names that they have in results.
     paths: BTreeMap<String, PathBuf>,
     vocabulary: Option<&'a Vocabulary>,
@@ -239,22 +314,24 @@ impl Batches for TensorBatches<'_> {
         let rows = self.done..self.rows.min(self.done + self.batch_size);
         let filler = self.min.saturating_sub(rows.len());
         let mut inputs = Vec::new();
-        for (name, part) in &mut self.parts {
-            let tensor = match part {
-                Part::Whole(tensor) => tensor.shallow_clone(),
-                Part::Sampled(stored) => match stored.read(rows.clone(), filler) {
-                    Ok(tensor) => tensor,
-                    Err(error) => {
-                        self.done = self.rows; // nothing comes after an error
-                        return Err(error);
-                    }
-                },
-            };
-            inputs.push((name.clone(), tensor));
+        for part in &mut self.parts {
+            match part.batch(rows.clone(), filler) {
+                Ok(tensor) => inputs.push((part.name.clone(), tensor)),
+                Err(error) => {
+                    self.done = self.rows; // nothing comes after an error
+                    return Err(error);
+                }
+            }
         }
         let inputs = NamedTensors(inputs);
         let samples = samples::of(&inputs, &rows, self.vocabulary);
-        let samples = samples.inspect_err(|_| self.done = self.rows)?;
+        let samples = samples.map_err(|Misfit { input, what }| {
+            self.done = self.rows;
+            match self.parts.iter().find(|part| part.name == input) {
+                Some(part) => DataError::File { path: part.path.clone(), what },
+                None => DataError::Unsuitable(what),
+            }
+        })?;
         self.done = self.done.max(rows.end);
         self.counts.texts += samples.len() as u64;
         self.counts.tokens += samples.iter().map(|s| s.token_ids.len() as u64).sum::<u64>();

@@ -5,8 +5,17 @@ use std::ops::Range;
 use tch::{Kind, Tensor};
 
 use crate::batch::{Sample, Sequence, TOKENS, Vocabulary, is_token_input};
-use crate::data::DataError;
 use crate::model::NamedTensors;
+
+/// An input whose elements make no samples.
+pub(super) struct Misfit {
+    pub(super) input: String,
+    pub(super) what: String,
+}
+
+fn misfit(input: &str, what: String) -> Misfit {
+    Misfit { input: input.to_owned(), what }
+}
 
 /// The samples of these rows. Where an input is called `input_ids`, `[batch, token]`, they have tokens: those where
 /// `attention_mask`, if there is one, is not 0. Further inputs of token ids, such as `decoder_input_ids` with
@@ -15,9 +24,9 @@ pub(super) fn of(
     inputs: &NamedTensors,
     rows: &Range<usize>,
     vocabulary: Option<&Vocabulary>,
-) -> Result<Vec<Sample>, DataError> {
+) -> Result<Vec<Sample>, Misfit> {
     let named = inputs.0.iter().map(|(name, _)| name.as_str()).filter(|name| is_token_input(name));
-    let all: Result<Vec<Ids>, DataError> = named.filter_map(|name| Ids::of(inputs, name).transpose()).collect();
+    let all: Result<Vec<Ids>, Misfit> = named.filter_map(|name| Ids::of(inputs, name).transpose()).collect();
     let all = all?;
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {
@@ -54,7 +63,7 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(inputs: &NamedTensors, name: &str) -> Result<Option<Self>, DataError> {
+    fn of(inputs: &NamedTensors, name: &str) -> Result<Option<Self>, Misfit> {
         let mask = format!("{}attention_mask", name.strip_suffix(TOKENS).unwrap_or_default());
         let read = |name: &str| inputs.get(name).map(|tensor| matrix(name, tensor)).transpose();
         let Some(ids) = read(name)?.flatten() else { return Ok(None) };
@@ -68,21 +77,21 @@ impl Ids {
         row: usize,
         id: usize,
         vocabulary: Option<&Vocabulary>,
-    ) -> Result<Option<Sequence>, DataError> {
+    ) -> Result<Option<Sequence>, Misfit> {
         let Self { name, mask, .. } = self;
         let Some(ids) = self.ids.get(row) else { return Ok(None) };
         let span = match self.masks.as_ref().and_then(|masks| masks.get(row)) {
             Some(row) if row.len() == ids.len() => span(row).ok_or_else(|| {
-                DataError::Unsuitable(format!(
-                    "{mask} of sample {id} has gaps or no token, needed are tokens that follow on each other"
-                ))
+                let what = "has gaps or no token, needed are tokens that follow on each other";
+                misfit(mask, format!("sample {id}: {mask} {what}"))
             })?,
             _ => 0..ids.len(),
         };
         let (mut token_ids, mut special) = (Vec::new(), Vec::new());
         for value in ids.get(span.clone()).unwrap_or_default() {
             let token = u32::try_from(*value).map_err(|_| {
-                DataError::Unsuitable(format!("{name} of sample {id} holds {value}, which is no token id"))
+                let what = "which is no token id: they begin at 0";
+                misfit(name, format!("sample {id}: {name} holds {value}, {what}"))
             })?;
             let around = |v: &Vocabulary| [v.first, v.separator, v.padding].contains(&Some(token));
             token_ids.push(token);
@@ -93,11 +102,11 @@ impl Ids {
 }
 
 /// The rows of a tensor with two axes; `None` for any other.
-fn matrix(name: &str, tensor: &Tensor) -> Result<Option<Vec<Vec<i64>>>, DataError> {
+fn matrix(name: &str, tensor: &Tensor) -> Result<Option<Vec<Vec<i64>>>, Misfit> {
     let Ok((_, width)) = tensor.size2() else { return Ok(None) };
-    let wide = tensor.f_to_kind(Kind::Int64)?.f_reshape([-1])?;
-    let values: Vec<i64> = Vec::try_from(wide)
-        .map_err(|e| DataError::Unsuitable(format!("{name} cannot be read as whole numbers: {e}")))?;
+    let wide = tensor.f_to_kind(Kind::Int64).and_then(|wide| wide.f_reshape([-1])).and_then(Vec::try_from);
+    let values: Vec<i64> =
+        wide.map_err(|e| misfit(name, format!("{name} cannot be read as whole numbers: {e}")))?;
     let width = usize::try_from(width).unwrap_or(0).max(1);
     Ok(Some(values.chunks(width).map(<[i64]>::to_vec).collect()))
 }

@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 use super::npy::Header;
 use crate::data::DataError;
 use crate::data::records::open_file;
+use crate::file_kind::FileKind;
 use crate::tensor::{DType, SafetensorsIndex, StoredTensor};
 
 /// A tensor in a file. Axis 0 runs over its rows.
@@ -34,7 +35,7 @@ impl Stored {
     pub(super) fn npy(name: &str, path: &Path) -> Result<Self, DataError> {
         let (file, length) = open_file(path)?;
         let mut file = BufReader::new(file);
-        let header = Header::read(&mut file).map_err(|what| wrong(path, what))?;
+        let header = Header::read(&mut file).map_err(|what| wrong(path, with_kind(path, what)))?;
         let stored = StoredTensor { dtype: header.dtype, shape: header.shape, start: header.start, bytes: 0 };
         let stored = Self::new(name, path, file, stored)?;
         let needed = stored.bytes(stored.elements()).and_then(|bytes| bytes.checked_add(stored.start));
@@ -50,7 +51,8 @@ impl Stored {
     /// The tensors of a safetensors file, sorted by name.
     pub(super) fn safetensors(path: &Path) -> Result<Vec<Self>, DataError> {
         let (mut file, length) = open_file(path)?;
-        let index = SafetensorsIndex::read(&mut file, length).map_err(|what| wrong(path, what))?;
+        let index = SafetensorsIndex::read(&mut file, length);
+        let index = index.map_err(|what| wrong(path, with_kind(path, what)))?;
         let open = |(name, stored): (String, StoredTensor)| {
             Self::new(&name, path, BufReader::new(open_file(path)?.0), stored)
         };
@@ -83,6 +85,11 @@ impl Stored {
             big_endian: false,
             fortran: false,
         })
+    }
+
+    /// The file it is in.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Number of rows; `None` for a single number.
@@ -174,6 +181,14 @@ impl Stored {
         }
         let sizes: Vec<i64> = shape.iter().filter_map(|&n| i64::try_from(n).ok()).collect();
         Ok(Tensor::f_from_data_size(bytes, &sizes, self.kind)?)
+    }
+}
+
+/// The message, with what the file is where its first bytes tell.
+fn with_kind(path: &Path, what: String) -> String {
+    match FileKind::at(path) {
+        None | Some(FileKind::Empty | FileKind::Safetensors | FileKind::Npy) => what,
+        Some(kind) => format!("{what}; it is {kind}"),
     }
 }
 

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::capture::call::{copy_unseen, storage_in};
 use crate::model::ModelError;
+use crate::model::archives::{not_zip, other_archive};
 
 /// Largest text that is read of an archive, in bytes; programs of a thousand layers stay below.
 const LARGEST_TEXT: u64 = 4 << 30;
@@ -48,7 +49,8 @@ impl Archive {
         let length = metadata.len();
         let reader = file.try_clone().map_err(io)?;
         let mut zip = ZipArchive::new(reader).map_err(|e| {
-            fail(format!("is no .pt2 archive: {e}; needed is a complete file of torch.export.save"))
+            let kind = not_zip(path);
+            fail(format!("is no .pt2 archive: {e}; needed is a complete file of torch.export.save{kind}"))
         })?;
         let root = root(&zip.file_names().collect()).map_err(fail)?;
         let mut all = BTreeMap::new();
@@ -169,6 +171,7 @@ fn root(names: &BTreeSet<&str>) -> Result<String, String> {
         "is a checkpoint of torch.save, which has weights but no program; export the model with torch.export"
             .to_owned()
     } else {
-        "has no member archive_format: it is no archive of torch.export.save".to_owned()
+        let kind = other_archive(names);
+        format!("has no member archive_format: it is no archive of torch.export.save{kind}")
     })
 }

@@ -6,7 +6,7 @@ use super::codes;
 use super::flow::{check_arity, read, slots};
 use super::metadata;
 use super::numbers::{Function, Number};
-use super::program::{Action, Block, Example, Mode, NumberKind, Operand, Step};
+use super::program::{Action, Block, Example, Lookup, Mode, NumberKind, Operand, Step};
 use super::schema::{
     Argument, Device, Graph, NamedArgument, Node, SymBoolArgument, SymFloatArgument, SymIntArgument,
 };
@@ -39,6 +39,7 @@ pub(super) struct Draft {
     pub(super) reads: Vec<Slot>,
     pub(super) makes: Vec<Slot>,
     pub(super) example: Result<Example, String>,
+    pub(super) lookup: Option<Lookup>,
 }
 
 pub(super) enum DraftAction {
@@ -149,7 +150,8 @@ impl Compiler {
             last_used: Vec::new(),
         };
         let (name, target) = (name.to_owned(), target.to_owned());
-        Ok(vec![Draft { name, target, action: DraftAction::Call(spec), reads, makes, example }])
+        let lookup = lookup(&spec);
+        Ok(vec![Draft { name, target, action: DraftAction::Call(spec), reads, makes, example, lookup }])
     }
 
     /// Slots and names of what a node makes.
@@ -214,7 +216,8 @@ impl Compiler {
         let reads = slots(&operands);
         let example = example(scope, node, &makes);
         let action = DraftAction::Other(Action::Number { function, operands, into, kind });
-        Ok(Draft { name: name.to_owned(), target: node.target.clone(), action, reads, makes, example })
+        let (name, target) = (name.to_owned(), node.target.clone());
+        Ok(Draft { name, target, action, reads, makes, example, lookup: None })
     }
 
     fn higher_order<'g>(
@@ -313,7 +316,8 @@ impl Compiler {
             DraftAction::Other(Action::Inline { .. }) => Ok(Example::default()),
             _ => example,
         };
-        Ok(vec![Draft { name: name.to_owned(), target: node.target.clone(), action, reads, makes, example }])
+        let (name, target) = (name.to_owned(), node.target.clone());
+        Ok(vec![Draft { name, target, action, reads, makes, example, lookup: None }])
     }
 
     fn subgraph(&mut self, argument: &Argument, path: &str) -> Compiled<Block> {
@@ -419,6 +423,39 @@ fn number(operand: Operand) -> Given {
     }
 }
 
+/// What can be done about an operation that is none of PyTorch's own.
+fn custom(target: &str) -> String {
+    format!(
+        "a custom operation that is written in Python, or in a library that Python loads, cannot run without it, and no such \
+         library is loaded here. Replace it in the program, in Python where the operation is registered: \
+         `table = torch.export.default_decompositions(); table[{target}] = FUNCTION; \
+         torch.export.save(torch.export.load(PATH).run_decompositions(table), PATH)`, where FUNCTION computes the same from \
+         PyTorch's own operations; or export the model with an implementation that uses these alone"
+    )
+}
+
+/// What a call takes rows of a table by.
+fn lookup(spec: &CallSpec) -> Option<Lookup> {
+    let argument = |name: &str| spec.arguments.iter().find(|(n, _)| n == name).map(|(_, given)| given);
+    let slot = |given: &Given| if let Given::Tensor(slot) = given { Some(*slot) } else { None };
+    let tensor = |name: &str| argument(name).and_then(slot);
+    let (table, ids, axis, from_end) = match spec.operation.as_str() {
+        "aten::embedding" | "aten::embedding_bag" => (tensor("weight")?, tensor("indices")?, 0, false),
+        "aten::index_select" | "aten::gather" => {
+            let Some(Given::Int(axis)) = argument("dim") else { return None };
+            (tensor("self")?, tensor("index")?, usize::try_from(*axis).ok()?, false)
+        }
+        "aten::index" => {
+            let Some(Given::List(all)) = argument("indices") else { return None };
+            let mut indices = all.iter().enumerate().filter_map(|(axis, given)| Some((axis, slot(given)?)));
+            let (Some((axis, ids)), None) = (indices.next(), indices.next()) else { return None };
+            (tensor("self")?, ids, axis, true)
+        }
+        _ => return None,
+    };
+    Some(Lookup { table, ids, axis, from_end })
+}
+
 fn node_name(node: &Node) -> String {
     let first = node.outputs.iter().find_map(|output| match output {
         Argument::Tensors(names) => names.first().map(String::as_str),
@@ -444,7 +481,7 @@ fn finish(drafts: Vec<Draft>, outputs: &[Operand], prefix: &str) -> Result<Vec<S
     last_used.reverse();
     let mut steps = Vec::new();
     for (draft, last_used) in drafts.into_iter().zip(last_used) {
-        let Draft { name, target, action, example, .. } = draft;
+        let Draft { name, target, action, example, lookup, .. } = draft;
         let action = match action {
             DraftAction::Other(action) => action,
             DraftAction::Call(spec) => {
@@ -453,17 +490,14 @@ fn finish(drafts: Vec<Draft>, outputs: &[Operand], prefix: &str) -> Result<Vec<S
                     let node = format!("{prefix}{name}");
                     let what = match spec.operation.starts_with("aten::") {
                         true => format!("{target}: {what}"),
-                        false => format!(
-                            "{target}: {what}; a custom operation that is written in Python cannot run without it: export \
-                             the model with an implementation made of PyTorch's own operations"
-                        ),
+                        false => format!("{target}: {what}; {}", custom(&target)),
                     };
                     NodeError { node, what }
                 })?;
                 Action::Call(call)
             }
         };
-        steps.push(Step { name: format!("{prefix}{name}"), target, action, last_used, example });
+        steps.push(Step { name: format!("{prefix}{name}"), target, action, last_used, example, lookup });
     }
     Ok(steps)
 }

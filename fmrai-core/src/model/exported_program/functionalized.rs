@@ -52,6 +52,7 @@ impl Compiler {
                 reads: vec![from],
                 makes: vec![to],
                 example: form.map(|form| Example { forms: vec![form], numbers: Vec::new() }),
+                lookup: None,
             });
         }
         let mut arguments = Vec::new();
@@ -113,6 +114,7 @@ impl Compiler {
             reads: arguments.iter().flat_map(|(_, value)| read(value)).collect(),
             makes,
             example,
+            lookup: None,
             action: DraftAction::Call(CallSpec {
                 operation: format!("{namespace}::{base}"),
                 overload: if overload == "default" { String::new() } else { overload.to_owned() },
@@ -137,6 +139,7 @@ impl Compiler {
             makes: action.makes(),
             action: DraftAction::Other(action),
             example: Ok(Example::default()),
+            lookup: None,
         });
         Ok(drafts)
     }

@@ -15,8 +15,9 @@ use super::simulate::{Foreseen, Leaf, foresee};
 use super::weights::{Loaded, Payloads, form};
 use super::{ExportedProgram, NAME, ProgramModel, Weight, metadata, names};
 use crate::capture::call::{Held, Slot, copy_unseen, imagined};
-use crate::data::Tokenizer;
+use crate::data::FoundTokenizer;
 use crate::model::{FileInfo, LoadContext, ModelError, ModelInfo, NonFiniteWeight, address};
+use crate::structure::valid_ids;
 use crate::tensor::DType;
 
 /// The major version of the schema that this program reads.
@@ -91,16 +92,18 @@ pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Resul
         }
     }
     let weights = bound.weights.len();
+    let mut valid = graph.as_ref().map(|foreseen| valid_ids(&foreseen.graph)).unwrap_or_default();
     for (position, input) in bound.inputs.iter_mut().enumerate() {
+        input.spec.values = valid.remove(&input.spec.name);
         input.written = written.get(weights + position) == Some(&true);
     }
 
-    let (tokenizer, mut files) = tokenizer(source, context.base, &path)?;
+    let FoundTokenizer { tokenizer, mut files, warnings } = tokenizer(source, context.base, &path)?;
     let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let io = |source| ModelError::Io { path: path.clone(), source };
     files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
     Ok(ProgramModel {
-        info: info(&program, &path, files, &bound),
+        info: info(&program, &path, files, warnings, &bound),
         tokenizer,
         block,
         slots: compiler.slots(),
@@ -258,6 +261,7 @@ fn user_input(
             dtype: Some(dtype),
             axes: Some(Vec::new()),
             required: true,
+            values: None,
         },
         slot,
         number: Some(kind),
@@ -276,6 +280,7 @@ fn user_input(
                 dtype: Some(DType::from_c10(form.dtype)),
                 axes: Some(axes),
                 required: true,
+                values: None,
             };
             let example =
                 Held::Tensor(imagined(&form).map_err(|what| archive.fail(format!("input {name}: {what}")))?);
@@ -376,15 +381,17 @@ fn mutations(
 }
 
 /// The tokenizer that the plan names, or the one beside the archive.
-fn tokenizer(
-    source: &ExportedProgram,
-    base: &Path,
-    path: &Path,
-) -> Result<(Option<Tokenizer>, Vec<FileInfo>), ModelError> {
+fn tokenizer(source: &ExportedProgram, base: &Path, path: &Path) -> Result<FoundTokenizer, ModelError> {
     crate::model::files::tokenizer(source.tokenizer.as_deref().map(|folder| base.join(folder)), path)
 }
 
-fn info(program: &schema::ExportedProgram, path: &Path, files: Vec<FileInfo>, bound: &Bound) -> ModelInfo {
+fn info(
+    program: &schema::ExportedProgram,
+    path: &Path,
+    files: Vec<FileInfo>,
+    warnings: Vec<String>,
+    bound: &Bound,
+) -> ModelInfo {
     let class = program.graph_module.graph.nodes.iter().find_map(|node| metadata::root_class(&node.metadata));
     let parameters: Vec<&Weight> = bound
         .weights
@@ -426,5 +433,6 @@ fn info(program: &schema::ExportedProgram, path: &Path, files: Vec<FileInfo>, bo
             .iter()
             .filter_map(|w| NonFiniteWeight::of(&w.name, &w.tensor))
             .collect(),
+        warnings,
     }
 }

@@ -58,7 +58,8 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
 pub struct ExportedProgram {
     /// The archive, relative to the plan.
     pub path: PathBuf,
-    /// Folder of the tokenizer.json for texts, relative to the plan; by default that of the archive, if it has one.
+    /// Folder of the tokenizer for texts, relative to the plan: tokenizer.json, vocab.txt, or vocab.json with merges.txt; by
+    /// default that of the archive, if it has one.
     #[serde(default)]
     pub tokenizer: Option<PathBuf>,
     /// Inputs of the program that take a tensor of another name from the data, e.g. `{"decoder_input_ids": "input_ids"}`.

@@ -1,4 +1,10 @@
-//! Arithmetic of sizes, with the semantics of Python.
+//! Arithmetic of sizes, with the semantics of Python: every result is the one that CPython gives, to the bit.
+
+mod integers;
+mod order;
+mod reals;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Ordering;
 
@@ -20,6 +26,8 @@ pub(super) enum Function {
     FloorDivide,
     Modulo,
     Power,
+    /// `math.pow`, which is real whatever its operands are.
+    RealPower,
     Negate,
     Positive,
     Absolute,
@@ -74,7 +82,8 @@ impl Function {
             "_operator.truediv" => Self::Divide,
             "_operator.floordiv" => Self::FloorDivide,
             "_operator.mod" => Self::Modulo,
-            "_operator.pow" | "math.pow" => Self::Power,
+            "_operator.pow" => Self::Power,
+            "math.pow" => Self::RealPower,
             "_operator.neg" => Self::Negate,
             "_operator.pos" => Self::Positive,
             "_operator.abs" => Self::Absolute,
@@ -119,14 +128,24 @@ impl Function {
         })
     }
 
-    /// Its value.
+    /// Its value, as CPython computes it.
     ///
     /// # Errors
-    /// For a wrong number of operands, division by zero, and integers beyond 64 bits.
+    /// For a wrong number of operands, and where Python raises an exception (division by zero, a root of a negative
+    /// number, ...), gives a complex number or an integer beyond 64 bits.
     pub(super) fn call(self, operands: &[Number]) -> Result<Number, String> {
         match *operands {
             _ if self == Self::Sum => {
-                operands.iter().try_fold(Number::Int(0), |sum, &next| Self::Add.call(&[sum, next]))
+                let whole = |number: &Number| match number.widened() {
+                    Number::Int(value) => Some(value),
+                    _ => None,
+                };
+                match operands.iter().map(whole).collect::<Option<Vec<i64>>>() {
+                    Some(terms) => integers::sum(&terms),
+                    None => {
+                        operands.iter().try_fold(Number::Int(0), |sum, &next| Self::Add.call(&[sum, next]))
+                    }
+                }
             }
             [a] => self.unary(a),
             [a, b] => self.binary(a, b),
@@ -136,27 +155,28 @@ impl Function {
     }
 
     fn unary(self, a: Number) -> Result<Number, String> {
+        use Number::{Bool, Float, Int};
         let overflow = || format!("{self:?} of {a:?} is beyond 64 bits");
         Ok(match (self, a.widened()) {
-            (Self::Negate, Number::Int(a)) => Number::Int(a.checked_neg().ok_or_else(overflow)?),
-            (Self::Negate, a) => Number::Float(-a.real()),
+            (Self::Negate, Int(a)) => Int(a.checked_neg().ok_or_else(overflow)?),
+            (Self::Negate, a) => Float(-a.real()),
             (Self::Positive, a) => a,
-            (Self::Absolute, Number::Int(a)) => Number::Int(a.checked_abs().ok_or_else(overflow)?),
-            (Self::Absolute, a) => Number::Float(a.real().abs()),
-            (Self::Not, _) => Number::Bool(!a.truth()),
-            (Self::Truncate | Self::Floor | Self::Ceiling | Self::Round, Number::Int(a)) => Number::Int(a),
-            (Self::Truncate, a) => integer(a.real().trunc())?,
-            (Self::Floor, a) => integer(a.real().floor())?,
-            (Self::Ceiling, a) => integer(a.real().ceil())?,
-            (Self::Round, a) => integer(a.real().round_ties_even())?,
-            (Self::ToFloat, a) => Number::Float(a.real()),
-            (Self::Real(function), a) => Number::Float(real(function, a.real())),
+            (Self::Absolute, Int(a)) => Int(a.checked_abs().ok_or_else(overflow)?),
+            (Self::Absolute, a) => Float(a.real().abs()),
+            (Self::Not, _) => Bool(!a.truth()),
+            (Self::Truncate | Self::Floor | Self::Ceiling | Self::Round, Int(a)) => Int(a),
+            (Self::Truncate, a) => reals::integer(a.real().trunc())?,
+            (Self::Floor, a) => reals::integer(a.real().floor())?,
+            (Self::Ceiling, a) => reals::integer(a.real().ceil())?,
+            (Self::Round, a) => reals::integer(a.real().round_ties_even())?,
+            (Self::ToFloat, a) => Float(a.real()),
+            (Self::Real(function), a) => Float(reals::of_one(function, a.real())?),
             _ => return Err(format!("one number is given to {self:?}")),
         })
     }
 
     fn binary(self, a: Number, b: Number) -> Result<Number, String> {
-        use Number::Bool;
+        use Number::{Bool, Float, Int};
         if let (Bool(a), Bool(b)) = (a, b)
             && let Some(truth) = match self {
                 Self::And => Some(a & b),
@@ -167,7 +187,7 @@ impl Function {
         {
             return Ok(Bool(truth));
         }
-        let order = || compare(a, b);
+        let order = || order::compare(a, b);
         let truth = match self {
             Self::Less => order() == Some(Ordering::Less),
             Self::LessEqual => matches!(order(), Some(Ordering::Less | Ordering::Equal)),
@@ -175,68 +195,23 @@ impl Function {
             Self::GreaterEqual => matches!(order(), Some(Ordering::Greater | Ordering::Equal)),
             Self::Equal => order() == Some(Ordering::Equal),
             Self::NotEqual => order() != Some(Ordering::Equal),
-            _ => return self.arithmetic(a.widened(), b.widened()),
+            Self::Maximum | Self::Minimum => {
+                // The first of equal ones, as `max` and `min`; among reals the result is real.
+                let second = if self == Self::Maximum { Ordering::Less } else { Ordering::Greater };
+                let chosen = if order() == Some(second) { b } else { a };
+                let real = matches!(a, Float(_)) || matches!(b, Float(_));
+                return Ok(if real { Float(chosen.real()) } else { chosen });
+            }
+            _ => {
+                return match (self, a.widened(), b.widened()) {
+                    (Self::RealPower, a, b) => reals::math_pow(a.real(), b.real()).map(Float),
+                    (_, Int(a), Int(b)) => integers::arithmetic(self, a, b),
+                    (Self::Round, Float(a), Int(digits)) => reals::round_to(a, digits).map(Float),
+                    (_, a, b) => reals::arithmetic(self, a.real(), b.real()).map(Float),
+                };
+            }
         };
         Ok(Bool(truth))
-    }
-
-    fn arithmetic(self, a: Number, b: Number) -> Result<Number, String> {
-        use Number::Int;
-        let overflow = || format!("{self:?} of {a:?} and {b:?} is beyond 64 bits");
-        let zero = || format!("{self:?} of {a:?} by zero");
-        if let (Int(x), Int(y)) = (a, b) {
-            let whole = match self {
-                Self::Add => x.checked_add(y),
-                Self::Subtract => x.checked_sub(y),
-                Self::Multiply => x.checked_mul(y),
-                Self::Maximum => Some(x.max(y)),
-                Self::Minimum => Some(x.min(y)),
-                Self::FloorDivide if y == 0 => return Err(zero()),
-                Self::Modulo if y == 0 => return Err(zero()),
-                // Rounds towards minus infinity, and the rest has the sign of the divisor.
-                Self::FloorDivide => {
-                    let (quotient, rest) = (x.checked_div(y), x.checked_rem(y).unwrap_or(0));
-                    quotient.map(|q| if rest != 0 && (rest < 0) != (y < 0) { q - 1 } else { q })
-                }
-                Self::Modulo => {
-                    let rest = x.checked_rem(y).unwrap_or(0);
-                    Some(if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest })
-                }
-                Self::Power if y >= 0 => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
-                Self::And => Some(x & y),
-                Self::Or => Some(x | y),
-                Self::Xor => Some(x ^ y),
-                Self::ShiftLeft => {
-                    u32::try_from(y).ok().and_then(|y| 1i64.checked_shl(y)).and_then(|y| x.checked_mul(y))
-                }
-                Self::ShiftRight if y >= 0 => Some(x >> y.min(63)),
-                Self::Divide | Self::Power => return self.reals(a.real(), b.real()),
-                _ => return Err(format!("two integers are given to {self:?}")),
-            };
-            return whole.map(Int).ok_or_else(overflow);
-        }
-        match (self, compare(a, b)) {
-            (Self::Maximum, order) => Ok(if order == Some(Ordering::Less) { b } else { a }),
-            (Self::Minimum, order) => Ok(if order == Some(Ordering::Greater) { b } else { a }),
-            _ => self.reals(a.real(), b.real()),
-        }
-    }
-
-    fn reals(self, a: f64, b: f64) -> Result<Number, String> {
-        let divisor = || if b == 0.0 { Err(format!("{self:?} of {a} by zero")) } else { Ok(b) };
-        Ok(Number::Float(match self {
-            Self::Add => a + b,
-            Self::Subtract => a - b,
-            Self::Multiply => a * b,
-            Self::Divide => a / divisor()?,
-            Self::FloorDivide => (a / divisor()?).floor(),
-            Self::Modulo => {
-                let rest = a % divisor()?;
-                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
-            }
-            Self::Power => a.powf(b),
-            _ => return Err(format!("two real numbers are given to {self:?}")),
-        }))
     }
 }
 
@@ -258,110 +233,17 @@ impl Number {
         }
     }
 
+    /// The integer that a real number is; `None` if it is none of 64 bits.
+    pub(super) fn whole(self) -> Option<Self> {
+        let real = self.real();
+        if real.fract() == 0.0 { reals::integer(real).ok() } else { None }
+    }
+
     pub(super) fn truth(self) -> bool {
         match self {
             Self::Int(value) => value != 0,
             Self::Float(value) => value != 0.0,
             Self::Bool(truth) => truth,
         }
-    }
-}
-
-fn compare(a: Number, b: Number) -> Option<Ordering> {
-    match (a.widened(), b.widened()) {
-        (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
-        (a, b) => a.real().partial_cmp(&b.real()),
-    }
-}
-
-/// An integer of a real number that is one.
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-fn integer(value: f64) -> Result<Number, String> {
-    // 2^63 is the first number that does not fit.
-    let limit = 9_223_372_036_854_775_808.0;
-    if value >= -limit && value < limit {
-        Ok(Number::Int(value as i64))
-    } else {
-        Err(format!("{value} is no integer of 64 bits"))
-    }
-}
-
-fn real(function: RealFunction, a: f64) -> f64 {
-    match function {
-        RealFunction::Sqrt => a.sqrt(),
-        RealFunction::Sin => a.sin(),
-        RealFunction::Cos => a.cos(),
-        RealFunction::Tan => a.tan(),
-        RealFunction::Sinh => a.sinh(),
-        RealFunction::Cosh => a.cosh(),
-        RealFunction::Tanh => a.tanh(),
-        RealFunction::Asin => a.asin(),
-        RealFunction::Acos => a.acos(),
-        RealFunction::Atan => a.atan(),
-        RealFunction::Log2 => a.log2(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Number::{Bool, Float, Int};
-    use super::*;
-
-    fn call(target: &str, operands: &[Number]) -> Result<Number, String> {
-        Function::of_target(target).unwrap().call(operands)
-    }
-
-    #[test]
-    fn division_is_that_of_python() {
-        for (a, b, quotient, rest) in
-            [(7, 2, 3, 1), (-7, 2, -4, 1), (7, -2, -4, -1), (-7, -2, 3, -1), (6, -3, -2, 0)]
-        {
-            assert_eq!(call("_operator.floordiv", &[Int(a), Int(b)]), Ok(Int(quotient)));
-            assert_eq!(call("_operator.mod", &[Int(a), Int(b)]), Ok(Int(rest)));
-        }
-        assert_eq!(call("_operator.mod", &[Float(-7.5), Float(2.0)]), Ok(Float(0.5)));
-        assert_eq!(call("_operator.floordiv", &[Float(-7.0), Int(2)]), Ok(Float(-4.0)));
-        assert_eq!(call("_operator.truediv", &[Int(6), Int(3)]), Ok(Float(2.0)));
-        assert!(call("_operator.floordiv", &[Int(1), Int(0)]).is_err());
-        assert!(call("_operator.truediv", &[Int(1), Int(0)]).is_err());
-        assert!(call("_operator.floordiv", &[Int(i64::MIN), Int(-1)]).is_err());
-        assert_eq!(call("_operator.mod", &[Int(i64::MIN), Int(-1)]), Ok(Int(0)));
-    }
-
-    #[test]
-    fn integers_do_not_wrap() {
-        assert!(call("_operator.mul", &[Int(i64::MAX), Int(2)]).is_err());
-        assert!(call("_operator.add", &[Int(i64::MAX), Int(1)]).is_err());
-        assert!(call("_operator.neg", &[Int(i64::MIN)]).is_err());
-        assert!(call("math.trunc", &[Float(1e300)]).is_err());
-        assert!(call("_operator.lshift", &[Int(1), Int(64)]).is_err());
-    }
-
-    #[test]
-    fn powers_of_negative_exponent_are_real() {
-        assert_eq!(call("_operator.pow", &[Int(2), Int(10)]), Ok(Int(1024)));
-        assert_eq!(call("_operator.pow", &[Int(2), Int(-1)]), Ok(Float(0.5)));
-        assert_eq!(call("_operator.pow", &[Int(4), Float(0.5)]), Ok(Float(2.0)));
-    }
-
-    #[test]
-    fn truths_are_integers_where_python_says_so() {
-        assert_eq!(call("_operator.add", &[Bool(true), Int(2)]), Ok(Int(3)));
-        assert_eq!(call("_operator.and_", &[Bool(true), Bool(false)]), Ok(Bool(false)));
-        assert_eq!(call("torch.sym_not", &[Bool(true)]), Ok(Bool(false)));
-        assert_eq!(call("torch.sym_ite", &[Bool(false), Int(1), Int(2)]), Ok(Int(2)));
-        assert_eq!(call("_operator.lt", &[Int(1), Float(1.5)]), Ok(Bool(true)));
-    }
-
-    #[test]
-    fn functions_of_numbers() {
-        assert_eq!(call("torch.sym_max", &[Int(3), Int(5)]), Ok(Int(5)));
-        assert_eq!(call("torch.sym_min", &[Int(3), Float(2.5)]), Ok(Float(2.5)));
-        assert_eq!(call("torch._sym_sqrt", &[Int(9)]), Ok(Float(3.0)));
-        assert_eq!(call("math.trunc", &[Float(-2.5)]), Ok(Int(-2)));
-        assert_eq!(call("round", &[Float(2.5)]), Ok(Int(2)));
-        assert_eq!(call("torch.sym_sum", &[Int(1), Int(2), Int(3)]), Ok(Int(6)));
-        assert_eq!(Function::of_target("torch._sym_gamma"), None);
-        assert!(call("_operator.add", &[Int(1)]).is_err());
     }
 }

@@ -22,6 +22,19 @@ pub(super) struct Step {
     pub(super) last_used: Vec<Slot>,
     /// What it makes in the example that was exported; `Err` says why that is not known.
     pub(super) example: Result<Example, String>,
+    /// What it looks up, if it takes rows of a table.
+    pub(super) lookup: Option<Lookup>,
+}
+
+/// A table and the numbers of rows that are taken of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup {
+    pub(super) table: Slot,
+    pub(super) ids: Slot,
+    /// The axis of the rows.
+    pub(super) axis: usize,
+    /// Whether negative numbers count from the end.
+    pub(super) from_end: bool,
 }
 
 /// What a node makes in the example: forms of its tensors, values of its numbers.
@@ -103,14 +116,18 @@ pub(super) enum Mode {
 
 impl NumberKind {
     /// The number as it is declared.
-    #[expect(clippy::cast_possible_truncation, reason = "Python truncates as well")]
-    pub(super) fn of(self, number: Number) -> Number {
-        match (self, number) {
+    ///
+    /// # Errors
+    /// If an integer is declared and the arithmetic gives a number that is none: Python would go on with that one.
+    pub(super) fn of(self, number: Number) -> Result<Number, String> {
+        Ok(match (self, number) {
             (Self::Int, Number::Int(value)) => Number::Int(value),
             (Self::Int, Number::Bool(value)) => Number::Int(i64::from(value)),
-            (Self::Int, Number::Float(value)) => Number::Int(value as i64),
+            (Self::Int, Number::Float(value)) => number.whole().ok_or_else(|| {
+                format!("the program declares an integer of 64 bits, its arithmetic gives {value}")
+            })?,
             (Self::Float, value) => Number::Float(value.real()),
             (Self::Bool, value) => Number::Bool(value.truth()),
-        }
+        })
     }
 }

@@ -4,9 +4,10 @@ use tch::Tensor;
 
 use super::compile::NodeError;
 use super::numbers::Number;
-use super::program::{Action, Block, Mode, Operand, Step};
+use super::program::{Action, Block, Lookup, Mode, Operand, Step};
 use crate::capture::Autocast;
 use crate::capture::call::{Frame, Held, Slot};
+use crate::data::{Outside, outside};
 
 /// Rounds of a loop after which a program counts as one that does not end.
 const LONGEST_LOOP: u64 = 1 << 24;
@@ -16,6 +17,7 @@ pub(super) fn run(block: &Block, frame: &mut Frame) -> Result<(), NodeError> {
     for step in &block.steps {
         act(step, frame).map_err(|fault| match fault {
             Fault::Here(what) => {
+                let what = beyond(step, frame).unwrap_or(what);
                 NodeError { node: step.name.clone(), what: format!("{}: {what}", step.target) }
             }
             Fault::Inside(error) => error,
@@ -53,7 +55,7 @@ fn act(step: &Step, frame: &mut Frame) -> Result<(), Fault> {
         Action::Call(call) => return Ok(call.run(frame)?),
         Action::Number { function, operands, into, kind } => {
             let numbers = operands.iter().map(|o| number(frame, o)).collect::<Result<Vec<_>, _>>()?;
-            let value = kind.of(function.call(&numbers)?);
+            let value = kind.of(function.call(&numbers)?)?;
             frame.set(*into, &held(value))?;
         }
         Action::Alias(pairs) => pairs.iter().try_for_each(|(from, to)| put(frame, from, *to))?,
@@ -95,6 +97,18 @@ fn act(step: &Step, frame: &mut Frame) -> Result<(), Fault> {
         }
     }
     Ok(frame.clear(&step.last_used)?)
+}
+
+/// Which number of a failed lookup its table has no row for; `None` if that is not why it failed.
+fn beyond(step: &Step, frame: &Frame) -> Option<String> {
+    let Lookup { table, ids, axis, from_end } = step.lookup?;
+    let held = |slot| tensor(frame, &Operand::Slot(slot)).ok().filter(Tensor::defined);
+    let (table, ids) = (held(table)?, held(ids)?);
+    let rows = table.size().get(axis).copied()?;
+    let valid = if from_end { -rows } else { 0 }..=rows - 1;
+    let Outside { value, at } = outside(&ids, &valid)?;
+    let (first, last) = (valid.start(), valid.end());
+    Some(format!("its ids hold {value} at {at:?}, its table has rows for {first} to {last}"))
 }
 
 /// Binds the inputs of a block.

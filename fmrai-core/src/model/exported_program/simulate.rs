@@ -55,8 +55,8 @@ fn walk(block: &Block, frame: &mut Frame, session: &mut Session) -> Result<(), S
             Action::Number { function, operands, into, kind } => {
                 // Truths have no value in the example, but what they are computed from has.
                 let numbers: Result<Vec<_>, _> = operands.iter().map(|o| number(frame, o)).collect();
-                match numbers.and_then(|numbers| function.call(&numbers)) {
-                    Ok(value) => frame.set(*into, &held(kind.of(value)))?,
+                match numbers.and_then(|numbers| kind.of(function.call(&numbers)?)) {
+                    Ok(value) => frame.set(*into, &held(value))?,
                     Err(_) => {
                         for (slot, number) in &known()?.numbers {
                             frame.set(*slot, &held(*number))?;

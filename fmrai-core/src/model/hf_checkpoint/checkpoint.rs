@@ -1,14 +1,17 @@
 //! What all checkpoints have: a config, weights, a tokenizer, and what is known of them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use tch::{Device, Tensor};
 
+use super::folder::without_config;
 use super::weights::{Needs, Weights};
 use super::{NAME, Options, decoder, encoder};
-use crate::data::Tokenizer;
+use crate::data::{FoundTokenizer, Tokenizer};
+use crate::file_kind::plain;
 use crate::model::files::Hasher;
 use crate::model::{FileInfo, ModelError, ModelInfo};
 use crate::tensor::DType;
@@ -35,7 +38,13 @@ impl Config {
             return Err(ModelError::File { path: folder.to_owned(), what });
         }
         let path = folder.join("config.json");
-        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => {
+                let what = format!("{source}{}", without_config(folder));
+                ModelError::File { path: path.clone(), what }
+            }
+            _ => ModelError::Io { path: path.clone(), source },
+        })?;
         let mut hasher = Hasher::new();
         hasher.update(&bytes);
         let (fields, model_type) =
@@ -70,7 +79,7 @@ pub(super) fn supported() -> String {
 
 /// The fields of a config.json and its `model_type`.
 fn parse(bytes: &[u8]) -> Result<(Map<String, Value>, String), String> {
-    let json: Value = serde_json::from_slice(bytes).map_err(|e| format!("malformed JSON: {e}"))?;
+    let json: Value = serde_json::from_slice(plain(bytes)?).map_err(|e| format!("malformed JSON: {e}"))?;
     let Value::Object(json) = json else { return Err("a JSON object is needed".to_owned()) };
     match json.get("model_type") {
         Some(Value::String(name)) => {
@@ -109,12 +118,14 @@ impl Checkpoint {
     ) -> Result<Self, ModelError> {
         let rows = u32::try_from(vocabulary).unwrap_or(u32::MAX);
         let padding = padding.and_then(|id| u32::try_from(id).ok());
-        let (tokenizer, tokenizer_files) = Tokenizer::load(&config.folder, rows, padding)?;
+        let FoundTokenizer { tokenizer, files: tokenizer_files, warnings } =
+            Tokenizer::find(&config.folder, rows, padding)?;
         let weights = Weights::load(&config.folder, needs, options.dtype.kind(), options.device)?;
         let mut files = weights.files;
         files.push(config.file.clone());
         files.extend(tokenizer_files);
         files.sort_by(|a, b| a.name.cmp(&b.name));
+        files.dedup();
         let info = ModelInfo {
             source: NAME.to_owned(),
             architecture: config.model_type.clone(),
@@ -125,8 +136,9 @@ impl Checkpoint {
             max_tokens,
             unused_weights: weights.unused,
             non_finite_weights: weights.non_finite,
+            warnings: weights.warnings.into_iter().chain(warnings).collect(),
         };
-        Ok(Self { info, weights: weights.tensors, tokenizer: Some(tokenizer), device: options.device })
+        Ok(Self { info, weights: weights.tensors, tokenizer, device: options.device })
     }
 
     /// A model that was made in memory.
@@ -147,6 +159,7 @@ impl Checkpoint {
             max_tokens,
             unused_weights: Vec::new(),
             non_finite_weights: Vec::new(),
+            warnings: Vec::new(),
         };
         Self { info, weights, tokenizer, device }
     }

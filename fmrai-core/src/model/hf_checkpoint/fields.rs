@@ -60,7 +60,8 @@ impl<'a> Fields<'a> {
             return Err(self.wrong("pruned_heads", heads, "only models with all their heads are supported"));
         }
         if self.get("quantization_config").is_some() {
-            return Err("it has a `quantization_config`, quantised weights are not supported".to_owned());
+            let path = self.path;
+            return Err(format!("it has a `{path}quantization_config`, quantised weights are not supported"));
         }
         Ok(())
     }

@@ -49,8 +49,19 @@ pub(super) fn specs(limits: &Limits<'_>) -> Vec<InputSpec> {
             dtype: Some(DType::Int64),
             axes: Some(axes.clone()),
             required: NAMES[..2].contains(name),
+            values: Some(0..=largest(name, limits)),
         })
         .collect()
+}
+
+/// The largest number that an input may hold.
+fn largest(name: &str, limits: &Limits<'_>) -> i64 {
+    match name {
+        "input_ids" => limits.vocabulary - 1,
+        "attention_mask" => 1,
+        "token_type_ids" => limits.token_types.unwrap_or(1) - 1,
+        _ => limits.positions - 1,
+    }
 }
 
 /// The inputs on `device`, or what is wrong with them.
@@ -80,18 +91,13 @@ pub(super) fn check(
     if shape.1 > longest {
         return Err(wrong(format!("at most {longest} tokens"), format!("{} tokens", shape.1)));
     }
-    let input = |name, tensor, valid| integers(name, tensor, shape, valid, device);
+    let input = |name, tensor| integers(name, tensor, shape, 0..=largest(name, limits), device);
+    let optional = |name| inputs.get(name).map(|tensor| input(name, tensor)).transpose();
     Ok(Inputs {
-        ids: input("input_ids", ids, 0..=limits.vocabulary - 1)?,
-        mask: input("attention_mask", mask, 0..=1)?,
-        token_types: inputs
-            .get("token_type_ids")
-            .map(|types| input("token_type_ids", types, 0..=limits.token_types.unwrap_or(1) - 1))
-            .transpose()?,
-        positions: inputs
-            .get("position_ids")
-            .map(|positions| input("position_ids", positions, 0..=limits.positions - 1))
-            .transpose()?,
+        ids: input("input_ids", ids)?,
+        mask: input("attention_mask", mask)?,
+        token_types: optional("token_type_ids")?,
+        positions: optional("position_ids")?,
     })
 }
 

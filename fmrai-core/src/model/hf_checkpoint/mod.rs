@@ -8,10 +8,13 @@ mod checkpoint;
 mod decoder;
 mod encoder;
 mod fields;
+mod folder;
 mod inputs;
 mod modules;
 mod safetensors;
+mod shards;
 mod weights;
+mod wrappers;
 
 use std::path::PathBuf;
 
@@ -35,8 +38,8 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
     schema: schema_of::<HfCheckpoint>,
 };
 
-/// A Hugging Face folder: `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its shards) and
-/// `tokenizer.json`.
+/// A Hugging Face folder: `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its shards) and, for
+/// texts, `tokenizer.json`, `vocab.txt`, or `vocab.json` with `merges.txt`.
 ///
 /// Supported values of `model_type` in config.json: the encoders bert (also MiniLM), roberta, xlm-roberta, camembert
 /// and distilbert, and the decoders gemma2, gemma3, gemma3_text, gpt2, gpt_neox (also Pythia), llama, mistral, qwen2

@@ -1,18 +1,17 @@
-//! The weights of a checkpoint: which files hold them, which the encoder needs, and what is left over.
+//! The weights of a checkpoint: which of those in its files the model needs, and what is left over.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Deserialize;
+use safetensors::Dtype;
 use tch::{Device, Kind, Tensor};
 
+use super::folder::Adapter;
 use super::safetensors::{NonFinite, SafetensorsFile};
-use crate::model::files::Hasher;
+use super::shards::{INDEX, Shards};
+use super::wrappers::Wrappers;
 use crate::model::{FileInfo, ModelError, NonFiniteWeight};
-
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// What an architecture asks of the weights in a checkpoint.
 pub(super) trait Needs {
@@ -38,14 +37,22 @@ pub(super) struct Weights {
     /// Names, as in the files, of weights that the model does not use.
     pub(super) unused: Vec<String>,
     pub(super) non_finite: Vec<NonFiniteWeight>,
+    /// What a user should know: copies that do not count, names that were changed, files that were left alone.
+    pub(super) warnings: Vec<String>,
 }
 
-/// Where a weight lies.
+/// A weight that a checkpoint has, or says that it has.
 struct Found {
-    file: usize,
     /// Its name in the file.
     name: String,
-    shape: Vec<i64>,
+    place: Place,
+}
+
+enum Place {
+    /// In the file of this number.
+    File { file: usize, shape: Vec<i64>, real: bool },
+    /// The index names this file, which is not there, or lacks it.
+    Nowhere(String),
 }
 
 impl Weights {
@@ -56,20 +63,26 @@ impl Weights {
         kind: Kind,
         device: Device,
     ) -> Result<Self, ModelError> {
-        let (names, mut files) = weight_files(folder)?;
-        let opened = names
+        let mut shards = Shards::find(folder)?;
+        shards.check_kinds(folder)?;
+        let opened = shards
+            .files
             .iter()
             .map(|name| SafetensorsFile::open(&folder.join(name)))
             .collect::<Result<Vec<_>, _>>()?;
-        let (wanted, unused) = sort_out(folder, needs, &names, &opened)?;
+        let mut warnings = std::mem::take(&mut shards.warnings);
+        let (found, unnamed) = all(&shards, &opened, &mut warnings);
+        let Sorted { wanted, unused } = sort_out(folder, needs, &shards, found, &unnamed, &mut warnings)?;
+        warnings.extend(Adapter::of(folder).map(|adapter| adapter.beside(folder)));
 
+        let mut files: Vec<FileInfo> = shards.index.into_iter().collect();
         let mut tensors = BTreeMap::new();
         let mut non_finite = Vec::new();
-        for (index, (file, name)) in opened.into_iter().zip(&names).enumerate() {
+        for (index, (file, name)) in opened.into_iter().zip(&shards.files).enumerate() {
             let canonical: BTreeMap<&str, &str> = wanted
                 .iter()
-                .filter(|(_, found)| found.file == index)
-                .map(|(canonical, found)| (found.name.as_str(), canonical.as_str()))
+                .filter(|(_, (_, file))| *file == index)
+                .map(|(canonical, (name, _))| (name.as_str(), canonical.as_str()))
                 .collect();
             let info = file.read(
                 name,
@@ -89,111 +102,206 @@ impl Weights {
             files.push(info);
         }
         non_finite.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { tensors, files, unused, non_finite })
+        Ok(Self { tensors, files, unused, non_finite, warnings })
     }
 }
 
-/// Names of the files that hold the weights, and the index file where there is one.
-fn weight_files(folder: &Path) -> Result<(Vec<String>, Vec<FileInfo>), ModelError> {
-    if folder.join(SINGLE).exists() {
-        return Ok((vec![SINGLE.to_owned()], Vec::new()));
+/// Every weight that counts: in an index each counts in the file that is named for it, and nowhere else. Those that it does
+/// not name at all come second, with the files that they are in.
+fn all(
+    shards: &Shards,
+    opened: &[SafetensorsFile],
+    warnings: &mut Vec<String>,
+) -> (Vec<Found>, Vec<(String, String)>) {
+    let mut found = Vec::new();
+    let mut there: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (file, (opened, file_name)) in opened.iter().zip(&shards.files).enumerate() {
+        for (name, info) in opened.tensors() {
+            if !shards.counts(name, file_name) {
+                there.entry(name).or_default().push(file_name);
+                continue;
+            }
+            let shape = info.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
+            let place = Place::File { file, shape, real: is_real(info.dtype) };
+            found.push(Found { name: name.to_owned(), place });
+        }
     }
-    let path = folder.join(INDEX);
-    if !path.exists() {
-        let pickle = folder.join("pytorch_model.bin").exists();
-        let hint = if pickle { "; pytorch_model.bin is a pickle, save the model as safetensors" } else { "" };
-        return Err(ModelError::File {
-            path: folder.to_owned(),
-            what: format!("has neither {SINGLE} nor {INDEX}{hint}"),
-        });
+    let Some(map) = &shards.map else { return (found, Vec::new()) };
+    let names: BTreeSet<&str> = found.iter().map(|found| found.name.as_str()).collect();
+    let nowhere: Vec<Found> = map
+        .iter()
+        .filter(|(name, _)| !names.contains(name.as_str()))
+        .map(|(name, file)| {
+            let where_else = there.get(name.as_str()).map(|files| files.join(", "));
+            let what = match (shards.absent.contains(file), where_else) {
+                (true, _) => format!("{file}, which is not there"),
+                (false, None) => format!("{file}, which has no such weight"),
+                (false, Some(other)) => {
+                    format!("{file}, which has no such weight; one of that name is in {other}")
+                }
+            };
+            Found { name: name.clone(), place: Place::Nowhere(what) }
+        })
+        .collect();
+    let (mut stale, mut unnamed) = (Vec::new(), Vec::new());
+    for (name, files) in there.iter().filter(|(name, _)| names.contains(*name) || !map.contains_key(**name)) {
+        let files = files.join(", ");
+        if let Some(right) = map.get(*name) {
+            stale.push(format!("{name} in {files} (the one in {right} is read)"));
+        } else {
+            stale.push(format!("{name} in {files} (the index does not name it)"));
+            unnamed.push(((*name).to_owned(), files));
+        }
     }
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let shards = shards(&bytes).map_err(|what| ModelError::File { path, what })?;
-    let mut hasher = Hasher::new();
-    hasher.update(&bytes);
-    Ok((shards, vec![hasher.finish(INDEX)]))
+    if !stale.is_empty() {
+        warnings.push(format!("{INDEX} decides, these are not read: {}", few(&stale)));
+    }
+    found.extend(nowhere);
+    (found, unnamed)
 }
 
-/// The files that an index names, sorted.
-fn shards(index: &[u8]) -> Result<Vec<String>, String> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let index: Index = serde_json::from_slice(index).map_err(|e| format!("broken index of shards: {e}"))?;
-    let shards: BTreeSet<String> = index.weight_map.into_values().collect();
-    let plain = |name: &str| Path::new(name).file_name().is_some_and(|file| file == name);
-    if let Some(name) = shards.iter().find(|name| !plain(name)) {
-        return Err(format!("`weight_map` names {name:?}, a file of the same folder is needed"));
-    }
-    if shards.is_empty() {
-        return Err("`weight_map` is empty".to_owned());
-    }
-    Ok(shards.into_iter().collect())
+/// What the model takes of what was found.
+struct Sorted {
+    /// By name in the model: name in the file, and the file's number.
+    wanted: BTreeMap<String, (String, usize)>,
+    /// Names in the files of what the model does not use.
+    unused: Vec<String>,
 }
 
 /// Compares what the files hold with what the model needs.
 fn sort_out(
     folder: &Path,
     needs: &dyn Needs,
-    names: &[String],
-    files: &[SafetensorsFile],
-) -> Result<(BTreeMap<String, Found>, Vec<String>), ModelError> {
+    shards: &Shards,
+    all: Vec<Found>,
+    unnamed: &[(String, String)],
+    warnings: &mut Vec<String>,
+) -> Result<Sorted, ModelError> {
+    let real = |found: &&Found| matches!(found.place, Place::File { real: true, .. } | Place::Nowhere(_));
+    let names: Vec<&str> = all.iter().filter(real).map(|found| found.name.as_str()).collect();
+    let wrappers = Wrappers::of(&names, needs);
+    let file_name = |place: &Place| match place {
+        Place::File { file, .. } => shards.files.get(*file).map_or("", String::as_str),
+        Place::Nowhere(_) => INDEX,
+    };
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
-    for (file, tensors) in files.iter().enumerate() {
-        for (name, info) in tensors.tensors() {
-            let shape = info.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
-            match found.entry(needs.canonical(name)) {
-                Entry::Vacant(place) => {
-                    place.insert(Found { file, name: name.to_owned(), shape });
-                }
-                Entry::Occupied(other) => {
-                    let file_name = |index: usize| names.get(index).map_or("", String::as_str);
-                    let (first, other) = (other.get(), file_name(file));
-                    return Err(ModelError::File {
-                        path: folder.to_owned(),
-                        what: format!(
-                            "two weights mean the same: {} in {} and {name} in {other}",
-                            first.name,
-                            file_name(first.file)
-                        ),
-                    });
-                }
+    for weight in all {
+        match found.entry(needs.canonical(&wrappers.strip(&weight.name))) {
+            Entry::Vacant(place) => {
+                place.insert(weight);
+            }
+            Entry::Occupied(other) => {
+                let (first, second) = (other.get(), &weight);
+                return Err(ModelError::File {
+                    path: folder.to_owned(),
+                    what: format!(
+                        "two weights mean the same: {} in {} and {} in {}",
+                        first.name,
+                        file_name(&first.place),
+                        second.name,
+                        file_name(&second.place)
+                    ),
+                });
             }
         }
     }
 
-    let mut missing = Vec::new();
-    let mut misshapen = Vec::new();
+    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+    let mut nowhere: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut wanted = BTreeMap::new();
     for (name, needed) in needs.needed(&|name| found.contains_key(name)) {
         match found.remove(&name) {
             None => missing.push(name),
-            Some(weight) if weight.shape != needed => {
-                misshapen.push(format!("{}: found {:?}, needed {needed:?}", weight.name, weight.shape));
+            Some(Found { name, place: Place::Nowhere(file) }) => {
+                nowhere.entry(file).or_default().push(name);
             }
-            Some(weight) => {
-                wanted.insert(name, weight);
+            Some(Found { name, place: Place::File { shape, .. } }) if shape != needed => {
+                misshapen.push(format!("{name}: found {shape:?}, needed {needed:?}"));
+            }
+            Some(Found { name: in_file, place: Place::File { file, .. } }) => {
+                wanted.insert(name, (in_file, file));
             }
         }
     }
-    let (unused, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, _)| needs.is_unused(name));
-    let file_names = |weights: Vec<(String, Found)>| {
-        let mut names: Vec<_> = weights.into_iter().map(|(_, weight)| weight.name).collect();
-        names.sort_unstable();
-        names
-    };
-    let unknown = file_names(unknown);
-    if missing.is_empty() && unknown.is_empty() && misshapen.is_empty() {
-        return Ok((wanted, file_names(unused)));
+    let (mut unused, mut unknown, mut integers) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, Found { name: in_file, place }) in found {
+        match place {
+            Place::Nowhere(file) => {
+                warnings
+                    .push(format!("{INDEX} says that {in_file} is in {file}; the model does not need it"));
+            }
+            Place::File { .. } if needs.is_unused(&name) => unused.push(in_file),
+            // A buffer of positions, counters or masks: it is none of the numbers that the model learned.
+            Place::File { real: false, .. } => {
+                integers.push(in_file.clone());
+                unused.push(in_file);
+            }
+            Place::File { .. } => unknown.push(in_file),
+        }
     }
-    missing.sort_unstable();
-    let path = PathBuf::from(folder);
-    Err(ModelError::Weights {
-        path,
-        architecture: needs.model_type().to_owned(),
-        missing,
-        unknown,
-        misshapen,
-    })
+    if !nowhere.is_empty() {
+        let places = nowhere.iter_mut().map(|(file, names)| {
+            names.sort_unstable();
+            format!("{} in {file}", few(names))
+        });
+        let places: Vec<String> = places.collect();
+        let what = format!("`weight_map` places {}: fetch the checkpoint again", places.join("; "));
+        return Err(ModelError::File { path: folder.join(INDEX), what });
+    }
+    unused.sort_unstable();
+    unknown.sort_unstable();
+    if !(missing.is_empty() && unknown.is_empty() && misshapen.is_empty()) {
+        missing.sort_unstable();
+        let lost =
+            unnamed.iter().filter(|(name, _)| missing.contains(&needs.canonical(&wrappers.strip(name))));
+        let lost: String =
+            lost.map(|(name, file)| format!("; {name} is in {file}, but {INDEX} does not name it")).collect();
+        let hint = format!("{lost}{}", hint(&wrappers, &unknown, &unused));
+        let (path, architecture) = (folder.to_owned(), needs.model_type().to_owned());
+        return Err(ModelError::Weights { path, architecture, missing, unknown, misshapen, hint });
+    }
+    if !integers.is_empty() {
+        warnings.push(format!("integer buffers that the model does not use: {}", few(&integers)));
+    }
+    warnings
+        .extend(wrappers.words().map(|words| format!("the names of the weights are read without {words}")));
+    Ok(Sorted { wanted, unused })
+}
+
+/// The likely reason why weights do not fit, as the end of a message; empty where none is known.
+fn hint(wrappers: &Wrappers, unknown: &[String], unused: &[String]) -> String {
+    let any = |parts: &[&str]| {
+        unknown.iter().chain(unused).any(|name| name.split('.').any(|part| parts.contains(&part)))
+    };
+    if any(&["lora_A", "lora_B", "lora_embedding_A", "base_layer", "modules_to_save"]) {
+        return "; they hold an adapter beside its base: merge it in Python, `model.merge_and_unload().save_pretrained(FOLDER)`"
+            .to_owned();
+    }
+    if any(&["qweight", "qzeros", "scales", "weight_scale", "weight_scale_inv", "absmax", "SCB", "quant_map"])
+    {
+        return "; they are quantised, which is not supported: use the checkpoint that they were made of"
+            .to_owned();
+    }
+    wrappers.words().map_or_else(String::new, |words| format!("; names are read without {words}"))
+}
+
+/// The first eight of them.
+fn few(items: &[String]) -> String {
+    let more = if items.len() > 8 { format!(" and {} more", items.len() - 8) } else { String::new() };
+    format!("{}{more}", items.iter().take(8).cloned().collect::<Vec<_>>().join(", "))
+}
+
+fn is_real(dtype: Dtype) -> bool {
+    !matches!(
+        dtype,
+        Dtype::BOOL
+            | Dtype::U8
+            | Dtype::I8
+            | Dtype::U16
+            | Dtype::I16
+            | Dtype::U32
+            | Dtype::I32
+            | Dtype::U64
+            | Dtype::I64
+    )
 }

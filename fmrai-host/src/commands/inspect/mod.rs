@@ -13,7 +13,7 @@ use fmrai_core::data::{DataContext, DataSource};
 use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
 use fmrai_core::model::{LoadContext, Model, NamedTensors};
 use fmrai_core::selector::Selector;
-use fmrai_core::structure::Structure;
+use fmrai_core::structure::{Structure, opaque_operations};
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -46,7 +46,14 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
     let model = model.as_ref();
     let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
     let (graph, how) = match known {
-        Some(graph) => (graph?, "known without running it"),
+        Some(Ok(graph)) => (graph, "known without running it"),
+        Some(Err(why)) => {
+            let graph = record(model, options, None).map_err(|error| match error {
+                Error::Usage(advice) => Error::Usage(format!("{why}; {advice}")),
+                other => other,
+            });
+            (graph?, "recorded in one run, since it depends on the data")
+        }
         None => (record(model, options, data.as_ref())?, "recorded in one run"),
     };
     let (structure, coverage) = Structure::with_coverage(graph.as_ref());
@@ -70,6 +77,7 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
             model::text(model),
             graph::text(graph.as_ref(), how),
             structure::text(&structure, &coverage),
+            opaque_operations(graph.as_ref()).iter().map(|what| format!("warning: {what}\n")).collect(),
             modules::text(graph.as_ref()),
         ]
         .concat(),
@@ -102,8 +110,8 @@ fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, E
         }
     };
     // A plan's own data are used only where the model takes no text: a short one takes less time.
-    let mut data =
-        planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && model.graph().is_none());
+    let known = matches!(model.graph(), Some(Ok(_)));
+    let mut data = planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && !known);
     if !options.data.is_empty() {
         let read =
             DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
@@ -146,9 +154,12 @@ fn first(model: &dyn Model, source: &dyn DataSource, base: &Path) -> Result<Name
     first.map(|batch| batch.inputs).ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))
 }
 
-/// The inputs that a data source makes of one text.
+/// The inputs that a data source makes of one text; without a tokenizer, token ids that the model has.
 fn probe(model: &dyn Model, text: Option<&str>) -> Result<NamedTensors, Error> {
     if text.is_none() && model.tokenizer().is_none() {
+        if let Ok(inputs) = fmrai_core::data::probe(&model.inputs()) {
+            return Ok(inputs);
+        }
         let inputs: Vec<String> = model.inputs().iter().map(ToString::to_string).collect();
         let inputs = inputs.join(", ");
         let advice = "give --data FILE (.safetensors or .npy), or --tokenizer FOLDER for a model of texts";

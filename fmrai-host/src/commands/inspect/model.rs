@@ -38,6 +38,9 @@ pub(super) fn text(model: &dyn Model) -> String {
     if !info.unused_weights.is_empty() {
         let _ = writeln!(text, "not used: {}", info.unused_weights.join(", "));
     }
+    for warning in &info.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     for weight in &info.non_finite_weights {
         let (nan, infinite) = (weight.nan, weight.infinite);
         let _ = writeln!(text, "warning: {} holds {nan} NaN and {infinite} infinite numbers", weight.name);

@@ -10,17 +10,24 @@ use crate::model::hf_checkpoint::fields::{Fields, MAX_SIZE};
 /// Settings that would change the result and that none of the families here can have.
 const REJECTED: [&str; 3] = ["add_cross_attention", "is_encoder_decoder", "use_bidirectional_attention"];
 
+/// The object that describes the text part of a model with more parts.
+const NESTED: &str = "text_config";
+const NESTED_PATH: &str = "text_config.";
+
 /// Reads the fields of a config.json of `family`.
 pub(super) fn read(family: &'static Family, file: Fields<'_>) -> Result<DecoderSpec, String> {
     file.reject_unsupported(&REJECTED)?;
-    let path = family.nested.map_or_else(String::new, |name| format!("{name}."));
-    let fields = match family.nested {
-        None => file,
-        Some(name) => Fields::new(file.object(name)?.ok_or_else(|| format!("no `{name}`"))?, &path),
+    let (names, defaults) = (&family.fields, &family.defaults);
+    // Tools that take the text part out of a model, or put it back, leave its fields at either place.
+    let flat = file.has(names.hidden);
+    let nested = if flat && family.nested.is_none() { None } else { file.object(NESTED)? };
+    let fields = match (nested, family.nested) {
+        (Some(nested), _) => Fields::new(nested, NESTED_PATH),
+        (None, Some(name)) if !flat => return Err(format!("no `{name}`")),
+        (None, _) => file,
     };
     fields.reject_unsupported(&REJECTED)?;
 
-    let (names, defaults) = (&family.fields, &family.defaults);
     let hidden = fields.size(names.hidden, defaults.hidden)?;
     let heads = fields.size(names.heads, defaults.heads)?;
     let joined = !matches!(family.projections, Projections::Separate { .. });
@@ -41,10 +48,6 @@ pub(super) fn read(family: &'static Family, file: Fields<'_>) -> Result<DecoderS
         Bias::Field(name, default) => fields.flag(name, default),
     };
     let (attention_softcap, logit_softcap) = softcaps(family, fields)?;
-    let tied = match file.get("tie_word_embeddings") {
-        Some(_) => file.flag("tie_word_embeddings", defaults.tied)?,
-        None => fields.flag("tie_word_embeddings", defaults.tied)?,
-    };
     Ok(DecoderSpec {
         family,
         vocabulary: fields.size("vocab_size", defaults.vocabulary)?,
@@ -68,9 +71,23 @@ pub(super) fn read(family: &'static Family, file: Fields<'_>) -> Result<DecoderS
         attention_softcap,
         logit_softcap,
         parallel: parallel(family, fields)?,
-        tied,
-        padding: fields.integer("pad_token_id", None)?,
+        tied: tied(file, fields, defaults.tied)?,
+        padding: match fields.integer("pad_token_id", None)? {
+            None => file.integer("pad_token_id", None)?,
+            given => given,
+        },
         end_tokens: tokens(file, fields)?,
+    })
+}
+
+/// Whether the head is the embedding: if the file says so at either place, since a checkpoint with a head of its own has the
+/// last word.
+fn tied(file: Fields<'_>, fields: Fields<'_>, default: bool) -> Result<bool, String> {
+    let name = "tie_word_embeddings";
+    let given = |fields: Fields<'_>| fields.get(name).map(|_| fields.flag(name, default)).transpose();
+    Ok(match (given(file)?, given(fields)?) {
+        (None, None) => default,
+        (one, other) => one == Some(true) || other == Some(true),
     })
 }
 

@@ -10,6 +10,7 @@ use super::family::{Family, family_of};
 use super::spec::{DecoderSpec, HEAD};
 use super::{Cache, Decoder, names};
 use crate::data::Tokenizer;
+use crate::file_kind::plain;
 use crate::model::hf_checkpoint::Options;
 use crate::model::hf_checkpoint::checkpoint::{Checkpoint, Config};
 use crate::model::hf_checkpoint::fields::Fields;
@@ -200,7 +201,8 @@ fn check_weights(spec: &DecoderSpec, weights: &BTreeMap<String, Tensor>) -> Resu
     }
     missing.sort_unstable();
     let architecture = spec.family.model_type.to_owned();
-    Err(ModelError::Weights { path: "weights".into(), architecture, missing, unknown, misshapen })
+    let hint = String::new();
+    Err(ModelError::Weights { path: "weights".into(), architecture, missing, unknown, misshapen, hint })
 }
 
 /// The end tokens that generation_config.json names, if there is one and it does.
@@ -212,7 +214,8 @@ fn generation_end_tokens(file: &Config) -> Result<Option<Vec<u32>>, ModelError> 
         Err(source) => return Err(ModelError::Io { path, source }),
     };
     let wrong = |what: String| ModelError::File { path: path.clone(), what };
-    let json: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(format!("malformed JSON: {e}")))?;
+    let text = plain(&bytes).map_err(wrong)?;
+    let json: Value = serde_json::from_slice(text).map_err(|e| wrong(format!("malformed JSON: {e}")))?;
     let Some(value) = json.get("eos_token_id").filter(|value| !value.is_null()) else { return Ok(None) };
     let tokens = config::end_tokens(value);
     tokens.map(Some).ok_or_else(|| {
