@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::results::{WriteError, write, write_json};
-use crate::run::ParityReport;
+use crate::run::{ParityReport, Told};
 use crate::version::Versions;
 
 fn interim_file(analysis: &str) -> String {
@@ -111,6 +111,8 @@ pub struct Checkpoint {
     pub counts: Counts,
     /// What the comparisons with the untouched model have given.
     pub parity: Option<ParityReport>,
+    /// What was noticed in the tensors that were kept.
+    pub told: Told,
     /// Threads that the run was started with.
     pub threads: usize,
     /// Each analysis by name.
@@ -154,6 +156,7 @@ struct Written {
     batches: u64,
     counts: [u64; 5],
     parity: Option<ParityReport>,
+    told: Told,
     threads: usize,
     analyses: Vec<WrittenAnalysis>,
 }
@@ -208,6 +211,7 @@ impl Checkpoint {
             batches: self.batches,
             counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
             parity: self.parity.clone(),
+            told: self.told.clone(),
             threads: self.threads,
             analyses,
         };
@@ -256,6 +260,7 @@ impl Checkpoint {
             batches: written.batches,
             counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
             parity: written.parity,
+            told: written.told,
             threads: written.threads,
             analyses,
         }))
@@ -304,6 +309,7 @@ mod tests {
             batches: 3,
             counts: Counts { texts: 3, tokens: 9, ..Counts::default() },
             parity: None,
+            told: Told::default(),
             threads: 2,
             analyses: vec![
                 ("a".into(), Progress::Running(state)),

@@ -12,5 +12,6 @@ mod archives;
 mod bad_archives;
 mod cases;
 mod exported;
+mod footprint;
 mod state;
 mod torchscript;

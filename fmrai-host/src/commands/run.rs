@@ -65,9 +65,19 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
     Ok(interrupted)
 }
 
-fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
+/// How a run went, in lines for people.
+pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
     let counts = outcome.counts;
-    let mut text = format!("results: {}\n", shown(&outcome.output).display());
+    let mut text = String::new();
+    if let Some(parity) = outcome.parity.as_ref().filter(|_| outcome.outputs_differ()) {
+        let _ = writeln!(
+            text,
+            "WARNING: the watched model's outputs DIFFER from the untouched model's (largest difference {}): do not rely on these \
+             results",
+            significant(parity.max_abs_difference(), 2)
+        );
+    }
+    let _ = writeln!(text, "results: {}", shown(&outcome.output).display());
     let _ = match counts.tokens {
         0 => write!(text, "data: {}", count(counts.texts, "sample")),
         tokens => write!(text, "data: {}, {}", count(counts.texts, "text"), count(tokens, "token")),
@@ -83,6 +93,9 @@ fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -
     if outcome.non_finite_weights > 0 {
         let weights = count(outcome.non_finite_weights as u64, "weight");
         let _ = writeln!(text, "warning: {weights} of the model hold NaN or infinity, see summary.json");
+    }
+    for warning in &outcome.warnings {
+        let _ = writeln!(text, "warning: {warning}");
     }
     let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref()));
     if let Some(Recorded { tensors, batches, bytes }) = outcome.activations {

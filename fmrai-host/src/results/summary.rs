@@ -31,6 +31,8 @@ pub struct Summary<'a> {
     pub kernels: &'a Value,
     /// The comparison with the untouched model.
     pub parity: Option<&'a ParityReport>,
+    /// What was noticed in the tensors that were kept.
+    pub told: Value,
     /// The analyses.
     pub analyses: &'a [Listed],
     /// The activations that were written, if any.
@@ -56,6 +58,7 @@ impl Summary<'_> {
         let analyses: Vec<Value> = self.analyses.iter().map(Listed::document).collect();
         let mut document = json!({
             "format": FORMAT,
+            "status": self.status(),
             "versions": Versions::current(),
             "plan": self.plan,
             "model": self.model,
@@ -68,6 +71,7 @@ impl Summary<'_> {
             "structure": self.structure,
             "kernels": self.kernels,
             "parity": self.parity,
+            "told": self.told,
             "analyses": analyses,
         });
         if let Some(Recorded { tensors, batches, bytes }) = self.activations {
@@ -75,6 +79,17 @@ impl Summary<'_> {
                 json!({ "folder": FOLDER, "tensors": tensors, "batches": batches, "bytes": bytes });
         }
         document
+    }
+
+    /// How the run ended, in a word: what its exit code says.
+    fn status(&self) -> &'static str {
+        if self.parity.is_some_and(|parity| !parity.agrees) {
+            "outputs_differ"
+        } else if self.analyses.iter().any(|analysis| analysis.error.is_some()) {
+            "analysis_failed"
+        } else {
+            "ok"
+        }
     }
 }
 

@@ -51,6 +51,7 @@ impl Session<'_> {
             non_finite_weights: self.about.non_finite_weights,
             analyses,
             activations,
+            warnings: self.told.lines(self.about.graph, self.about.structure),
         })
     }
 
@@ -84,6 +85,7 @@ impl Session<'_> {
             structure,
             kernels: &kernels,
             parity,
+            told: self.told.document(*graph, structure),
             analyses: listing,
             activations,
         };

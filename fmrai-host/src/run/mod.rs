@@ -5,11 +5,13 @@ mod interim;
 mod lane;
 mod live;
 mod parity;
+mod probe;
 mod recorder;
 mod rows;
 mod source;
 mod stopwatch;
 mod stored;
+mod told;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -18,6 +20,7 @@ pub use lane::Failure;
 pub use parity::{OutputParity, ParityError, ParityReport};
 pub(crate) use recorder::files as activation_files;
 pub use recorder::{FOLDER, Recorded};
+pub use told::{Nan, Told};
 pub(crate) use watched::Watched;
 
 use std::path::{Path, PathBuf};
@@ -75,6 +78,8 @@ pub struct Outcome {
     pub analyses: Vec<(String, Answer)>,
     /// The activations that were written, if any.
     pub activations: Option<Recorded>,
+    /// What was noticed in the tensors that were kept, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// The answer of an analysis in a few fields, or its failure.
@@ -84,7 +89,18 @@ impl Outcome {
     /// The exit code of this outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        if self.outputs_differ() {
+            return Exit::OutputsDiffer;
+        }
         if self.analyses.iter().any(|(_, a)| a.is_err()) { Exit::AnalysisFailed } else { Exit::Success }
+    }
+}
+
+impl Outcome {
+    /// True if the watched model gave other outputs than the untouched one: nothing that it kept can then be trusted.
+    #[must_use]
+    pub fn outputs_differ(&self) -> bool {
+        self.parity.as_ref().is_some_and(|parity| !parity.agrees)
     }
 }
 
@@ -231,6 +247,7 @@ impl Start {
             requested,
             batches_done: 0,
             counts: Counts::default(),
+            told: Told::default(),
             threads: self.threads,
             resumed_from: None,
             stopwatch: self.stopwatch,
@@ -281,6 +298,7 @@ struct Session<'m> {
     requested: CaptureRequest,
     batches_done: u64,
     counts: Counts,
+    told: Told,
     threads: usize,
     resumed_from: Option<u64>,
     stopwatch: Stopwatch,
@@ -327,6 +345,7 @@ impl Session<'_> {
         self.source.set_parity(checkpoint.parity);
         self.batches_done = checkpoint.batches;
         self.counts = checkpoint.counts;
+        self.told = checkpoint.told;
         self.resumed_from = Some(checkpoint.batches);
         Ok(())
     }
@@ -339,6 +358,8 @@ impl Session<'_> {
         let mut interim = Interim::new();
         while let Some(batch) = self.source.next()? {
             if batch.index < self.batches_done {
+                let over = self.source.pass_over();
+                over.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) })?;
                 continue;
             }
             if let Err(error) = self.absorb(&batch) {
@@ -381,15 +402,21 @@ impl Session<'_> {
             // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
             wanted = wanted.union(recorder.request());
         }
-        let recorder = self.recorder.as_mut().filter(|_| !there);
-        if recorder.is_none() && !self.lanes.iter().any(Lane::is_running) && !self.source.has_to_run() {
+        // A batch that is there runs again all the same: what is told of its tensors is not written with it.
+        let looks = self.recorder.is_some() || self.lanes.iter().any(Lane::is_running);
+        if !looks && !self.source.has_to_run() {
             return Ok(());
         }
+        let recorder = self.recorder.as_mut().filter(|_| !there);
         let pass = self.source.activations(&wanted);
         let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
         if let Some(recorder) = recorder {
             recorder.record(batch, activations.as_ref(), self.source.counts())?;
         }
+        let source = &mut self.source;
+        source.note(&wanted, &mut self.told);
+        let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
+        self.told.look(batch, activations.as_ref(), &wanted, row_of);
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
         self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
         Ok(())
@@ -401,6 +428,7 @@ impl Session<'_> {
             batches: self.batches_done,
             counts: self.counts,
             parity: self.source.parity().cloned(),
+            told: self.told.clone(),
             threads: self.threads,
             analyses: self.lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
         }

@@ -155,16 +155,18 @@ struct Layout {
 }
 
 impl Layout {
-    /// Inputs whose axis 0 may vary run over the samples, others are given whole. If no axis 0 may vary, those that are as
-    /// long as that of the first input with axes run over the samples, so many in each batch.
+    /// Inputs whose axis 0 may vary run over the samples, others are given whole. If no axis 0 may vary, those run over the
+    /// samples that have as many rows as the first input with axes, in the model and in the data; others are given whole.
     fn of(tensors: &[Stored], inputs: &[InputSpec]) -> Result<Self, DataError> {
         let spec = |tensor: &Stored| inputs.iter().find(|spec| spec.name == tensor.name);
         let first_axis = |tensor: &Stored| spec(tensor)?.axes.as_ref()?.first().copied();
         let with_rows = || tensors.iter().filter(|tensor| tensor.rows().is_some());
         let fixed = |tensor: &Stored| matches!(first_axis(tensor), Some(Axis::Fixed(_)));
         let sampled: Vec<&Stored> = if with_rows().all(fixed) {
-            let size = with_rows().next().and_then(first_axis);
-            with_rows().filter(|tensor| first_axis(tensor) == size).collect()
+            let first = with_rows().next();
+            let (size, rows) = (first.and_then(first_axis), first.and_then(Stored::rows));
+            let whole = |tensor: &Stored| tensor.rows() != rows && fits_whole(first_axis(tensor), tensor.rows());
+            with_rows().filter(|tensor| first_axis(tensor) == size && !whole(tensor)).collect()
         } else {
             with_rows().filter(|tensor| !fixed(tensor)).collect()
         };
@@ -206,6 +208,12 @@ impl Layout {
         }
         Ok(Self { sampled: sampled.iter().map(|tensor| tensor.name.clone()).collect(), rows, min, max })
     }
+}
+
+/// True if an input can be given whole.
+fn fits_whole(axis: Option<Axis>, rows: Option<usize>) -> bool {
+    let rows = rows.and_then(|rows| i64::try_from(rows).ok());
+    axis.zip(rows).is_some_and(|(axis, rows)| axis.accepts(rows))
 }
 
 /// An input of the model.
@@ -253,14 +261,16 @@ impl Batches for TensorBatches<'_> {
             inputs.push((name.clone(), tensor));
         }
         let inputs = NamedTensors(inputs);
-        let samples = samples::of(&inputs, &rows, self.vocabulary);
+        let whole = self.parts.iter().filter(|(_, part)| matches!(part, Part::Whole(_)));
+        let whole: Vec<String> = whole.map(|(name, _)| name.clone()).collect();
+        let samples = samples::of(&inputs, &whole, &rows, self.vocabulary);
         let samples = samples.inspect_err(|_| self.done = self.rows)?;
         self.done = self.done.max(rows.end);
         self.counts.texts += samples.len() as u64;
         self.counts.tokens += samples.iter().map(|s| s.token_ids.len() as u64).sum::<u64>();
         let index = self.next_index;
         self.next_index += 1;
-        Ok(Some(InputBatch { index, samples, inputs, filler }))
+        Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
     }
 
     fn counts(&self) -> Counts {

@@ -12,11 +12,14 @@ use crate::model::NamedTensors;
 /// `attention_mask`, if there is one, is not 0. Tokens are special if the vocabulary puts them around texts.
 pub(super) fn of(
     inputs: &NamedTensors,
+    whole: &[String],
     rows: &Range<usize>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Vec<Sample>, DataError> {
-    let ids = inputs.get("input_ids").map(|ids| matrix("input_ids", ids)).transpose()?.flatten();
-    let mask = inputs.get("attention_mask").map(|mask| matrix("attention_mask", mask)).transpose()?.flatten();
+    // What is given whole with every batch says nothing of its samples.
+    let by_sample = |name: &str| inputs.get(name).filter(|_| !whole.iter().any(|other| other == name));
+    let ids = by_sample("input_ids").map(|ids| matrix("input_ids", ids)).transpose()?.flatten();
+    let mask = by_sample("attention_mask").map(|mask| matrix("attention_mask", mask)).transpose()?.flatten();
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {
         let mut sample = Sample {
