@@ -42,6 +42,8 @@ fn shim() {
         .files(
             [
                 "session.cpp",
+                "undo.cpp",
+                "attributes.cpp",
                 "hook.cpp",
                 "api.cpp",
                 "call.cpp",

@@ -84,7 +84,8 @@ pub trait Tracker {
     /// Runs `forward` once and records every operation. Keeps no tensor: memory stays that of the bare pass.
     ///
     /// # Errors
-    /// [`TrackError::Forward`] with the error of the model. Tracking is off again afterwards in every case.
+    /// [`TrackError::Forward`] with the error of the model, [`TrackError::OtherThreads`] if it hands operations to other
+    /// threads. Tracking is off again afterwards in every case.
     fn discover(&mut self, forward: &mut Forward<'_>) -> Result<Arc<RecordedGraph>, TrackError>;
 
     /// Runs `forward` once and keeps the requested tensors.
@@ -94,6 +95,7 @@ pub trait Tracker {
     /// - [`TrackError::UnknownTensor`] for an id that the graph does not have.
     /// - [`TrackError::Diverged`] if the pass does not run the recorded operations; nothing is handed out then.
     /// - [`TrackError::NotSeen`] for a tensor that was overwritten unseen, or that the pass did not make.
+    /// - [`TrackError::OtherThreads`] if the pass hands operations to other threads.
     /// - [`TrackError::Forward`] with the error of the model.
     fn track(
         &mut self,
@@ -152,6 +154,17 @@ pub enum TrackError {
     /// A requested tensor exists in the graph but was not seen, e.g. overwritten before it could be kept.
     #[error("tensor {0} was asked for, but this pass did not make it available")]
     NotSeen(TensorId),
+    /// The pass handed operations to threads of libtorch, where their order is not that of the program.
+    #[error(
+        "{operations} operations of the model ran on other threads ({first} first), where they cannot be followed: run all of \
+         it on the thread of the pass, e.g. without torch.jit.fork, or as a model of the type `torchscript`, which does that"
+    )]
+    OtherThreads {
+        /// How many were seen; there may be more.
+        operations: u64,
+        /// The name of the first one.
+        first: String,
+    },
     /// The recording is broken: a bug of fMRAi.
     #[error("internal error in capture, please report it: {0}")]
     Internal(String),

@@ -15,7 +15,8 @@ use crate::terminal;
 /// See inside neural networks: runs analyses of a model over data, as a plan says.
 ///
 /// Exit codes: 0 done, 1 an analysis failed, 2 the plan, the model, the data or the command line is wrong,
-/// 3 the run could not be finished, 130 interrupted (go on with --resume).
+/// 3 the run could not be finished, 4 the watched model gave other outputs than the untouched one, 130 interrupted (go on with
+/// --resume).
 #[derive(Debug, Parser)]
 #[command(name = "fmrai", version, about)]
 struct Arguments {

@@ -25,6 +25,8 @@ pub enum Exit {
     Input = 2,
     /// The run could not be finished: a file system, libtorch, or a bug.
     Internal = 3,
+    /// The run is done, but the watched model gave other outputs than the untouched one.
+    OutputsDiffer = 4,
     /// Interrupted; `--resume` goes on from where it was.
     Interrupted = 130,
 }
@@ -126,8 +128,8 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Model(ModelError::Torch(_))
-            | Self::Generate(GenerateError::Model(ModelError::Torch(_)))
+            Self::Model(ModelError::Torch(_) | ModelError::State { .. })
+            | Self::Generate(GenerateError::Model(ModelError::Torch(_) | ModelError::State { .. }))
             | Self::Data(DataError::Torch(_)) => Exit::Internal,
             Self::Plan(_)
             | Self::Plugin(_)

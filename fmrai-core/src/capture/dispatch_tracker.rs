@@ -84,8 +84,14 @@ impl DispatchTracker {
 fn run(session: &mut Session, forward: &mut Forward<'_>) -> Result<(), TrackError> {
     let watch = session.watch().map_err(TrackError::Internal)?;
     let outcome = forward();
-    drop(watch);
-    outcome.map_err(TrackError::Forward)
+    let ended = watch.end();
+    // What the model says comes first: the end of a pass that failed may fail for the same reason.
+    outcome.map_err(TrackError::Forward)?;
+    ended.map_err(TrackError::Internal)?;
+    match session.elsewhere().map_err(TrackError::Internal)? {
+        (0, _) => Ok(()),
+        (operations, first) => Err(TrackError::OtherThreads { operations, first }),
+    }
 }
 
 impl Tracker for DispatchTracker {

@@ -4,6 +4,7 @@
 pub(crate) mod autocast;
 pub(crate) mod call;
 pub(crate) mod script;
+pub(crate) mod undo;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
@@ -47,6 +48,12 @@ unsafe extern "C" {
     fn fmrai_session_end(session: *mut RawSession) -> *mut c_char;
     fn fmrai_session_recording(session: *const RawSession, sink: Sink, context: *mut c_void) -> *mut c_char;
     fn fmrai_session_divergence(session: *const RawSession, sink: Sink, context: *mut c_void) -> *mut c_char;
+    fn fmrai_session_elsewhere(
+        session: *const RawSession,
+        count: *mut u64,
+        sink: Sink,
+        context: *mut c_void,
+    ) -> *mut c_char;
     fn fmrai_session_kept(session: *const RawSession) -> usize;
     fn fmrai_session_take(
         session: *mut RawSession,
@@ -159,6 +166,18 @@ impl Session {
         Ok(bytes)
     }
 
+    /// How many operations of the pass ran on other threads, and the name of the first one.
+    pub(super) fn elsewhere(&self) -> Result<(u64, String), String> {
+        let (mut count, mut name) = (0, Vec::<u8>::new());
+        let context = std::ptr::from_mut(&mut name).cast();
+        // SAFETY: the session is live, `count` is valid for a write; `append` gets the vector it expects, which outlives
+        // the call.
+        checked(unsafe {
+            fmrai_session_elsewhere(self.raw.as_ptr(), &raw mut count, append, context)
+        })?;
+        Ok((count, String::from_utf8_lossy(&name).into_owned()))
+    }
+
     /// Takes the kept tensors out: id, and `None` where it was overwritten unseen.
     pub(super) fn take(&mut self) -> Result<Vec<(u32, Option<Tensor>)>, String> {
         let session = self.raw.as_ptr();
@@ -190,7 +209,18 @@ pub(super) struct Watch<'a> {
     thread: PhantomData<*const ()>,
 }
 
+impl Watch<'_> {
+    /// Ends the pass, and says if that failed.
+    pub(super) fn end(self) -> Result<(), String> {
+        let raw = self.session.raw.as_ptr();
+        std::mem::forget(self);
+        // SAFETY: the session is live and was begun on this thread; it is ended once, since the guard is forgotten.
+        checked(unsafe { fmrai_session_end(raw) })
+    }
+}
+
 impl Drop for Watch<'_> {
+    // Only while a panic unwinds: nobody would hear of an error.
     fn drop(&mut self) {
         // SAFETY: the session is live and was begun on this thread.
         if let Err(message) = checked(unsafe { fmrai_session_end(self.session.raw.as_ptr()) }) {
@@ -200,7 +230,7 @@ impl Drop for Watch<'_> {
 }
 
 extern "C" fn append(context: *mut c_void, bytes: *const u8, length: usize) {
-    // SAFETY: the context is the vector that `recording` or `divergence` passed, borrowed by nobody else now.
+    // SAFETY: the context is the vector that the caller of the shim passed, borrowed by nobody else now.
     let into = unsafe { &mut *context.cast::<Vec<u8>>() };
     if length > 0 {
         // SAFETY: the shim passes `length` readable bytes for the duration of this call.

@@ -10,6 +10,8 @@
 //!   copied before it is overwritten.
 //! - Operations that only rearrange memory, which libtorch leaves out when the sizes allow (`aten::contiguous`),
 //!   are no operations of the graph: their result has the id of their input.
+//! - A pass that hands operations to threads of libtorch is an error: their order is not that of the program. Threads that a
+//!   model starts itself (`std::thread`) are not seen; what they make enters the graph as a tensor without a name.
 //! - Fused attention is answered by its explicit form where its probabilities were asked for, and only there.
 //!
 //! ```
@@ -44,6 +46,6 @@ mod simulated;
 pub use captured::CapturedTensors;
 pub use dispatch_tracker::DispatchTracker;
 pub use ffi::keep_freed_pages;
-pub(crate) use ffi::{Session, autocast::Autocast, call, script::Script};
+pub(crate) use ffi::{Session, autocast::Autocast, call, script::Attributes, script::Script, undo::Undo};
 pub use scope::{Scope, scope};
 pub(crate) use simulated::{NamedLeaf, simulate};

@@ -218,7 +218,8 @@ impl Batches for TextBatches<'_> {
         let (inputs, filler) = self.fit.inputs(&samples, padding)?;
         let index = self.next_index;
         self.next_index += 1;
-        Ok(Some(InputBatch { index, samples, inputs, filler }))
+        let whole = self.fit.whole();
+        Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
     }
 
     fn counts(&self) -> Counts {

@@ -184,6 +184,12 @@ impl Fit {
         })
     }
 
+    /// Inputs that are the same for all texts of a batch.
+    pub(super) fn whole(&self) -> Vec<String> {
+        let once = |positions: &&Positions| positions.axes != PositionAxes::Each;
+        self.positions.iter().filter(once).map(|_| "position_ids".to_owned()).collect()
+    }
+
     /// The inputs of these samples, and the number of rows that were added to fill the batch up.
     ///
     /// `[batch, token]`: each row is filled up at its end with `padding`; rows that are added repeat the last one.

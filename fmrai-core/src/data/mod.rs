@@ -85,10 +85,12 @@ pub trait Batches {
 pub struct InputBatch {
     /// Position in the run, from 0.
     pub index: u64,
-    /// The samples; row `i` of each input is sample `i`.
+    /// The samples; row `i` of each input that is not given whole is sample `i`.
     pub samples: Vec<Sample>,
     /// The inputs: for text `input_ids` and what else the model takes, `[batch, token]`.
     pub inputs: NamedTensors,
+    /// Names of the inputs that are given whole with every batch: their axis 0 does not run over the samples.
+    pub whole: Vec<String>,
     /// Rows after those of the samples, copies of the last one, where the model takes no smaller batch.
     pub filler: usize,
 }

@@ -62,6 +62,12 @@ pub enum ModelError {
         /// What it takes.
         needed: String,
     },
+    /// What a pass changed of the model cannot be told or taken back.
+    #[error("the state of the model: {what}")]
+    State {
+        /// What libtorch reports.
+        what: String,
+    },
     /// libtorch reports an error.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -4,6 +4,7 @@ mod archives;
 mod error;
 mod exported_program;
 pub(crate) mod files;
+mod footprint;
 mod generate;
 mod hf_checkpoint;
 mod input;
@@ -12,6 +13,7 @@ mod weights;
 
 pub use error::ModelError;
 pub use exported_program::ExportedProgram;
+pub use footprint::{Footprint, ModelState};
 pub use generate::{GenerateConfig, GenerateError, Generated, Stopped, generate};
 pub use hf_checkpoint::{Cache, CausalLm, HfCheckpoint, Precision};
 pub use input::{Axis, InputSpec};
@@ -94,6 +96,15 @@ pub trait Model {
     /// [`ModelError::File`] if the model's path through its operations depends on its input.
     fn graph(&self) -> Option<Result<Arc<RecordedGraph>, ModelError>> {
         None
+    }
+
+    /// What a pass may change of it other than by writing into memory, as it is now: attributes that are given other tensors,
+    /// lists that grow. A [`Footprint`] sees what is written into memory by itself. The default says that there is nothing else.
+    ///
+    /// # Errors
+    /// [`ModelError`] with what libtorch reports.
+    fn state(&self) -> Result<Box<dyn ModelState + '_>, ModelError> {
+        Ok(Box::new(footprint::NoState))
     }
 
     /// Runs it.

@@ -11,11 +11,11 @@ use tch::{Device, Tensor};
 
 use super::archives::{not_zip, other_archive};
 use super::{
-    FileInfo, InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors,
+    FileInfo, InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, ModelState, NamedTensors,
     NonFiniteWeight, SourceEntry, address, files,
 };
 use crate::analyzer::schema_of;
-use crate::capture::Script;
+use crate::capture::{Attributes, Script};
 use crate::data::{FoundTokenizer, Tokenizer};
 use crate::tensor::DType;
 
@@ -32,7 +32,8 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
 /// PyTorch has deprecated TorchScript in favour of `torch.export`; use it for models that exist in no other form. A traced module
 /// has the choices and often the sizes of its example baked in. Inputs have the names of `forward`'s parameters. Outputs
 /// are `output`, keys of a dictionary, fields of a named tuple, or positions (`0`, `1`) of a tuple. The module runs in
-/// evaluation mode, without profiling and fusing, so that its graph is the same each time. The file holds code that is run.
+/// evaluation mode, without profiling and fusing, so that its graph is the same each time; tasks of `torch.jit.fork` run at once, where
+/// they are forked. What a pass writes into attributes and buffers stays for the next one. The file holds code that is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TorchScript {
@@ -94,7 +95,8 @@ impl ScriptModel {
         check_kind(&path)?;
         tracing::warn!(
             path = %path.display(),
-            "TorchScript is deprecated by PyTorch: export the model with torch.export and use exported_program"
+            "TorchScript is deprecated by PyTorch, and is code that is run: load files that you trust, or export the model with \
+             torch.export and use exported_program"
         );
         let script = Script::load(&path).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
         let description = script.describe().map_err(fail)?;
@@ -115,16 +117,17 @@ impl ScriptModel {
     }
 }
 
-/// Tells other kinds of files apart by their first bytes and members, before libtorch reads their pickles.
+/// Tells other kinds of files apart by their first bytes and members, and damaged ones by the checksums of their members, before
+/// libtorch reads them: it compares no checksum, and what is damaged may bring the process down.
 fn check_kind(path: &Path) -> Result<(), ModelError> {
     let fail = |what: &str| Err(ModelError::File { path: path.to_owned(), what: what.to_owned() });
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let Ok(zip) = zip::ZipArchive::new(file) else {
+    let Ok(mut zip) = zip::ZipArchive::new(std::io::BufReader::new(file)) else {
         let what = "is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it";
         return fail(&format!("{what}{}", not_zip(path)));
     };
-    let names: BTreeSet<&str> = zip.file_names().collect();
+    let names: BTreeSet<String> = zip.file_names().map(str::to_owned).collect();
     let has = |end: &str| names.iter().any(|name| name.ends_with(end));
     if has("archive_format") {
         return fail("is an exported program: use the model type exported_program");
@@ -137,6 +140,17 @@ fn check_kind(path: &Path) -> Result<(), ModelError> {
     if !has("constants.pkl") || !has("data.pkl") {
         let what = "is no TorchScript file: it has no constants.pkl and data.pkl";
         return fail(&format!("{what}{}", other_archive(&names)));
+    }
+    for index in 0..zip.len() {
+        let read = zip.by_index(index).map_err(std::io::Error::from);
+        let read = read.and_then(|mut member| {
+            let name = member.name().to_owned();
+            std::io::copy(&mut member, &mut std::io::sink())
+                .map_err(|error| std::io::Error::other(format!("{name}: {error}")))
+        });
+        if let Err(error) = read {
+            return fail(&format!("is damaged: {error}"));
+        }
     }
     Ok(())
 }
@@ -206,6 +220,18 @@ fn info(
     }
 }
 
+struct ScriptState<'s>(Attributes<'s>);
+
+impl ModelState for ScriptState<'_> {
+    fn put_back(&self) -> Result<(), ModelError> {
+        self.0.put_back().map_err(|what| ModelError::State { what })
+    }
+
+    fn is_current(&self) -> Result<bool, ModelError> {
+        self.0.are_current().map_err(|what| ModelError::State { what })
+    }
+}
+
 impl Model for ScriptModel {
     fn info(&self) -> &ModelInfo {
         &self.info
@@ -227,6 +253,11 @@ impl Model for ScriptModel {
             }
         }
         specs
+    }
+
+    fn state(&self) -> Result<Box<dyn ModelState + '_>, ModelError> {
+        let attributes = self.script.attributes().map_err(|what| ModelError::State { what })?;
+        Ok(Box::new(ScriptState(attributes)))
     }
 
     fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {

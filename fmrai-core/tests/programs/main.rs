@@ -13,5 +13,6 @@ mod as_found;
 mod bad_archives;
 mod cases;
 mod exported;
+mod footprint;
 mod state;
 mod torchscript;

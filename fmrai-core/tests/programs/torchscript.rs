@@ -65,3 +65,37 @@ fn inputs_can_be_renamed_and_are_checked() {
     let error = load_as(source).err().unwrap().to_string();
     assert!(error.ends_with("has no input \"y\" to be renamed, there are x"), "{error}");
 }
+
+/// libtorch compares no checksum: a weight with one other bit would be taken as it is, and other places end the process.
+#[test]
+fn damaged_files_are_refused_before_libtorch_reads_them() {
+    let whole = std::fs::read(reference("torchscript").join("scripted.pt")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.pt");
+    let mut refused = 0;
+    let places: Vec<usize> = (0..whole.len()).step_by(97).collect();
+    for place in &places {
+        let mut bytes = whole.clone();
+        bytes[*place] ^= 0x10;
+        std::fs::write(&path, bytes).unwrap();
+        refused += usize::from(load("torchscript", &path).is_err());
+    }
+    // What stands between members, and their times, may be anything.
+    assert!(refused * 10 > places.len() * 3, "{refused} of {}", places.len());
+
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(whole.clone())).unwrap();
+    let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
+    for name in names.iter().filter(|name| name.contains("/data/") || name.ends_with(".pkl") || name.ends_with(".py")) {
+        let member = archive.by_name(name).unwrap();
+        let (start, size) = (member.data_start(), member.size());
+        drop(member);
+        if size == 0 {
+            continue;
+        }
+        let mut bytes = whole.clone();
+        bytes[usize::try_from(start.unwrap() + size / 2).unwrap()] ^= 0x10;
+        std::fs::write(&path, bytes).unwrap();
+        let error = load("torchscript", &path).err().unwrap().to_string();
+        assert!(error.contains(&format!("is damaged: {name}: ")), "{error}");
+    }
+}

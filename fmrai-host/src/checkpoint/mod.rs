@@ -24,7 +24,7 @@ use sealed::{seal, sha256, unseal};
 
 use crate::results::folder::{CHECKPOINT, STATE, is_state_file};
 use crate::results::{remove, write, write_json};
-use crate::run::ParityReport;
+use crate::run::{ParityReport, Told};
 
 /// Version of the format. The one before it, of fmrai 0.2, had no hashes.
 const FORMAT: u32 = 2;
@@ -64,6 +64,8 @@ pub struct Checkpoint {
     pub counts: Counts,
     /// What the comparisons with the untouched model have given.
     pub parity: Option<ParityReport>,
+    /// What was noticed in the tensors that were kept.
+    pub told: Told,
     /// Threads that the run was started with.
     pub threads: usize,
     /// Each analysis by name.
@@ -77,6 +79,9 @@ struct Written {
     batches: u64,
     counts: [u64; 5],
     parity: Option<ParityReport>,
+    /// Absent in format 1.
+    #[serde(default)]
+    told: Told,
     threads: usize,
     analyses: Vec<WrittenAnalysis>,
 }
@@ -131,6 +136,7 @@ impl Checkpoint {
             batches: self.batches,
             counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
             parity: self.parity.clone(),
+            told: self.told.clone(),
             threads: self.threads,
             analyses,
         };
@@ -181,6 +187,7 @@ impl Checkpoint {
             batches: written.batches,
             counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
             parity: written.parity,
+            told: written.told,
             threads: written.threads,
             analyses,
         }))

@@ -21,6 +21,7 @@ fn checkpoint() -> Checkpoint {
         batches: 3,
         counts: Counts { texts: 3, tokens: 9, ..Counts::default() },
         parity: None,
+        told: Told::default(),
         threads: 2,
         analyses: vec![
             ("a".into(), Progress::Running(state)),

@@ -51,9 +51,19 @@ pub(super) fn execute(
     Ok(outcome.exit())
 }
 
-fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
+/// How a run went, in lines for people.
+pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String, Value>>) -> String {
     let counts = outcome.counts;
-    let mut text = format!("results: {}\n", shown(&outcome.output).display());
+    let mut text = String::new();
+    if let Some(parity) = outcome.parity.as_ref().filter(|_| outcome.outputs_differ()) {
+        let _ = writeln!(
+            text,
+            "WARNING: the watched model's outputs DIFFER from the untouched model's (largest difference {}): do not rely on these \
+             results",
+            significant(parity.max_abs_difference(), 2)
+        );
+    }
+    let _ = writeln!(text, "results: {}", shown(&outcome.output).display());
     let _ = match counts.tokens {
         0 => write!(text, "data: {}", count(counts.texts, "sample")),
         tokens => write!(text, "data: {}, {}", count(counts.texts, "text"), count(tokens, "token")),

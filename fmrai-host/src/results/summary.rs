@@ -34,6 +34,8 @@ pub struct Summary<'a> {
     pub kernels: &'a Value,
     /// The comparison with the untouched model.
     pub parity: Option<&'a ParityReport>,
+    /// What was noticed in the tensors that were kept.
+    pub told: Value,
     /// The analyses.
     pub analyses: &'a [Listed],
     /// The activations that were written, if any.
@@ -59,6 +61,7 @@ impl Summary<'_> {
         let analyses: Vec<Value> = self.analyses.iter().map(Listed::document).collect();
         let mut document = json!({
             "format": FORMAT,
+            "status": self.status(),
             "versions": Versions::current(),
             "plan": self.plan,
             "model": self.model,
@@ -71,6 +74,7 @@ impl Summary<'_> {
             "structure": self.structure,
             "kernels": self.kernels,
             "parity": self.parity,
+            "told": self.told,
             "analyses": analyses,
         });
         if !self.warnings.is_empty() {
@@ -81,6 +85,17 @@ impl Summary<'_> {
                 json!({ "folder": ACTIVATIONS, "tensors": tensors, "batches": batches, "bytes": bytes });
         }
         document
+    }
+
+    /// How the run ended, in a word: what its exit code says.
+    fn status(&self) -> &'static str {
+        if self.parity.is_some_and(|parity| !parity.agrees) {
+            "outputs_differ"
+        } else if self.analyses.iter().any(|analysis| analysis.error.is_some()) {
+            "analysis_failed"
+        } else {
+            "ok"
+        }
     }
 }
 

@@ -53,6 +53,7 @@ impl Session<'_> {
             warnings: self.about.warnings,
             analyses,
             activations,
+            warnings: self.told.lines(self.about.graph, self.about.structure),
         })
     }
 
@@ -92,6 +93,7 @@ impl Session<'_> {
             structure,
             kernels: &kernels,
             parity,
+            told: self.told.document(*graph, structure),
             analyses: listing,
             activations,
         };

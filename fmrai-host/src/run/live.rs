@@ -1,17 +1,23 @@
 //! A model that runs on data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fmrai_core::data::{Batches, Counts, InputBatch};
-use fmrai_core::graph::RecordedGraph;
+use fmrai_core::graph::{RecordedGraph, TensorId};
 use fmrai_core::model::{Model, NamedTensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 
-use super::rows::RealRows;
+use super::probe::layouts;
+use super::rows::{Layout, RealRows, Rows};
 use super::source::{Samples, Source};
+use super::told::Told;
 use super::{ParityReport, Watched};
 use crate::error::Error;
 use crate::plan::Parity;
+
+/// What random numbers of models start from: as in a new process, also where a program that embeds this library has drawn some.
+const SEED: i64 = 67_280_421_310_721;
 
 /// A model under watch, and what it runs on.
 pub(super) struct Live<'m> {
@@ -19,8 +25,29 @@ pub(super) struct Live<'m> {
     batches: Box<dyn Batches + 'm>,
     /// Read already, to record the graph.
     first: Option<InputBatch>,
-    /// Inputs, samples and rows that fill up, of the batch handed out last.
-    current: Option<(NamedTensors, usize, usize)>,
+    current: Option<Current>,
+    /// Where the samples are in tensors, by the sizes of the inputs.
+    layouts: BTreeMap<Vec<Vec<i64>>, BTreeMap<TensorId, Layout>>,
+}
+
+/// The batch handed out last.
+struct Current {
+    inputs: NamedTensors,
+    /// Inputs whose rows are no samples.
+    whole: Vec<String>,
+    samples: usize,
+    /// Rows that fill up.
+    filler: usize,
+}
+
+impl Current {
+    fn sizes(&self) -> Vec<Vec<i64>> {
+        self.inputs.0.iter().map(|(_, tensor)| tensor.size()).collect()
+    }
+
+    fn rows(&self) -> usize {
+        self.samples + self.filler
+    }
 }
 
 impl<'m> Live<'m> {
@@ -31,10 +58,28 @@ impl<'m> Live<'m> {
         first: InputBatch,
         parity: Parity,
     ) -> Result<(Self, Arc<RecordedGraph>), Error> {
+        tch::manual_seed(SEED);
         let mut watched = Watched::new(model, parity)?;
         let graph = watched.discover(&first.inputs)?;
-        Ok((Self { watched, batches, first: Some(first), current: None }, graph))
+        let live = Self { watched, batches, first: Some(first), current: None, layouts: BTreeMap::new() };
+        Ok((live, graph))
     }
+
+    /// Where the samples of the current batch are in the tensors of a request. Found once for batches of the same sizes.
+    fn layouts(&mut self, request: &CaptureRequest) -> Result<BTreeMap<TensorId, Layout>, Error> {
+        let Some(current) = &self.current else { return Ok(BTreeMap::new()) };
+        let known = self.layouts.entry(current.sizes()).or_default();
+        let missing: CaptureRequest = request.tensors().filter(|id| !known.contains_key(id)).collect();
+        if missing.tensors().len() > 0 {
+            let Current { inputs, whole, .. } = current;
+            known.extend(layouts(&mut self.watched, inputs, whole, &missing, current.rows())?);
+        }
+        Ok(known.clone())
+    }
+}
+
+fn before_the_first() -> Error {
+    Error::Internal("activations were asked for before the first batch".to_owned())
 }
 
 impl Source for Live<'_> {
@@ -43,22 +88,51 @@ impl Source for Live<'_> {
             Some(first) => Some(first),
             None => self.batches.next_batch()?,
         };
-        Ok(batch.map(|InputBatch { index, samples, inputs, filler }| {
-            self.current = Some((inputs, samples.len(), filler));
+        Ok(batch.map(|InputBatch { index, samples, inputs, whole, filler }| {
+            self.current = Some(Current { inputs, whole, samples: samples.len(), filler });
             Samples { index, samples }
         }))
     }
 
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
-        let Some((inputs, samples, filler)) = &self.current else {
-            return Err(Error::Internal("activations were asked for before the first batch".to_owned()));
-        };
-        let all = self.watched.pass(inputs, request)?;
-        Ok(if *filler == 0 { all } else { Box::new(RealRows::of(all, request, *samples, *filler)) })
+        let current = self.current.as_ref().ok_or_else(before_the_first)?;
+        let all = self.watched.pass(&current.inputs, request)?;
+        let (samples, rows) = (current.samples, current.rows());
+        if samples == rows {
+            return Ok(all);
+        }
+        let layouts = self.layouts(request)?;
+        Ok(Box::new(RealRows::of(all, request, &layouts, samples, rows)))
+    }
+
+    fn pass_over(&mut self) -> Result<(), Error> {
+        let current = self.current.as_ref().ok_or_else(before_the_first)?;
+        self.watched.pass_over(&current.inputs)
+    }
+
+    fn row_of(&mut self, id: TensorId, shape: &[usize], element: usize) -> Option<usize> {
+        let (samples, rows) = self.current.as_ref().map(|current| (current.samples, current.rows()))?;
+        if rows == 1 {
+            return Some(0);
+        }
+        // Of a batch that was filled up, the shape is the one without the rows that were added.
+        self.layouts(&[id].into_iter().collect()).ok()?.get(&id)?.row_of(shape, element, samples)
+    }
+
+    fn note(&self, request: &CaptureRequest, told: &mut Told) {
+        let Some(current) = self.current.as_ref().filter(|current| current.filler > 0) else { return };
+        let Some(layouts) = self.layouts.get(&current.sizes()) else { return };
+        for id in request.tensors() {
+            match layouts.get(&id) {
+                Some(Layout { rows: Rows::Unknown, .. }) => told.whole.insert(id),
+                Some(Layout { mixed: true, .. }) => told.mixed.insert(id),
+                _ => false,
+            };
+        }
     }
 
     fn has_to_run(&self) -> bool {
-        self.watched.compares_next()
+        self.watched.compares_next() || self.watched.is_stateful()
     }
 
     fn counts(&self) -> Counts {

@@ -5,11 +5,13 @@ mod interim;
 mod lane;
 mod live;
 mod parity;
+mod probe;
 mod recorder;
 mod rows;
 mod source;
 mod stopwatch;
 mod stored;
+mod told;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -17,6 +19,7 @@ mod watched;
 pub use lane::Failure;
 pub use parity::{OutputParity, ParityError, ParityReport};
 pub use recorder::Recorded;
+pub use told::{Nan, Told};
 pub(crate) use watched::Watched;
 
 use std::path::{Path, PathBuf};
@@ -84,6 +87,8 @@ pub struct Outcome {
     pub analyses: Vec<(String, Answer)>,
     /// The activations that were written, if any.
     pub activations: Option<Recorded>,
+    /// What was noticed in the tensors that were kept, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// The answer of an analysis in a few fields, or its failure.
@@ -93,7 +98,18 @@ impl Outcome {
     /// The exit code of this outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        if self.outputs_differ() {
+            return Exit::OutputsDiffer;
+        }
         if self.analyses.iter().any(|(_, a)| a.is_err()) { Exit::AnalysisFailed } else { Exit::Success }
+    }
+}
+
+impl Outcome {
+    /// True if the watched model gave other outputs than the untouched one: nothing that it kept can then be trusted.
+    #[must_use]
+    pub fn outputs_differ(&self) -> bool {
+        self.parity.as_ref().is_some_and(|parity| !parity.agrees)
     }
 }
 
@@ -268,6 +284,7 @@ impl<'f> Start<'f> {
             batches_done: 0,
             saved: None,
             counts: Counts::default(),
+            told: Told::default(),
             threads: self.threads,
             resumed_from: None,
             stopwatch: self.stopwatch,
@@ -321,6 +338,7 @@ struct Session<'m> {
     /// After how many batches the checkpoint on disk is.
     saved: Option<u64>,
     counts: Counts,
+    told: Told,
     threads: usize,
     resumed_from: Option<u64>,
     stopwatch: Stopwatch,
@@ -366,6 +384,7 @@ impl Session<'_> {
         self.source.set_parity(checkpoint.parity);
         self.batches_done = checkpoint.batches;
         self.counts = checkpoint.counts;
+        self.told = checkpoint.told;
         self.resumed_from = Some(checkpoint.batches);
         self.saved = self.resumed_from;
         Ok(())
@@ -392,7 +411,7 @@ impl Session<'_> {
             let Some(batch) = self.source.next()? else { break };
             read = batch.index + 1;
             let done = match read <= self.batches_done {
-                true => options.pause(self.batches_done).and_then(|()| self.capture_again(&batch)),
+                true => options.pause(self.batches_done).and_then(|()| self.pass_over(&batch)),
                 false => self.absorb(&batch),
             };
             done.map_err(|error| match error {
@@ -422,10 +441,11 @@ impl Session<'_> {
         self.recorder.is_some() || self.lanes.iter().any(Lane::is_running)
     }
 
-    /// Writes a batch that was absorbed before and whose file is gone or spoiled.
-    fn capture_again(&mut self, batch: &Samples) -> Result<(), Error> {
+    /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
+    fn pass_over(&mut self, batch: &Samples) -> Result<(), Error> {
         let Some(recorder) = self.recorder.as_mut().filter(|recorder| !recorder.has(batch.index)) else {
-            return Ok(());
+            let over = self.source.pass_over();
+            return over.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) });
         };
         let parity = self.source.parity().cloned(); // it has been compared before
         let pass = self.source.activations(recorder.request());
@@ -446,15 +466,21 @@ impl Session<'_> {
             // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
             wanted = wanted.union(recorder.request());
         }
-        let recorder = self.recorder.as_mut().filter(|_| !there);
-        if recorder.is_none() && !self.lanes.iter().any(Lane::is_running) && !self.source.has_to_run() {
+        // A batch that is there runs again all the same: what is told of its tensors is not written with it.
+        let looks = self.recorder.is_some() || self.lanes.iter().any(Lane::is_running);
+        if !looks && !self.source.has_to_run() {
             return Ok(());
         }
+        let recorder = self.recorder.as_mut().filter(|_| !there);
         let pass = self.source.activations(&wanted);
         let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
         if let Some(recorder) = recorder {
             recorder.record(batch, activations.as_ref(), self.source.counts())?;
         }
+        let source = &mut self.source;
+        source.note(&wanted, &mut self.told);
+        let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
+        self.told.look(batch, activations.as_ref(), &wanted, row_of);
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
         self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
         Ok(())
@@ -489,6 +515,7 @@ impl Session<'_> {
             batches: self.batches_done,
             counts: self.counts,
             parity: self.source.parity().cloned(),
+            told: self.told.clone(),
             threads: self.threads,
             analyses: self.lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
         }

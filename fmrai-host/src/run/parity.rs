@@ -1,17 +1,23 @@
 //! Proof that watching a model does not change what it computes.
 
+use fmrai_core::graph::{Graph, Origin, TensorNode};
 use fmrai_core::model::NamedTensors;
+use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 /// How far the outputs of the watched model are from those of the untouched one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParityReport {
     /// Batches compared.
     pub batches: u64,
-    /// True if every output agrees within 1e-5 plus 1e-5 of its largest magnitude.
+    /// True if every output agrees within 1e-5 plus `rounding` of its largest magnitude.
     pub agrees: bool,
+    /// What rounding alone may change: 1e-5, or eight units in the last place of the coarsest element type that the model
+    /// computes in: 0.0078 in float16, 0.0625 in bfloat16.
+    #[serde(default = "fine")]
+    pub rounding: f64,
     /// Each output, in the order of the model.
     pub outputs: Vec<OutputParity>,
 }
@@ -50,12 +56,40 @@ pub enum ParityError {
     Torch(#[from] TchError),
 }
 
+impl Default for ParityReport {
+    fn default() -> Self {
+        Self { batches: 0, agrees: false, rounding: fine(), outputs: Vec::new() }
+    }
+}
+
+fn fine() -> f64 {
+    Tolerance::ACTIVATION.relative
+}
+
+/// What rounding alone may change of an output of a model with this graph, as a share of the largest magnitude: see
+/// [`ParityReport::rounding`].
+pub(super) fn precision(graph: &dyn Graph) -> f64 {
+    let units = |dtype| match dtype {
+        DType::Float16 => 8.0 * 2f64.powi(-10),
+        DType::BFloat16 => 8.0 * 2f64.powi(-7),
+        _ => fine(),
+    };
+    let made = |tensor: &&TensorNode| matches!(tensor.origin, Origin::Operation { .. });
+    graph.tensors().iter().filter(made).map(|tensor| units(tensor.dtype)).fold(fine(), f64::max)
+}
+
 impl ParityReport {
-    /// Compares the outputs of one more batch.
+    /// Compares the outputs of one more batch. `rounding` is what rounding alone may change, as a share of an output's largest
+    /// magnitude.
     ///
     /// # Errors
     /// [`ParityError::Output`] for outputs of different names or shapes.
-    pub fn compare(&mut self, untouched: &NamedTensors, watched: &NamedTensors) -> Result<(), ParityError> {
+    pub fn compare(
+        &mut self,
+        untouched: &NamedTensors,
+        watched: &NamedTensors,
+        rounding: f64,
+    ) -> Result<(), ParityError> {
         let _guard = tch::no_grad_guard();
         for (name, expected) in &untouched.0 {
             match watched.get(name) {
@@ -73,7 +107,8 @@ impl ParityReport {
             }
         }
         self.batches += 1;
-        self.agrees = self.outputs.iter().all(OutputParity::agrees);
+        self.rounding = rounding;
+        self.agrees = self.outputs.iter().all(|output| output.agrees(rounding));
         Ok(())
     }
 
@@ -97,9 +132,10 @@ impl ParityReport {
 }
 
 impl OutputParity {
-    fn agrees(&self) -> bool {
+    fn agrees(&self, rounding: f64) -> bool {
         let watched = self.max_abs_value + self.max_abs_difference;
-        Tolerance::ACTIVATION.accepts(watched, self.max_abs_value) && self.non_finite_differences == 0
+        let tolerance = Tolerance { relative: rounding, ..Tolerance::ACTIVATION };
+        tolerance.accepts(watched, self.max_abs_value) && self.non_finite_differences == 0
     }
 }
 
@@ -133,9 +169,9 @@ mod tests {
     #[test]
     fn the_largest_difference_over_all_batches_is_reported() {
         let mut report = ParityReport::default();
-        report.compare(&named(&[1.0, f32::NAN, 2.0]), &named(&[1.0, f32::NAN, 2.0])).unwrap();
+        report.compare(&named(&[1.0, f32::NAN, 2.0]), &named(&[1.0, f32::NAN, 2.0]), 1e-5).unwrap();
         assert!(report.agrees && report.max_abs_difference() == 0.0);
-        report.compare(&named(&[1.0, -4.0]), &named(&[1.5, -4.0])).unwrap();
+        report.compare(&named(&[1.0, -4.0]), &named(&[1.5, -4.0]), 1e-5).unwrap();
         assert_eq!((report.batches, report.agrees), (2, false));
         let expected = OutputParity {
             name: "out".into(),
@@ -150,9 +186,9 @@ mod tests {
     #[test]
     fn infinities_and_shapes_that_differ_are_noticed() {
         let mut report = ParityReport::default();
-        report.compare(&named(&[f32::INFINITY, 1.0]), &named(&[f32::NEG_INFINITY, 1.0])).unwrap();
+        report.compare(&named(&[f32::INFINITY, 1.0]), &named(&[f32::NEG_INFINITY, 1.0]), 1e-5).unwrap();
         assert_eq!((report.agrees, report.outputs[0].non_finite_differences), (false, 1));
-        let error = report.compare(&named(&[1.0]), &named(&[1.0, 2.0])).unwrap_err();
+        let error = report.compare(&named(&[1.0]), &named(&[1.0, 2.0]), 1e-5).unwrap_err();
         assert_eq!(
             error.to_string(),
             "output \"out\" of the watched model is of shape [2], that of the untouched one is of shape [1]"

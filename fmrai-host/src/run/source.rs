@@ -5,13 +5,14 @@ use std::sync::Arc;
 use fmrai_core::analyzer::Weights;
 use fmrai_core::batch::{Sample, Vocabulary};
 use fmrai_core::data::Counts;
-use fmrai_core::graph::RecordedGraph;
+use fmrai_core::graph::{RecordedGraph, TensorId};
 use fmrai_core::model::FileInfo;
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde_json::Value;
 
 use super::ParityReport;
+use super::told::Told;
 use crate::error::Error;
 
 /// Batches with their activations: of a model that runs, or of a folder that was captured before.
@@ -21,6 +22,18 @@ pub(super) trait Source {
 
     /// The tensors asked for, of the batch that was handed out last.
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error>;
+
+    /// Leaves the batch that was handed out last to an earlier run, whose checkpoint has it: a model whose passes depend on those
+    /// before runs on it all the same.
+    fn pass_over(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The row of the current batch that an element of a tensor of this shape belongs to; `None` where it cannot be told.
+    fn row_of(&mut self, id: TensorId, shape: &[usize], element: usize) -> Option<usize>;
+
+    /// Notes what could not be told of the tensors of the current batch.
+    fn note(&self, _: &CaptureRequest, _: &mut Told) {}
 
     /// True if the model has to run on the batch that was handed out last even if nobody asks for a tensor.
     fn has_to_run(&self) -> bool;

@@ -3,6 +3,7 @@
 use fmrai_core::activations::{ActivationFolder, BatchFile};
 use fmrai_core::analyzer::ModelView;
 use fmrai_core::data::Counts;
+use fmrai_core::graph::TensorId;
 use fmrai_core::model::FileInfo;
 use fmrai_core::selector::{labels, selectors_for};
 use fmrai_core::tracker::{Activations, CaptureRequest};
@@ -106,6 +107,14 @@ impl Source for Stored<'_> {
             Some(batch) => Ok(Box::new(batch.read(request)?)),
             None => Err(Error::Internal("activations were asked for before the first batch".to_owned())),
         }
+    }
+
+    fn row_of(&mut self, id: TensorId, shape: &[usize], element: usize) -> Option<usize> {
+        let samples = self.current.as_ref()?.samples().len();
+        let axes = self.folder.entry(id)?.axes.as_ref()?;
+        let known = axes.first().is_some_and(|axis| axis == "batch") && shape.first() == Some(&samples);
+        let of_one: usize = shape.iter().skip(1).product();
+        known.then(|| element.checked_div(of_one)).flatten()
     }
 
     fn has_to_run(&self) -> bool {

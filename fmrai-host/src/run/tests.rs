@@ -1,5 +1,7 @@
 //! Runs on the small reference model.
 
+mod passes;
+
 use std::fmt::Write;
 use std::path::Path;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use fmrai_core::capture::DispatchTracker;
 use fmrai_core::graph::RecordedGraph;
-use fmrai_core::model::{Model, ModelError, NamedTensors};
+use fmrai_core::model::{Footprint, Model, ModelError, NamedTensors};
 use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Tracker};
 
 use super::ParityReport;
+use super::parity::precision;
 use crate::error::Error;
 use crate::plan::Parity;
 
@@ -17,15 +18,23 @@ pub(crate) struct Watched<'m> {
     tracker: DispatchTracker,
     when: Parity,
     parity: Option<ParityReport>,
+    /// Inputs that the model writes into: each pass gets a copy.
+    written: Vec<String>,
+    /// Whether a pass changes what a later one gives.
+    stateful: bool,
+    /// What rounding alone may change of an output, as a share of its largest magnitude.
+    rounding: f64,
 }
 
 impl<'m> Watched<'m> {
     /// Compares with the untouched model as `when` says, going on from an earlier comparison.
     pub(crate) fn new(model: &'m dyn Model, when: Parity) -> Result<Self, Error> {
-        Ok(Self { model, tracker: DispatchTracker::new()?, when, parity: None })
+        let tracker = DispatchTracker::new()?;
+        let (written, rounding) = (Vec::new(), 0.0);
+        Ok(Self { model, tracker, when, parity: None, written, stateful: false, rounding })
     }
 
-    /// Records the graph of the model as it runs on `inputs`.
+    /// Records the graph of the model as it runs on `inputs`. Inputs and model are as they were afterwards.
     pub(crate) fn discover(&mut self, inputs: &NamedTensors) -> Result<Arc<RecordedGraph>, Error> {
         for (name, tensor) in &inputs.0 {
             self.tracker.name_input(name, tensor);
@@ -33,43 +42,87 @@ impl<'m> Watched<'m> {
         for (name, tensor) in self.model.parameters() {
             self.tracker.name_parameter(&name, &tensor);
         }
-        let model = self.model;
+        let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = tch::no_grad_guard();
-        let graph = self.tracker.discover(&mut || {
-            model.forward(inputs).map_err(BoxError::from)?;
-            Ok(())
+        let (graph, mut left) = Footprint::of(model, || {
+            tracker.discover(&mut || {
+                model.forward(inputs).map_err(BoxError::from)?;
+                Ok(())
+            })
         })?;
+        self.stateful = left.lasts(inputs)?;
+        let written = inputs.0.iter().filter(|(_, tensor)| left.wrote(tensor));
+        self.written = written.map(|(name, _)| name.clone()).collect();
+        left.take_back()?;
+        let graph = graph?;
+        self.rounding = precision(graph.as_ref());
         Ok(graph)
     }
 
-    /// Runs the model on `inputs` and keeps what was asked for.
+    /// Runs the model on `inputs`, which stay as they are, and keeps what was asked for.
+    ///
+    /// Where the untouched model runs too, both start from the same state, and the watched one leaves it.
     pub(crate) fn pass(
         &mut self,
         inputs: &NamedTensors,
         request: &CaptureRequest,
     ) -> Result<Box<dyn Activations>, Error> {
-        let model = self.model;
+        let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = tch::no_grad_guard();
-        let compare = self.compares_next();
-        let untouched = if compare { Some(model.forward(inputs)?) } else { None };
+        let inputs = &own(inputs, &self.written)?;
         let mut watched = None;
-        let activations = self.tracker.track(request, &mut || {
-            watched = Some(model.forward(inputs).map_err(|e: ModelError| BoxError::from(e))?);
-            Ok(())
-        })?;
-        if let (Some(untouched), Some(watched)) = (untouched, watched) {
-            self.parity.get_or_insert_default().compare(&untouched, &watched)?;
+        let mut pass = || {
+            tracker.track(request, &mut || {
+                watched = Some(model.forward(inputs).map_err(|e: ModelError| BoxError::from(e))?);
+                Ok(())
+            })
+        };
+        if !compares(self.when, self.parity.as_ref()) {
+            return Ok(pass()?);
         }
+        let (activations, mut left) = Footprint::of(model, pass)?;
+        let activations = activations?;
+        let watched = left.keep(watched.unwrap_or_default())?;
+        left.take_back()?;
+        let untouched = model.forward(inputs);
+        let untouched = untouched.and_then(|outputs| left.keep(outputs));
+        left.bring_back()?;
+        self.parity.get_or_insert_default().compare(&untouched?, &watched, self.rounding)?;
         Ok(activations)
+    }
+
+    /// Runs the model on `inputs` unwatched and leaves no trace of it.
+    pub(crate) fn aside(&mut self, inputs: &NamedTensors, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
+        let (model, tracker) = (self.model, &mut self.tracker);
+        let _guard = tch::no_grad_guard();
+        let inputs = &own(inputs, &self.written)?;
+        let (activations, mut left) = Footprint::of(model, || {
+            tracker.track(request, &mut || {
+                model.forward(inputs).map_err(BoxError::from)?;
+                Ok(())
+            })
+        })?;
+        left.take_back()?;
+        Ok(activations?)
+    }
+
+    /// Runs the model on `inputs` for what the pass leaves in the model alone.
+    pub(crate) fn pass_over(&mut self, inputs: &NamedTensors) -> Result<(), Error> {
+        if self.stateful {
+            let _guard = tch::no_grad_guard();
+            self.model.forward(&own(inputs, &self.written)?)?;
+        }
+        Ok(())
+    }
+
+    /// True if a pass changes what a later one gives.
+    pub(crate) fn is_stateful(&self) -> bool {
+        self.stateful
     }
 
     /// True if the next pass is compared with one of the untouched model.
     pub(crate) fn compares_next(&self) -> bool {
-        match self.when {
-            Parity::Off => false,
-            Parity::First => self.parity.is_none(),
-            Parity::Every => true,
-        }
+        compares(self.when, self.parity.as_ref())
     }
 
     /// What the comparisons have given; `None` before the first.
@@ -81,4 +134,23 @@ impl<'m> Watched<'m> {
     pub(crate) fn set_parity(&mut self, parity: Option<ParityReport>) {
         self.parity = parity;
     }
+}
+
+fn compares(when: Parity, so_far: Option<&ParityReport>) -> bool {
+    match when {
+        Parity::Off => false,
+        Parity::First => so_far.is_none(),
+        Parity::Every => true,
+    }
+}
+
+/// The inputs, with copies of those that the model writes into.
+fn own(inputs: &NamedTensors, written: &[String]) -> Result<NamedTensors, Error> {
+    let mut own = Vec::with_capacity(inputs.0.len());
+    for (name, tensor) in &inputs.0 {
+        let copied = written.contains(name);
+        let tensor = if copied { tensor.f_detach_copy().map_err(ModelError::from)? } else { tensor.shallow_clone() };
+        own.push((name.clone(), tensor));
+    }
+    Ok(NamedTensors(own))
 }

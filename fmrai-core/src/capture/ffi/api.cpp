@@ -16,6 +16,7 @@
 #include "guard.h"
 #include "hook.h"
 #include "session.h"
+#include "undo.h"
 
 namespace {
 
@@ -81,6 +82,15 @@ char* fmrai_session_divergence(const fmrai::Session* session, Sink sink, void* c
   return guarded([&] { give(session->divergence(), sink, context); });
 }
 
+char* fmrai_session_elsewhere(const fmrai::Session* session, uint64_t* count, Sink sink, void* context) {
+  return guarded([&] {
+    if (!session->elsewhere) return;
+    const auto [seen, first] = session->elsewhere->seen();
+    *count = seen;
+    give(first, sink, context);
+  });
+}
+
 size_t fmrai_session_kept(const fmrai::Session* session) { return session->kept.size(); }
 
 char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor) {
@@ -90,6 +100,30 @@ char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at
     const bool valid = slot.state == fmrai::Session::Kept::Valid;
     *tensor = valid ? new at::Tensor(std::move(slot.tensor)) : nullptr;
   });
+}
+
+char* fmrai_undo_new(fmrai::Undo** undo) {
+  return guarded([&] { *undo = new fmrai::Undo(); });
+}
+
+void fmrai_undo_free(fmrai::Undo* undo) { delete undo; }
+
+char* fmrai_undo_begin(fmrai::Undo* undo) {
+  return guarded([&] { fmrai::begin(*undo); });
+}
+
+char* fmrai_undo_end(fmrai::Undo* undo) {
+  return guarded([&] { fmrai::end(*undo); });
+}
+
+char* fmrai_undo_exchange(fmrai::Undo* undo) {
+  return guarded([&] { undo->exchange(); });
+}
+
+bool fmrai_undo_wrote(const fmrai::Undo* undo, const at::Tensor* tensor) { return undo->wrote(*tensor); }
+
+char* fmrai_undo_lasts(const fmrai::Undo* undo, const at::Tensor* const* except, size_t count, bool* lasts) {
+  return guarded([&] { *lasts = undo->lasts({except, except + count}); });
 }
 
 char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain) {

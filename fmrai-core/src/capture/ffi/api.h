@@ -10,6 +10,7 @@ class Tensor;
 }
 namespace fmrai {
 class Session;
+class Undo;
 }
 
 extern "C" {
@@ -32,9 +33,22 @@ char* fmrai_session_recording(
 char* fmrai_session_divergence(
     const fmrai::Session* session, void (*sink)(void*, const uint8_t*, size_t), void* context);
 
+// How many operations of the pass ran on other threads; `sink` is called with the name of the first one.
+char* fmrai_session_elsewhere(
+    const fmrai::Session* session, uint64_t* count, void (*sink)(void*, const uint8_t*, size_t), void* context);
+
 size_t fmrai_session_kept(const fmrai::Session* session);
 // Takes one kept tensor out: a new tensor that the caller owns, or null in `tensor` if it was overwritten.
 char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor);
+
+char* fmrai_undo_new(fmrai::Undo** undo);
+void fmrai_undo_free(fmrai::Undo* undo);
+char* fmrai_undo_begin(fmrai::Undo* undo);
+char* fmrai_undo_end(fmrai::Undo* undo);
+char* fmrai_undo_exchange(fmrai::Undo* undo);
+bool fmrai_undo_wrote(const fmrai::Undo* undo, const at::Tensor* tensor);
+// Whether anything but memory of the tensors given is another than before the pass.
+char* fmrai_undo_lasts(const fmrai::Undo* undo, const at::Tensor* const* except, size_t count, bool* lasts);
 
 // A tensor with the same elements that is dense, in CPU memory, of a plain type, and shares memory with nobody.
 // Consumes `tensor`, which it returns unchanged when it is all that already.

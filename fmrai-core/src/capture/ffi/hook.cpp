@@ -2,20 +2,32 @@
 #include "hook.h"
 
 #include <ATen/Functions.h>
+#include <ATen/autocast_mode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 #include <torch/library.h>
 
 #include <cmath>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "script.h"
+#include "undo.h"
 
 namespace fmrai {
 namespace {
 
 thread_local Session* current = nullptr;
+thread_local Undo* undoing = nullptr;
+
+// libtorch hands it, as it hands on the dispatch keys, to every thread that it gives a part of a pass to.
+const auto TRAIL = c10::DebugInfoKind::TEST_INFO_2;
+
+void watch_thread() {
+  c10::impl::tls_set_dispatch_key_included(KEY, current != nullptr || undoing != nullptr);
+}
 
 // Named scopes of native modules; while TorchScript runs, its module hierarchy below them.
 std::string scope_path() {
@@ -38,12 +50,25 @@ std::optional<at::Tensor> additive_mask(const c10::IValue& value, const at::Tens
   return at::zeros(mask.sizes(), query.options()).masked_fill_(mask.logical_not(), -INFINITY);
 }
 
-// Fused attention in its explicit form, which also yields the probabilities. Same arguments, same meaning.
+// What autocast makes of an argument of the fused operation.
+std::optional<at::Tensor> cast(const std::optional<at::Tensor>& tensor, bool autocast, c10::DeviceType device) {
+  if (!autocast || !tensor) return tensor;
+  return at::autocast::cached_cast(at::autocast::get_lower_precision_fp_from_device_type(device), *tensor, device);
+}
+
+// Fused attention in its explicit form, which also yields the probabilities. Same arguments, same meaning, same element
+// types: in an autocast region the fused operation computes in the lower precision, and so does this.
 at::Tensor explicit_attention(torch::jit::Stack* stack) {
   auto a = torch::jit::last(*stack, 8);
+  const auto device = a[0].toTensor().device().type();
+  const bool autocast = at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);
+  std::optional<c10::impl::ExcludeDispatchKeyGuard> casts_itself;
+  if (autocast) casts_itself.emplace(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const at::Tensor query = *cast(a[0].toTensor(), autocast, device);
   auto [context, probabilities] = at::_scaled_dot_product_attention_math(
-      a[0].toTensor(), a[1].toTensor(), a[2].toTensor(), additive_mask(a[3], a[0].toTensor()), a[4].toDouble(), a[5].toBool(),
-      std::nullopt, a[6].isNone() ? std::nullopt : std::optional<double>(a[6].toDouble()), a[7].toBool());
+      query, *cast(a[1].toTensor(), autocast, device), *cast(a[2].toTensor(), autocast, device),
+      cast(additive_mask(a[3], query), autocast, device), a[4].toDouble(), a[5].toBool(), std::nullopt,
+      a[6].isNone() ? std::nullopt : std::optional<double>(a[6].toDouble()), a[7].toBool());
   torch::jit::drop(*stack, 8);
   torch::jit::push(*stack, std::move(context));
   return probabilities;
@@ -51,13 +76,16 @@ at::Tensor explicit_attention(torch::jit::Stack* stack) {
 
 void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
   c10::impl::ExcludeDispatchKeyGuard below(KEY);
-  if (current == nullptr) {
+  if (current == nullptr && undoing == nullptr) {
+    // Another thread than the one that is watched, with a part of its pass.
+    if (auto* trail = dynamic_cast<Elsewhere*>(c10::ThreadLocalDebugInfo::get(TRAIL))) trail->add(operation_info(op).name);
     op.callBoxed(stack);
     return;
   }
   const Note* note = take_note();
   const OperationInfo& info = operation_info(op);
   const auto arguments = torch::jit::last(*stack, info.arguments.size());
+  for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->before(info, arguments);
   bool as_explicit = false;
   for (Session* session = current; session != nullptr; session = session->parent) {
     session->before(info, arguments, &scope_path, note);
@@ -70,6 +98,7 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     op.callBoxed(stack);
   }
   const auto returns = torch::jit::last(*stack, info.returns);
+  for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->after(info, returns);
   for (Session* session = current; session != nullptr; session = session->parent) {
     session->after(info, returns, probabilities);
   }
@@ -96,17 +125,46 @@ void begin(Session& session) {
   for (Session* other = current; other != nullptr; other = other->parent) {
     if (other == &session) throw std::logic_error("this session is watching already");
   }
+  session.elsewhere = std::make_shared<Elsewhere>(current != nullptr ? current->elsewhere : nullptr);
+  session.outer_info = c10::ThreadLocalDebugInfo::current();
+  c10::ThreadLocalDebugInfo::_push(TRAIL, session.elsewhere);
   session.parent = current;
   current = &session;
-  c10::impl::tls_set_dispatch_key_included(KEY, true);
+  watch_thread();
 }
 
 void end(Session& session) {
   if (current != &session) throw std::logic_error("sessions of a thread have to end in reverse order");
   current = session.parent;
   session.parent = nullptr;
-  if (current == nullptr) c10::impl::tls_set_dispatch_key_included(KEY, false);
+  c10::ThreadLocalDebugInfo::_forceCurrentDebugInfo(std::move(session.outer_info));
+  watch_thread();
   session.finish();
+}
+
+void begin(Undo& undo) {
+  for (Undo* other = undoing; other != nullptr; other = other->parent) {
+    if (other == &undo) throw std::logic_error("this undo is watching already");
+  }
+  undo.parent = undoing;
+  undoing = &undo;
+  watch_thread();
+}
+
+void end(Undo& undo) {
+  if (undoing != &undo) throw std::logic_error("undos of a thread have to end in reverse order");
+  undoing = undo.parent;
+  undo.parent = nullptr;
+  watch_thread();
+  undo.ended();
+}
+
+Unseen::Unseen() : session_(std::exchange(current, nullptr)), undo_(std::exchange(undoing, nullptr)) { watch_thread(); }
+
+Unseen::~Unseen() {
+  current = session_;
+  undoing = undo_;
+  watch_thread();
 }
 
 }  // namespace fmrai

@@ -8,6 +8,8 @@
 
 namespace fmrai {
 
+class Undo;
+
 // A key that nothing else uses.
 constexpr auto KEY = c10::DispatchKey::TESTING_ONLY_GenericMode;
 
@@ -15,9 +17,25 @@ constexpr auto KEY = c10::DispatchKey::TESTING_ONLY_GenericMode;
 // every library that links this file, and the dispatcher aborts on the second fallback of a key.
 void register_hook();
 
-// Watches this thread until `end`. Sessions nest: all of them see what runs.
+// Watches this thread until `end`. Sessions nest: all of them see what runs. Operations that the pass hands to other threads,
+// as far as libtorch tells of it, are counted: see `Session::elsewhere`.
 void begin(Session& session);
 void end(Session& session);
+void begin(Undo& undo);
+void end(Undo& undo);
+
+// While it lives, sessions and undos of this thread see nothing; ones that begin meanwhile do.
+class Unseen {
+ public:
+  Unseen();
+  ~Unseen();
+  Unseen(const Unseen&) = delete;
+  Unseen& operator=(const Unseen&) = delete;
+
+ private:
+  Session* session_;
+  Undo* undo_;
+};
 
 // Module path of what runs on this thread now.
 std::vector<std::string>& scopes();

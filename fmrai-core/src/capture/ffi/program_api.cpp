@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 
+#include "attributes.h"
 #include "call.h"
 #include "guard.h"
 #include "hook.h"
@@ -221,6 +222,20 @@ char* fmrai_script_weights(const fmrai::Script* script, EachTensor each, void* c
 char* fmrai_script_forward(
     fmrai::Script* script, const at::Tensor* const* inputs, size_t count, EachTensor each, void* context) {
   return guarded([&] { script->forward({inputs, inputs + count}, handing_out(each, context)); });
+}
+
+char* fmrai_script_attributes(const fmrai::Script* script, fmrai::Attributes** attributes) {
+  return guarded([&] { *attributes = new fmrai::Attributes(script->root()); });
+}
+
+void fmrai_attributes_free(fmrai::Attributes* attributes) { delete attributes; }
+
+char* fmrai_attributes_put_back(const fmrai::Attributes* attributes) {
+  return guarded([&] { attributes->put_back(); });
+}
+
+char* fmrai_attributes_are_current(const fmrai::Attributes* attributes, bool* current) {
+  return guarded([&] { *current = attributes->are_current(); });
 }
 
 }  // extern "C"

@@ -12,6 +12,7 @@ class Call;
 struct Frame;
 class Session;
 class Script;
+class Attributes;
 }
 
 extern "C" {
@@ -66,4 +67,9 @@ char* fmrai_script_weights(
 char* fmrai_script_forward(
     fmrai::Script* script, const at::Tensor* const* inputs, size_t count,
     void (*each)(void*, const uint8_t*, size_t, at::Tensor*), void* context);
+// What the module refers to now.
+char* fmrai_script_attributes(const fmrai::Script* script, fmrai::Attributes** attributes);
+void fmrai_attributes_free(fmrai::Attributes* attributes);
+char* fmrai_attributes_put_back(const fmrai::Attributes* attributes);
+char* fmrai_attributes_are_current(const fmrai::Attributes* attributes, bool* current);
 }

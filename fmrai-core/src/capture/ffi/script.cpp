@@ -7,13 +7,16 @@
 #include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <exception>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <utility>
 
+#include "attributes.h"
 #include "hook.h"
 #include "script_ids.h"
+#include "undo.h"
 
 namespace fmrai {
 namespace {
@@ -78,6 +81,24 @@ class Running {
  private:
   const Script* before_;
 };
+
+// True if methods are called that are found only when the graph runs: those of an interface, and those of forked tasks.
+bool calls_late(const torch::jit::Block* block) {
+  for (const auto* node : block->nodes()) {
+    if (node->kind() == c10::prim::CallMethod || node->kind() == c10::prim::fork) return true;
+    for (const auto* inner : node->blocks()) {
+      if (calls_late(inner)) return true;
+    }
+  }
+  return false;
+}
+
+// Runs a method on this thread alone: what it forks runs at once, where it is forked.
+c10::IValue call_here(torch::jit::Method& method, std::vector<c10::IValue> values) {
+  auto future = method.run_async(std::move(values), {}, [](std::function<void()> task) { task(); });
+  future->wait();
+  return future->value();
+}
 
 }  // namespace
 
@@ -198,12 +219,36 @@ void Script::forward(const std::vector<const at::Tensor*>& inputs, const EachTen
     }
   }
   if (!warm_) {
-    // On its first run a graph is prepared, which computes constants: no operations of the model.
-    c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
-    method(values);
+    prepare(method, values);
     warm_ = true;
   }
-  flatten(method(std::move(values)), "", each);
+  flatten(call_here(method, std::move(values)), "", each);
+}
+
+void Script::prepare(torch::jit::Method& method, const std::vector<c10::IValue>& values) {
+  // On its first run a graph is prepared, which computes constants: no operations of the model.
+  c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
+  torch::jit::Stack stack{method.owner()._ivalue()};
+  stack.insert(stack.end(), values.begin(), values.end());
+  method.get_executor().getPlanFor(stack);
+  const auto& function = torch::jit::toGraphFunction(method.function());
+  if (!calls_late(function.optimized_graph()->block())) return;
+  // What is called late is prepared when it is first called: all of it runs once, and leaves no trace.
+  const Attributes before(module_._ivalue());
+  register_hook();
+  Unseen aside;
+  Undo undo;
+  begin(undo);
+  std::exception_ptr failed;
+  try {
+    call_here(method, values);
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  end(undo);
+  undo.exchange();
+  before.put_back();
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace fmrai

@@ -19,7 +19,10 @@ class Script {
   std::string describe() const;
   void weights(const EachTensor& each) const;
   // Null for inputs that are left out.
+  // All of it runs on this thread, forked tasks too.
   void forward(const std::vector<const at::Tensor*>& inputs, const EachTensor& each);
+  // What the module refers to, itself included.
+  c10::IValue root() const { return module_._ivalue(); }
 
  private:
   struct Named {
@@ -27,6 +30,9 @@ class Script {
     std::string type;
   };
   friend std::string module_path(const std::vector<std::string>& hierarchy);
+
+  // Makes the first run of a method like every later one.
+  void prepare(torch::jit::Method& method, const std::vector<c10::IValue>& values);
 
   torch::jit::Module module_;
   std::vector<Named> modules_;

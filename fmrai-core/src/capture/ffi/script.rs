@@ -1,6 +1,7 @@
 //! TorchScript modules.
 
 use std::ffi::{CString, c_char, c_void};
+use std::marker::PhantomData;
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -14,6 +15,11 @@ struct RawScript {
     _opaque: [u8; 0],
 }
 
+#[repr(C)]
+struct RawAttributes {
+    _opaque: [u8; 0],
+}
+
 type Each = extern "C" fn(*mut c_void, *const u8, usize, *mut C_tensor);
 
 // Declared as in `ffi/program_api.h`.
@@ -22,6 +28,13 @@ unsafe extern "C" {
     fn fmrai_script_free(script: *mut RawScript);
     fn fmrai_script_describe(script: *const RawScript, sink: Sink, context: *mut c_void) -> *mut c_char;
     fn fmrai_script_weights(script: *const RawScript, each: Each, context: *mut c_void) -> *mut c_char;
+    fn fmrai_script_attributes(
+        script: *const RawScript,
+        attributes: *mut *mut RawAttributes,
+    ) -> *mut c_char;
+    fn fmrai_attributes_free(attributes: *mut RawAttributes);
+    fn fmrai_attributes_put_back(attributes: *const RawAttributes) -> *mut c_char;
+    fn fmrai_attributes_are_current(attributes: *const RawAttributes, current: *mut bool) -> *mut c_char;
     fn fmrai_script_forward(
         script: *mut RawScript,
         inputs: *const *const C_tensor,
@@ -65,6 +78,15 @@ impl Script {
         Ok(named)
     }
 
+    /// What the module and its submodules refer to now.
+    pub(crate) fn attributes(&self) -> Result<Attributes<'_>, String> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the module is live, `raw` is valid for a write.
+        checked(unsafe { fmrai_script_attributes(self.raw.as_ptr(), &raw mut raw) })?;
+        let raw = NonNull::new(raw).ok_or_else(|| "out of memory".to_owned())?;
+        Ok(Attributes { raw, script: PhantomData })
+    }
+
     /// Runs `forward` on one entry for each input, in order; `None` takes the default. Results are named by their path.
     pub(crate) fn forward(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<(String, Tensor)>, String> {
         let pointers: Vec<*const C_tensor> =
@@ -76,6 +98,36 @@ impl Script {
             fmrai_script_forward(self.raw.as_ptr(), pointers.as_ptr(), pointers.len(), collect, context)
         })?;
         Ok(named)
+    }
+}
+
+/// What a module and its submodules referred to at one moment: attributes, and what lists and dictionaries held. Memory of
+/// tensors is not copied.
+pub(crate) struct Attributes<'s> {
+    raw: NonNull<RawAttributes>,
+    script: PhantomData<&'s Script>,
+}
+
+impl Attributes<'_> {
+    /// Puts every reference back; may be called again.
+    pub(crate) fn put_back(&self) -> Result<(), String> {
+        // SAFETY: it is live, and holds all objects that it assigns to.
+        checked(unsafe { fmrai_attributes_put_back(self.raw.as_ptr()) })
+    }
+
+    /// True if every reference is as it was.
+    pub(crate) fn are_current(&self) -> Result<bool, String> {
+        let mut current = false;
+        // SAFETY: it is live, `current` is valid for a write.
+        checked(unsafe { fmrai_attributes_are_current(self.raw.as_ptr(), &raw mut current) })?;
+        Ok(current)
+    }
+}
+
+impl Drop for Attributes<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made by `fmrai_script_attributes`, freed once.
+        unsafe { fmrai_attributes_free(self.raw.as_ptr()) }
     }
 }
 

@@ -5,9 +5,12 @@
 #include <c10/core/UndefinedTensorImpl.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/util/SmallVector.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <c10/util/flat_hash_map.h>
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,6 +38,29 @@ struct OperationInfo {
   bool may_return_input;  // e.g. dropout in evaluation: the result may be the input itself
 };
 const OperationInfo& operation_info(const c10::OperatorHandle& op);
+
+// Operations of a watched pass that ran on other threads, where a session cannot follow them.
+class Elsewhere : public c10::DebugInfoBase {
+ public:
+  explicit Elsewhere(std::shared_ptr<Elsewhere> outer) : outer_(std::move(outer)) {}
+
+  void add(const std::string& operation) {
+    if (outer_) outer_->add(operation);
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (count_++ == 0) first_ = operation;
+  }
+  // How many there were, and the first one.
+  std::pair<uint64_t, std::string> seen() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return {count_, first_};
+  }
+
+ private:
+  std::shared_ptr<Elsewhere> outer_;
+  std::mutex mutex_;
+  uint64_t count_ = 0;
+  std::string first_;
+};
 
 // Module path of what runs now; asked for only when it is written down.
 using ScopePath = std::string (*)();
@@ -73,6 +99,8 @@ class Session {
   std::vector<Slot> kept;
 
   Session* parent = nullptr;
+  std::shared_ptr<Elsewhere> elsewhere;
+  std::shared_ptr<c10::ThreadLocalDebugInfo> outer_info;
 
  private:
   using TensorPin = c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;

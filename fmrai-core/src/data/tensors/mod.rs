@@ -324,7 +324,9 @@ impl Batches for TensorBatches<'_> {
             }
         }
         let inputs = NamedTensors(inputs);
-        let samples = samples::of(&inputs, &rows, self.vocabulary);
+        let whole = self.parts.iter().filter(|part| matches!(part.data, Data::Whole(_)));
+        let whole: Vec<String> = whole.map(|part| part.name.clone()).collect();
+        let samples = samples::of(&inputs, &whole, &rows, self.vocabulary);
         let samples = samples.map_err(|Misfit { input, what }| {
             self.done = self.rows;
             match self.parts.iter().find(|part| part.name == input) {
@@ -337,7 +339,7 @@ impl Batches for TensorBatches<'_> {
         self.counts.tokens += samples.iter().map(|s| s.token_ids.len() as u64).sum::<u64>();
         let index = self.next_index;
         self.next_index += 1;
-        Ok(Some(InputBatch { index, samples, inputs, filler }))
+        Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
     }
 
     fn counts(&self) -> Counts {

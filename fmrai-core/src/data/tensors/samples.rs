@@ -22,11 +22,15 @@ fn misfit(input: &str, what: String) -> Misfit {
 /// `decoder_attention_mask`, are sequences of their own. Tokens are special if the vocabulary puts them around texts.
 pub(super) fn of(
     inputs: &NamedTensors,
+    whole: &[String],
     rows: &Range<usize>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Vec<Sample>, Misfit> {
-    let named = inputs.0.iter().map(|(name, _)| name.as_str()).filter(|name| is_token_input(name));
-    let all: Result<Vec<Ids>, Misfit> = named.filter_map(|name| Ids::of(inputs, name).transpose()).collect();
+    // What is given whole with every batch says nothing of its samples.
+    let by_sample = |name: &str| !whole.iter().any(|other| other == name);
+    let named = inputs.0.iter().map(|(name, _)| name.as_str());
+    let named = named.filter(|name| is_token_input(name) && by_sample(name));
+    let all: Result<Vec<Ids>, Misfit> = named.filter_map(|name| Ids::of(inputs, name, &by_sample).transpose()).collect();
     let all = all?;
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {
@@ -63,11 +67,15 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(inputs: &NamedTensors, name: &str) -> Result<Option<Self>, Misfit> {
+    fn of(
+        inputs: &NamedTensors,
+        name: &str,
+        by_sample: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Self>, Misfit> {
         let mask = format!("{}attention_mask", name.strip_suffix(TOKENS).unwrap_or_default());
         let read = |name: &str| inputs.get(name).map(|tensor| matrix(name, tensor)).transpose();
         let Some(ids) = read(name)?.flatten() else { return Ok(None) };
-        let masks = read(&mask)?.flatten();
+        let masks = if by_sample(&mask) { read(&mask)?.flatten() } else { None };
         Ok(Some(Self { name: name.to_owned(), mask, ids, masks }))
     }
 

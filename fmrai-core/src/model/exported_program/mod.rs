@@ -31,7 +31,8 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{
-    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, SourceEntry, address,
+    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, ModelState, NamedTensors, SourceEntry,
+    address,
 };
 use crate::analyzer::schema_of;
 use crate::capture::call::{Frame, Held, Slot, copy_unseen, exchange, number_tensor};
@@ -176,6 +177,24 @@ impl ProgramModel {
     }
 }
 
+/// The buffers of a program that keeps them, as they were.
+struct KeptBuffers<'p> {
+    program: &'p ProgramModel,
+    buffers: Vec<(&'p Tensor, Tensor)>,
+}
+
+impl ModelState for KeptBuffers<'_> {
+    fn put_back(&self) -> Result<(), ModelError> {
+        let back = |(buffer, copy): &(&Tensor, Tensor)| exchange(buffer, &copy_unseen(copy)?);
+        self.buffers.iter().try_for_each(back).map_err(|e| self.program.internal(e))
+    }
+
+    fn is_current(&self) -> Result<bool, ModelError> {
+        let same = |(buffer, copy): &(&Tensor, Tensor)| Ok(buffer.size() == copy.size() && buffer.f_equal(copy)?);
+        self.buffers.iter().map(same).try_fold(true, |all, same: Result<bool, ModelError>| Ok(all && same?))
+    }
+}
+
 impl Model for ProgramModel {
     fn info(&self) -> &ModelInfo {
         &self.info
@@ -198,6 +217,13 @@ impl Model for ProgramModel {
             Ok(graph) => Ok(Arc::clone(graph)),
             Err(what) => Err(self.internal(format!("its graph is known only once it runs: {what}"))),
         })
+    }
+
+    fn state(&self) -> Result<Box<dyn ModelState + '_>, ModelError> {
+        let written = self.weights.iter().filter(|weight| self.keep_state && weight.original.is_some());
+        let copy = |weight: &'_ Weight| copy_unseen(&weight.tensor).map_err(|e| self.internal(e));
+        let copies = written.clone().map(copy).collect::<Result<Vec<_>, _>>()?;
+        Ok(Box::new(KeptBuffers { program: self, buffers: written.map(|w| &w.tensor).zip(copies).collect() }))
     }
 
     fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
