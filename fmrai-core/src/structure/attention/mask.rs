@@ -354,7 +354,9 @@ impl<'g> Masks<'g> {
                 for (i, part) in parts.iter().enumerate() {
                     let size = *self.shape(*part).get(axis)?;
                     let place = at.get_mut(axis)?;
-                    if place.value < size || i + 1 == parts.len() {
+                    // Constants put after the positions, such as sinks, end no text that is longer.
+                    let positions = place.from != 0 && parts[i + 1..].iter().all(|p| self.plain.contains(*p));
+                    if place.value < size || positions {
                         return Some(self.entry(*part, &at));
                     }
                     place.value -= size;
