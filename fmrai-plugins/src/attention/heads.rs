@@ -259,7 +259,7 @@ impl HeadLayout {
 /// The sequence that a block looks at, and its sinks.
 fn placed(model: &ModelView<'_>, block: &Attention) -> Result<(Stream, [usize; 2]), String> {
     let shape = recorded_shape(model, block.probabilities);
-    let Some((&[queries, keys], leading)) = shape.split_last_chunk::<2>() else {
+    let Some((leading, &[queries, keys])) = shape.split_last_chunk::<2>() else {
         return Ok((Stream::default(), [0, 0])); // nothing is known of it before the first batch
     };
     if let Some(batch) = recorded_batch(model.graph) {
@@ -276,7 +276,7 @@ fn placed(model: &ModelView<'_>, block: &Attention) -> Result<(Stream, [usize; 2
     let stream = Stream::of(model.graph, query, Some(queries))?;
     let sinks = match (query, key) {
         (Some(query), Some(key)) if query.sequence == key.sequence => {
-            [key.before - query.before, key.after - query.after]
+            [key.before.saturating_sub(query.before), key.after.saturating_sub(query.after)]
         }
         _ if queries == keys => [0, 0],
         _ => return Err(format!("it has {queries} queries and {keys} keys, which are not known to be the same tokens")),

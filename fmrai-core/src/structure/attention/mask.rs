@@ -21,6 +21,8 @@ const LOW: f64 = -9e3;
 const DOUBTFUL: f64 = -50.0;
 /// Steps for one entry.
 const STEPS: u32 = 20_000;
+/// Operations one after another.
+const DEPTH: u32 = 200;
 
 /// Whether a query sees a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub(in crate::structure) struct Masks<'g> {
     read: HashMap<TensorId, Option<TensorValue>>,
     cache: HashMap<(TensorId, Vec<At>), Entry>,
     steps: u32,
+    depth: u32,
 }
 
 impl<'g> Masks<'g> {
@@ -81,7 +84,7 @@ impl<'g> Masks<'g> {
         plain: &'g Plain,
         weights: Option<&'g dyn Weights>,
     ) -> Self {
-        Self { graph, plain, weights, read: HashMap::new(), cache: HashMap::new(), steps: 0 }
+        Self { graph, plain, weights, read: HashMap::new(), cache: HashMap::new(), steps: 0, depth: 0 }
     }
 
     /// Whether a score, `[.., query, key]`, is that of a key that is seen.
@@ -145,7 +148,13 @@ impl<'g> Masks<'g> {
             return *known;
         }
         self.steps += 1;
-        let found = if self.steps > STEPS { any(at) } else { self.compute(id, at) };
+        if self.steps > STEPS || self.depth > DEPTH {
+            self.steps = STEPS + 1; // whatever is asked for above is not known either
+            return any(at);
+        }
+        self.depth += 1;
+        let found = self.compute(id, at);
+        self.depth -= 1;
         if self.steps <= STEPS {
             self.cache.insert(key, found);
         }
@@ -308,7 +317,7 @@ impl<'g> Masks<'g> {
             for (i, pair) in pad.chunks_exact(2).enumerate() {
                 let axis = old.len().checked_sub(i + 1)?;
                 let place = at.get_mut(axis)?;
-                place.value -= pair[0];
+                place.value = place.value.saturating_sub(pair[0]);
                 let ends = pair[1] > 0 && place.value >= *old.get(axis)?;
                 if place.value < 0 || ends {
                     return Some(Entry { number: Number::Is(fill), from: place.from });
@@ -321,13 +330,13 @@ impl<'g> Masks<'g> {
         match name.trim_end_matches("_copy") {
             "slice" | "narrow" => {
                 let (start, step) = (number("start").unwrap_or(0), number("step").unwrap_or(1));
-                let start = if start < 0 { start + old.get(axis)? } else { start };
+                let start = if start < 0 { start.saturating_add(*old.get(axis)?) } else { start };
                 let place = at.get_mut(axis)?;
-                place.value = start + step * place.value;
+                place.value = step.saturating_mul(place.value).saturating_add(start);
             }
             "select" => {
                 let index = number("index")?;
-                let index = if index < 0 { index + old.get(axis)? } else { index };
+                let index = if index < 0 { index.saturating_add(*old.get(axis)?) } else { index };
                 at.insert(axis.min(at.len()), At { value: index, from: 0 });
             }
             _ => return None,
@@ -340,7 +349,7 @@ impl<'g> Masks<'g> {
             "tril" | "triu" => {
                 let &[.., i, j] = at else { return None };
                 let diagonal = operation.argument("diagonal").and_then(Value::as_int).unwrap_or(0);
-                let above = j.value - i.value;
+                let above = j.value.saturating_sub(i.value);
                 let kept = if stem(operation) == "tril" { above <= diagonal } else { above >= diagonal };
                 if kept {
                     return Some(self.operand(first_input(operation)?, at));
@@ -354,10 +363,12 @@ impl<'g> Masks<'g> {
                 for (i, part) in parts.iter().enumerate() {
                     let size = *self.shape(*part).get(axis)?;
                     let place = at.get_mut(axis)?;
-                    if place.value < size || i + 1 == parts.len() {
+                    // Constants put after the positions, such as sinks, end no text that is longer.
+                    let positions = place.from != 0 && parts[i + 1..].iter().all(|p| self.plain.contains(*p));
+                    if place.value < size || positions {
                         return Some(self.entry(*part, &at));
                     }
-                    place.value -= size;
+                    place.value = place.value.saturating_sub(size);
                 }
                 None
             }
@@ -385,7 +396,7 @@ impl<'g> Masks<'g> {
                 place.extend(at.get(front..)?);
                 for (place, &size) in place.iter_mut().zip(self.shape(table)) {
                     if place.value < 0 {
-                        place.value += size;
+                        place.value = place.value.saturating_add(size);
                     }
                 }
                 Some(self.entry(table, &place))

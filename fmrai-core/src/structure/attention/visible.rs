@@ -84,17 +84,17 @@ pub(super) fn of(graph: &dyn Graph, masks: &mut Masks<'_>, block: &Attention) ->
     }
     let rank = shape.len();
     // Extra keys before those of the queries' positions are sinks.
-    let offset = shift[1] - shift[0];
+    let offset = shift[1].saturating_sub(shift[0]);
     let scored: Box<dyn FnMut(i64, i64) -> Seen> = match block.form {
         AttentionForm::Eager => {
             let Some(scores) = block.scores else { return Visible::Unknown };
-            Box::new(move |i, j| masks.score(scores, rank, i, j + offset))
+            Box::new(move |i, j| masks.score(scores, rank, i, j.saturating_add(offset)))
         }
         AttentionForm::Fused => match fused(graph, block) {
             Fused::Causal => return Visible::Causal,
             Fused::Bare => return Visible::Full,
             Fused::Unknown => return Visible::Unknown,
-            Fused::Mask(mask) => Box::new(move |i, j| masks.mask(mask, rank, i, j + offset)),
+            Fused::Mask(mask) => Box::new(move |i, j| masks.mask(mask, rank, i, j.saturating_add(offset))),
         },
     };
     band(scored).unwrap_or_default()

@@ -174,7 +174,7 @@ impl Step<'_, '_> {
         let (mut outputs, mut from) = (Vec::new(), 0);
         for size in sizes {
             let start = if matches!(name.as_str(), "slice" | "narrow") { start } else { Some(from) };
-            from += size;
+            from = from.saturating_add(size);
             let mut new = old.clone();
             new[at] = self.cut(&old[at], start, size);
             outputs.push(new);
@@ -306,7 +306,7 @@ impl Step<'_, '_> {
                 if i == at {
                     let size = own.iter().fold(1_i64, |n, f| n.saturating_mul(f.size));
                     parts.push((from, own));
-                    from += size;
+                    from = from.saturating_add(size);
                 } else {
                     let mut axis = axes.get(i)?.clone();
                     self.meet(&mut axis, own);
