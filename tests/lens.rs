@@ -4,9 +4,17 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use common::{ROOT, assert_exit, fmrai, json_file, reference};
+use fmrai_core::capture::DispatchTracker;
+use fmrai_core::model::{HfCheckpoint, LoadContext, LoadedWeights, ModelSource, NamedTensors};
+use fmrai_core::structure::Structure;
+use fmrai_core::tensor::from_safetensors;
+use fmrai_core::tolerance::Tolerance;
+use fmrai_core::tracker::{BoxError, Tracker};
+use fmrai_plugins::lens::{From, Lens};
 use serde_json::{Value, json};
 
 /// Decoders of `tests/reference/decoders`, one of each kind of last map.
@@ -148,4 +156,71 @@ fn an_embedding_in_place_of_a_map_is_warned_of_wherever_it_is_seen() {
     let (summary, out) = analysed(folder.path(), &model, &data, &json!({}));
     assert_eq!((summary.get("warnings"), summary.get("reading")), (None, None));
     assert!(!out.join("tables/composition.csv").exists());
+}
+
+/// All decoders of the references.
+const ALL: [&str; 15] = [
+    "gemma2",
+    "gemma3",
+    "gemma3-vision",
+    "gpt2",
+    "gpt2-scaled",
+    "gpt_neox",
+    "gpt_neox-sequential",
+    "llama",
+    "llama-dynamic",
+    "llama-linear",
+    "llama-llama3",
+    "llama-yarn",
+    "mistral",
+    "qwen2",
+    "qwen3",
+];
+
+/// Recorded without a plan: what the lens makes of the last stream is what transformers computes.
+#[test]
+fn the_last_stream_of_every_decoder_gives_the_logits_of_transformers() {
+    for name in ALL {
+        let folder = Path::new(ROOT).join("tests/reference/decoders").join(name);
+        let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
+        let expected: BTreeMap<_, _> = from_safetensors(&bytes).unwrap().0.into_iter().collect();
+        let context = LoadContext { base: Path::new("."), device: tch::Device::Cpu };
+        let model = HfCheckpoint::new(&folder).load(&context).unwrap();
+        let int64 = |name: &str| {
+            let value = &expected[name];
+            let shape: Vec<i64> = value.shape().iter().map(|&n| n as i64).collect();
+            (name.to_owned(), tch::Tensor::from_slice(value.i64().unwrap()).reshape(shape))
+        };
+        let inputs = NamedTensors(vec![int64("input_ids"), int64("attention_mask")]);
+        let mut tracker = DispatchTracker::new().unwrap();
+        for (name, tensor) in model.parameters() {
+            tracker.name_parameter(&name, &tensor);
+        }
+        for (name, tensor) in &inputs.0 {
+            tracker.name_input(name, tensor);
+        }
+        let mut forward = || -> Result<(), BoxError> {
+            model.forward(&inputs)?;
+            Ok(())
+        };
+        let graph = tracker.discover(&mut forward).unwrap();
+        let lens = Lens::find(graph.as_ref(), &Structure::of(graph.as_ref())).unwrap();
+        let kept = tracker.track(&[lens.stream()].into_iter().collect(), &mut forward).unwrap();
+        let stream = kept.tensor(lens.stream()).unwrap().unwrap();
+        let weights = LoadedWeights::of(model.as_ref(), graph.as_ref());
+        let lens = lens.load(&weights).unwrap();
+        let read = lens.logits_of(stream.f32().unwrap(), From::Stream).unwrap();
+
+        let (mask, logits) = (expected["attention_mask"].i64().unwrap(), expected["logits"].view());
+        let logits = logits.f32().unwrap().chunks(lens.tokens());
+        let mut compared = 0;
+        let rows = read.chunks(lens.tokens()).zip(logits).zip(mask).filter(|(_, mask)| **mask == 1);
+        for ((row, logits), _) in rows {
+            Tolerance::ACTIVATION.check(row, logits).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let top = |all: &[f32]| all.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            assert_eq!(top(row), top(logits), "{name}");
+            compared += 1;
+        }
+        assert_eq!(compared, mask.iter().sum::<i64>(), "{name}");
+    }
 }

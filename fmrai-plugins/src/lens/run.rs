@@ -96,6 +96,18 @@ impl LoadedLens {
         Ok(logits)
     }
 
+    /// The same for rows that stand one after the other, as captured tensors have them: `[row, channel]` to `[row, token]`.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits); also if the last row is cut short.
+    pub fn logits_of(&self, vectors: &[f32], from: From) -> Result<Vec<f32>, LensError> {
+        let count = vectors.len().checked_div(self.channels).unwrap_or(0);
+        let left = vectors.len() - count * self.channels;
+        let rows = ArrayView2::from_shape((count, self.channels), vectors);
+        let rows = rows.map_err(|_| LensError::Channels { found: left, needed: self.channels })?;
+        Ok(self.logits(rows, from)?.iter().copied().collect())
+    }
+
     fn constant(&self, id: TensorId) -> Result<&Elements, LensError> {
         self.constants.get(&id).ok_or_else(|| unfit("a weight of it is unknown"))
     }
