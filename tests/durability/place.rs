@@ -207,7 +207,7 @@ pub(crate) fn wait(mut until: impl FnMut() -> bool) -> bool {
         if until() {
             return true;
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
     false
 }
