@@ -42,9 +42,9 @@ def word_pieces():
     return {"vocab.txt": "".join(f"{token}\n" for token in sorted(vocab, key=vocab.get))}
 
 
-def byte_pairs(rename={}):
+def byte_pairs(rename=None):
     model = of("roberta")
-    vocab = {rename.get(token, token): index for token, index in model["vocab"].items()}
+    vocab = {(rename or {}).get(token, token): index for token, index in model["vocab"].items()}
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     merges = [merge for merge in merges if not merge.startswith("#version")]
     return {"vocab.json": vocab, "merges.txt": "#version: 0.2\n" + "".join(f"{merge}\n" for merge in merges)}
@@ -95,7 +95,8 @@ def main(out):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for file, content in files.items():
-            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+            indent = None if file == "vocab.json" else 1
+            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=indent) + "\n"
             (folder / file).write_text(text, encoding="utf-8", newline="\n")
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         if "--show" in sys.argv:
