@@ -107,7 +107,7 @@ impl Shown<'_> {
     fn shape(&self) -> &[usize] {
         match self {
             Self::Plain(view) => view.shape(),
-            Self::Resident(tensor) => tensor.shape,
+            Self::Resident(tensor) => tensor.shape(),
             Self::Unreadable(_) => &[],
         }
     }

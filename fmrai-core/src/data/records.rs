@@ -1,10 +1,10 @@
 //! Texts of a file, one after the other.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::DataError;
+use super::steady::SteadyFile;
 
 /// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
@@ -26,27 +26,16 @@ pub(super) trait Records {
     fn bytes(&self) -> u64;
 }
 
-/// Opens a regular file and tells its size.
-pub(super) fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let io = |source| DataError::Io { path: path.to_owned(), source };
-    let meta = std::fs::metadata(path).map_err(io)?;
-    if !meta.is_file() {
-        let found = if meta.is_dir() { "a folder" } else { "no regular file" };
-        return Err(DataError::File { path: path.to_owned(), what: format!("is {found}, a file is needed") });
-    }
-    Ok((File::open(path).map_err(io)?, meta.len()))
-}
-
 /// The lines of a UTF-8 file, without `\n` or `\r\n`, and without a byte order mark.
 pub(super) struct Lines {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<SteadyFile>,
     line: u64,
     bytes: u64,
 }
 
 impl Lines {
-    pub(super) fn new(path: PathBuf, file: File) -> Self {
+    pub(super) fn new(path: PathBuf, file: SteadyFile) -> Self {
         Self { path, reader: BufReader::with_capacity(1 << 16, file), line: 0, bytes: 0 }
     }
 

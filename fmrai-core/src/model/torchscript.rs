@@ -1,6 +1,8 @@
 //! TorchScript: files of `torch.jit.save`, from `torch.jit.trace` or `torch.jit.script`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -84,12 +86,16 @@ impl ScriptModel {
         if context.device != Device::Cpu {
             return Err(fail(format!("TorchScript runs on the CPU only, not on {:?}", context.device)));
         }
-        check_kind(&path)?;
+        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        check_kind(&path, File::open(&path).map_err(io)?)?; // of other files nothing else is read
+        let (file, file_info) = files::read(&path, &file_name).map_err(io)?;
+        check_kind(&path, Cursor::new(&file))?;
         tracing::warn!(
             path = %path.display(),
             "TorchScript is deprecated by PyTorch: export the model with torch.export and use exported_program"
         );
-        let script = Script::load(&path).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
+        let script = Script::load(&file).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
+        drop(file);
         let description = script.describe().map_err(fail)?;
         let description: Description =
             serde_json::from_slice(&description).map_err(|e| fail(e.to_string()))?;
@@ -101,18 +107,15 @@ impl ScriptModel {
         let weights = script.weights().map_err(fail)?;
         let (tokenizer, mut files) =
             files::tokenizer(source.tokenizer.as_deref().map(|folder| context.base.join(folder)), &path)?;
-        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
+        files.insert(0, file_info);
         let info = info(description.class, path, files, &weights);
         Ok(Self { info, tokenizer, script, weights, inputs })
     }
 }
 
 /// Tells other kinds of files apart by their first bytes and members, before libtorch reads their pickles.
-fn check_kind(path: &Path) -> Result<(), ModelError> {
+fn check_kind(path: &Path, file: impl Read + Seek) -> Result<(), ModelError> {
     let fail = |what: &str| Err(ModelError::File { path: path.to_owned(), what: what.to_owned() });
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(io)?;
     let Ok(zip) = zip::ZipArchive::new(file) else {
         return fail("is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it");
     };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Map, Value};
 
 use super::{count, grouped};
+use crate::calls;
 use crate::error::{Error, Exit};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};
@@ -59,7 +60,7 @@ fn watch_interrupts() -> Result<Arc<AtomicBool>, Error> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
-        terminal::note("stopping after this batch; once more to stop at once");
+        terminal::note(&format!("stopping after this batch{}; once more to stop at once", calls::waiting()));
     })
     .map_err(|e| Error::Internal(format!("interrupts cannot be watched: {e}")))?;
     Ok(interrupted)

@@ -9,6 +9,7 @@ mod write;
 
 pub(crate) use store::to_sqlite;
 pub use table::to_csv;
+pub(crate) use write::json_text;
 pub use write::{WriteError, write, write_json, write_with};
 
 /// Version of the format of result files.

@@ -61,9 +61,14 @@ fn bare(error: &io::Error) -> String {
 /// # Errors
 /// [`WriteError`] names the file.
 pub fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), WriteError> {
+    write(path, json_text(path, document)?.as_bytes())
+}
+
+/// A document as [`write_json`] writes it to `path`.
+pub(crate) fn json_text(path: &Path, document: &impl serde::Serialize) -> Result<String, WriteError> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
-    write(path, (text + "\n").as_bytes())
+    Ok(text + "\n")
 }
 
 #[cfg(test)]

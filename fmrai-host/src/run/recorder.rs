@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
     BATCHES, BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation,
-    VOCABULARY, batch_file, entries, write_batch,
+    StoredFile, VOCABULARY, batch_file, entries, write_batch,
 };
 use fmrai_core::data::Counts;
 use fmrai_core::graph::{fingerprint, to_json};
@@ -18,7 +18,7 @@ use super::source::{About, Samples};
 use crate::checkpoint::ResumeError;
 use crate::error::Error;
 use crate::plan::Capture;
-use crate::results::{WriteError, write, write_json, write_with};
+use crate::results::{WriteError, json_text, write, write_json, write_with};
 use crate::version::Versions;
 
 /// Folder of the activations in the output folder.
@@ -121,9 +121,13 @@ impl Recorder {
             path: self.folder.join(GRAPH),
             source: std::io::Error::other(error),
         })?;
+        let mut files = vec![StoredFile::of(GRAPH, graph.as_bytes())];
         write(&self.folder.join(GRAPH), graph.as_bytes())?;
         if let Some(vocabulary) = about.vocabulary {
-            write_json(&self.folder.join(VOCABULARY), vocabulary)?;
+            let path = self.folder.join(VOCABULARY);
+            let text = json_text(&path, vocabulary)?;
+            files.push(StoredFile::of(VOCABULARY, text.as_bytes()));
+            write(&path, text.as_bytes())?;
         }
         let batches: Vec<BatchEntry> = self.batches.values().cloned().collect();
         let recorded = Recorded {
@@ -143,6 +147,7 @@ impl Recorder {
             dtype: self.capture.dtype,
             tensors: self.entries.clone(),
             batches,
+            files,
         };
         write_json(&self.folder.join(MANIFEST), &manifest)?;
         Ok(recorded)

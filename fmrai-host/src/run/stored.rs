@@ -1,6 +1,6 @@
 //! Activations that were captured before.
 
-use fmrai_core::activations::{ActivationFolder, BatchFile};
+use fmrai_core::activations::{ActivationFolder, BatchFile, StoredFile};
 use fmrai_core::analyzer::ModelView;
 use fmrai_core::data::Counts;
 use fmrai_core::model::FileInfo;
@@ -31,15 +31,14 @@ impl<'f> Stored<'f> {
     }
 
     /// What the folder tells of the model and the data.
-    pub(super) fn about(folder: &'f ActivationFolder) -> Result<About<'f>, Error> {
+    pub(super) fn about(folder: &'f ActivationFolder) -> About<'f> {
         let manifest = folder.manifest();
         let files = |about: &Value| -> Vec<FileInfo> {
             serde_json::from_value(about["files"].clone()).unwrap_or_default()
         };
-        let path = folder.path().join(fmrai_core::activations::MANIFEST);
-        let info = FileInfo::read(&path, fmrai_core::activations::MANIFEST);
-        let info = info.map_err(|source| fmrai_core::activations::ActivationsError::Io { path, source })?;
-        Ok(About {
+        let StoredFile { file, bytes, sha256 } = folder.manifest_file().clone();
+        let info = FileInfo { name: file, bytes, sha256 };
+        About {
             graph: folder.graph(),
             structure: folder.structure(),
             vocabulary: folder.vocabulary(),
@@ -51,7 +50,7 @@ impl<'f> Stored<'f> {
             data_files: files(&manifest.data),
             manifest: Some(info),
             kernels: Some(manifest.kernels.clone()),
-        })
+        }
     }
 
     /// Why an analysis that asks for these tensors cannot run; `None` if all of them were captured.

@@ -24,7 +24,7 @@ const SCHEMA: i64 = 8;
 
 pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Result<ProgramModel, ModelError> {
     let path = context.base.join(&source.path);
-    let mut archive = Archive::open(&path)?;
+    let archive = Archive::open(&path)?;
     let (name, program) = read(&archive, source.program.as_deref())?;
     let device = device_name(context.device);
 
@@ -48,7 +48,7 @@ pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Resul
         )));
     }
 
-    let mut bound = bind(&mut archive, &name, &program, &block.inputs, context.device)?;
+    let mut bound = bind(&archive, &name, &program, &block.inputs, context.device)?;
     rename(&archive, source, &program, &mut bound.inputs)?;
     let outputs = outputs(&program, &block.outputs);
     let mutations = mutations(&program, &block.outputs, &bound.weights);
@@ -96,9 +96,7 @@ pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Resul
     }
 
     let (tokenizer, mut files) = tokenizer(source, context.base, &path)?;
-    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let io = |source| ModelError::Io { path: path.clone(), source };
-    files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
+    files.insert(0, archive.info().clone());
     Ok(ProgramModel {
         info: info(&program, &path, files, &bound),
         tokenizer,
@@ -172,7 +170,7 @@ struct Bound {
 }
 
 fn bind(
-    archive: &mut Archive,
+    archive: &Archive,
     name: &str,
     program: &schema::ExportedProgram,
     slots: &[Slot],
