@@ -1,4 +1,4 @@
-/* fmrai.h - the plugin ABI of fMRAi, version 1.0: all that an analyzer in C or C++ needs.
+/* fmrai.h - the plugin ABI of fMRAi, version 1.1: all that an analyzer in C or C++ needs.
  *
  * A plugin is a shared library that exports one symbol, `fmrai_plugin_entry_v1`, and carries a manifest that the host
  * reads from the file before any code of it runs (FMRAI_MANIFEST). Build it with hidden visibility:
@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 #define FMRAI_ABI_MAJOR 1u
-#define FMRAI_ABI_MINOR 0u
+#define FMRAI_ABI_MINOR 1u
 #define FMRAI_MAGIC 0x4942416941524D66ull /* "fMRAiABI", little-endian */
 
 typedef int32_t fmrai_status;
@@ -123,8 +123,12 @@ typedef struct fmrai_model {
                                                tokens: as the tokenizer has them; texts: what they stand for, by its decoder */
   const void *weights;                      /* for weight; NULL where only activations are at hand */
   /* A copy of a parameter of the graph as float32, for you to delete; FMRAI_ERR_UNSUPPORTED for any other tensor. Both
-   * may be kept: they hold until the instance that was shown them is destroyed. */
+   * may be kept: they hold until the instance that was shown them is destroyed. May be called from any thread. */
   fmrai_status (*weight)(const void *weights, uint32_t tensor, DLManagedTensorVersioned **out, fmrai_sink *err);
+  /* Since 1.1. Weights that hold for as long as you like: a handle of its own, for weight and retain_weights, that is given
+   * back once with release_weights; NULL if there is no memory. `weights` is the one above, or another such handle. */
+  const void *(*retain_weights)(const void *weights);
+  void (*release_weights)(const void *weights); /* NULL does nothing */
 } fmrai_model;
 
 /* ---- what a plugin is shown of each batch ---- */

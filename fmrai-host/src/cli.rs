@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fmrai_core::model::GenerateConfig;
 
+use crate::calls;
 use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, kv, plugin, run, schema};
 use crate::error::{Error, Exit, one_line};
+use crate::guardian;
 use crate::plan::Catalogue;
-use crate::plugins::Policy;
+use crate::plugins::{Pins, Policy};
 use crate::terminal;
 
 /// See inside neural networks: runs analyses of a model over data, as a plan says.
@@ -31,6 +33,21 @@ struct Arguments {
     /// Plugins may be loaded from the folder of the plan too
     #[arg(long, global = true)]
     plugins_beside_plan: bool,
+    /// The record of calls that another process of this program watches
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    guarded: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// True if code of plugins will run in the process that does what these say.
+    fn load_plugins(&self) -> bool {
+        match &self.command {
+            Command::Run { plan, .. } | Command::Check { plan } => guardian::names_plugins(plan),
+            Command::Inspect { model, .. } => guardian::names_plugins(model),
+            Command::Analyzers { plugin, .. } | Command::Schema { plugin } => !plugin.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -240,6 +257,19 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    match &arguments.guarded {
+        Some(record) => {
+            if !guardian::follow(record) || calls::record_to(record).is_err() {
+                return Exit::Internal.into();
+            }
+        }
+        None if arguments.load_plugins() => {
+            if let Some(code) = guardian::run() {
+                return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Internal as u8));
+            }
+        }
+        None => {}
+    }
     let exit = match std::panic::catch_unwind(|| execute(arguments)) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
@@ -251,16 +281,17 @@ pub fn main() -> ExitCode {
             Exit::Internal
         }
     };
+    calls::done(exit as i32);
     exit.into()
 }
 
 /// What plans can name; plugins that the user names are allowed by that.
 fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Result<Catalogue, Error> {
-    let policy = Policy::new(folders, beside_plan).with_settings()?;
+    let policy = Policy::new(folders, beside_plan).with_settings();
     let policy = named.iter().fold(policy, |policy, file| policy.with_folder_of(file));
     let mut catalogue = Catalogue::linked()?.with_policy(policy);
     for file in named {
-        catalogue.load(file, None, None)?;
+        catalogue.load(file, &Pins::default(), None)?;
     }
     Ok(catalogue)
 }

@@ -8,7 +8,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Exit};
-use crate::terminal;
+use crate::{calls, terminal};
 
 /// A flag that the first interrupt sets: the run then ends where nothing is lost by it. A second one ends the process at once,
 /// which leaves what a kill leaves.
@@ -26,7 +26,10 @@ pub(crate) fn watch() -> Result<Arc<AtomicBool>, Error> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
             if signals.forever().next().is_some() {
-                terminal::note("stopping as soon as nothing is lost by it; once more to stop at once");
+                let waiting = calls::waiting();
+                terminal::note(&format!(
+                    "stopping as soon as nothing is lost by it{waiting}; once more to stop at once"
+                ));
             }
         })
     };

@@ -6,11 +6,15 @@
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
+mod calls;
 pub mod checkpoint;
 pub mod cli;
 mod commands;
 pub mod draw;
+mod ended;
 pub mod error;
+mod guardian;
+mod held;
 mod interrupts;
 mod paths;
 pub mod plan;

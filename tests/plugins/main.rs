@@ -7,7 +7,9 @@ mod authoring;
 mod checking;
 #[path = "../common/mod.rs"]
 mod common;
+mod endings;
 mod foreign_code;
+mod loading;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

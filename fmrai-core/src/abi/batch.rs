@@ -134,7 +134,7 @@ impl Shown<'_> {
     fn shape(&self) -> &[usize] {
         match self {
             Self::Plain(view) => view.shape(),
-            Self::Resident(tensor) => tensor.shape,
+            Self::Resident(tensor) => tensor.shape(),
             Self::Unreadable(_) => &[],
         }
     }

@@ -21,6 +21,8 @@ struct Instance {
     analyzer: Box<dyn Analyzer>,
     /// Set by a panic: its state may be half changed.
     poisoned: bool,
+    /// Weights that the host keeps for this instance only; they end after the analyzer, which may read them to its end.
+    leases: Vec<model::Lease>,
 }
 
 /// The analyzers registered in this library, sorted by name, as C sees them.
@@ -140,7 +142,7 @@ unsafe extern "C" fn create(
         if out.is_null() {
             return Err(Failure::invalid("out is NULL"));
         }
-        let instance = Box::new(Instance { analyzer: config.build()?, poisoned: false });
+        let instance = Box::new(Instance { analyzer: config.build()?, poisoned: false, leases: Vec::new() });
         INSTANCES.fetch_add(1, Ordering::SeqCst);
         // SAFETY: not NULL, and the host's.
         unsafe { out.write(Box::into_raw(instance).cast()) };
@@ -160,17 +162,30 @@ unsafe fn method(
     run: impl FnOnce(&mut dyn Analyzer) -> Result<(), Failure>,
 ) -> Status {
     // SAFETY: the caller's promise.
+    unsafe { leasing(this, err, |analyzer, _| run(analyzer)) }
+}
+
+/// The same, for a method that is shown weights.
+///
+/// # Safety
+/// As for [`method`].
+unsafe fn leasing(
+    this: *mut c_void,
+    err: *mut Sink,
+    run: impl FnOnce(&mut dyn Analyzer, &mut Vec<model::Lease>) -> Result<(), Failure>,
+) -> Status {
+    // SAFETY: the caller's promise.
     let Some(instance) = (unsafe { this.cast::<Instance>().as_mut() }) else {
         // SAFETY: the caller's promise.
         return unsafe { guard(err, || Err(Failure::invalid("self is NULL"))) };
     };
     let poisoned = instance.poisoned;
-    let analyzer = instance.analyzer.as_mut();
+    let (analyzer, leases) = (instance.analyzer.as_mut(), &mut instance.leases);
     let call = || {
         if poisoned {
             Err(Failure::status(ERR_PANIC, "it panicked before and is not used any more"))
         } else {
-            run(analyzer)
+            run(analyzer, leases)
         }
     };
     // SAFETY: the caller's promise.
@@ -185,16 +200,17 @@ unsafe extern "C" fn prepare(
     request: *mut Sink,
     err: *mut Sink,
 ) -> Status {
-    let run = |analyzer: &mut dyn Analyzer| {
+    let run = |analyzer: &mut dyn Analyzer, leases: &mut Vec<model::Lease>| {
         // SAFETY: the host's model lives during the call.
-        let model = unsafe { model::Received::read(model) }.map_err(Failure::invalid)?;
+        let mut model = unsafe { model::Received::read(model) }.map_err(Failure::invalid)?;
+        leases.extend(model.lease());
         let wanted = analyzer.prepare(&model.view())?;
         let tensors: Vec<u32> = wanted.tensors().map(|id| id.0).collect();
         // SAFETY: the host's sink lives during the call.
         unsafe { put(request, json!({ "tensors": tensors }).to_string().as_bytes()) }
     };
     // SAFETY: the host keeps the contract.
-    unsafe { method(this, err, run) }
+    unsafe { leasing(this, err, run) }
 }
 
 unsafe extern "C" fn track_batch(this: *mut c_void, batch: *const raw::Batch, err: *mut Sink) -> Status {

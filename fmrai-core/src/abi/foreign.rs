@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::guard::{Failure, guard};
 use super::instance::Instance;
 use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_CONFIG, ERR_INVALID, OK, Sink, Status, Str};
 use super::{export, manifest, tensor};
@@ -109,12 +110,18 @@ unsafe extern "C" fn host_log(
     let (target, text) =
         unsafe { (raw::slice(target.cast::<u8>(), target_len), raw::slice(text.cast::<u8>(), len)) };
     let (from, text) = (String::from_utf8_lossy(target), String::from_utf8_lossy(text));
-    match level {
-        0 | 1 => tracing::error!(target: "plugin", %from, "{text}"),
-        2 => tracing::warn!(target: "plugin", %from, "{text}"),
-        3 => tracing::info!(target: "plugin", %from, "{text}"),
-        _ => tracing::debug!(target: "plugin", %from, "{text}"),
-    }
+    let run = || {
+        match level {
+            0 | 1 => tracing::error!(target: "plugin", %from, "{text}"),
+            2 => tracing::warn!(target: "plugin", %from, "{text}"),
+            3 => tracing::info!(target: "plugin", %from, "{text}"),
+            _ => tracing::debug!(target: "plugin", %from, "{text}"),
+        }
+        Ok(())
+    };
+    // Whoever takes the events is the embedder's, and may panic.
+    // SAFETY: there is no sink.
+    unsafe { guard(std::ptr::null_mut(), run) };
 }
 
 unsafe extern "C" fn host_retain(
@@ -127,18 +134,14 @@ unsafe extern "C" fn host_retain(
     }
     // SAFETY: handles are views that live during `track_batch`, which is the only time they may be used.
     let view = unsafe { &*handle.cast::<TensorView<'_>>() };
-    match tensor::retained(view) {
-        Ok(tensor) => {
-            // SAFETY: not NULL, and the plugin's.
-            unsafe { out.write(tensor) };
-            OK
-        }
-        Err(message) => {
-            // SAFETY: the plugin's sink lives during the call.
-            unsafe { raw::write(err, message.as_bytes()) };
-            ERR_INVALID
-        }
-    }
+    let run = || {
+        let tensor = tensor::retained(view).map_err(Failure::invalid)?;
+        // SAFETY: not NULL, and the plugin's.
+        unsafe { out.write(tensor) };
+        Ok(())
+    };
+    // SAFETY: the plugin's sink lives during the call.
+    unsafe { guard(err, run) }
 }
 
 pub(super) unsafe extern "C" fn host_extension(id: *const c_char) -> *const c_void {

@@ -23,8 +23,9 @@ pub(super) struct Instance {
     request: CaptureRequest,
     /// Tensors of a CUDA device stay there.
     on_device: bool,
-    /// In a place of its own, which the other side knows.
-    weights: Option<Box<Arc<dyn Weights>>>,
+    /// All that it was shown, each in a place of its own that the other side may know until it is destroyed.
+    #[expect(clippy::vec_box, reason = "the places stay where they are when another one is added")]
+    weights: Vec<Box<Arc<dyn Weights>>>,
 }
 
 // SAFETY: the contract lets an instance move between threads as long as no two calls use it at once, which `&mut`
@@ -37,7 +38,7 @@ const BYTES: &str = "bytes";
 impl Instance {
     /// What `create` made, which is ours from here on.
     pub(super) fn new(kind: ForeignAnalyzer, this: *mut c_void) -> Self {
-        Self { kind, this, request: CaptureRequest::none(), on_device: false, weights: None }
+        Self { kind, this, request: CaptureRequest::none(), on_device: false, weights: Vec::new() }
     }
 
     fn call(
@@ -121,12 +122,13 @@ impl Analyzer for Instance {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         let mut out = Collected::new();
         let mut sink = out.sink();
-        self.weights = model.weights.map(|weights| Box::new(Arc::clone(weights)));
-        model::lend(model, self.weights.as_deref(), |model| {
+        let shown = model.weights.map(|weights| Box::new(Arc::clone(weights)));
+        let outcome = model::lend(model, shown.as_deref(), |model| {
             // SAFETY: instance and arguments live during the call; the function was checked to be there.
             self.call(|f, this, err| f.prepare.map_or(OK, |f| unsafe { f(this, model, &mut sink, err) }))
-        })
-        .map_err(other)??;
+        });
+        self.weights.extend(shown);
+        outcome.map_err(other)??;
         let text = out.text("its request").map_err(other)?;
         let Request { tensors, device } =
             serde_json::from_str(&text).map_err(|e| other(format!("its request cannot be read: {e}")))?;

@@ -1,11 +1,14 @@
 //! What an analyzer may know of the model, across the boundary: whole as JSON, and in part as structs for C.
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::batch::count;
+use super::guard::{Failure, guard};
 use super::raw::{
-    self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_UNSUPPORTED, OK, Sink, Status, Str, text,
+    self, Collected, DLManagedTensorVersioned, ERR_UNSUPPORTED, OK, ReleaseWeights, RetainWeights, Sink,
+    Status, Str, text,
 };
 use super::tensor;
 use crate::analyzer::{ModelView, Weights};
@@ -14,7 +17,8 @@ use crate::graph::{RecordedGraph, TensorId, from_json, to_json};
 use crate::structure::Structure;
 use crate::tensor::{TensorError, TensorValue};
 
-/// Calls `call` with a model as C sees it; `weights` may be read as long as they stay where they are.
+/// Calls `call` with a model as C sees it; `weights` may be read as long as they stay where they are, and longer by who
+/// retains them.
 pub(super) fn lend<R>(
     model: &ModelView<'_>,
     weights: Option<&Arc<dyn Weights>>,
@@ -73,6 +77,8 @@ pub(super) fn lend<R>(
         vocabulary_json: Str::of_option(vocabulary.as_deref()),
         weights: weights.map_or(std::ptr::null(), |weights| std::ptr::from_ref(weights).cast()),
         weight: weights.map(|_| lend_weight as raw::Weight),
+        retain_weights: weights.map(|_| retain_weights as RetainWeights),
+        release_weights: weights.map(|_| release_weights as ReleaseWeights),
     }))
 }
 
@@ -82,48 +88,123 @@ unsafe extern "C" fn lend_weight(
     out: *mut *mut DLManagedTensorVersioned,
     err: *mut Sink,
 ) -> Status {
-    // SAFETY: `lend` put it there, and the instance that was shown it keeps it until it is destroyed.
-    let Some(weights) = (unsafe { weights.cast::<Arc<dyn Weights>>().as_ref() }) else { return ERR_INVALID };
-    if out.is_null() {
-        return ERR_INVALID;
-    }
-    match weights.weight(TensorId(id)) {
-        None => ERR_UNSUPPORTED,
-        Some(Ok(value)) => {
-            // SAFETY: not NULL, and the plugin's.
-            unsafe { out.write(tensor::managed(value, 0)) };
-            OK
+    let run = || {
+        // SAFETY: `lend` or `retain_weights` made it, and it lives: the first until the instance that was shown it is
+        // destroyed, the second until it is released.
+        let weights = unsafe { weights.cast::<Arc<dyn Weights>>().as_ref() };
+        let Some(weights) = weights.filter(|_| !out.is_null()) else {
+            return Err(Failure::invalid("weights or out is NULL"));
+        };
+        match weights.weight(TensorId(id)) {
+            None => Err(Failure::status(ERR_UNSUPPORTED, "it is no parameter of the graph")),
+            Some(Ok(value)) => {
+                // SAFETY: not NULL, and the plugin's.
+                unsafe { out.write(tensor::managed(value, 0)) };
+                Ok(())
+            }
+            Some(Err(error)) => Err(Failure::invalid(error.to_string())),
         }
-        Some(Err(error)) => {
-            // SAFETY: the plugin's sink lives during the call.
-            unsafe { raw::write(err, error.to_string().as_bytes()) };
-            ERR_INVALID
+    };
+    // SAFETY: the plugin's sink lives during the call.
+    unsafe { guard(err, run) }
+}
+
+unsafe extern "C" fn retain_weights(weights: *const c_void) -> *const c_void {
+    // SAFETY: as for `lend_weight`.
+    let weights = unsafe { weights.cast::<Arc<dyn Weights>>().as_ref() };
+    weights
+        .map_or(std::ptr::null(), |weights| Box::into_raw(Box::new(Arc::clone(weights))).cast_const().cast())
+}
+
+unsafe extern "C" fn release_weights(weights: *const c_void) {
+    if !weights.is_null() {
+        // SAFETY: `retain_weights` made it, and it is released once.
+        let weights = unsafe { Box::from_raw(weights.cast::<Arc<dyn Weights>>().cast_mut()) };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(weights))) {
+            std::mem::forget(payload); // its own drop may panic too
         }
     }
 }
 
 /// Weights of the other side.
 struct ForeignWeights {
-    weights: *const c_void,
     weight: raw::Weight,
+    hold: Hold,
 }
 
+/// What keeps a handle valid.
+enum Hold {
+    /// A handle of our own.
+    Retained(*const c_void, ReleaseWeights),
+    /// A host of version 1.0 keeps it for the instance that was shown it, and [`Lease`] takes it back after that.
+    Leased(Arc<RwLock<Option<Handle>>>),
+}
+
+/// A handle of the other side's weights.
+#[derive(Clone, Copy)]
+pub(super) struct Handle(*const c_void);
+
 // SAFETY: the contract lets the host's functions be called from any thread.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+// SAFETY: as above; the handle is used by reading and by one release.
 unsafe impl Send for ForeignWeights {}
 // SAFETY: as above.
 unsafe impl Sync for ForeignWeights {}
 
-impl Weights for ForeignWeights {
-    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+impl ForeignWeights {
+    /// # Safety
+    /// `handle` is valid during the call, and `weight` takes it.
+    unsafe fn read(&self, handle: *const c_void, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
         let mut err = Collected::new();
         let mut given = std::ptr::null_mut();
-        // SAFETY: the other side keeps its weights while the analyzer that holds this lives.
-        match unsafe { (self.weight)(self.weights, id.0, &mut given, &mut err.sink()) } {
+        // SAFETY: the caller's promise; sink and place live during the call.
+        match unsafe { (self.weight)(handle, id.0, &mut given, &mut err.sink()) } {
             // SAFETY: it was given away.
             OK => Some(unsafe { tensor::take(given) }.map_err(TensorError::Unreadable)),
             ERR_UNSUPPORTED => None,
             status => Some(Err(TensorError::Unreadable(err.message(status)))),
         }
+    }
+}
+
+impl Weights for ForeignWeights {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        match &self.hold {
+            // SAFETY: it was retained, and is released when this is dropped.
+            Hold::Retained(handle, _) => unsafe { self.read(*handle, id) },
+            Hold::Leased(lease) => {
+                // Held during the call, so that the lease cannot end in it.
+                let lease = lease.read().unwrap_or_else(PoisonError::into_inner);
+                match *lease {
+                    // SAFETY: the lease has not ended, so the instance that was shown the handle is there.
+                    Some(Handle(handle)) => unsafe { self.read(handle, id) },
+                    None => Some(Err(TensorError::Unreadable(
+                        "this host keeps weights for the analyzer that was shown them only, and that is gone"
+                            .to_owned(),
+                    ))),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ForeignWeights {
+    fn drop(&mut self) {
+        if let Hold::Retained(handle, release) = self.hold {
+            // SAFETY: retained once, released once.
+            unsafe { release(handle) };
+        }
+    }
+}
+
+/// Weights that a host keeps for one instance only: kept beside it, and dropped after it.
+pub(super) struct Lease(Arc<RwLock<Option<Handle>>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -137,6 +218,7 @@ pub(super) struct Received {
     structure: Structure,
     vocabulary: Option<Vocabulary>,
     weights: Option<Arc<dyn Weights>>,
+    lease: Option<Lease>,
 }
 
 impl Received {
@@ -153,14 +235,20 @@ impl Received {
         let vocabulary = unsafe { text(model.vocabulary_json) }?;
         let unreadable = |what: &str, e: String| format!("the model's {what} cannot be read: {e}");
         let words = vocabulary.map(serde_json::from_str::<Vocabulary>).transpose();
-        let weights = model.weight.filter(|_| !model.weights.is_null());
-        let weights = weights.map(|weight| ForeignWeights { weights: model.weights, weight });
+        // SAFETY: as above.
+        let (weights, lease) = unsafe { hold(&model) }.unzip();
         Ok(Self {
             weights: weights.map(|weights| Arc::new(weights) as Arc<dyn Weights>),
+            lease: lease.flatten(),
             graph: from_json(graph).map_err(|e| unreadable("graph", e.to_string()))?,
             structure: serde_json::from_str(structure).map_err(|e| unreadable("structure", e.to_string()))?,
             vocabulary: words.map_err(|e| unreadable("vocabulary", e.to_string()))?,
         })
+    }
+
+    /// To be kept until the instance that was shown this model is gone.
+    pub(super) fn lease(&mut self) -> Option<Lease> {
+        self.lease.take()
     }
 
     pub(super) fn view(&self) -> ModelView<'_> {
@@ -171,4 +259,20 @@ impl Received {
             weights: self.weights.as_ref(),
         }
     }
+}
+
+/// A hold on the weights of a model, and what takes it back where they are not ours.
+///
+/// # Safety
+/// `model` is a model of the other side.
+unsafe fn hold(model: &raw::Model) -> Option<(ForeignWeights, Option<Lease>)> {
+    let weight = model.weight.filter(|_| !model.weights.is_null())?;
+    if let (Some(retain), Some(release)) = (model.retain_weights, model.release_weights) {
+        // SAFETY: the model's own handle, which lives during the call.
+        let handle = unsafe { retain(model.weights) };
+        let weights = ForeignWeights { weight, hold: Hold::Retained(handle, release) };
+        return (!handle.is_null()).then_some((weights, None));
+    }
+    let lease = Arc::new(RwLock::new(Some(Handle(model.weights))));
+    Some((ForeignWeights { weight, hold: Hold::Leased(Arc::clone(&lease)) }, Some(Lease(lease))))
 }

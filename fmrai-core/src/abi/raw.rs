@@ -70,6 +70,8 @@ macro_rules! layouts {
 type Write = unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> Status;
 pub(crate) type Weight =
     unsafe extern "C" fn(*const c_void, u32, *mut *mut DLManagedTensorVersioned, *mut Sink) -> Status;
+pub(crate) type RetainWeights = unsafe extern "C" fn(*const c_void) -> *const c_void;
+pub(crate) type ReleaseWeights = unsafe extern "C" fn(*const c_void);
 type Extension = unsafe extern "C" fn(*const c_char) -> *const c_void;
 
 layouts! {
@@ -133,6 +135,8 @@ layouts! {
         vocabulary_json: Str,
         weights: *const c_void,
         weight: Option<Weight>,
+        retain_weights: Option<RetainWeights>,
+        release_weights: Option<ReleaseWeights>,
     }
     struct Tensor as "fmrai_tensor" grows 48 {
         struct_size: u32,

@@ -67,7 +67,7 @@ pub(super) fn lent(view: &TensorView<'_>, dimensions: &[i64]) -> DLTensor {
 
 /// A tensor of a CUDA device as DLPack has it; `None` for elements that it has no type for.
 pub(super) fn resident(tensor: &DeviceTensor<'_>, dimensions: &[i64]) -> Option<DLTensor> {
-    let (code, bits) = match tensor.dtype {
+    let (code, bits) = match tensor.dtype() {
         DType::Float32 => (DL_FLOAT, 32),
         DType::Float64 => (DL_FLOAT, 64),
         DType::Float16 => (DL_FLOAT, 16),
@@ -78,11 +78,11 @@ pub(super) fn resident(tensor: &DeviceTensor<'_>, dimensions: &[i64]) -> Option<
         DType::UInt8 => (DL_UINT, 8),
         _ => return None,
     };
-    let rank = tensor.shape.len();
+    let rank = tensor.shape().len();
     let shape = dimensions.as_ptr().cast_mut();
     Some(DLTensor {
-        data: tensor.data.cast_mut(),
-        device: DLDevice { device_type: DL_CUDA, device_id: i32::try_from(tensor.cuda).ok()? },
+        data: tensor.data().cast_mut(),
+        device: DLDevice { device_type: DL_CUDA, device_id: i32::try_from(tensor.cuda()).ok()? },
         ndim: i32::try_from(rank).ok()?,
         dtype: DLDataType { code, bits, lanes: 1 },
         shape,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{ActivationsError, axes};
 use crate::batch::{Sample, Sequence};
@@ -72,6 +73,29 @@ pub struct Manifest {
     pub tensors: Vec<StoredActivation>,
     /// The batches, in order.
     pub batches: Vec<BatchEntry>,
+    /// The other files of the folder: graph and vocabulary. Empty in folders of older versions.
+    #[serde(default)]
+    pub files: Vec<StoredFile>,
+}
+
+/// A file of the folder that is no batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Its path, relative to the folder.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of it, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl StoredFile {
+    /// What is said of a file that holds these bytes.
+    #[must_use]
+    pub fn of(file: &str, content: &[u8]) -> Self {
+        let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { file: file.to_owned(), bytes: content.len() as u64, sha256 }
+    }
 }
 
 /// A captured tensor.

@@ -17,7 +17,7 @@ mod write;
 pub use axes::axes;
 pub use format::{
     BATCHES, BatchEntry, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
-    VOCABULARY, batch_file, entries,
+    StoredFile, VOCABULARY, batch_file, entries,
 };
 pub use read::{ActivationFolder, BatchFile, StoredActivations};
 pub use write::{Written, write_batch};

@@ -6,8 +6,12 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
+use sha2::{Digest, Sha256};
 
-use super::{ActivationsError, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, VOCABULARY};
+use super::{
+    ActivationsError, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredFile,
+    VOCABULARY,
+};
 use crate::batch::{Sample, Vocabulary};
 use crate::graph::{RecordedGraph, TensorId, fingerprint, from_json};
 use crate::structure::Structure;
@@ -22,6 +26,7 @@ pub struct ActivationFolder {
     graph: RecordedGraph,
     structure: Structure,
     vocabulary: Option<Vocabulary>,
+    manifest_file: StoredFile,
 }
 
 impl ActivationFolder {
@@ -48,6 +53,7 @@ impl ActivationFolder {
         }
         let file = path.join(MANIFEST);
         let text = text(&file)?;
+        let manifest_file = StoredFile::of(MANIFEST, text.as_bytes());
         let wrong = |path: &Path, what: String| ActivationsError::File { path: path.to_owned(), what };
         // The version is looked at first: another one may have other fields.
         let version: serde_json::Value =
@@ -65,7 +71,7 @@ impl ActivationFolder {
         let manifest: Manifest =
             serde_json::from_value(version).map_err(|e| wrong(&file, format!("not a manifest: {e}")))?;
         let file = path.join(GRAPH);
-        let graph = from_json(&self::text(&file)?)
+        let graph = from_json(&listed(&file, GRAPH, &manifest)?)
             .map_err(|source| ActivationsError::Graph { path: file.clone(), source })?;
         if fingerprint(&graph) != manifest.fingerprint {
             return Err(wrong(&file, "is not the graph that the manifest names".to_owned()));
@@ -73,9 +79,12 @@ impl ActivationFolder {
         let file = path.join(VOCABULARY);
         let vocabulary = match file.is_file() {
             true => Some(
-                serde_json::from_str(&self::text(&file)?)
+                serde_json::from_str(&listed(&file, VOCABULARY, &manifest)?)
                     .map_err(|e| wrong(&file, format!("not a vocabulary: {e}")))?,
             ),
+            false if manifest.files.iter().any(|listed| listed.file == VOCABULARY) => {
+                return Err(wrong(&file, format!("is not there, though {MANIFEST} names it")));
+            }
             false => None,
         };
         let mut structure = Structure::of(&graph);
@@ -85,7 +94,7 @@ impl ActivationFolder {
                 block.visible = *visible;
             }
         }
-        Ok(Self { path, manifest, graph, structure, vocabulary })
+        Ok(Self { path, manifest, graph, structure, vocabulary, manifest_file })
     }
 
     /// The folder that holds the manifest.
@@ -98,6 +107,12 @@ impl ActivationFolder {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Size and hash of the manifest that was read.
+    #[must_use]
+    pub fn manifest_file(&self) -> &StoredFile {
+        &self.manifest_file
     }
 
     /// The recorded graph.
@@ -124,22 +139,40 @@ impl ActivationFolder {
         self.manifest.tensors.iter().find(|entry| entry.id == id)
     }
 
-    /// Opens batch number `index`; `None` beyond the last. Reads its header only.
+    /// Opens batch number `index`; `None` beyond the last. Reads its header only; the hash of the manifest is compared with
+    /// the bytes that [`BatchFile::read`] reads, and with those of the header.
     ///
     /// # Errors
     /// A file that is absent, or not what the manifest says.
     pub fn batch(&self, index: usize) -> Result<Option<BatchFile>, ActivationsError> {
         let Some(entry) = self.manifest.batches.get(index) else { return Ok(None) };
         let path = self.path.join(&entry.file);
-        let batch = BatchFile::open(&path, &self.manifest.tensors)?;
+        let mut batch = BatchFile::open(&path, &self.manifest.tensors)?;
         let (found, needed) = (batch.samples().len() as u64, entry.samples);
         if batch.header.index != index as u64 || found != needed || batch.bytes != entry.bytes {
             let what =
                 format!("is not the file that {MANIFEST} names: {needed} samples and {} bytes", entry.bytes);
             return Err(ActivationsError::File { path, what });
         }
+        batch.needed = Some(entry.sha256.clone());
         Ok(Some(batch))
     }
+}
+
+/// The text of a file that the manifest lists, which has to be what was written.
+fn listed(path: &Path, name: &str, manifest: &Manifest) -> Result<String, ActivationsError> {
+    let text = text(path)?;
+    let found = StoredFile::of(name, text.as_bytes());
+    match manifest.files.iter().find(|listed| listed.file == name) {
+        Some(needed) if *needed != found => Err(changed(path, &found.sha256, &needed.sha256)),
+        _ => Ok(text),
+    }
+}
+
+/// A file whose bytes are not those that were written.
+fn changed(path: &Path, found: &str, needed: &str) -> ActivationsError {
+    let what = format!("has changed since it was captured: its sha256 is {found}, {MANIFEST} has {needed}");
+    ActivationsError::File { path: path.to_owned(), what }
 }
 
 fn text(path: &Path) -> Result<String, ActivationsError> {
@@ -154,6 +187,10 @@ pub struct BatchFile {
     bytes: u64,
     header: BatchHeader,
     tensors: BTreeMap<TensorId, StoredTensor>,
+    /// Of the bytes of the header, as they were read, and how many these are.
+    begun: (Sha256, u64),
+    /// The hash that the file has to have, where that is known.
+    needed: Option<String>,
 }
 
 impl BatchFile {
@@ -166,7 +203,9 @@ impl BatchFile {
         let wrong = |what: String| ActivationsError::File { path: path.to_owned(), what };
         let mut file = File::open(path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
-        let index = SafetensorsIndex::read(&mut file, bytes).map_err(wrong)?;
+        let mut hashed = Hashed { file: &mut file, hash: Sha256::new(), at: 0 };
+        let index = SafetensorsIndex::read(&mut hashed, bytes).map_err(wrong)?;
+        let begun = (hashed.hash, hashed.at);
         let header = index.metadata.get("batch").ok_or_else(|| wrong("no metadata `batch`".to_owned()))?;
         let header = BatchHeader::from_json(header).map_err(|e| wrong(format!("metadata `batch`: {e}")))?;
         let mut tensors = BTreeMap::new();
@@ -176,7 +215,7 @@ impl BatchFile {
                 stored.ok_or_else(|| wrong(format!("no tensor {} of {}", entry.key, entry.stored)))?;
             tensors.insert(entry.id, stored.clone());
         }
-        Ok(Self { path: path.to_owned(), file, bytes, header, tensors })
+        Ok(Self { path: path.to_owned(), file, bytes, header, tensors, begun, needed: None })
     }
 
     /// Position in the run, from 0.
@@ -197,20 +236,57 @@ impl BatchFile {
         &self.header.samples
     }
 
-    /// Reads the tensors asked for, as far as they were captured, and nothing else.
+    /// Reads the file once and keeps the tensors asked for, as far as they were captured. A batch of a folder is compared
+    /// with the hash in its manifest.
     ///
     /// # Errors
-    /// [`ActivationsError::Io`] if the file cannot be read.
+    /// - [`ActivationsError::Io`] if the file cannot be read.
+    /// - [`ActivationsError::File`] if it has changed since it was captured.
     pub fn read(&mut self, request: &CaptureRequest) -> Result<StoredActivations, ActivationsError> {
+        let io = |source| ActivationsError::Io { path: self.path.clone(), source };
+        let wanted = request.tensors().filter_map(|id| Some((id, self.tensors.get(&id)?)));
+        let mut wanted: Vec<(TensorId, &StoredTensor)> = wanted.collect();
+        wanted.sort_by_key(|(_, stored)| stored.start);
+        let (hash, at) = self.begun.clone();
+        self.file.seek(SeekFrom::Start(at)).map_err(io)?;
+        let mut hashed = Hashed { file: &mut self.file, hash, at };
         let mut read = StoredActivations::default();
-        for id in request.tensors() {
-            if let Some(stored) = self.tensors.get(&id) {
-                let elements = elements(&mut self.file, stored)
-                    .map_err(|source| ActivationsError::Io { path: self.path.clone(), source })?;
-                read.tensors.insert(id, (stored.shape.clone(), elements));
-            }
+        for (id, stored) in wanted {
+            hashed.pass(stored.start).map_err(io)?;
+            let elements = elements(&mut hashed, stored).map_err(io)?;
+            read.tensors.insert(id, (stored.shape.clone(), elements));
         }
-        Ok(read)
+        hashed.pass(self.bytes).map_err(io)?;
+        let found: String = hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        match &self.needed {
+            Some(needed) if *needed != found => Err(changed(&self.path, &found, needed)),
+            _ => Ok(read),
+        }
+    }
+}
+
+/// A file that is read in order, and the hash of what was read.
+struct Hashed<'f> {
+    file: &'f mut File,
+    hash: Sha256,
+    at: u64,
+}
+
+impl Hashed<'_> {
+    /// Reads up to a place of the file.
+    fn pass(&mut self, to: u64) -> std::io::Result<()> {
+        let left = to.saturating_sub(self.at);
+        let read = std::io::copy(&mut self.take(left), &mut std::io::sink())?;
+        if read == left { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(into)?;
+        self.hash.update(into.get(..count).unwrap_or_default());
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
@@ -243,8 +319,7 @@ enum Elements {
     U8(Vec<u8>),
 }
 
-fn elements(file: &mut File, at: &StoredTensor) -> std::io::Result<Elements> {
-    file.seek(SeekFrom::Start(at.start))?;
+fn elements(file: &mut impl Read, at: &StoredTensor) -> std::io::Result<Elements> {
     Ok(match at.dtype {
         DType::Float32 => Elements::F32(convert(file, at.bytes, f32::from_le_bytes)?),
         DType::Float16 => Elements::F32(convert(file, at.bytes, |b| f16::from_le_bytes(b).to_f32())?),
@@ -258,7 +333,7 @@ fn elements(file: &mut File, at: &StoredTensor) -> std::io::Result<Elements> {
 
 /// Reads through a buffer that stays in the processor's cache.
 fn convert<T, const N: usize>(
-    file: &mut File,
+    file: &mut impl Read,
     bytes: u64,
     read: impl Fn([u8; N]) -> T,
 ) -> std::io::Result<Vec<T>> {

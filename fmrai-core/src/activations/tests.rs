@@ -137,6 +137,7 @@ fn folder() -> tempfile::TempDir {
         dtype: StoredAs::Stored,
         tensors,
         batches: vec![BatchEntry { file, samples: 1, bytes, sha256 }],
+        files: Vec::new(),
     };
     std::fs::write(path(MANIFEST), serde_json::to_string(&manifest).unwrap()).unwrap();
     std::fs::write(path(GRAPH), to_json(&graph).unwrap()).unwrap();

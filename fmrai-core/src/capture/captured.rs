@@ -90,6 +90,6 @@ impl Activations for CapturedTensors {
         let Device::Cuda(ordinal) = resident.device() else { return None };
         // Whoever reads it knows nothing of our stream.
         tch::Cuda::synchronize(i64::try_from(ordinal).ok()?);
-        Some(DeviceTensor::cuda(resident.data_ptr(), ordinal, DType::of(resident), &captured.shape))
+        DeviceTensor::of(resident, &captured.shape)
     }
 }

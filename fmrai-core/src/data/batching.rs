@@ -1,17 +1,16 @@
 //! From texts to batches.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fit::Fit;
 use super::ids::{unknown_token, valid};
 use super::records::{Records, open_text};
+use super::steady::SteadyFile;
 use super::vocabulary_files::HOW;
 use super::{Batches, Counts, DataContext, DataError, InputBatch, Tokenizer};
 use crate::batch::Sample;
-use crate::model::files::file_info;
 use crate::model::{FileInfo, InputSpec};
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
@@ -34,7 +33,7 @@ impl Settings<'_> {
     pub(super) fn open<'a>(
         &self,
         context: &DataContext<'a>,
-        records: impl FnOnce(PathBuf, File) -> Result<Box<dyn Records>, DataError>,
+        records: impl FnOnce(PathBuf, SteadyFile) -> Result<Box<dyn Records>, DataError>,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
             if value == Some(0) {
@@ -51,11 +50,13 @@ impl Settings<'_> {
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
         let path = context.base.join(self.path);
-        let (file, total) = open_text(&path)?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let file = open_text(&path, &name)?;
+        let info = file.info().clone();
         Ok(Box::new(TextBatches {
             records: records(path.clone(), file)?,
             path,
-            total,
+            info,
             tokenizer,
             inputs: context.inputs,
             batch_size: fitting(self.batch_size, fit.batch_size(self.batch_size)),
@@ -112,7 +113,7 @@ struct Ready {
 struct TextBatches<'a> {
     records: Box<dyn Records>,
     path: PathBuf,
-    total: u64,
+    info: FileInfo,
     tokenizer: &'a Tokenizer,
     inputs: &'a [InputSpec],
     fit: Fit,
@@ -227,13 +228,10 @@ impl Batches for TextBatches<'_> {
     }
 
     fn progress(&self) -> (u64, u64) {
-        (self.records.bytes().min(self.total), self.total)
+        (self.records.bytes().min(self.info.bytes), self.info.bytes)
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
-        let info = file_info(&self.path, &name)
-            .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
-        Ok(vec![info])
+        Ok(vec![self.info.clone()])
     }
 }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batching::{Settings, default_batch_size};
 use super::records::{MAX_RECORD, Record, Records, quoted};
+use super::steady::SteadyFile;
 use super::{Batches, DataContext, DataError, DataSource};
 use crate::analyzer::schema_of;
 use crate::model::SourceEntry;
@@ -88,7 +88,7 @@ struct Seen {
 
 /// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
 struct Guard {
-    file: File,
+    file: SteadyFile,
     seen: Rc<Seen>,
 }
 
@@ -135,7 +135,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(path: PathBuf, file: File, delimiter: u8, column: &str) -> Result<Self, DataError> {
+    fn new(path: PathBuf, file: SteadyFile, delimiter: u8, column: &str) -> Result<Self, DataError> {
         let seen = Rc::new(Seen::default());
         let guard = Guard { file, seen: Rc::clone(&seen) };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);

@@ -8,6 +8,7 @@ mod ids;
 mod jsonl;
 mod probe;
 mod records;
+mod steady;
 mod surface;
 mod tensors;
 mod text;
@@ -73,10 +74,11 @@ pub trait Batches {
     /// Bytes read so far and bytes in all, for a progress bar.
     fn progress(&self) -> (u64, u64);
 
-    /// The files read, with their hashes.
+    /// The files read, with the hashes that they had when they were opened: a file that changes after that is an error of
+    /// [`next_batch`](Self::next_batch).
     ///
     /// # Errors
-    /// [`DataError::Io`] if a file cannot be read again.
+    /// [`DataError::Io`] if a file cannot be read.
     fn files(&self) -> Result<Vec<FileInfo>, DataError>;
 }
 

@@ -1,10 +1,10 @@
 //! Texts of a file, one after the other.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
+use super::steady::SteadyFile;
 use crate::file_kind::{ENOUGH, FileKind};
 
 /// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
@@ -27,24 +27,12 @@ pub(super) trait Records {
     fn bytes(&self) -> u64;
 }
 
-/// Opens a regular file and tells its size.
-pub(super) fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let io = |source| DataError::Io { path: path.to_owned(), source };
-    let meta = std::fs::metadata(path).map_err(io)?;
-    if !meta.is_file() {
-        let found = if meta.is_dir() { "a folder" } else { "no regular file" };
-        return Err(DataError::File { path: path.to_owned(), what: format!("is {found}, a file is needed") });
-    }
-    Ok((File::open(path).map_err(io)?, meta.len()))
-}
-
-/// Opens a file of texts in UTF-8.
-pub(super) fn open_text(path: &Path) -> Result<(File, u64), DataError> {
-    let (file, length) = open_file(path)?;
+/// Opens a file of texts in UTF-8; in results it is called `name`.
+pub(super) fn open_text(path: &Path, name: &str) -> Result<SteadyFile, DataError> {
+    let file = SteadyFile::open(path, name)?;
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut start = Vec::new();
-    let mut again = File::open(path).map_err(io)?;
-    again.by_ref().take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+    file.again().take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
     // A text may begin as other files do, but it has no bytes that are no text.
     let text = |start: &[u8]| !start.contains(&0) && std::str::from_utf8(start).is_ok();
     match FileKind::of(&start) {
@@ -57,13 +45,13 @@ pub(super) fn open_text(path: &Path) -> Result<(File, u64), DataError> {
         let what = format!("needed is text in UTF-8, it is {kind}");
         DataError::File { path: path.to_owned(), what }
     })?;
-    Ok((file, length))
+    Ok(file)
 }
 
 /// The lines of a UTF-8 file, without a byte order mark. A line ends with `\n`, `\r\n` or `\r`, as in Python.
 pub(super) struct Lines {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<SteadyFile>,
     line: u64,
     bytes: u64,
     /// Whether the last line ended with `\r`: a `\n` that follows is a part of that end.
@@ -71,7 +59,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(path: PathBuf, file: File) -> Self {
+    pub(super) fn new(path: PathBuf, file: SteadyFile) -> Self {
         let reader = BufReader::with_capacity(1 << 16, file);
         Self { path, reader, line: 0, bytes: 0, after_return: false }
     }

@@ -32,6 +32,14 @@ impl Hasher {
     }
 }
 
+/// The bytes of a file, and their hash.
+pub(crate) fn read(path: &Path, name: &str) -> io::Result<(Vec<u8>, FileInfo)> {
+    let bytes = std::fs::read(path)?;
+    let mut hasher = Hasher::new();
+    hasher.update(&bytes);
+    Ok((bytes, hasher.finish(name)))
+}
+
 /// Size and hash of a file, read piece by piece.
 pub(crate) fn file_info(path: &Path, name: &str) -> io::Result<FileInfo> {
     let mut file = File::open(path)?;

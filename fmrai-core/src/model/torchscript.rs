@@ -3,6 +3,8 @@
 mod interpreter;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -92,13 +94,17 @@ impl ScriptModel {
         if context.device != Device::Cpu {
             return Err(fail(format!("TorchScript runs on the CPU only, not on {:?}", context.device)));
         }
-        check_kind(&path)?;
+        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        check_kind(&path, File::open(&path).map_err(io)?)?; // of other files nothing else is read
+        let (file, file_info) = files::read(&path, &file_name).map_err(io)?;
+        check_kind(&path, Cursor::new(&file))?;
         tracing::warn!(
             path = %path.display(),
             "TorchScript is deprecated by PyTorch, and is code that is run: load files that you trust, or export the model with \
              torch.export and use exported_program"
         );
-        let script = Script::load(&path).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
+        let script = Script::load(&file).map_err(|what| fail(format!("is no TorchScript module: {what}")))?;
+        drop(file);
         let description = script.describe().map_err(fail)?;
         let description: Description =
             serde_json::from_slice(&description).map_err(|e| fail(e.to_string()))?;
@@ -110,8 +116,7 @@ impl ScriptModel {
         let weights = script.weights().map_err(fail)?;
         let FoundTokenizer { tokenizer, mut files, warnings } =
             files::tokenizer(source.tokenizer.as_deref().map(|folder| context.base.join(folder)), &path)?;
-        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
+        files.insert(0, file_info);
         let info = info(description.class, path, files, warnings, &weights);
         Ok(Self { info, tokenizer, script, weights, inputs })
     }
@@ -119,11 +124,9 @@ impl ScriptModel {
 
 /// Tells other kinds of files apart by their first bytes and members, and damaged ones by the checksums of their members, before
 /// libtorch reads them: it compares no checksum, and what is damaged may bring the process down.
-fn check_kind(path: &Path) -> Result<(), ModelError> {
+fn check_kind(path: &Path, file: impl Read + Seek) -> Result<(), ModelError> {
     let fail = |what: &str| Err(ModelError::File { path: path.to_owned(), what: what.to_owned() });
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let Ok(mut zip) = zip::ZipArchive::new(std::io::BufReader::new(file)) else {
+    let Ok(mut zip) = zip::ZipArchive::new(file) else {
         let what = "is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it";
         return fail(&format!("{what}{}", not_zip(path)));
     };

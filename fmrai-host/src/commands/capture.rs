@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fmrai_core::selector::Selector;
 use serde_json::{Value, json};
 
-use super::source::{DataOptions, Named, data, load, named};
+use super::source::{DataOptions, Named, data, load, named, whole};
 use crate::error::{Error, Exit};
 use crate::plan::{Catalogue, JsonPath, Plan, PlanError, Problem};
 
@@ -31,8 +31,7 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
     let (file, mut document) = match named(&options.model, tokenizer.as_deref())? {
         Named::Plan(file) => (file.clone(), plan(&file)?),
         Named::Model(mut model) => {
-            model["path"] =
-                json!(std::path::absolute(&options.model).unwrap_or_else(|_| options.model.clone()));
+            model["path"] = whole(&options.model)?;
             (PathBuf::from("(command line)"), json!({ "format": crate::plan::FORMAT, "model": model }))
         }
     };
@@ -45,7 +44,8 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
     }
     document["analyses"] = json!([]);
     document["capture"] = json!({ "select": select, "dtype": options.dtype });
-    document["output"] = json!(options.output);
+    // A word for it only: the path itself is put in below.
+    document["output"] = json!(options.output.to_string_lossy());
     let catalogue = Catalogue::linked()?;
     let resolved = Plan::parse(&document.to_string(), &catalogue).resolve(&file);
     let mut resolved = resolved.map_err(|problems| PlanError { file, problems })?;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 
 use super::{count, grouped};
+use crate::calls;
 use crate::error::{Error, Exit};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};

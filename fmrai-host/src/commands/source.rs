@@ -21,6 +21,20 @@ pub(super) enum Named {
     Plan(PathBuf),
 }
 
+/// A path as a plan has it: plans are text.
+pub(super) fn written(path: &Path) -> Result<Value, Error> {
+    let text = path.to_str().ok_or_else(|| {
+        let what = "the path is not UTF-8, as it has to be in a plan: rename it, or make a link to it of another name";
+        Error::Usage(format!("{}: {what}", path.display()))
+    });
+    text.map(Value::from)
+}
+
+/// The same, from the root.
+pub(super) fn whole(path: &Path) -> Result<Value, Error> {
+    written(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
 /// A model's folder or file, or a plan: by what is in it, not by its name.
 pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Error> {
     let wrong = |what: &str| Err(Error::Usage(format!("{}: {what}", path.display())));
@@ -31,7 +45,7 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
             return wrong("is a folder of activations, needed a model: name it in a plan's `activations`");
         }
         return match tokenizer {
-            None => Ok(Named::Model(json!({ "type": "hf_checkpoint", "path": path }))),
+            None => Ok(Named::Model(json!({ "type": "hf_checkpoint", "path": written(path)? }))),
             Some(_) => {
                 wrong("has its own tokenizer, or takes one that is saved into it: leave out --tokenizer")
             }
@@ -43,9 +57,9 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
     match FileKind::of(&start) {
         Some(FileKind::Zip) => {
             let kind = archive(path)?;
-            let mut model = json!({ "type": kind, "path": path });
+            let mut model = json!({ "type": kind, "path": written(path)? });
             if let Some(folder) = tokenizer {
-                model["tokenizer"] = json!(folder);
+                model["tokenizer"] = written(folder)?;
             }
             Ok(Named::Model(model))
         }
@@ -131,26 +145,26 @@ pub(super) fn data(
     model: impl FnOnce() -> Result<Box<dyn Model>, Error>,
 ) -> Result<Value, Error> {
     let usage = |what: String| Err(Error::Usage(what));
-    let whole = |path: &str| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let whole = |path: &str| whole(Path::new(path));
     let ending = |path: &str| Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
     let mut data = match files {
         [] => return usage("--data is missing: a .txt, .jsonl, .csv, .safetensors or .npy file".to_owned()),
         [file] if !file.contains('=') => match ending(file).as_deref() {
-            Some("txt" | "text") => json!({ "type": "text", "path": whole(file) }),
+            Some("txt" | "text") => json!({ "type": "text", "path": whole(file)? }),
             Some("jsonl" | "ndjson") => match &options.field {
-                Some(field) => json!({ "type": "jsonl", "path": whole(file), "field": field }),
+                Some(field) => json!({ "type": "jsonl", "path": whole(file)?, "field": field }),
                 None => return usage(format!("--data {file}: --field NAME says which field holds the text")),
             },
             Some(end @ ("csv" | "tsv")) => match &options.field {
                 Some(field) => {
                     let delimiter = if end == "tsv" { "\t" } else { "," };
-                    json!({ "type": "csv", "path": whole(file), "column": field, "delimiter": delimiter })
+                    json!({ "type": "csv", "path": whole(file)?, "column": field, "delimiter": delimiter })
                 }
                 None => {
                     return usage(format!("--data {file}: --field NAME says which column holds the text"));
                 }
             },
-            Some("safetensors") => json!({ "type": "tensors", "path": whole(file) }),
+            Some("safetensors") => json!({ "type": "tensors", "path": whole(file)? }),
             Some("npy") => {
                 let inputs = model()?.inputs();
                 let needed: Vec<_> = inputs.iter().filter(|spec| spec.required).collect();
@@ -161,7 +175,7 @@ pub(super) fn data(
                         "--data {file}: the model takes {all}; give --data NAME=FILE.npy for each"
                     ));
                 };
-                json!({ "type": "tensors", "files": { only.name.clone(): whole(file) } })
+                json!({ "type": "tensors", "files": { only.name.clone(): whole(file)? } })
             }
             _ => {
                 let valid = ".txt, .jsonl, .csv, .tsv, .safetensors or .npy";
@@ -175,7 +189,7 @@ pub(super) fn data(
             for file in files {
                 match file.split_once('=') {
                     Some((name, path)) if ending(path).as_deref() == Some("npy") => {
-                        named.insert(name.to_owned(), json!(whole(path)));
+                        named.insert(name.to_owned(), whole(path)?);
                     }
                     _ => {
                         return usage(format!(

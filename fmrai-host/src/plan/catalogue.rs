@@ -12,7 +12,8 @@ use fmrai_core::{data, model};
 use fmrai_plugins as _;
 use serde_json::{Map, Value};
 
-use crate::plugins::{self, Plugin, PluginError, Policy};
+use crate::calls;
+use crate::plugins::{self, Pins, Plugin, PluginError, Policy};
 
 /// Everything a plan can name, each list sorted by name.
 #[derive(Clone)]
@@ -47,22 +48,22 @@ pub struct Offer {
 #[derive(Clone)]
 enum Code {
     Linked,
-    Loaded(ForeignAnalyzer),
+    Loaded(ForeignAnalyzer, Arc<Path>),
 }
 
 /// What an analyzer is told, wherever its code is.
 pub enum Config {
     /// Of an analyzer that is linked into this program.
     Linked(Box<dyn AnalyzerConfig>),
-    /// Of one that was loaded: its fields, defaults filled in.
-    Loaded(ForeignAnalyzer, Map<String, Value>),
+    /// Of one that was loaded: its fields, defaults filled in, and the file of its plugin.
+    Loaded(ForeignAnalyzer, Map<String, Value>, Arc<Path>),
 }
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Linked(config) => config.fmt(f),
-            Self::Loaded(analyzer, fields) => {
+            Self::Loaded(analyzer, fields, _) => {
                 f.debug_tuple(&analyzer.description().name).field(fields).finish()
             }
         }
@@ -106,13 +107,8 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`OfferError`]; nothing was added then.
-    pub fn load(
-        &mut self,
-        path: &Path,
-        sha256: Option<&str>,
-        plan: Option<&Path>,
-    ) -> Result<Arc<Plugin>, OfferError> {
-        let plugin = plugins::load(path, sha256, &self.policy, plan)?;
+    pub fn load(&mut self, path: &Path, pins: &Pins, plan: Option<&Path>) -> Result<Arc<Plugin>, OfferError> {
+        let plugin = plugins::load(path, pins, &self.policy, plan)?;
         if self.plugins.iter().any(|p| p.sha256 == plugin.sha256) {
             return Ok(plugin);
         }
@@ -137,7 +133,7 @@ impl Catalogue {
         let mut foreign = fmrai_core::abi::loopback().unwrap();
         for offer in &mut self.analyzers {
             let at = foreign.iter().position(|a| a.description().name == offer.name).unwrap();
-            offer.code = Code::Loaded(foreign.swap_remove(at));
+            offer.code = Code::Loaded(foreign.swap_remove(at), Path::new("loopback").into());
         }
         self
     }
@@ -172,7 +168,7 @@ impl Offer {
             origin: if description.origin.is_empty() { own() } else { description.origin },
             example: description.example,
             schema: if schema.is_object() { schema } else { serde_json::json!({ "type": "object" }) },
-            code: Code::Loaded(analyzer.clone()),
+            code: Code::Loaded(analyzer.clone(), plugin.path.as_path().into()),
         }
     }
 
@@ -183,17 +179,33 @@ impl Offer {
     pub fn config(&self, document: Value) -> Result<Config, String> {
         match &self.code {
             Code::Linked => serde_json::from_value(document).map(Config::Linked).map_err(|e| e.to_string()),
-            Code::Loaded(analyzer) => {
+            Code::Loaded(analyzer, plugin) => {
                 let mut fields = document.as_object().cloned().unwrap_or_default();
                 fields.shift_remove("type");
-                let complete = analyzer.complete(&fields).map_err(|e| e.to_string())?;
-                Ok(Config::Loaded(analyzer.clone(), complete))
+                let complete =
+                    calls::during("configure", &who(analyzer, plugin), || analyzer.complete(&fields));
+                let complete = complete.map_err(|e| e.to_string())?;
+                Ok(Config::Loaded(analyzer.clone(), complete, Arc::clone(plugin)))
             }
         }
     }
 }
 
+/// A loaded analyzer, for messages.
+fn who(analyzer: &ForeignAnalyzer, plugin: &Path) -> String {
+    format!("the analyzer {} of the plugin {}", analyzer.description().name, plugin.display())
+}
+
 impl Config {
+    /// The file of the plugin that the analyzer comes from, if it was loaded.
+    #[must_use]
+    pub fn plugin(&self) -> Option<&Path> {
+        match self {
+            Self::Linked(_) => None,
+            Self::Loaded(_, _, plugin) => Some(plugin),
+        }
+    }
+
     /// An analyzer that follows this config.
     ///
     /// # Errors
@@ -204,7 +216,9 @@ impl Config {
                 field: Some(error.field.to_owned()),
                 what: format!("is {}, needed {}", error.found, error.valid),
             }),
-            Self::Loaded(analyzer, fields) => analyzer.build(fields),
+            Self::Loaded(analyzer, fields, plugin) => {
+                calls::during("create", &who(analyzer, plugin), || analyzer.build(fields))
+            }
         }
     }
 
@@ -214,7 +228,7 @@ impl Config {
     /// That of the config's serialization.
     pub fn fields(&self) -> Result<Map<String, Value>, serde_json::Error> {
         match self {
-            Self::Loaded(_, fields) => Ok(fields.clone()),
+            Self::Loaded(_, fields, _) => Ok(fields.clone()),
             Self::Linked(config) => {
                 let mut value = serde_json::to_value(config)?;
                 let mut fields = value.as_object_mut().map(std::mem::take).unwrap_or_default();

@@ -23,6 +23,8 @@ pub use problem::Problem;
 pub use resolve::{ResolvedAnalysis, ResolvedPlan, Source};
 pub use schema::schema;
 
+pub use crate::held::Held;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +34,7 @@ use fmrai_core::model::ModelSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::plugins::PluginError;
+use crate::plugins::{Pins, PluginError};
 
 /// Version of the plan format that this program writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -71,8 +73,10 @@ pub struct Plan {
     pub parity: Parity,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
-    /// Hashes of the plugins, in the order of the plan.
-    plugins: Vec<String>,
+    /// Seconds that a batch may take, if there is a limit.
+    pub batch_seconds: Option<u64>,
+    /// The plugins as they were loaded, in the order of the plan.
+    plugins: Vec<Pins>,
     document: Value,
 }
 
@@ -135,8 +139,8 @@ fn base_of(file: &Path) -> PathBuf {
 #[derive(Deserialize)]
 struct Named {
     path: PathBuf,
-    #[serde(default)]
-    sha256: Option<String>,
+    #[serde(flatten)]
+    pins: Pins,
 }
 
 /// The catalogue with the plugins that a plan names; and their hashes, or what is wrong with those that were not loaded.
@@ -144,20 +148,25 @@ fn with_plugins(
     text: &str,
     catalogue: &Catalogue,
     base: &Path,
-) -> (Catalogue, Result<Vec<String>, Vec<Problem>>) {
+) -> (Catalogue, Result<Vec<Pins>, Vec<Problem>>) {
     let mut catalogue = catalogue.clone();
     let (mut problems, mut hashes) = (Vec::new(), Vec::new());
     let document = json::parse(text).unwrap_or_default();
     let named = document.get("plugins").and_then(Value::as_array).cloned().unwrap_or_default();
     for (index, named) in named.into_iter().enumerate() {
         // What is not of this form is for the schema to tell.
-        let Ok(Named { path, sha256 }) = serde_json::from_value(named) else { continue };
-        match catalogue.load(&base.join(path), sha256.as_deref(), Some(base)) {
-            Ok(plugin) => hashes.push(plugin.sha256.clone()),
+        let Ok(Named { path, pins }) = serde_json::from_value(named) else { continue };
+        match catalogue.load(&base.join(path), &pins, Some(base)) {
+            Ok(plugin) => {
+                hashes.push(Pins { sha256: Some(plugin.sha256.clone()), libraries: plugin.libraries.clone() })
+            }
             Err(error) => {
-                let hash = matches!(error, OfferError::Plugin(PluginError::Hash { .. }));
                 let place = JsonPath::root().field("plugins").element(index);
-                let place = place.field(if hash { "sha256" } else { "path" });
+                let place = place.field(match error {
+                    OfferError::Plugin(PluginError::Hash { .. }) => "sha256",
+                    OfferError::Plugin(PluginError::Library { .. }) => "libraries",
+                    _ => "path",
+                });
                 problems.push(Problem::new(place, error.to_string()));
             }
         }
@@ -173,7 +182,7 @@ impl Plan {
     }
 
     /// The same, with hashes of the plugins that the plan names, or what is wrong with them.
-    fn parse_after(plugins: Result<Vec<String>, Vec<Problem>>, text: &str, catalogue: &Catalogue) -> Self {
+    fn parse_after(plugins: Result<Vec<Pins>, Vec<Problem>>, text: &str, catalogue: &Catalogue) -> Self {
         let refused = plugins.is_err();
         let (plugins, mut problems) = plugins.map_or_else(|p| (Vec::new(), p), |p| (p, Vec::new()));
         let document = match json::parse(text) {
@@ -199,6 +208,7 @@ impl Plan {
             output: None,
             parity: Parity::default(),
             checkpoint_seconds: 60,
+            batch_seconds: None,
             plugins,
             document,
         };
@@ -222,6 +232,8 @@ impl Plan {
             self.checkpoint_seconds =
                 self.part(&root.field("checkpoint_seconds"), Some(seconds)).unwrap_or_default();
         }
+        let limit = self.document.get("batch_seconds").cloned();
+        self.batch_seconds = self.part(&root.field("batch_seconds"), limit);
         let analyses = self.document.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, mut analysis) in analyses.into_iter().enumerate() {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_core::analyzer::Analyzer;
 use fmrai_core::data::DataSource;
 use fmrai_core::model::ModelSource;
 use serde_json::{Map, Value, json};
 
 use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
+use crate::held::Held;
+use crate::plugins::Pins;
 
 /// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
 const RESERVED: &[&str] =
@@ -33,6 +34,8 @@ pub struct ResolvedPlan {
     pub parity: Parity,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
+    /// Seconds that a batch may take, if there is a limit.
+    pub batch_seconds: Option<u64>,
     document: Value,
 }
 
@@ -59,7 +62,7 @@ pub struct ResolvedAnalysis {
     /// Its config with all defaults filled in, without `type`.
     pub config: Map<String, Value>,
     /// The analyzer, before it has seen anything.
-    pub analyzer: Box<dyn Analyzer>,
+    pub analyzer: Held,
 }
 
 impl fmt::Debug for ResolvedPlan {
@@ -76,12 +79,12 @@ impl ResolvedPlan {
     }
 
     /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
-    /// and how often the state is.
+    /// how often the state is, and how long a batch may take.
     #[must_use]
     pub fn essence(document: &Value) -> Value {
         let mut essence = document.clone();
         if let Value::Object(fields) = &mut essence {
-            for field in ["output", "checkpoint_seconds"] {
+            for field in ["output", "checkpoint_seconds", "batch_seconds"] {
                 fields.shift_remove(field);
             }
         }
@@ -97,11 +100,13 @@ impl Plan {
     pub fn resolve(mut self, file: &Path) -> Result<ResolvedPlan, Vec<Problem>> {
         let base = super::base_of(file);
         let root = JsonPath::root();
+        self.check_text_of_paths();
         self.check_path(&root.field("model"), &base);
         self.check_path(&root.field("data"), &base);
         let activations = self.activations.take().map(|written| base.join(written));
         if let Some(folder) = &activations
             && let Err(error) = std::fs::metadata(folder)
+            && !self.is_told(&root.field("activations"))
         {
             let what = format!("{}: {error}", folder.display());
             self.problems.push(Problem::new(root.field("activations"), what));
@@ -128,6 +133,7 @@ impl Plan {
                     output,
                     parity: self.parity,
                     checkpoint_seconds: self.checkpoint_seconds,
+                    batch_seconds: self.batch_seconds,
                     document: Value::Null,
                 };
                 match document(&plan, &self.document, &self.plugins) {
@@ -146,13 +152,55 @@ impl Plan {
         }
     }
 
+    /// No system has a path with a NUL character in it.
+    fn check_text_of_paths(&mut self) {
+        let root = JsonPath::root();
+        let field = |part: &str, field: &str| {
+            (root.field(part).field(field), self.document.get(part).and_then(|part| part.get(field)))
+        };
+        let mut paths = vec![
+            (root.field("output"), self.document.get("output")),
+            (root.field("activations"), self.document.get("activations")),
+        ];
+        for part in ["model", "data"] {
+            paths.extend(["path", "tokenizer"].map(|name| field(part, name)));
+        }
+        let (place, files) = field("data", "files");
+        let files = files.and_then(Value::as_object).into_iter().flatten();
+        paths.extend(files.map(|(name, path)| (place.field(name), Some(path))));
+        let plugins = self.document.get("plugins").and_then(Value::as_array).into_iter().flatten();
+        let place = root.field("plugins");
+        paths.extend(
+            plugins.enumerate().map(|(i, plugin)| (place.element(i).field("path"), plugin.get("path"))),
+        );
+        let wrong = paths
+            .into_iter()
+            .filter(|(_, path)| path.and_then(Value::as_str).is_some_and(|path| path.contains('\0')));
+        let problem = |(place, path): (JsonPath, Option<&Value>)| {
+            Problem::new(
+                place,
+                format!("has a NUL character in it, no path has one: {}", path.unwrap_or(&Value::Null)),
+            )
+        };
+        let problems: Vec<Problem> = wrong.map(problem).collect();
+        // What else is wrong with such a path is no further mistake.
+        self.problems.retain(|known| problems.iter().all(|problem| problem.path != known.path));
+        self.problems.extend(problems);
+    }
+
+    fn is_told(&self, place: &JsonPath) -> bool {
+        self.problems.iter().any(|problem| problem.path == *place)
+    }
+
     /// A source's `path` has to exist. Sources without such a field check for themselves.
     fn check_path(&mut self, part: &JsonPath, base: &Path) {
         let field = part.field("path");
         let path = self.document.get(part.to_string()).and_then(|p| p.get("path")).and_then(Value::as_str);
         if let Some(path) = path {
             let path = base.join(path);
-            if let Err(error) = std::fs::metadata(&path) {
+            if let Err(error) = std::fs::metadata(&path)
+                && !self.is_told(&field)
+            {
                 self.problems.push(Problem::new(field, format!("{}: {error}", path.display())));
             }
         }
@@ -202,14 +250,22 @@ impl Plan {
         for (index, Analysis { name, kind, config }) in self.analyses.drain(..) {
             let path = JsonPath::root().field("analyses").element(index);
             match (config.build(), config.fields()) {
-                (Ok(analyzer), Ok(config)) => {
-                    built.push(ResolvedAnalysis { name, kind, config, analyzer });
+                (Ok(analyzer), Ok(fields)) => {
+                    let who = match config.plugin() {
+                        Some(plugin) => {
+                            format!("the analysis {name:?} ({kind} of the plugin {})", plugin.display())
+                        }
+                        None => format!("the analysis {name:?} ({kind})"),
+                    };
+                    let analyzer = Held::new(analyzer, &who);
+                    built.push(ResolvedAnalysis { name, kind, config: fields, analyzer });
                 }
                 (Err(error), _) => {
                     let place = error.field.map_or(path.clone(), |field| path.field(&field));
                     self.problems.push(Problem::new(place, error.what));
                 }
-                (_, Err(error)) => {
+                (Ok(analyzer), Err(error)) => {
+                    drop(Held::new(analyzer, &name));
                     self.problems.push(Problem::new(path, format!("cannot be written again: {error}")));
                 }
             }
@@ -218,7 +274,7 @@ impl Plan {
     }
 }
 
-fn document(plan: &ResolvedPlan, written: &Value, hashes: &[String]) -> Result<Value, serde_json::Error> {
+fn document(plan: &ResolvedPlan, written: &Value, hashes: &[Pins]) -> Result<Value, serde_json::Error> {
     let analyses: Vec<Value> = plan
         .analyses
         .iter()
@@ -247,8 +303,11 @@ fn document(plan: &ResolvedPlan, written: &Value, hashes: &[String]) -> Result<V
     if !paths.is_empty() {
         // Of what was loaded: results depend on the very bytes.
         let named = paths.into_iter().zip(hashes);
-        let named: Vec<Value> =
-            named.map(|(path, sha256)| json!({ "path": path, "sha256": sha256 })).collect();
+        let named = named.map(|(path, Pins { sha256, libraries })| match libraries.is_empty() {
+            true => json!({ "path": path, "sha256": sha256 }),
+            false => json!({ "path": path, "sha256": sha256, "libraries": libraries }),
+        });
+        let named: Vec<Value> = named.collect();
         put("plugins", json!(named));
     }
     put("analyses", json!(analyses));
@@ -258,5 +317,8 @@ fn document(plan: &ResolvedPlan, written: &Value, hashes: &[String]) -> Result<V
     put("output", written["output"].clone());
     put("parity", serde_json::to_value(plan.parity)?);
     put("checkpoint_seconds", json!(plan.checkpoint_seconds));
+    if let Some(seconds) = plan.batch_seconds {
+        put("batch_seconds", json!(seconds));
+    }
     Ok(Value::Object(document))
 }

@@ -64,6 +64,11 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                             "type": "string",
                             "pattern": "^[0-9a-fA-F]{64}$",
                             "description": "hash that the file has to have"
+                        },
+                        "libraries": {
+                            "type": "object",
+                            "additionalProperties": { "type": "string", "pattern": "^[0-9a-fA-F]{64}$" },
+                            "description": "hashes of libraries beside the file that it loads, by their places from its folder"
                         }
                     }
                 },
@@ -90,6 +95,11 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "minimum": 0,
                 "default": 60,
                 "description": "seconds between two checkpoints; 0: after every batch"
+            },
+            "batch_seconds": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "seconds that a batch may take, and any call of an analysis outside of batches; no limit where absent"
             }
         },
         "$defs": definitions

@@ -7,15 +7,16 @@ use fmrai_core::abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, HandshakeError, Manife
 use object::{Architecture, BinaryFormat, Object, ObjectSection};
 use sha2::{Digest, Sha256};
 
-use super::Policy;
+use super::neighbours::{self, Neighbour};
+use super::{Pins, Policy};
 use crate::version::Versions;
 
 /// Why a plugin was not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginError {
-    /// The user's settings cannot be used.
-    #[error("{path}: {what}", path = path.display())]
+    /// Nothing else allows the file, and the user's settings, which might, cannot be used.
+    #[error("the settings {path} cannot be used, which say where plugins may be loaded from: {what}; put them right, or allow the folder with --plugin-dir", path = path.display())]
     Settings {
         /// The file.
         path: PathBuf,
@@ -54,6 +55,18 @@ pub enum PluginError {
         /// That of the plan.
         needed: String,
     },
+    /// It links a library beside it that the plan does not pin, though it pins the plugin.
+    #[error("{path} loads {library} beside it, and the plan names the hash of the plugin, but {}: add {{\"{library}\": \"{found}\"}} to its `libraries` if you trust that file", needed.as_ref().map_or_else(|| "none of that".to_owned(), |needed| format!("another one of that, {needed}")), path = path.display())]
+    Library {
+        /// The plugin's file.
+        path: PathBuf,
+        /// The library, from the plugin's folder.
+        library: String,
+        /// Its hash.
+        found: String,
+        /// That of the plan, if it has one.
+        needed: Option<String>,
+    },
     /// It is no plugin that this program could load.
     #[error("{path} is not loaded: {what}", path = path.display())]
     Unfit {
@@ -87,11 +100,13 @@ pub(super) struct Checked {
     pub(super) sha256: String,
     pub(super) manifest: Manifest,
     pub(super) exports: BTreeSet<String>,
+    /// What it needs of its own folder.
+    pub(super) neighbours: Vec<Neighbour>,
 }
 
 pub(super) fn check(
     path: &Path,
-    sha256: Option<&str>,
+    pins: &Pins,
     policy: &Policy,
     plan: Option<&Path>,
 ) -> Result<Checked, PluginError> {
@@ -99,6 +114,9 @@ pub(super) fn check(
     let real = path.canonicalize().map_err(io)?;
     let folders = policy.folders(plan);
     let Some(allowed) = folders.iter().find(|folder| real.starts_with(folder)) else {
+        if let Some(settings) = policy.doubt() {
+            return Err(settings);
+        }
         let folder = real.parent().unwrap_or(Path::new("/")).to_owned();
         return Err(PluginError::NotAllowed { path: real, folder });
     };
@@ -111,23 +129,38 @@ pub(super) fn check(
         }
     }
     let bytes = std::fs::read(&real).map_err(io)?;
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if let Some(needed) = sha256.filter(|needed| !needed.eq_ignore_ascii_case(&found)) {
+    let found = hash(&bytes);
+    let pinned = pins.sha256.as_deref();
+    if let Some(needed) = pinned.filter(|needed| !needed.eq_ignore_ascii_case(&found)) {
         return Err(PluginError::Hash { path: real, found, needed: needed.to_owned() });
     }
     let (manifest, exports) =
         inspect(&bytes).map_err(|what| PluginError::Unfit { path: real.clone(), what })?;
-    Ok(Checked { path: real, bytes, sha256: found, manifest, exports })
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    let neighbours = neighbours::of(&real, &bytes, folder, allowed)?;
+    for (library, found) in neighbours::hashes(&neighbours) {
+        let needed = pins.libraries.get(&library).cloned();
+        let same = needed.as_ref().map(|needed| needed.eq_ignore_ascii_case(&found));
+        if same == Some(false) || same.is_none() && pinned.is_some() {
+            return Err(PluginError::Library { path: real, library, found, needed });
+        }
+    }
+    Ok(Checked { path: real, bytes, sha256: found, manifest, exports, neighbours })
+}
+
+/// SHA-256 in lower-case hexadecimal digits.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(unix)]
-fn writable_by_all(path: &Path) -> std::io::Result<bool> {
+pub(super) fn writable_by_all(path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     Ok(path.metadata()?.permissions().mode() & 0o002 != 0)
 }
 
 #[cfg(not(unix))]
-fn writable_by_all(_: &Path) -> std::io::Result<bool> {
+pub(super) fn writable_by_all(_: &Path) -> std::io::Result<bool> {
     Ok(false)
 }
 

@@ -6,9 +6,12 @@
 
 mod file;
 mod library;
+mod neighbours;
+mod places;
 mod policy;
 
 pub use file::PluginError;
+pub(crate) use places::places;
 pub use policy::Policy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +19,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fmrai_core::abi::{ForeignPlugin, Manifest};
+use serde::Deserialize;
+
+use crate::calls;
+
+/// The hashes that a plan names.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Pins {
+    /// That of the plugin's file; no other file is loaded then.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Those of libraries beside it, by their places from its folder; where the plugin has one, each needs one.
+    #[serde(default)]
+    pub libraries: BTreeMap<String, String>,
+}
 
 /// A loaded plugin.
 pub struct Plugin {
@@ -23,6 +40,8 @@ pub struct Plugin {
     pub path: PathBuf,
     /// SHA-256 of the file, in lower-case hexadecimal digits.
     pub sha256: String,
+    /// Hashes of the libraries that were loaded with it from its folder, by their places in that.
+    pub libraries: BTreeMap<String, String>,
     /// What the file said of itself before it was loaded.
     pub manifest: Manifest,
     /// Its analyzers.
@@ -44,7 +63,7 @@ pub struct Inspected {
 /// # Errors
 /// As [`load`], but for those of the last stages.
 pub fn inspect(path: &Path, policy: &Policy) -> Result<Inspected, PluginError> {
-    let file::Checked { sha256, manifest, exports, .. } = file::check(path, None, policy, None)?;
+    let file::Checked { sha256, manifest, exports, .. } = file::check(path, &Pins::default(), policy, None)?;
     Ok(Inspected { sha256, manifest, exports })
 }
 
@@ -57,19 +76,34 @@ pub fn inspect(path: &Path, policy: &Policy) -> Result<Inspected, PluginError> {
 /// of the last stages, [`PluginError::Load`] and [`PluginError::Handshake`].
 pub fn load(
     path: &Path,
-    sha256: Option<&str>,
+    pins: &Pins,
     policy: &Policy,
     plan: Option<&Path>,
 ) -> Result<Arc<Plugin>, PluginError> {
     static LOADED: Mutex<BTreeMap<String, Arc<Plugin>>> = Mutex::new(BTreeMap::new());
-    let checked = file::check(path, sha256, policy, plan)?;
+    let checked = file::check(path, pins, policy, plan)?;
+    let libraries = neighbours::hashes(&checked.neighbours);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    // The system's loader takes a library for loaded by its name alone.
+    for plugin in loaded.values() {
+        for (place, hash) in &libraries {
+            let name = Path::new(place).file_name();
+            let other = plugin.libraries.iter().find(|(other, _)| Path::new(other).file_name() == name);
+            if other.is_some_and(|(_, other)| other != hash) {
+                let with = plugin.path.display();
+                let what =
+                    format!("it needs {place}, and another library of that name is loaded with {with}");
+                return Err(PluginError::Unfit { path: checked.path, what });
+            }
+        }
+    }
     if let Some(plugin) = loaded.get(&checked.sha256) {
         return Ok(Arc::clone(plugin));
     }
-    let foreign = library::connect(&checked)?;
+    let who = format!("the plugin {}", checked.path.display());
+    let foreign = calls::during("loading", &who, || library::connect(&checked))?;
     let file::Checked { path, sha256, manifest, .. } = checked;
-    let plugin = Arc::new(Plugin { path, sha256: sha256.clone(), manifest, foreign });
+    let plugin = Arc::new(Plugin { path, sha256: sha256.clone(), libraries, manifest, foreign });
     loaded.insert(sha256, Arc::clone(&plugin));
     Ok(plugin)
 }

@@ -9,8 +9,7 @@ mod write;
 
 pub(crate) use store::to_sqlite;
 pub use table::to_csv;
-use write::json_text;
-pub(crate) use write::remove;
+pub(crate) use write::{json_text, remove};
 pub use write::{WriteError, write, write_json, write_with};
 
 /// Version of the format of result files.

@@ -82,8 +82,8 @@ pub fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), W
     write(path, json_text(path, document)?.as_bytes())
 }
 
-/// A document as [`write_json`] writes it.
-pub(super) fn json_text(path: &Path, document: &impl serde::Serialize) -> Result<String, WriteError> {
+/// A document as [`write_json`] writes it to `path`.
+pub(crate) fn json_text(path: &Path, document: &impl serde::Serialize) -> Result<String, WriteError> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
     Ok(text + "\n")

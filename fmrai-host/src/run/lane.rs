@@ -1,6 +1,7 @@
 //! One analysis of a run: its failure is its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView};
 use fmrai_core::batch::Batch;
@@ -8,7 +9,10 @@ use fmrai_core::report::{Report, Store};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Map, Value};
 
+use super::limit::Limit;
+use crate::calls;
 use crate::checkpoint::{Progress, ResumeError};
+use crate::held::{Held, PANICKED};
 use crate::plan::ResolvedAnalysis;
 
 /// An analysis of a run.
@@ -17,8 +21,8 @@ pub(super) struct Lane {
     pub(super) kind: String,
     pub(super) config: Map<String, Value>,
     pub(super) request: CaptureRequest,
-    /// Gone once the lane is closed.
-    analyzer: Option<Box<dyn Analyzer>>,
+    analyzer: Held,
+    limit: Limit,
     failure: Option<Failure>,
 }
 
@@ -30,8 +34,6 @@ pub struct Failure {
     /// Why.
     pub message: String,
 }
-
-const PANICKED: &str = "the analyzer panicked: a bug in it, please report it";
 
 /// What an analyzer answers; an error or a panic of it as a message.
 fn guarded<T>(call: impl FnOnce() -> Result<T, AnalyzerError>) -> Result<T, String> {
@@ -45,9 +47,10 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, AnalyzerError>) -> Result<T, Stri
 }
 
 impl Lane {
-    pub(super) fn new(analysis: ResolvedAnalysis) -> Self {
+    /// `limit` is that of the plan, for a call that does not come back.
+    pub(super) fn new(analysis: ResolvedAnalysis, limit: Limit) -> Self {
         let ResolvedAnalysis { name, kind, config, analyzer } = analysis;
-        Self { name, kind, config, request: CaptureRequest::none(), analyzer: Some(analyzer), failure: None }
+        Self { name, kind, config, request: CaptureRequest::none(), analyzer, limit, failure: None }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -74,20 +77,23 @@ impl Lane {
         if self.failure.is_some() {
             return None;
         }
-        let analyzer = self.analyzer.as_deref_mut()?;
-        guarded(|| call(analyzer)).map_err(|message| self.fail(stage, &message)).ok()
+        let who = Arc::clone(self.analyzer.who());
+        let analyzer = self.analyzer.get_mut()?;
+        let _limited = self.limit.call(stage, &who);
+        let said = calls::during(stage, &who, || guarded(|| call(analyzer)));
+        said.map_err(|message| self.fail(stage, &message)).ok()
     }
 
     /// Drops the analyzer; a panic in that fails it too, since what else it left undone nobody knows.
     pub(super) fn close(&mut self) {
-        let analyzer = self.analyzer.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(analyzer))) {
-            let said = payload.downcast_ref::<String>().cloned();
-            std::mem::forget(payload); // its own drop may panic too
-            let message = said.unwrap_or_else(|| PANICKED.to_owned());
-            if self.failure.is_none() {
-                self.fail("drop", &message);
-            }
+        let limited = self.limit.call("drop", self.analyzer.who());
+        let closed = self.analyzer.close();
+        drop(limited);
+        match closed {
+            Err(message) if self.failure.is_none() => self.fail("drop", &message),
+            // What failed before says more.
+            Err(message) => tracing::warn!(analysis = self.name, message, "its end failed as well"),
+            Ok(()) => {}
         }
     }
 
@@ -113,8 +119,10 @@ impl Lane {
     /// What can be queried already. A failure of this is no failure of the analysis: whether it is asked depends on the
     /// clock, and results must not.
     pub(super) fn interim(&self) -> Option<Store> {
-        let analyzer = self.analyzer.as_deref().filter(|_| self.is_running())?;
-        let said = guarded(|| analyzer.interim());
+        let who = self.analyzer.who();
+        let analyzer = self.analyzer.get().filter(|_| self.is_running())?;
+        let _limited = self.limit.call("interim", who);
+        let said = calls::during("interim", who, || guarded(|| analyzer.interim()));
         said.unwrap_or_else(|message| {
             tracing::warn!(analysis = self.name, message, "it has nothing to query yet; the run goes on");
             None

@@ -3,6 +3,7 @@
 mod finish;
 mod interim;
 mod lane;
+mod limit;
 mod live;
 mod parity;
 mod probe;
@@ -44,6 +45,7 @@ use crate::results::folder::{Occupant, OutputFolder};
 use crate::results::{WriteError, summary};
 use interim::Interim;
 use lane::Lane;
+use limit::Limit;
 use live::Live;
 use recorder::Recorder;
 use source::{About, Samples, Source};
@@ -152,10 +154,12 @@ fn execute(
     occupant: Occupant,
 ) -> Result<Outcome, Error> {
     let threads = set_threads(options.threads)?;
+    let limit = Limit::new(plan.batch_seconds);
+    let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
     let (document, base) = (plan.document().clone(), Plan::of(&plan));
-    let start = Start { threads, stopwatch, folder, occupant, document, base };
+    let start = Start { limit: limit.clone(), threads, stopwatch, folder, occupant, document, base };
     let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
-    let lanes: Vec<Lane> = analyses.into_iter().map(Lane::new).collect();
+    let lanes: Vec<Lane> = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
     match source {
         plan::Source::Live { model, data } => {
             start.live(model.as_ref(), data.as_ref(), &base, parity, capture, lanes, options)
@@ -166,6 +170,7 @@ fn execute(
 
 /// What a run begins with, whatever its source is.
 struct Start<'f> {
+    limit: Limit,
     threads: usize,
     stopwatch: Stopwatch,
     folder: &'f mut OutputFolder,
@@ -239,7 +244,7 @@ impl<'f> Start<'f> {
 
     fn stored(mut self, path: &Path, mut lanes: Vec<Lane>, options: &Options<'_>) -> Result<Outcome, Error> {
         let folder = ActivationFolder::open(path)?;
-        let about = Stored::about(&folder)?;
+        let about = Stored::about(&folder);
         self.stopwatch.lap("load");
         let view = prepare(&mut lanes, &about);
         for lane in lanes.iter_mut().filter(|lane| lane.is_running()) {
@@ -275,6 +280,7 @@ impl<'f> Start<'f> {
             plan: self.base,
             folder: self.folder,
             document: self.document,
+            limit: self.limit,
             about,
             source,
             identity,
@@ -327,6 +333,7 @@ struct Session<'m> {
     plan: Plan,
     folder: &'m mut OutputFolder,
     document: serde_json::Value,
+    limit: Limit,
     about: About<'m>,
     source: &'m mut dyn Source,
     identity: Identity,
@@ -459,6 +466,7 @@ impl Session<'_> {
     /// One forward pass, written where it is captured, then seen by every analysis.
     fn absorb(&mut self, batch: &Samples) -> Result<(), Error> {
         let index = batch.index;
+        let _limited = self.limit.batch(index);
         let mut wanted = union(&self.lanes);
         // What an interrupted run has written already is kept.
         let there = self.recorder.as_ref().is_none_or(|recorder| recorder.has(index));
@@ -527,12 +535,16 @@ fn union(lanes: &[Lane]) -> CaptureRequest {
     lanes.iter().fold(CaptureRequest::none(), |all, lane| all.union(&lane.request))
 }
 
+/// Most threads: with many more a system stands still before they are all there.
+const MOST_THREADS: usize = 1024;
+
 /// Sets the threads of libtorch and of the analyses.
 fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    let all = || std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let threads = threads.unwrap_or_else(all);
-    let count = i32::try_from(threads).ok().filter(|n| *n > 0);
-    let count = count.ok_or_else(|| Error::Usage(format!("{threads} threads, valid is 1 or more")))?;
+    let count = i32::try_from(threads).ok().filter(|_| (1..=MOST_THREADS).contains(&threads));
+    let count =
+        count.ok_or_else(|| Error::Usage(format!("{threads} threads, valid are 1 to {MOST_THREADS}")))?;
     tch::set_num_threads(count);
     // Fails only where a program that embeds this library has set up its own pool, which is then used.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
-    BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, VOCABULARY,
-    batch_file, entries, write_batch,
+    BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredFile,
+    VOCABULARY, batch_file, entries, write_batch,
 };
 use fmrai_core::data::Counts;
 use fmrai_core::graph::{fingerprint, to_json};
@@ -19,7 +19,7 @@ use crate::checkpoint::{Captured, ResumeError};
 use crate::error::Error;
 use crate::plan::Capture;
 use crate::results::folder::{ACTIVATIONS, STATE, Staging, Written, look_up};
-use crate::results::{WriteError, write_with};
+use crate::results::{WriteError, json_text, write_with};
 use crate::version::Versions;
 
 /// The activations of a run on their way to disk.
@@ -150,9 +150,12 @@ impl Recorder {
             path: self.output.join(below(GRAPH)),
             source: std::io::Error::other(error),
         })?;
+        let mut files = vec![StoredFile::of(GRAPH, graph.as_bytes())];
         staging.write(below(GRAPH), graph.as_bytes())?;
         if let Some(vocabulary) = about.vocabulary {
-            staging.write_json(below(VOCABULARY), vocabulary)?;
+            let text = json_text(&self.output.join(below(VOCABULARY)), vocabulary)?;
+            files.push(StoredFile::of(VOCABULARY, text.as_bytes()));
+            staging.write(below(VOCABULARY), text.as_bytes())?;
         }
         let batches: Vec<BatchEntry> = self.batches.values().cloned().collect();
         let recorded = Recorded {
@@ -173,6 +176,7 @@ impl Recorder {
             dtype: self.capture.dtype,
             tensors: self.entries.clone(),
             batches,
+            files,
         };
         staging.write_json(below(MANIFEST), &manifest)?;
         Ok(recorded)

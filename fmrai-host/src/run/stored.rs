@@ -1,6 +1,6 @@
 //! Activations that were captured before.
 
-use fmrai_core::activations::{ActivationFolder, BatchFile};
+use fmrai_core::activations::{ActivationFolder, BatchFile, StoredFile};
 use fmrai_core::analyzer::ModelView;
 use fmrai_core::data::Counts;
 use fmrai_core::graph::TensorId;
@@ -32,18 +32,17 @@ impl<'f> Stored<'f> {
     }
 
     /// What the folder tells of the model and the data.
-    pub(super) fn about(folder: &'f ActivationFolder) -> Result<About<'f>, Error> {
+    pub(super) fn about(folder: &'f ActivationFolder) -> About<'f> {
         let manifest = folder.manifest();
         let files = |about: &Value| -> Vec<FileInfo> {
             serde_json::from_value(about["files"].clone()).unwrap_or_default()
         };
-        let path = folder.path().join(fmrai_core::activations::MANIFEST);
-        let info = FileInfo::read(&path, fmrai_core::activations::MANIFEST);
         let list = manifest.model["warnings"].as_array().map_or(&[][..], Vec::as_slice);
         let mut warnings: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         warnings.extend(opaque_operations(folder.graph()));
-        let info = info.map_err(|source| fmrai_core::activations::ActivationsError::Io { path, source })?;
-        Ok(About {
+        let StoredFile { file, bytes, sha256 } = folder.manifest_file().clone();
+        let info = FileInfo { name: file, bytes, sha256 };
+        About {
             graph: folder.graph(),
             structure: folder.structure(),
             vocabulary: folder.vocabulary(),
@@ -56,7 +55,7 @@ impl<'f> Stored<'f> {
             data_files: files(&manifest.data),
             manifest: Some(info),
             kernels: Some(manifest.kernels.clone()),
-        })
+        }
     }
 
     /// Why an analysis that asks for these tensors cannot run; `None` if all of them were captured.

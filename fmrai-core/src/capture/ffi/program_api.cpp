@@ -205,8 +205,8 @@ char* fmrai_autocast_leave(const fmrai_autocast_state* before) {
   });
 }
 
-char* fmrai_script_load(const char* path, fmrai::Script** script) {
-  return guarded([&] { *script = new fmrai::Script(path); });
+char* fmrai_script_load(const uint8_t* bytes, size_t count, fmrai::Script** script) {
+  return guarded([&] { *script = new fmrai::Script(bytes, count); });
 }
 
 void fmrai_script_free(fmrai::Script* script) { delete script; }

@@ -56,7 +56,8 @@ char* fmrai_autocast_enter(
     const char* device, size_t length, int32_t dtype, bool enabled, fmrai_autocast_state* before);
 char* fmrai_autocast_leave(const fmrai_autocast_state* before);
 
-char* fmrai_script_load(const char* path, fmrai::Script** script);
+// The bytes of a file; they are read during the call only.
+char* fmrai_script_load(const uint8_t* bytes, size_t count, fmrai::Script** script);
 void fmrai_script_free(fmrai::Script* script);
 // Description as JSON: class, inputs, modules.
 char* fmrai_script_describe(

@@ -2,12 +2,16 @@
 #include "script.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
+#include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -20,6 +24,24 @@
 
 namespace fmrai {
 namespace {
+
+// A file in memory. libtorch copies what it keeps of it.
+class Bytes final : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  Bytes(const uint8_t* bytes, size_t count) : bytes_(bytes), count_(count) {}
+  size_t size() const override { return count_; }
+  size_t read(uint64_t at, void* into, size_t count, const char* what) const override {
+    (void)what;
+    if (at >= count_) return 0;
+    count = std::min<size_t>(count, count_ - at);
+    std::memcpy(into, bytes_ + at, count);
+    return count;
+  }
+
+ private:
+  const uint8_t* bytes_;
+  size_t count_;
+};
 
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -135,14 +157,14 @@ std::string module_path(const std::vector<std::string>& hierarchy) {
   return path;
 }
 
-Script::Script(const std::string& path) {
+Script::Script(const uint8_t* bytes, size_t count) {
   static std::once_flag once;
   std::call_once(once, [] {
     // The profiling executor changes the operations between the first passes.
     torch::jit::getProfilingMode() = false;
     torch::jit::getExecutorMode() = false;
   });
-  module_ = torch::jit::load(path, c10::Device(c10::kCPU));
+  module_ = torch::jit::load(std::make_shared<Bytes>(bytes, count), c10::Device(c10::kCPU));
   module_.eval();
   if (!module_.find_method("forward")) throw std::runtime_error("it has no method `forward`");
   for (const auto& module : module_.named_modules()) modules_.push_back({module.name, class_of(module.value)});

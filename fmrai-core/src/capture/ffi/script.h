@@ -13,7 +13,7 @@ using EachTensor = std::function<void(const std::string& name, const at::Tensor&
 
 class Script {
  public:
-  explicit Script(const std::string& path);
+Script(const uint8_t* bytes, size_t count);
 
   // {"class": "...", "inputs": [{"name": "...", "type": "...", "required": true, "rows": 9}], "modules": [{"path": "...", "class": "..."}]}
   std::string describe() const;

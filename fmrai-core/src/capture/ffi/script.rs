@@ -1,8 +1,7 @@
 //! TorchScript modules.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
-use std::path::Path;
 use std::ptr::NonNull;
 
 use tch::Tensor;
@@ -24,7 +23,7 @@ type Each = extern "C" fn(*mut c_void, *const u8, usize, *mut C_tensor);
 
 // Declared as in `ffi/program_api.h`.
 unsafe extern "C" {
-    fn fmrai_script_load(path: *const c_char, script: *mut *mut RawScript) -> *mut c_char;
+    fn fmrai_script_load(bytes: *const u8, count: usize, script: *mut *mut RawScript) -> *mut c_char;
     fn fmrai_script_free(script: *mut RawScript);
     fn fmrai_script_describe(script: *const RawScript, sink: Sink, context: *mut c_void) -> *mut c_char;
     fn fmrai_script_weights(script: *const RawScript, each: Each, context: *mut c_void) -> *mut c_char;
@@ -50,13 +49,11 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Reads a file of `torch.jit.save`.
-    pub(crate) fn load(path: &Path) -> Result<Self, String> {
-        let path = CString::new(path.as_os_str().as_encoded_bytes())
-            .map_err(|_| "its path has a NUL byte in it".to_owned())?;
+    /// Reads the bytes of a file of `torch.jit.save`; nothing of them is kept.
+    pub(crate) fn load(file: &[u8]) -> Result<Self, String> {
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the path is NUL-terminated and read during the call; `raw` is valid for a write.
-        checked(unsafe { fmrai_script_load(path.as_ptr(), &raw mut raw) })?;
+        // SAFETY: the bytes are read during the call, which copies what it keeps; `raw` is valid for a write.
+        checked(unsafe { fmrai_script_load(file.as_ptr(), file.len(), &raw mut raw) })?;
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| "out of memory".to_owned())
     }
 

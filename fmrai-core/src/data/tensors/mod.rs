@@ -18,7 +18,6 @@ use super::{Batches, Counts, DataContext, DataError, DataSource, InputBatch};
 use crate::analyzer::schema_of;
 use crate::batch::Vocabulary;
 use crate::data::Tokenizer;
-use crate::model::files::file_info;
 use crate::model::{Axis, FileInfo, InputSpec, NamedTensors, SourceEntry};
 use samples::Misfit;
 use stored::Stored;
@@ -59,20 +58,20 @@ impl DataSource for TensorFiles {
                 return unsuitable(format!("{name} is 0, valid is 1 or more"));
             }
         }
-        let mut paths = BTreeMap::new();
+        let mut infos = BTreeMap::new();
         let mut tensors = match (&self.path, self.files.is_empty()) {
             (Some(path), true) => {
                 let path = context.base.join(path);
-                let tensors = Stored::safetensors(&path)?;
-                paths.insert(file_name(&path), path);
+                let (tensors, info) = Stored::safetensors(&path, &file_name(&path))?;
+                infos.insert(info.name.clone(), info);
                 tensors
             }
             (None, false) => {
                 let mut tensors = Vec::new();
                 for (name, path) in &self.files {
-                    let whole = context.base.join(path);
-                    tensors.push(Stored::npy(name, &whole)?);
-                    paths.insert(path.display().to_string(), whole);
+                    let tensor = Stored::npy(name, &context.base.join(path), &path.display().to_string())?;
+                    infos.insert(tensor.info().name.clone(), tensor.info().clone());
+                    tensors.push(tensor);
                 }
                 tensors
             }
@@ -105,7 +104,7 @@ impl DataSource for TensorFiles {
         }
         Ok(Box::new(TensorBatches {
             parts,
-            paths,
+            infos: infos.into_values().collect(),
             vocabulary: context.tokenizer.map(Tokenizer::vocabulary),
             batch_size: fitting(
                 self.batch_size,
@@ -294,8 +293,8 @@ impl Part {
 /// Batches of tensors in files. Only the rows of one batch are in memory.
 struct TensorBatches<'a> {
     parts: Vec<Part>,
-    /// The files by the names that they have in results.
-    paths: BTreeMap<String, PathBuf>,
+    /// The files, by the names that they have in results.
+    infos: Vec<FileInfo>,
     vocabulary: Option<&'a Vocabulary>,
     batch_size: usize,
     /// Rows of a batch at least.
@@ -351,9 +350,6 @@ impl Batches for TensorBatches<'_> {
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {
-        let info = |(name, path): (&String, &PathBuf)| {
-            file_info(path, name).map_err(|source| DataError::Io { path: path.clone(), source })
-        };
-        self.paths.iter().map(info).collect()
+        Ok(self.infos.clone())
     }
 }

@@ -1,7 +1,6 @@
 //! A tensor in a file, read row by row.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +8,9 @@ use tch::{Kind, Tensor};
 
 use super::npy::Header;
 use crate::data::DataError;
-use crate::data::records::open_file;
+use crate::data::steady::SteadyFile;
 use crate::file_kind::FileKind;
+use crate::model::FileInfo;
 use crate::tensor::{DType, SafetensorsIndex, StoredTensor};
 
 /// A tensor in a file. Axis 0 runs over its rows.
@@ -21,7 +21,7 @@ pub(super) struct Stored {
     pub(super) dtype: DType,
     pub(super) shape: Vec<usize>,
     path: PathBuf,
-    file: BufReader<File>,
+    file: SteadyFile,
     kind: Kind,
     /// Bytes of an element.
     size: usize,
@@ -31,10 +31,10 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// The tensor in a `.npy` file.
-    pub(super) fn npy(name: &str, path: &Path) -> Result<Self, DataError> {
-        let (file, length) = open_file(path)?;
-        let mut file = BufReader::new(file);
+    /// The tensor in a `.npy` file, which results call `file_name`.
+    pub(super) fn npy(name: &str, path: &Path, file_name: &str) -> Result<Self, DataError> {
+        let mut file = SteadyFile::open(path, file_name)?;
+        let length = file.length();
         let header = Header::read(&mut file).map_err(|what| wrong(path, with_kind(path, what)))?;
         let stored = StoredTensor { dtype: header.dtype, shape: header.shape, start: header.start, bytes: 0 };
         let stored = Self::new(name, path, file, stored)?;
@@ -48,18 +48,17 @@ impl Stored {
         Ok(Self { big_endian: header.big_endian, fortran: header.fortran, ..stored })
     }
 
-    /// The tensors of a safetensors file, sorted by name.
-    pub(super) fn safetensors(path: &Path) -> Result<Vec<Self>, DataError> {
-        let (mut file, length) = open_file(path)?;
+    /// The tensors of a safetensors file, sorted by name, and the file.
+    pub(super) fn safetensors(path: &Path, file_name: &str) -> Result<(Vec<Self>, FileInfo), DataError> {
+        let mut file = SteadyFile::open(path, file_name)?;
+        let length = file.length();
         let index = SafetensorsIndex::read(&mut file, length);
         let index = index.map_err(|what| wrong(path, with_kind(path, what)))?;
-        let open = |(name, stored): (String, StoredTensor)| {
-            Self::new(&name, path, BufReader::new(open_file(path)?.0), stored)
-        };
-        index.tensors.into_iter().map(open).collect()
+        let open = |(name, stored): (String, StoredTensor)| Self::new(&name, path, file.again(), stored);
+        Ok((index.tensors.into_iter().map(open).collect::<Result<_, _>>()?, file.info().clone()))
     }
 
-    fn new(name: &str, path: &Path, file: BufReader<File>, at: StoredTensor) -> Result<Self, DataError> {
+    fn new(name: &str, path: &Path, file: SteadyFile, at: StoredTensor) -> Result<Self, DataError> {
         let kind = match at.dtype {
             DType::UInt8 => Kind::Uint8,
             DType::Int8 => Kind::Int8,
@@ -92,6 +91,11 @@ impl Stored {
         &self.path
     }
 
+    /// The file that it is in.
+    pub(super) fn info(&self) -> &FileInfo {
+        self.file.info()
+    }
+
     /// Number of rows; `None` for a single number.
     pub(super) fn rows(&self) -> Option<usize> {
         self.shape.first().copied()
@@ -120,8 +124,11 @@ impl Stored {
     /// Some rows, and the last of them `again` so many times.
     pub(super) fn read(&mut self, rows: Range<usize>, again: usize) -> Result<Tensor, DataError> {
         let inner = self.shape.get(1..).unwrap_or_default();
-        let row = inner.iter().product::<usize>() * self.size;
-        let mut bytes = vec![0; row * (rows.len() + again)];
+        let row = inner.iter().try_fold(self.size, |n, &d| n.checked_mul(d));
+        let sized = row.and_then(|row| Some((row, row.checked_mul(rows.len() + again)?)));
+        let (row, size) =
+            sized.ok_or_else(|| wrong(&self.path, "is too large for this machine".to_owned()))?;
+        let mut bytes = vec![0; size];
         let read = row * rows.len();
         if self.fortran && inner.len() + 1 > 1 {
             self.gather(&rows, bytes.get_mut(..read).unwrap_or_default())?;

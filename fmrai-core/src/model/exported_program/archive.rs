@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 use zip::{CompressionMethod, ZipArchive};
 
+use super::memory::Memory;
 use crate::capture::call::{copy_unseen, storage_in};
-use crate::model::ModelError;
 use crate::model::archives::{not_zip, other_archive};
+use crate::model::{FileInfo, ModelError};
 
 /// Largest text that is read of an archive, in bytes; programs of a thousand layers stay below.
 const LARGEST_TEXT: u64 = 4 << 30;
@@ -24,20 +24,18 @@ pub(super) struct Member {
     pub(super) bytes: u64,
 }
 
-/// An open archive.
+/// An archive, read whole: what is hashed, parsed and run on are the same bytes, whatever becomes of the file.
 #[derive(Debug)]
 pub(super) struct Archive {
     path: PathBuf,
-    file: File,
-    length: u64,
+    memory: Memory,
+    info: FileInfo,
     /// By name below the root folder.
     members: BTreeMap<String, Member>,
-    /// The whole file, mapped; dense bytes.
-    map: Option<Tensor>,
 }
 
 impl Archive {
-    /// Reads the list of members.
+    /// Reads the file, and the list of members.
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         let fail = |what: String| ModelError::File { path: path.to_owned(), what };
@@ -46,12 +44,17 @@ impl Archive {
         if !metadata.is_file() {
             return Err(fail("is no file, a .pt2 archive of torch.export.save is needed".to_owned()));
         }
-        let length = metadata.len();
-        let reader = file.try_clone().map_err(io)?;
-        let mut zip = ZipArchive::new(reader).map_err(|e| {
+        // Other files may be large as well, and need not be read whole to be told.
+        let no_archive = |e: zip::result::ZipError| {
             let kind = not_zip(path);
             fail(format!("is no .pt2 archive: {e}; needed is a complete file of torch.export.save{kind}"))
-        })?;
+        };
+        let outside = ZipArchive::new(&file).map_err(no_archive)?;
+        root(&outside.file_names().collect()).map_err(fail)?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let (memory, info) = Memory::read(&file, path, &name)?;
+        let length = memory.length();
+        let mut zip = ZipArchive::new(memory.reader()).map_err(no_archive)?;
         let root = root(&zip.file_names().collect()).map_err(fail)?;
         let mut all = BTreeMap::new();
         for index in 0..zip.len() {
@@ -77,9 +80,15 @@ impl Archive {
             .into_iter()
             .filter_map(|(name, member)| Some((name.strip_prefix(&root)?.to_owned(), member)))
             .collect();
-        let archive = Self { path: path.to_owned(), file, length, members, map: None };
+        drop(zip);
+        let archive = Self { path: path.to_owned(), memory, info, members };
         archive.check_header()?;
         Ok(archive)
+    }
+
+    /// Name, size and hash of the bytes that were read.
+    pub(super) fn info(&self) -> &FileInfo {
+        &self.info
     }
 
     pub(super) fn fail(&self, what: impl Into<String>) -> ModelError {
@@ -120,20 +129,12 @@ impl Archive {
                 self.fail(format!("{name} has {} bytes, valid are at most {LARGEST_TEXT}", member.bytes))
             );
         }
-        let io = |source| ModelError::Io { path: self.path.clone(), source };
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(member.start)).map_err(io)?;
-        let mut content = Vec::new();
-        file.take(member.bytes).read_to_end(&mut content).map_err(io)?;
-        if content.len() as u64 != member.bytes {
-            return Err(self.fail(format!("{name} ends too early")));
-        }
-        Ok(Some(content))
+        let content = self.memory.bytes(member.start, member.bytes);
+        content.map(Some).ok_or_else(|| self.fail(format!("{name} ends too early")))
     }
 
-    /// The bytes of a member as a storage: a part of the mapped file where that is possible. Writing to it does not
-    /// change the file.
-    pub(super) fn storage(&mut self, member: Member) -> Result<Tensor, ModelError> {
+    /// The bytes of a member as a storage: a part of the memory that the file was read into where that is possible.
+    pub(super) fn storage(&self, member: Member) -> Result<Tensor, ModelError> {
         let wrong = |what: String| ModelError::File { path: self.path.clone(), what };
         let (start, bytes) = (member.start, member.bytes);
         let fits = usize::try_from(start).ok().zip(usize::try_from(bytes).ok());
@@ -141,15 +142,8 @@ impl Archive {
         if bytes == 0 {
             return Ok(Tensor::f_zeros([0], (Kind::Uint8, tch::Device::Cpu))?);
         }
-        if self.map.is_none() {
-            let path = self.path.to_str().ok_or_else(|| wrong("has a path that is not UTF-8".to_owned()))?;
-            let length = i64::try_from(self.length).unwrap_or(i64::MAX);
-            let options = (Kind::Uint8, tch::Device::Cpu);
-            self.map = Some(Tensor::f_from_file(path, false, Some(length), options)?);
-        }
-        let Some(map) = &self.map else { return Err(wrong("cannot be mapped".to_owned())) };
-        let part = storage_in(map, start_at, count).map_err(wrong)?;
-        // The map begins at a page, so the place in the file decides.
+        let part = storage_in(self.memory.tensor(), start_at, count).map_err(wrong)?;
+        // libtorch's memory begins at a multiple of 64, so the place in the file decides.
         if start.is_multiple_of(ALIGNED) { Ok(part) } else { copy_unseen(&part).map_err(wrong) }
     }
 }

@@ -25,7 +25,7 @@ const SCHEMA: i64 = 8;
 
 pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Result<ProgramModel, ModelError> {
     let path = context.base.join(&source.path);
-    let mut archive = Archive::open(&path)?;
+    let archive = Archive::open(&path)?;
     let (name, program) = read(&archive, source.program.as_deref())?;
     let device = device_name(context.device);
 
@@ -49,7 +49,7 @@ pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Resul
         )));
     }
 
-    let mut bound = bind(&mut archive, &name, &program, &block.inputs, context.device)?;
+    let mut bound = bind(&archive, &name, &program, &block.inputs, context.device)?;
     rename(&archive, source, &program, &mut bound.inputs)?;
     let outputs = outputs(&program, &block.outputs);
     let mutations = mutations(&program, &block.outputs, &bound.weights);
@@ -99,9 +99,7 @@ pub(super) fn load(source: &ExportedProgram, context: &LoadContext<'_>) -> Resul
     }
 
     let FoundTokenizer { tokenizer, mut files, warnings } = tokenizer(source, context.base, &path)?;
-    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let io = |source| ModelError::Io { path: path.clone(), source };
-    files.insert(0, FileInfo::read(&path, &file_name).map_err(io)?);
+    files.insert(0, archive.info().clone());
     Ok(ProgramModel {
         info: info(&program, &path, files, warnings, &bound),
         tokenizer,
@@ -175,7 +173,7 @@ struct Bound {
 }
 
 fn bind(
-    archive: &mut Archive,
+    archive: &Archive,
     name: &str,
     program: &schema::ExportedProgram,
     slots: &[Slot],

@@ -12,6 +12,7 @@ mod flow;
 mod functionalized;
 mod inputs;
 mod load;
+mod memory;
 mod metadata;
 mod names;
 mod numbers;

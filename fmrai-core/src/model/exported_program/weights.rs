@@ -1,4 +1,4 @@
-//! Weights and constants of an archive, as views of the mapped file.
+//! Weights and constants of an archive, as views of the memory that it was read into.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::model::ModelError;
 
 /// Tensors of one folder of an archive, by qualified name.
 pub(super) struct Payloads<'a> {
-    archive: &'a mut Archive,
+    archive: &'a Archive,
     folder: &'static str,
     config: BTreeMap<String, PayloadMeta>,
     /// One storage for each file: tied weights share it.
@@ -34,11 +34,7 @@ pub(super) struct Loaded {
 
 impl<'a> Payloads<'a> {
     /// The tensors that `data/FOLDER/NAME_FOLDER_config.json` lists.
-    pub(super) fn open(
-        archive: &'a mut Archive,
-        folder: &'static str,
-        name: &str,
-    ) -> Result<Self, ModelError> {
+    pub(super) fn open(archive: &'a Archive, folder: &'static str, name: &str) -> Result<Self, ModelError> {
         let file = format!("data/{folder}/{name}_{folder}_config.json");
         let config = match archive.text(&file)? {
             Some(text) => serde_json::from_slice::<PayloadConfig>(&text)

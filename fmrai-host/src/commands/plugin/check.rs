@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fmrai_core::testing::contract::Duty;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::recording;
 use super::trial::{Outcome, Trial, trials};
+use crate::ended::how;
 use crate::error::{Error, Exit};
 use crate::plugins::{self, Policy};
 use crate::terminal;
@@ -217,27 +218,6 @@ impl Driver<'_> {
             }
             Err(_) => Err(format!("{}{last}", how(status))),
         }
-    }
-}
-
-/// How a process ended that should not have.
-fn how(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let name = match signal {
-            4 => " (illegal instruction)",
-            6 => " (abort)",
-            7 => " (bus error)",
-            8 => " (arithmetic)",
-            9 => " (killed)",
-            11 => " (segmentation fault)",
-            _ => "",
-        };
-        return format!("it brings the process down with signal {signal}{name}");
-    }
-    match status.code() {
-        Some(code) => format!("it ends the process with exit code {code}"),
-        None => "it ends the process".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Exit};
 use crate::plan::words;
-use crate::plugins::{Plugin, Policy, load};
+use crate::plugins::{Pins, Plugin, Policy, load};
 use crate::results::{analysis, write};
 
 /// One trial.
@@ -69,7 +69,7 @@ pub(super) fn trials() -> Vec<Trial> {
 /// Runs one trial and writes its outcome.
 pub(crate) fn trial(options: &TrialOptions) -> Result<Exit, Error> {
     let TrialOptions { file, result, .. } = options;
-    let plugin = load(file, None, &Policy::default().with_folder_of(file), None)?;
+    let plugin = load(file, &Pins::default(), &Policy::default().with_folder_of(file), None)?;
     let outcome = match options.trial.as_str() {
         "load" => {
             let names = plugin.foreign.analyzers().iter().map(|a| a.description().name.clone()).collect();
