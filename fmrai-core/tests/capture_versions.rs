@@ -67,7 +67,7 @@ fn run(x: &Tensor, steps: &[Step], mut seen: impl FnMut(&Tensor)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(fmrai_core::property_config!(200))]
 
     #[test]
     fn kept_tensors_hold_what_they_held_when_made(steps in prop::collection::vec(step(), 1..24)) {

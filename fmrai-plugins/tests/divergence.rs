@@ -75,7 +75,7 @@ fn heads() -> impl Strategy<Value = Heads> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(fmrai_core::property_config!(96))]
 
     #[test]
     fn as_the_definition(heads in heads(), smoothing in prop_oneof![Just(0.0), Just(0.001), 0.0..1.0f64]) {

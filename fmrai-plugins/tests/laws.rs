@@ -38,7 +38,7 @@ fn check(one: &State, other: &State, tolerance: Tolerance) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(fmrai_core::property_config!(64))]
 
     #[test]
     fn merging_parts_is_one_pass(

@@ -130,7 +130,7 @@ fn stored(state: &State, sign: &str) -> Vec<Vec<(f32, u64, u32)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(fmrai_core::property_config!(48))]
 
     #[test]
     fn triggers_and_moments_are_the_definition(texts in texts(&LAYERS, 1..8), size in 1usize..5) {

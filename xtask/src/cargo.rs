@@ -2,12 +2,14 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::outcome::Outcome;
 use crate::project::Project;
 use crate::setup::TorchEnvironment;
 
@@ -71,9 +73,38 @@ fn one_line(text: &str) -> String {
 
 /// Shows a command and runs it on our terminal.
 pub(crate) fn stream(command: &mut Command) -> Result<ExitStatus> {
+    let program = show(command);
+    command.status().with_context(|| format!("{program} could not be run"))
+}
+
+/// Shows a command that runs tests and passes on what it says, read on the way for the tests that fail.
+pub(crate) fn test(command: &mut Command) -> Result<(ExitStatus, Outcome)> {
+    let program = show(command);
+    let mut started = || -> std::io::Result<_> {
+        // One pipe for both, so that their order is kept.
+        let (reader, writer) = std::io::pipe()?;
+        let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        Ok((reader, child))
+    };
+    let (reader, mut child) = started().with_context(|| format!("{program} could not be run"))?;
+    // The command keeps its ends of the pipe: without them gone, the pipe would not end.
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let mut outcome = Outcome::default();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line.with_context(|| format!("what {program} says could not be read"))?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        outcome.read(line.trim_end());
+    }
+    let status = child.wait().with_context(|| format!("{program} could not be waited for"))?;
+    Ok((status, outcome))
+}
+
+/// Shows a command; returns its program.
+fn show(command: &Command) -> String {
     let program = command.get_program().to_string_lossy().into_owned();
     let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     let name = program.rsplit(['/', '\\']).next().unwrap_or(&program);
     println!("$ {name} {}", args.join(" "));
-    command.status().with_context(|| format!("{program} could not be run"))
+    program
 }

@@ -11,7 +11,9 @@
 mod cargo;
 mod check;
 mod demo;
+mod outcome;
 mod project;
+mod search;
 mod setup;
 mod suite;
 
@@ -40,12 +42,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Set up, then run every test
+    /// Set up, then run every test, and end with a list of those that failed
     Test {
         /// Passed on to `cargo test --workspace`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Set up, then search for failures with new random numbers, round after round
+    Search(search::Options),
     /// Check the house rules: dependency direction, paths in the docs, tidiness, example plans
     Check,
 }
@@ -69,6 +73,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Demo { args } => demo::run(&project, args),
         Command::Test { args } => suite::run(&project, args),
+        Command::Search(options) => search::run(&project, options),
         Command::Check => check::run(&project),
     }
 }

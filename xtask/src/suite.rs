@@ -6,24 +6,63 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cargo;
+use crate::outcome::FailedProgram;
 use crate::project::Project;
 use crate::setup;
 
-/// Runs both suites, the second even if the first fails.
+/// Runs both suites, all programs of both even if some fail, and ends with a list of what failed.
 pub(crate) fn run(project: &Project, args: &[OsString]) -> Result<ExitCode> {
     setup::run(project, setup::Options::ALL)?;
-    let all = cargo::stream(cargo::command(project).args(["test", "--workspace", "--locked"]).args(args))?;
+    let all = cargo::test(
+        cargo::command(project).args(["test", "--workspace", "--no-fail-fast", "--locked"]).args(args),
+    )?;
     // In a folder of its own: cargo would unify the features within one build, and rebuild core back and forth.
     let target = cargo::metadata(project)?.target_directory.join("no-torch");
-    let core = cargo::stream(
+    let core = cargo::test(
         cargo::command(project)
-            .args(["test", "-p", "fmrai-core", "--no-default-features", "--locked"])
+            .args(["test", "-p", "fmrai-core", "--no-default-features", "--no-fail-fast", "--locked"])
             .env("CARGO_TARGET_DIR", target),
     )?;
     let suites = [("workspace", all), ("fmrai-core without libtorch", core)];
     println!();
-    for (name, status) in &suites {
+    for (name, (status, outcome)) in &suites {
         println!("tests, {name}: {}", if status.success() { "passed" } else { "FAILED" });
+        summary(outcome.programs()).iter().for_each(|line| println!("{line}"));
     }
-    Ok(if suites.iter().all(|(_, status)| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let passed = suites.iter().all(|(_, (status, _))| status.success());
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One line for each program that failed, and one below it for each of its tests.
+fn summary(programs: &[FailedProgram]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for program in programs {
+        let ended = if program.tests.is_empty() { ": ended before it could say why" } else { "" };
+        lines.push(format!("  cargo test {}{ended}", program.arguments));
+        lines.extend(program.tests.iter().map(|test| format!("    {test}")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_what_to_run_again() {
+        let failed = |arguments: &str, tests: &[&str]| FailedProgram {
+            arguments: arguments.to_owned(),
+            tests: tests.iter().map(ToString::to_string).collect(),
+        };
+        let programs = [failed("-p a --lib", &["x::y", "z"]), failed("-p a --test crash", &[])];
+        assert_eq!(
+            summary(&programs),
+            [
+                "  cargo test -p a --lib",
+                "    x::y",
+                "    z",
+                "  cargo test -p a --test crash: ended before it could say why"
+            ]
+        );
+    }
 }

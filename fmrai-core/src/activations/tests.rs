@@ -189,6 +189,8 @@ fn damage_is_named() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_config!(256))]
+
     #[test]
     fn batches_come_back_bit_by_bit(
         bits in prop::collection::vec(any::<u32>(), 0..40),

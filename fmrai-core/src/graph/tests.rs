@@ -204,6 +204,8 @@ fn text(graph: &RecordedGraph) -> String {
 }
 
 proptest! {
+    #![proptest_config(crate::property_config!(256))]
+
     #[test]
     fn json_round_trip(graph in graphs()) {
         let json = to_json(&graph).unwrap();

@@ -169,6 +169,8 @@ fn any_selector() -> impl Strategy<Value = Selector> {
 }
 
 proptest! {
+    #![proptest_config(crate::property_config!(256))]
+
     #[test]
     fn a_selector_is_read_back_as_it_was(written in any_selector()) {
         let text = written.to_string();

@@ -14,9 +14,11 @@
 
 mod compare;
 pub mod contract;
+mod property;
 mod recorded;
 
 pub use contract::check_contract;
+pub use property::{seed, trials};
 pub use recorded::{Recorded, drive};
 
 use std::collections::BTreeMap;

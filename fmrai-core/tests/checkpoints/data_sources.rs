@@ -205,7 +205,7 @@ fn models() -> &'static [&'static str] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(fmrai_core::property_config!(12))]
 
     /// A text's hidden states do not depend on what else is in its batch.
     #[test]

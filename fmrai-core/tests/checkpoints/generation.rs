@@ -162,7 +162,7 @@ fn encoders_do_not_generate() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(fmrai_core::property_config!(6))]
     #[test]
     fn the_same_seed_gives_the_same_text(seed in any::<u64>(), temperature in 0.5f64..2.0) {
         let checkpoint = endless("qwen3");

@@ -391,7 +391,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(fmrai_core::property_config!(60))]
 
     /// Whatever happens to a byte of a file, or to its end, there is a model or an error.
     #[test]

@@ -3,13 +3,15 @@
 use fmrai_core::report::figure::Axis;
 
 use super::palette;
-use super::plot::Margins;
-use super::scene::{Align, Rect, Scene, Size, Turn, Xy, crisp};
+use super::scene::{Align, Rect, Scene, Turn, Xy, crisp};
 use super::style::{AXIS, AXIS_WIDTH, NAME, TICK, TICK_LENGTH};
 use super::text::{CAPITAL, Fonts, LEADING};
-use super::ticks::{Range, Ticks, axis_label};
+use super::ticks::{Label, Range, Ticks};
 
 const GAP: f64 = 3.0;
+/// Length that every label of an axis may have, however short the axis is.
+const SHORTEST_LABEL: f64 = 130.0;
+const LABEL_LINES: usize = 2;
 /// Longest name of a category that is written upright.
 const UPRIGHT: f64 = 120.0;
 
@@ -62,31 +64,6 @@ impl Axes<'_> {
         }
     }
 
-    /// Room around a plot of `area` for ticks and labels.
-    pub(super) fn margins(&self, area: Size) -> Margins {
-        let ticks = self.left_ticks(area.h);
-        let texts = self.fonts.widest(ticks.at.iter().map(|t| t.1.as_str()), TICK);
-        let title = self.fonts.wrap(&axis_label(self.left.0, ticks.exponent), AXIS, area.h, 2);
-        let (names, title_below, overhang) = match &self.bottom {
-            Bottom::Numbers { axis, range } => {
-                let ticks = self.bottom_ticks(axis, *range, area.w);
-                let last = ticks.at.last().map_or(0.0, |t| self.fonts.width(&t.1, TICK) / 2.0);
-                (TICK.size * LEADING, axis_label(axis, ticks.exponent), last)
-            }
-            Bottom::Names { title, names } => {
-                let pitch = area.w / names.len().max(1) as f64;
-                (Names::fit(self.fonts, names, pitch, Room::Wide).height, (*title).to_owned(), 0.0)
-            }
-        };
-        let below = self.fonts.wrap(&title_below, AXIS, area.w, 2).len() as f64;
-        Margins {
-            left: texts + TICK_LENGTH + 2.0 * GAP + title.len() as f64 * AXIS.size * LEADING,
-            right: overhang.max(4.0),
-            top: TICK.size / 2.0,
-            bottom: TICK_LENGTH + GAP + names + below * AXIS.size * LEADING + GAP,
-        }
-    }
-
     /// Draws grid lines (vertical ones only if asked for), axes, ticks and labels.
     pub(super) fn paint(&self, scene: &mut Scene, area: Rect, vertical_grid: bool) {
         let (left, bottom) = (crisp(area.x), crisp(area.bottom()));
@@ -101,7 +78,7 @@ impl Axes<'_> {
             scene.text(text, at, TICK, Align::End, Turn::Level);
         }
         let texts = self.fonts.widest(ticks.at.iter().map(|t| t.1.as_str()), TICK);
-        let label = axis_label(self.left.0, ticks.exponent);
+        let label = Label::of(self.left.0, ticks.exponent);
         paint_upright_label(
             scene,
             self.fonts,
@@ -122,12 +99,12 @@ impl Axes<'_> {
                     let at = (x, bottom + TICK_LENGTH + GAP + TICK.size * 0.75);
                     scene.text(text, at, TICK, Align::Middle, Turn::Level);
                 }
-                (TICK.size * LEADING, axis_label(axis, ticks.exponent))
+                (TICK.size * LEADING, Label::of(axis, ticks.exponent))
             }
             Bottom::Names { title, names } => {
                 let fitted = Names::fit(self.fonts, names, area.w / names.len().max(1) as f64, Room::Wide);
                 fitted.paint(scene, |i| self.x(area, i as f64), bottom + TICK_LENGTH);
-                (fitted.height, (*title).to_owned())
+                (fitted.height, Label::plain(title))
             }
         };
         paint_level_label(
@@ -143,36 +120,35 @@ impl Axes<'_> {
     }
 }
 
-/// Writes a label below `top`, centred between two positions; returns its height.
-pub(super) fn paint_level_label(
-    scene: &mut Scene,
-    fonts: &Fonts,
-    label: &str,
-    top: f64,
-    span: (f64, f64),
-) -> f64 {
-    let lines = fonts.wrap(label, AXIS, span.1 - span.0, 2);
+/// Writes a label below `top`, centred between two positions. One that is wider begins at the first.
+pub(super) fn paint_level_label(scene: &mut Scene, fonts: &Fonts, label: &Label, top: f64, span: (f64, f64)) {
+    let lines = label.lines(fonts, AXIS, (span.1 - span.0).max(SHORTEST_LABEL), LABEL_LINES);
+    let wider = fonts.widest(lines.iter().map(String::as_str), AXIS) > span.1 - span.0;
+    let (x, align) =
+        if wider { (span.0, Align::Start) } else { (f64::midpoint(span.0, span.1), Align::Middle) };
     for (i, line) in lines.iter().enumerate() {
         let baseline = top + AXIS.size * (0.95 + LEADING * i as f64);
-        scene.text(line, (f64::midpoint(span.0, span.1), baseline), AXIS, Align::Middle, Turn::Level);
+        scene.text(line, (x, baseline), AXIS, align, Turn::Level);
     }
-    lines.len() as f64 * AXIS.size * LEADING
 }
 
-/// Writes a label from bottom to top, left of `right`, centred between two heights; returns its width.
+/// Writes a label from bottom to top, left of `right`, centred between two heights. One that is longer begins at the
+/// lower and ends above the other, where no axis is.
 pub(super) fn paint_upright_label(
     scene: &mut Scene,
     fonts: &Fonts,
-    label: &str,
+    label: &Label,
     right: f64,
     span: (f64, f64),
-) -> f64 {
-    let lines = fonts.wrap(label, AXIS, span.1 - span.0, 2);
+) {
+    let lines = label.lines(fonts, AXIS, (span.1 - span.0).max(SHORTEST_LABEL), LABEL_LINES);
+    let longer = fonts.widest(lines.iter().map(String::as_str), AXIS) > span.1 - span.0;
+    let (y, align) =
+        if longer { (span.1, Align::Start) } else { (f64::midpoint(span.0, span.1), Align::Middle) };
     for (i, line) in lines.iter().rev().enumerate() {
         let x = right - AXIS.size * (0.35 + LEADING * i as f64);
-        scene.text(line, (x, f64::midpoint(span.0, span.1)), AXIS, Align::Middle, Turn::Up);
+        scene.text(line, (x, y), AXIS, align, Turn::Up);
     }
-    lines.len() as f64 * AXIS.size * LEADING
 }
 
 /// What names stand under.

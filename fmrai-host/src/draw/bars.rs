@@ -5,7 +5,7 @@ use fmrai_core::report::figure::Bars;
 use super::axes::{Axes, Bottom};
 use super::legend::{Block, Swatch};
 use super::palette;
-use super::plot::{Margins, Panelled, counted, paint_nothing};
+use super::plot::{Panelled, counted, paint_nothing};
 use super::scene::{Rect, Rgb, Scene, Size, crisp};
 use super::style::AXIS_WIDTH;
 use super::text::Fonts;
@@ -72,6 +72,8 @@ impl<'a> BarsPlot<'a> {
         let segments = segments(plot);
         let range = match plot.y.range {
             Some((low, high)) => Range { low, high },
+            // Bars grow upwards where nothing says otherwise.
+            None if segments.iter().all(|s| s.to == 0.0) => Range { low: 0.0, high: 1.0 },
             None => {
                 let data = Range::of(segments.iter().map(|s| s.to).chain([0.0])).with_zero();
                 let padded = data.padded();
@@ -110,10 +112,6 @@ impl Panelled for BarsPlot<'_> {
         let bars = self.plot.categories.len() * self.abreast();
         let needed = bars as f64 * 9.0 + self.plot.categories.len() as f64 * 5.0;
         Size { w: needed.clamp(target.w, 1000.0_f64.max(target.w)), h: target.w * 0.58 }
-    }
-
-    fn margins(&self, area: Size) -> Margins {
-        self.axes().margins(area)
     }
 
     fn side(&self) -> Vec<Block> {
@@ -214,6 +212,14 @@ mod tests {
     }
 
     #[test]
+    fn bars_without_height_stand_on_an_axis_that_begins_at_zero() {
+        for heights in [&[][..], &[0.0, 0.0], &[f64::NAN]] {
+            assert_eq!(drawn(&stacked(&[heights])).range, Range { low: 0.0, high: 1.0 });
+        }
+        assert!(drawn(&stacked(&[&[-2.0]])).range.low < -2.0);
+    }
+
+    #[test]
     fn shares_that_sum_to_one_but_for_rounding_are_not_cut() {
         let heights = [0.2, 0.4, 0.3, 0.1];
         let mut plot = stacked(&heights.each_ref().map(std::slice::from_ref));
@@ -232,6 +238,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         /// Segments part neatly: none overlaps another, and the top of each is where its height says.
         #[test]
         fn segments_never_overlap(heights in prop::collection::vec(-5.0..5.0_f64, 2..12)) {

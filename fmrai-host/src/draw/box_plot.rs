@@ -5,7 +5,7 @@ use fmrai_core::report::figure::BoxPlot;
 use super::axes::{Axes, Bottom};
 use super::legend::Block;
 use super::palette;
-use super::plot::{Margins, Panelled, counted, paint_nothing};
+use super::plot::{Panelled, counted, paint_nothing};
 use super::scene::{Rect, Scene, Size};
 use super::style::LINE_WIDTH;
 use super::text::Fonts;
@@ -43,10 +43,6 @@ impl Panelled for BoxesPlot<'_> {
     fn area(&self, target: Size) -> Size {
         let needed = self.plot.categories.len() as f64 * 12.0;
         Size { w: needed.clamp(target.w, 1000.0_f64.max(target.w)), h: target.w * 0.6 }
-    }
-
-    fn margins(&self, area: Size) -> Margins {
-        self.axes().margins(area)
     }
 
     fn side(&self) -> Vec<Block> {

@@ -4,7 +4,7 @@ use fmrai_core::report::figure::Axis;
 
 use super::legend::Ramp;
 use super::scene::Rgb;
-use super::ticks::{Range, Ticks, axis_label};
+use super::ticks::{Label, Range, Ticks};
 
 /// Share of the largest number up to which the smallest counts as nearly zero.
 const NEARLY_ZERO: f64 = 0.1;
@@ -63,7 +63,7 @@ impl<'a> ColourScale<'a> {
         let ticks = Ticks::over(self.range, 6, self.axis.whole);
         let sample = |i: usize| self.range.low + self.range.span() * (i as f64 + 0.5) / SAMPLES as f64;
         Some(Ramp {
-            title: axis_label(self.axis, ticks.exponent),
+            title: Label::of(self.axis, ticks.exponent),
             beside: true,
             colours: (0..SAMPLES).map(|i| self.colour(sample(i))).collect(),
             ticks: ticks.at.into_iter().map(|(v, text)| (self.range.share(v), text)).collect(),

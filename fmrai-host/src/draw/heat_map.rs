@@ -6,10 +6,11 @@ use super::axes::{Names, Room, paint_level_label, paint_upright_label, step};
 use super::colour_scale::ColourScale;
 use super::legend::{Block, Ramp};
 use super::palette;
-use super::plot::{Margins, Panelled, paint_nothing};
+use super::plot::{Panelled, paint_nothing};
 use super::scene::{Align, Rect, Rgb, Scene, Shape, Size, Turn};
-use super::style::{AXIS, LEGEND, NAME};
+use super::style::{LEGEND, NAME};
 use super::text::{CAPITAL, Fonts, LEADING};
+use super::ticks::Label;
 
 /// Maps with more cells are drawn as images.
 const MOST_RECTANGLES: usize = 20_000;
@@ -40,20 +41,22 @@ impl<'a> HeatMapPlot<'a> {
         Self { map, fonts, scale, row_names }
     }
 
-    /// Names of groups of columns stand upright if any is wider than its group.
-    fn column_groups(&self, cell: f64) -> (Turn, f64) {
-        let too_wide =
-            |(name, n): &(String, usize)| self.fonts.width(name, LEGEND) > *n as f64 * cell - 4.0 && *n > 0;
-        match self.map.column_groups.as_slice() {
-            [] => (Turn::Level, 0.0),
-            groups if groups.iter().any(too_wide) => {
-                let names = groups.iter().map(|(name, _)| self.fonts.shorten(name, LEGEND, WIDEST_GROUP));
-                let names: Vec<String> = names.collect();
-                let widest = self.fonts.widest(names.iter().map(String::as_str), LEGEND);
-                (Turn::Up, widest + BRACKET + 3.0 * GAP)
+    /// Names of groups of columns, and the height of all of them: a name that is wider than its group stands upright.
+    fn column_groups(&self, cell: f64) -> (Vec<(Turn, String)>, f64) {
+        let fitted = |(name, n): &(String, usize)| {
+            let whole = self.fonts.shorten(name, LEGEND, *n as f64 * cell - 4.0);
+            match whole == *name || *n == 0 {
+                true => (Turn::Level, whole),
+                false => (Turn::Up, self.fonts.shorten(name, LEGEND, WIDEST_GROUP)),
             }
-            _ => (Turn::Level, LEGEND.size * LEADING + BRACKET + 2.0 * GAP),
-        }
+        };
+        let names: Vec<(Turn, String)> = self.map.column_groups.iter().map(fitted).collect();
+        let high = |(turn, name): &(Turn, String)| match turn {
+            Turn::Level => LEGEND.size * LEADING + 2.0 * GAP,
+            Turn::Up => self.fonts.width(name, LEGEND) + 3.0 * GAP,
+        };
+        let highest = names.iter().map(high).reduce(f64::max).map_or(0.0, |height| height + BRACKET);
+        (names, highest)
     }
 
     fn row_groups(&self) -> (Vec<String>, f64) {
@@ -138,6 +141,9 @@ impl<'a> HeatMapPlot<'a> {
         for ((name, start), (_, n)) in
             names.iter().zip(starts(&self.map.row_groups)).zip(&self.map.row_groups)
         {
+            if *n == 0 {
+                continue;
+            }
             let (top, bottom) =
                 (area.y + cell_h * start as f64 + 1.5, area.y + cell_h * (start + n) as f64 - 1.5);
             bracket(scene, |along, across| (right - BRACKET + across, along), (top, bottom));
@@ -148,7 +154,13 @@ impl<'a> HeatMapPlot<'a> {
                 scene.text(name, at, LEGEND, Align::End, Turn::Level);
             }
         }
-        paint_upright_label(scene, self.fonts, &self.map.row_axis, right - width, (area.y, area.bottom()));
+        paint_upright_label(
+            scene,
+            self.fonts,
+            &Label::plain(&self.map.row_axis),
+            right - width,
+            (area.y, area.bottom()),
+        );
     }
 
     fn paint_bottom(&self, scene: &mut Scene, area: Rect) {
@@ -156,9 +168,13 @@ impl<'a> HeatMapPlot<'a> {
         let names = Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups));
         names.paint(scene, |i| area.x + cell_w * (i as f64 + 0.5), area.bottom());
         let top = area.bottom() + GAP + names.height;
-        let (turn, height) = self.column_groups(cell_w);
+        let (names, height) = self.column_groups(cell_w);
         let mut free_from = f64::NEG_INFINITY;
-        for (start, (name, n)) in starts(&self.map.column_groups).zip(&self.map.column_groups) {
+        let groups = starts(&self.map.column_groups).zip(&self.map.column_groups);
+        for ((start, (_, n)), (turn, name)) in groups.zip(&names) {
+            if *n == 0 {
+                continue;
+            }
             let (left, right) =
                 (area.x + cell_w * start as f64 + 1.5, area.x + cell_w * (start + n) as f64 - 1.5);
             bracket(scene, |along, across| (along, top + GAP + BRACKET - across), (left, right));
@@ -171,9 +187,8 @@ impl<'a> HeatMapPlot<'a> {
                 }
                 Turn::Up if middle - LEGEND.size / 2.0 >= free_from => {
                     free_from = middle + LEGEND.size / 2.0 + 1.0;
-                    let name = self.fonts.shorten(name, LEGEND, WIDEST_GROUP);
                     let at = (middle + LEGEND.size * CAPITAL / 2.0, y);
-                    scene.text(&name, at, LEGEND, Align::End, Turn::Up);
+                    scene.text(name, at, LEGEND, Align::End, Turn::Up);
                 }
                 Turn::Up => {}
             }
@@ -181,7 +196,7 @@ impl<'a> HeatMapPlot<'a> {
         paint_level_label(
             scene,
             self.fonts,
-            &self.map.column_axis,
+            &Label::plain(&self.map.column_axis),
             top + height + 2.0,
             (area.x, area.right()),
         );
@@ -201,20 +216,6 @@ impl Panelled for HeatMapPlot<'_> {
         Size { w: side(columns, target.w), h: side(rows, target.h) }
     }
 
-    fn margins(&self, area: Size) -> Margins {
-        let (cell_w, _) = self.cell(Rect::new(0.0, 0.0, area.w, area.h));
-        let names = Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups));
-        let leading = AXIS.size * LEADING;
-        let row_label = self.fonts.wrap(&self.map.row_axis, AXIS, area.h, 2).len() as f64;
-        let column_label = self.fonts.wrap(&self.map.column_axis, AXIS, area.w, 2).len() as f64;
-        Margins {
-            left: 2.0 * GAP + self.names_width() + self.row_groups().1 + row_label * leading,
-            right: 2.0,
-            top: 2.0,
-            bottom: GAP + names.height + self.column_groups(cell_w).1 + column_label * leading + GAP,
-        }
-    }
-
     fn side(&self) -> Vec<Block> {
         let missing = self.map.values.iter().any(|v| v.is_nan());
         let bar = self.scale.bar(self.map.values.iter().copied());
@@ -225,13 +226,12 @@ impl Panelled for HeatMapPlot<'_> {
         Vec::new()
     }
 
-    fn height(&self, area: Size) -> f64 {
-        self.area(area).h.min(area.h)
+    /// Cells keep their size, and their shape.
+    fn fit(&self, own: Size, _place: Size) -> Size {
+        own
     }
 
     fn paint(&self, scene: &mut Scene, area: Rect) {
-        let own = self.area(Size { w: area.w, h: area.h });
-        let area = Rect::new(area.x, area.y, own.w.min(area.w), own.h.min(area.h));
         if self.map.values.is_empty() {
             paint_nothing(scene, area);
         } else {

@@ -3,8 +3,9 @@
 use fmrai_core::report::Figure;
 
 use super::legend::{self, Block};
-use super::plot::{Margins, Panelled, panelled};
+use super::plot::{Panelled, panelled};
 use super::scene::{Align, Rect, Scene, Size, Turn, Type, Xy};
+use super::sheet::Sheet;
 use super::style::{CAPTION, PANEL, TITLE};
 use super::text::{Fonts, LEADING};
 
@@ -15,32 +16,34 @@ const SIDE_GAP: f64 = 14.0;
 /// Width of a single panel's data; several panels share the wider one.
 const ONE: f64 = 640.0;
 const SEVERAL: f64 = 1120.0;
+/// Highest place for what all panels share.
+const HIGHEST_COMMON: f64 = 420.0;
 /// Narrowest picture, for the sake of title and caption.
 const NARROWEST: f64 = 460.0;
 
-/// The sizes that all panels of a picture share.
-struct Grid {
-    columns: usize,
+/// A panel that has been drawn, before it has its place.
+struct Drawn {
+    plot: Sheet,
     area: Size,
-    margins: Margins,
-    headings: usize,
-    /// Width and height beside every panel.
-    side: (f64, f64),
+    /// What stands beside it; nothing if all panels share that.
+    side: Sheet,
+    heading: Vec<String>,
 }
 
-impl Grid {
-    fn cell(&self) -> Size {
-        let side = if self.side.0 > 0.0 { SIDE_GAP + self.side.0 } else { 0.0 };
-        let below = (self.area.h + self.margins.bottom).max(self.side.1);
-        Size {
-            w: self.margins.left + self.area.w + self.margins.right + side,
-            h: self.heading() + self.margins.top + below,
-        }
+impl Drawn {
+    /// From the left end of the data to the right end of what is drawn for them.
+    fn right(&self) -> f64 {
+        self.plot.bounds.right().max(self.area.w)
     }
+}
 
-    fn heading(&self) -> f64 {
-        if self.headings == 0 { 0.0 } else { self.headings as f64 * PANEL.size * LEADING + 5.0 }
-    }
+/// Room around the data of every panel; the same in all, so that data of one row and one column are aligned.
+struct Grid {
+    columns: usize,
+    /// Room left of the data, and above them with the heading.
+    left: f64,
+    top: f64,
+    cell: Size,
 }
 
 /// Lays a checked figure out and paints it; returns the size of the picture.
@@ -48,66 +51,77 @@ pub(super) fn compose(scene: &mut Scene, figure: &Figure, fonts: &Fonts) -> Size
     let plots: Vec<_> = figure.panels.iter().map(|panel| panelled(&panel.plot, fonts)).collect();
     let sides: Vec<Vec<Block>> = plots.iter().map(|plot| plot.side()).collect();
     let shared = sides.len() > 1 && sides.windows(2).all(|pair| pair[0] == pair[1]);
-    let (grid, headings) = measure(figure, fonts, &plots, if shared { &[] } else { &sides });
-    let cell = grid.cell();
-    let (columns, rows) = (grid.columns as f64, figure.panels.len().div_ceil(grid.columns) as f64);
-    let panels = Size { w: columns * (cell.w + GUTTER) - GUTTER, h: rows * (cell.h + GUTTER) - GUTTER };
-    let common: &[Block] = if shared { &sides[0] } else { &[] };
-    let beside = legend::extent(fonts, common, panels.h.min(420.0));
-    let content = panels.w + if beside.0 > 0.0 { SIDE_GAP + beside.0 } else { 0.0 };
-    let width = content.max(NARROWEST);
+    let columns = figure.columns.min(plots.len()).max(1);
+    let areas = areas(&plots, columns);
+    let mut drawn: Vec<Drawn> = plots
+        .iter()
+        .zip(areas)
+        .zip(&sides)
+        .map(|((plot, area), blocks)| Drawn {
+            plot: Sheet::painted(fonts, |scene| plot.paint(scene, Rect::new(0.0, 0.0, area.w, area.h))),
+            area,
+            side: legend::sheet(fonts, if shared { &[] } else { blocks }, area.h),
+            heading: Vec::new(),
+        })
+        .collect();
+    let grid = measure(figure, fonts, &mut drawn, columns);
+    let (wide, high) = (grid.columns as f64, drawn.len().div_ceil(grid.columns) as f64);
+    let panels =
+        Size { w: wide * (grid.cell.w + GUTTER) - GUTTER, h: high * (grid.cell.h + GUTTER) - GUTTER };
+    let common = legend::sheet(fonts, if shared { &sides[0] } else { &[] }, panels.h.min(HIGHEST_COMMON));
+    let beside = common.bounds.right();
+    let width = (panels.w + if beside > 0.0 { SIDE_GAP + beside } else { 0.0 }).max(NARROWEST);
 
     let mut y = PADDING;
     y += paint_lines(scene, &fonts.wrap(&figure.title, TITLE, width, 4), TITLE, (PADDING, y), 8.0);
-    for (i, plot) in plots.iter().enumerate() {
+    let top = (grid.top).max(-common.bounds.y);
+    let bottom = y + panels.h.max(top + common.bounds.bottom());
+    common.place(scene, (PADDING + panels.w + SIDE_GAP, y + top));
+    for (i, panel) in drawn.into_iter().enumerate() {
         let (column, row) = ((i % grid.columns) as f64, (i / grid.columns) as f64);
-        let corner = (PADDING + column * (cell.w + GUTTER), y + row * (cell.h + GUTTER));
-        let left = (corner.0 + grid.margins.left).round();
-        paint_lines(scene, &headings[i], PANEL, (left, corner.1), 0.0);
-        let top = (corner.1 + grid.heading() + grid.margins.top).round();
-        plot.paint(scene, Rect::new(left, top, grid.area.w, grid.area.h));
-        if !shared {
-            let right = left + grid.area.w + grid.margins.right + SIDE_GAP;
-            legend::paint(scene, fonts, &sides[i], (right, top), plot.height(grid.area));
-        }
+        let corner = (PADDING + column * (grid.cell.w + GUTTER), y + row * (grid.cell.h + GUTTER));
+        let (left, top) = ((corner.0 + grid.left).round(), (corner.1 + grid.top).round());
+        paint_lines(scene, &panel.heading, PANEL, (left, corner.1), 0.0);
+        let beside = left + panel.right() + SIDE_GAP;
+        panel.plot.place(scene, (left, top));
+        panel.side.place(scene, (beside, top));
     }
-    if shared {
-        let at = (PADDING + panels.w + SIDE_GAP, y + grid.heading() + grid.margins.top);
-        legend::paint(scene, fonts, common, at, panels.h.min(420.0));
-    }
-    y += panels.h.max(grid.heading() + grid.margins.top + beside.1);
 
     let caption = fonts.wrap(&caption(figure, &plots), CAPTION, width, 60);
+    let mut y = bottom;
     if !caption.is_empty() {
         y += 12.0 + paint_lines(scene, &caption, CAPTION, (PADDING, y + 12.0), 0.0);
     }
     Size { w: (width + 2.0 * PADDING).ceil(), h: (y + PADDING * 0.8).ceil() }
 }
 
-/// Sizes of all panels and the lines of their headings. Panels of one picture are of one size.
-fn measure(
-    figure: &Figure,
-    fonts: &Fonts,
-    plots: &[Box<dyn Panelled + '_>],
-    sides: &[Vec<Block>],
-) -> (Grid, Vec<Vec<String>>) {
-    let columns = figure.columns.min(plots.len()).max(1);
+/// Size of the data of every panel.
+fn areas(plots: &[Box<dyn Panelled + '_>], columns: usize) -> Vec<Size> {
     let each = if plots.len() == 1 { ONE } else { (SEVERAL / columns as f64 - 50.0).clamp(170.0, 480.0) };
-    let target = Size { w: each, h: each };
-    let mut area = Size { w: 0.0, h: 0.0 };
-    for size in plots.iter().map(|plot| plot.area(target)) {
-        area = Size { w: area.w.max(size.w), h: area.h.max(size.h) };
+    let own: Vec<Size> = plots.iter().map(|plot| plot.area(Size { w: each, h: each })).collect();
+    let most = |of: fn(&Size) -> f64| own.iter().map(of).fold(0.0, f64::max);
+    let place = Size { w: most(|s| s.w), h: most(|s| s.h) };
+    plots.iter().zip(own).map(|(plot, own)| plot.fit(own, place)).collect()
+}
+
+/// The room that all panels need, and the lines of their headings.
+fn measure(figure: &Figure, fonts: &Fonts, drawn: &mut [Drawn], columns: usize) -> Grid {
+    let most = |of: &dyn Fn(&Drawn) -> f64| drawn.iter().map(of).fold(0.0, f64::max);
+    let left = most(&|d| -d.plot.bounds.x).ceil();
+    let width = most(&|d| match d.side.bounds.right() {
+        side if side > 0.0 => d.right() + SIDE_GAP + side,
+        _ => d.right(),
+    });
+    let above = most(&|d| -d.plot.bounds.y.min(d.side.bounds.y)).ceil();
+    let below = most(&|d| d.plot.bounds.bottom().max(d.area.h).max(d.side.bounds.bottom()));
+    for (panel, drawn) in figure.panels.iter().zip(&mut *drawn) {
+        drawn.heading = fonts.wrap(&panel.title, PANEL, width, 3);
     }
-    let margins = plots.iter().map(|plot| plot.margins(area)).fold(Margins::default(), Margins::union);
-    let side = sides
-        .iter()
-        .map(|blocks| legend::extent(fonts, blocks, area.h))
-        .fold((0.0, 0.0), |(w, h): (f64, f64), extent| (w.max(extent.0), h.max(extent.1)));
-    let width = area.w + margins.right + if side.0 > 0.0 { SIDE_GAP + side.0 } else { 0.0 };
-    let headings: Vec<Vec<String>> =
-        figure.panels.iter().map(|panel| fonts.wrap(&panel.title, PANEL, width, 3)).collect();
-    let most = headings.iter().map(Vec::len).max().unwrap_or(0);
-    (Grid { columns, area, margins, headings: most, side }, headings)
+    let lines = drawn.iter().map(|d| d.heading.len()).max().unwrap_or(0);
+    let heading = if lines == 0 { 0.0 } else { lines as f64 * PANEL.size * LEADING + 5.0 };
+    let top = heading + above;
+    // Data are moved to whole points, by half of one at most.
+    Grid { columns, left, top, cell: Size { w: left + width + 1.0, h: top + below + 1.0 } }
 }
 
 /// The caption, and what the panels do not show.

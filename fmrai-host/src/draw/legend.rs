@@ -2,9 +2,11 @@
 
 use super::marker::Marker;
 use super::palette;
-use super::scene::{Align, Rect, Rgb, Scene, Turn, Xy, crisp};
+use super::scene::{Align, Dash, Rect, Rgb, Scene, Turn, Xy, crisp};
+use super::sheet::Sheet;
 use super::style::{AXIS, LEGEND, LEGEND_TITLE, LINE_WIDTH, TICK};
 use super::text::{CAPITAL, Fonts, LEADING};
+use super::ticks::Label;
 
 /// Distance of lines of a key.
 const LINE: f64 = 15.5;
@@ -16,6 +18,8 @@ const WIDEST: f64 = 150.0;
 const MOST_KEYS: usize = 120;
 const BLOCK_GAP: f64 = 12.0;
 const BAR: f64 = 12.0;
+/// Length that every title beside a bar may have, however short the bar is.
+const SHORTEST_TITLE: f64 = 130.0;
 
 /// A part of what stands beside a plot.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +34,7 @@ pub(super) enum Block {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Swatch {
     Mark(Marker, Rgb),
-    Line(Rgb),
+    Line(Rgb, Dash),
     Dots(Rgb),
     Bar(Rgb),
 }
@@ -38,7 +42,7 @@ pub(super) enum Swatch {
 /// A bar of colours, the first at the bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ramp {
-    pub(super) title: String,
+    pub(super) title: Label,
     /// True if the title stands upright beside the bar, false if it stands above.
     pub(super) beside: bool,
     pub(super) colours: Vec<Rgb>,
@@ -50,40 +54,34 @@ pub(super) struct Ramp {
     pub(super) missing: bool,
 }
 
-/// Width and height of the blocks when `height` is available.
-pub(super) fn extent(fonts: &Fonts, blocks: &[Block], height: f64) -> (f64, f64) {
-    paint(&mut Scene::default(), fonts, blocks, (0.0, 0.0), height)
-}
-
-/// Draws the blocks below each other, from the corner `at`; returns their width and height.
-pub(super) fn paint(scene: &mut Scene, fonts: &Fonts, blocks: &[Block], at: Xy, height: f64) -> (f64, f64) {
-    let (mut w, mut h) = (0.0_f64, 0.0);
-    for block in blocks {
-        if h > 0.0 {
-            h += BLOCK_GAP;
+/// The blocks below each other, from the origin, when `height` is available.
+pub(super) fn sheet(fonts: &Fonts, blocks: &[Block], height: f64) -> Sheet {
+    Sheet::painted(fonts, |scene| {
+        let mut top = 0.0;
+        for block in blocks {
+            if top > 0.0 {
+                top += BLOCK_GAP;
+            }
+            top += match block {
+                Block::Keys { title, keys } => paint_keys(scene, fonts, title, keys, (0.0, top), height),
+                Block::Ramp(ramp) => paint_ramp(scene, fonts, ramp, (0.0, top), height),
+            };
         }
-        let corner = (at.0, at.1 + h);
-        let (block_w, block_h) = match block {
-            Block::Keys { title, keys } => paint_keys(scene, fonts, title, keys, corner, height),
-            Block::Ramp(ramp) => paint_ramp(scene, fonts, ramp, corner, height),
-        };
-        w = w.max(block_w);
-        h += block_h;
-    }
-    (w, h)
+    })
 }
 
-fn paint_title(scene: &mut Scene, fonts: &Fonts, title: &str, at: Xy) -> (f64, f64) {
+/// Writes a heading; returns its height.
+fn paint_title(scene: &mut Scene, fonts: &Fonts, title: &Label, at: Xy) -> f64 {
     let leading = LEGEND_TITLE.size * LEADING;
-    let lines = fonts.wrap(title, LEGEND_TITLE, WIDEST, 3);
+    let lines = title.lines(fonts, LEGEND_TITLE, WIDEST, 3);
     for (i, line) in lines.iter().enumerate() {
         let y = at.1 + LEGEND_TITLE.size * CAPITAL + i as f64 * leading;
         scene.text(line, (at.0, y), LEGEND_TITLE, Align::Start, Turn::Level);
     }
-    let widest = fonts.widest(lines.iter().map(String::as_str), LEGEND_TITLE);
-    (widest, if lines.is_empty() { 0.0 } else { lines.len() as f64 * leading + 3.0 })
+    if lines.is_empty() { 0.0 } else { lines.len() as f64 * leading + 3.0 }
 }
 
+/// Writes a list of keys, in columns where it is long; returns its height.
 fn paint_keys(
     scene: &mut Scene,
     fonts: &Fonts,
@@ -91,8 +89,8 @@ fn paint_keys(
     keys: &[(Swatch, String)],
     at: Xy,
     height: f64,
-) -> (f64, f64) {
-    let (title_w, title_h) = paint_title(scene, fonts, title, at);
+) -> f64 {
+    let title_h = paint_title(scene, fonts, &Label::plain(title), at);
     let mut texts: Vec<String> =
         keys.iter().take(MOST_KEYS).map(|(_, text)| fonts.shorten(text, LEGEND, WIDEST)).collect();
     if keys.len() > MOST_KEYS {
@@ -115,13 +113,15 @@ fn paint_keys(
         }
         x += SWATCH + fonts.widest(texts.iter().map(String::as_str), LEGEND) + 10.0;
     }
-    ((x - 10.0 - at.0).max(title_w), title_h + rows.min(texts.len()) as f64 * LINE)
+    title_h + rows.min(texts.len()) as f64 * LINE
 }
 
 fn paint_swatch(scene: &mut Scene, swatch: Swatch, (x, y): Xy) {
     match swatch {
         Swatch::Mark(marker, rgb) => marker.draw(scene, (x, y), 4.2, rgb),
-        Swatch::Line(rgb) => scene.line(vec![(x - 7.0, crisp(y)), (x + 7.0, crisp(y))], LINE_WIDTH, rgb),
+        Swatch::Line(rgb, dash) => {
+            scene.stroke(&[(x - 9.0, crisp(y)), (x + 9.0, crisp(y))], LINE_WIDTH, rgb, dash);
+        }
         Swatch::Dots(rgb) => {
             for (dx, dy) in [(-4.5, 1.5), (0.0, -2.0), (4.5, 1.0)] {
                 scene.circle((x + dx, y + dy), 2.2, rgb.alpha(0.6));
@@ -131,10 +131,10 @@ fn paint_swatch(scene: &mut Scene, swatch: Swatch, (x, y): Xy) {
     }
 }
 
-fn paint_ramp(scene: &mut Scene, fonts: &Fonts, ramp: &Ramp, at: Xy, height: f64) -> (f64, f64) {
+/// Draws a bar of colours; returns its height.
+fn paint_ramp(scene: &mut Scene, fonts: &Fonts, ramp: &Ramp, at: Xy, height: f64) -> f64 {
     const TIP: f64 = 8.0;
-    let (title_w, title_h) =
-        if ramp.beside { (0.0, 0.0) } else { paint_title(scene, fonts, &ramp.title, at) };
+    let title_h = if ramp.beside { 0.0 } else { paint_title(scene, fonts, &ramp.title, at) };
     let missing_h = if ramp.missing { 24.0 } else { 0.0 };
     let tips = (if ramp.beyond.0 { TIP } else { 0.0 }, if ramp.beyond.1 { TIP } else { 0.0 });
     let whole = (height - title_h - missing_h).clamp(70.0, 300.0);
@@ -176,10 +176,14 @@ fn paint_ramp(scene: &mut Scene, fonts: &Fonts, ramp: &Ramp, at: Xy, height: f64
         right = right.max(bar.right() + 6.0 + fonts.width(&text, TICK));
     }
     if ramp.beside {
-        let lines = fonts.wrap(&ramp.title, AXIS, bar.h.max(120.0), 2);
+        let lines = ramp.title.lines(fonts, AXIS, bar.h.max(SHORTEST_TITLE), 2);
+        // One that is longer than the bar ends above it: below may stand what marks missing cells.
+        let longer = fonts.widest(lines.iter().map(String::as_str), AXIS) > bar.h;
+        let (y, align) = if longer { (bar.bottom(), Align::Start) } else { (bar.centre().1, Align::Middle) };
+        right += 3.0;
         for line in &lines {
-            right += AXIS.size * LEADING + if line == &lines[0] { 3.0 } else { 0.0 };
-            scene.text(line, (right - 3.0, bar.centre().1), AXIS, Align::Middle, Turn::Up);
+            right += AXIS.size * LEADING;
+            scene.text(line, (right - 3.0, y), AXIS, align, Turn::Up);
         }
     }
     if ramp.missing {
@@ -192,7 +196,6 @@ fn paint_ramp(scene: &mut Scene, fonts: &Fonts, ramp: &Ramp, at: Xy, height: f64
             Align::Start,
             Turn::Level,
         );
-        right = right.max(bar.right() + 6.0 + fonts.width("missing", TICK));
     }
-    ((right - at.0).max(title_w), title_h + whole + missing_h)
+    title_h + whole + missing_h
 }

@@ -7,8 +7,8 @@ use fmrai_core::report::figure::{Lines, Mark, Series};
 use super::axes::{Axes, Bottom};
 use super::legend::{Block, Swatch};
 use super::palette;
-use super::plot::{Margins, Panelled, counted, paint_nothing};
-use super::scene::{Align, Rect, Rgb, Scene, Size, Turn, Xy};
+use super::plot::{Panelled, counted, paint_nothing};
+use super::scene::{Align, Dash, Rect, Rgb, Scene, Size, Turn, Xy};
 use super::style::{LINE_WIDTH, TICK};
 use super::text::{CAPITAL, Fonts, LEADING};
 use super::ticks::Range;
@@ -42,9 +42,18 @@ impl<'a> LinesPlot<'a> {
         }
     }
 
-    fn series(&self, mark: Mark) -> impl Iterator<Item = (&'a Series, Rgb)> {
-        let all = self.plot.series.iter().zip(self.colours.iter().copied());
-        all.filter(move |(series, _)| series.mark == mark)
+    fn series(&self, mark: Mark) -> impl Iterator<Item = (&'a Series, (Rgb, Dash))> {
+        let looks = (0..self.plot.series.len()).map(|i| self.look(i));
+        self.plot.series.iter().zip(looks).filter(move |(series, _)| series.mark == mark)
+    }
+
+    /// Colour and dashes of a series. Where there are many, their colours run through a scale, and neighbours differ in
+    /// their dashes too.
+    fn look(&self, index: usize) -> (Rgb, Dash) {
+        let dashes = [Dash::Solid, Dash::Dashed, Dash::Dotted];
+        let many = self.plot.series.len() > MOST_HUES;
+        let dash = if many { dashes[index % dashes.len()] } else { Dash::Solid };
+        (self.colours.get(index).copied().unwrap_or(palette::NEUTRAL), dash)
     }
 
     fn references(&self) -> Vec<(Vec<String>, f64)> {
@@ -57,17 +66,20 @@ impl<'a> LinesPlot<'a> {
 
     fn paint_references(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect) {
         let leading = TICK.size * LEADING;
-        let mut free_from = area.y - leading;
-        for (lines, height) in self.references() {
-            let y = axes.y(area, height);
-            scene.dashes((area.x, y), (area.right(), y), 1.25, palette::REFERENCE);
-            let mut top = (y - lines.len() as f64 * leading / 2.0).max(free_from);
-            for line in &lines {
+        let references = self.references();
+        let heights: Vec<(f64, f64)> = references
+            .iter()
+            .map(|(lines, height)| (axes.y(area, *height), lines.len() as f64 * leading))
+            .collect();
+        for ((lines, _), (mut top, (y, _))) in
+            references.iter().zip(apart(&heights, area).into_iter().zip(heights))
+        {
+            scene.stroke(&[(area.x, y), (area.right(), y)], 1.25, palette::REFERENCE, Dash::Dashed);
+            for line in lines {
                 let baseline = top + leading / 2.0 + TICK.size * CAPITAL / 2.0;
                 scene.text(line, (area.right() + 6.0, baseline), TICK, Align::Start, Turn::Level);
                 top += leading;
             }
-            free_from = top;
         }
     }
 
@@ -82,7 +94,8 @@ impl<'a> LinesPlot<'a> {
         }
     }
 
-    fn paint_line(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect, series: &Series, rgb: Rgb) {
+    fn paint_line(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect, series: &Series, look: (Rgb, Dash)) {
+        let (rgb, dash) = look;
         for run in series.points.split(|p| p.0.is_nan() || p.1.is_nan()) {
             let path: Vec<Xy> = run.iter().map(|p| axes.at(area, p.0, p.1)).collect();
             if let [alone] = run
@@ -91,7 +104,7 @@ impl<'a> LinesPlot<'a> {
                 scene.circle(path[0], LINE_WIDTH * 1.2, rgb);
             }
             for piece in clipped(&path, area) {
-                scene.line(piece, LINE_WIDTH, rgb);
+                scene.stroke(&piece, LINE_WIDTH, rgb, dash);
             }
         }
     }
@@ -106,19 +119,16 @@ impl Panelled for LinesPlot<'_> {
         Size { w: target.w, h: target.w * 0.62 }
     }
 
-    fn margins(&self, area: Size) -> Margins {
-        let margins = self.axes().margins(area);
-        let names = self.references();
-        let widest = self.fonts.widest(names.iter().flat_map(|r| &r.0).map(String::as_str), TICK);
-        Margins { right: margins.right.max(if widest > 0.0 { widest + 8.0 } else { 0.0 }), ..margins }
-    }
-
     fn side(&self) -> Vec<Block> {
-        let key = |(series, rgb): (&Series, &Rgb)| match series.mark {
-            Mark::Line => (Swatch::Line(*rgb), series.name.clone()),
-            Mark::Points => (Swatch::Dots(*rgb), series.name.clone()),
+        let key = |(index, series): (usize, &Series)| {
+            let (rgb, dash) = self.look(index);
+            let swatch = match series.mark {
+                Mark::Line => Swatch::Line(rgb, dash),
+                Mark::Points => Swatch::Dots(rgb),
+            };
+            (swatch, series.name.clone())
         };
-        let keys: Vec<_> = self.plot.series.iter().zip(&self.colours).map(key).collect();
+        let keys: Vec<_> = self.plot.series.iter().enumerate().map(key).collect();
         let named = keys.iter().any(|(_, name)| !name.is_empty());
         named.then_some(Block::Keys { title: String::new(), keys }).into_iter().collect()
     }
@@ -147,13 +157,40 @@ impl Panelled for LinesPlot<'_> {
             paint_nothing(scene, area);
         }
         self.paint_references(scene, &axes, area);
-        for (series, rgb) in self.series(Mark::Points) {
+        for (series, (rgb, _)) in self.series(Mark::Points) {
             self.paint_points(scene, &axes, area, series, rgb);
         }
-        for (series, rgb) in self.series(Mark::Line) {
-            self.paint_line(scene, &axes, area, series, rgb);
+        for (series, look) in self.series(Mark::Line) {
+            self.paint_line(scene, &axes, area, series, look);
         }
     }
+}
+
+/// The tops of texts of these heights, each as near to its middle as the others allow, from top to bottom; below the
+/// area only where all of it is taken.
+fn apart(middles: &[(f64, f64)], area: Rect) -> Vec<f64> {
+    let mut free_from = f64::NEG_INFINITY;
+    let mut tops: Vec<f64> = Vec::with_capacity(middles.len());
+    for (middle, height) in middles {
+        let top = (middle - height / 2.0).max(free_from);
+        free_from = top + height;
+        tops.push(top);
+    }
+    let mut free_to = area.bottom() + TICK.size;
+    let mut moved = tops.clone();
+    for (top, (_, height)) in moved.iter_mut().zip(middles).rev() {
+        *top = top.min(free_to - height);
+        free_to = *top;
+    }
+    // Too many for the area: they begin at its top, whatever is below.
+    if moved.first().is_some_and(|top| *top < area.y - TICK.size) {
+        let mut top = area.y - TICK.size;
+        for (place, (_, height)) in moved.iter_mut().zip(middles) {
+            *place = top;
+            top += height;
+        }
+    }
+    moved
 }
 
 /// How far each point is moved sideways so that points at one position do not hide each other: evenly over at most
@@ -244,6 +281,37 @@ mod tests {
             assert!((piece.0 - expected.0).abs() < 1e-9 && (piece.1 - expected.1).abs() < 1e-9, "{pieces:?}");
         }
         assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2]);
+    }
+
+    /// By hand: 5 on, 3 off, over a corner after 6.
+    #[test]
+    fn a_broken_line_goes_on_around_corners() {
+        let mut scene = Scene::default();
+        scene.stroke(&[(0.0, 0.0), (6.0, 0.0), (6.0, 6.0)], 1.0, palette::TEXT, Dash::Dashed);
+        let path = |s: &crate::draw::scene::Shape| match s {
+            crate::draw::scene::Shape::Line { points, .. } => points.clone(),
+            other => panic!("no line: {other:?}"),
+        };
+        let paths: Vec<Vec<Xy>> = scene.shapes.iter().map(path).collect();
+        assert_eq!(paths, [[(0.0, 0.0), (5.0, 0.0)], [(6.0, 2.0), (6.0, 6.0)]]);
+    }
+
+    #[test]
+    fn neighbours_among_many_lines_look_different() {
+        let series = |i: usize| Series { name: i.to_string(), mark: Mark::Line, points: vec![(0.0, 0.0)] };
+        let plot = |n: usize| Lines {
+            x: fmrai_core::report::figure::Axis::new("x", None),
+            y: fmrai_core::report::figure::Axis::new("y", None),
+            series: (0..n).map(series).collect(),
+            references: Vec::new(),
+        };
+        let looks = |n: usize| -> Vec<Dash> {
+            let plot = plot(n);
+            let drawn = LinesPlot::new(&plot, Fonts::embedded().unwrap());
+            (0..n).map(|i| drawn.look(i).1).collect()
+        };
+        assert!(looks(12).windows(3).all(|w| w[0] != w[1] && w[1] != w[2] && w[0] != w[2]));
+        assert!(looks(8).iter().all(|dash| *dash == Dash::Solid));
     }
 
     #[test]

@@ -7,10 +7,20 @@ use super::scene::{Rgb, Scene, Xy};
 
 /// Width of the dark outline around a mark.
 const OUTLINE: f64 = 0.75;
+/// Radius of a spot, as a share of that of its mark.
+const SPOT: f64 = 0.42;
+
+/// What marks a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marker {
+    form: Form,
+    /// A spot in its middle.
+    spot: Option<Rgb>,
+}
 
 /// The shape of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Marker {
+pub(super) enum Form {
     Circle,
     Square,
     Triangle,
@@ -24,6 +34,37 @@ pub(super) enum Marker {
 }
 
 impl Marker {
+    /// A mark without a spot.
+    pub(super) fn of(form: Form) -> Self {
+        Self { form, spot: None }
+    }
+
+    /// The mark of the `index`-th entry of a legend: ten shapes, the same with a white spot, with a dark spot, then the
+    /// same again.
+    pub(super) fn nth(index: usize) -> Self {
+        let spots = [None, Some(palette::PAPER), Some(palette::OUTLINE)];
+        let n = Form::ALL.len();
+        Self { form: Form::ALL[index % n], spot: spots[index / n % spots.len()] }
+    }
+
+    /// Draws the mark, about as large as a circle of `radius`, with a thin dark outline.
+    pub(super) fn draw(self, scene: &mut Scene, at: Xy, radius: f64, rgb: Rgb) {
+        if self.form == Form::Circle {
+            scene.circle(at, radius + OUTLINE, palette::OUTLINE);
+            scene.circle(at, radius, rgb);
+        } else {
+            let corners = self.form.corners(radius);
+            let place = |points: Vec<Xy>| points.into_iter().map(|p| (at.0 + p.0, at.1 + p.1)).collect();
+            scene.polygon(place(grown(&corners, OUTLINE)), palette::OUTLINE);
+            scene.polygon(place(corners), rgb);
+        }
+        if let Some(spot) = self.spot {
+            scene.circle(at, radius * SPOT, spot);
+        }
+    }
+}
+
+impl Form {
     const ALL: [Self; 10] = [
         Self::Circle,
         Self::Square,
@@ -36,24 +77,6 @@ impl Marker {
         Self::Hexagon,
         Self::Hourglass,
     ];
-
-    /// The mark of the `index`-th entry of a legend; they repeat after ten.
-    pub(super) fn nth(index: usize) -> Self {
-        Self::ALL[index % Self::ALL.len()]
-    }
-
-    /// Draws the mark, about as large as a circle of `radius`, with a thin dark outline.
-    pub(super) fn draw(self, scene: &mut Scene, at: Xy, radius: f64, rgb: Rgb) {
-        if self == Self::Circle {
-            scene.circle(at, radius + OUTLINE, palette::OUTLINE);
-            scene.circle(at, radius, rgb);
-            return;
-        }
-        let corners = self.corners(radius);
-        let place = |points: Vec<Xy>| points.into_iter().map(|p| (at.0 + p.0, at.1 + p.1)).collect();
-        scene.polygon(place(grown(&corners, OUTLINE)), palette::OUTLINE);
-        scene.polygon(place(corners), rgb);
-    }
 
     /// Corners around the origin, clockwise on paper. Areas are about that of the circle.
     fn corners(self, r: f64) -> Vec<Xy> {
@@ -132,12 +155,19 @@ mod tests {
 
     #[test]
     fn marks_weigh_alike_and_outlines_surround_them() {
-        for marker in Marker::ALL {
+        for marker in Form::ALL {
             let corners = marker.corners(10.0);
             let share = area(&corners) / (PI * 100.0);
             assert!((0.6..1.3).contains(&share), "{marker:?} covers {share} of a circle");
             assert!(area(&grown(&corners, 1.0)) > area(&corners) * 1.1, "{marker:?} has no outline");
         }
+    }
+
+    #[test]
+    fn thirty_marks_differ() {
+        let marks: Vec<Marker> = (0..30).map(Marker::nth).collect();
+        assert!(marks.iter().enumerate().all(|(i, mark)| !marks[..i].contains(mark)));
+        assert_eq!(Marker::nth(30), Marker::nth(0));
     }
 
     #[test]

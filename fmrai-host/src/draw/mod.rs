@@ -22,6 +22,7 @@ mod plot;
 mod render;
 mod scatter;
 mod scene;
+mod sheet;
 mod style;
 #[cfg(test)]
 mod tests;

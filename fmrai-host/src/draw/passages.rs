@@ -12,7 +12,7 @@ use super::LARGEST;
 use super::colour_scale::ColourScale;
 use super::legend::Block;
 use super::palette;
-use super::plot::{Margins, Panelled, counted, paint_nothing};
+use super::plot::{Panelled, counted, paint_nothing};
 use super::scene::{Align, Rect, Rgb, Scene, Size, Turn, Type, Xy};
 use super::style::{CARD, DETAIL};
 use super::text::{Fonts, LEADING};
@@ -206,10 +206,6 @@ impl Panelled for PassagesPlot<'_> {
         Size { w, h: self.needs(w) }
     }
 
-    fn margins(&self, _area: Size) -> Margins {
-        Margins { left: 1.0, right: 1.0, top: 1.0, bottom: 1.0 }
-    }
-
     fn side(&self) -> Vec<Block> {
         self.scale.bar(values(self.plot)).map(Block::Ramp).into_iter().collect()
     }
@@ -220,8 +216,8 @@ impl Panelled for PassagesPlot<'_> {
         told.into_iter().collect()
     }
 
-    fn height(&self, area: Size) -> f64 {
-        self.needs(area.w).min(area.h)
+    fn fit(&self, _own: Size, place: Size) -> Size {
+        Size { w: place.w, h: self.needs(place.w) }
     }
 
     fn paint(&self, scene: &mut Scene, area: Rect) {

@@ -106,6 +106,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         #[test]
         fn labels_never_cover_marks_or_each_other(
             wishes in prop::collection::vec(wish(), 0..120), radius in 0.5..8.0_f64,

@@ -13,41 +13,20 @@ use super::scene::{Rect, Scene, Size};
 use super::style::AXIS;
 use super::text::Fonts;
 
-/// Room around the data for axes.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Margins {
-    pub(super) left: f64,
-    pub(super) right: f64,
-    pub(super) top: f64,
-    pub(super) bottom: f64,
-}
-
-impl Margins {
-    pub(super) fn union(self, other: Self) -> Self {
-        Self {
-            left: self.left.max(other.left),
-            right: self.right.max(other.right),
-            top: self.top.max(other.top),
-            bottom: self.bottom.max(other.bottom),
-        }
-    }
-}
-
 /// A plot that can be laid out and drawn.
 pub(super) trait Panelled {
     /// Size of the data when `target` is available.
     fn area(&self, target: Size) -> Size;
-    /// Room for axes around data of that size.
-    fn margins(&self, area: Size) -> Margins;
+    /// Size of the data in a place that is at least `own`, what [`Panelled::area`] gave, and larger in a grid of unlike
+    /// panels. Plots with axes fill it, unless they would be taller than wide.
+    fn fit(&self, own: Size, place: Size) -> Size {
+        Size { w: place.w, h: place.h.min(own.h.max(place.w)) }
+    }
     /// What stands beside the plot.
     fn side(&self) -> Vec<Block>;
     /// What the picture leaves out, to be said in the caption.
     fn notes(&self) -> Vec<String>;
-    /// Height of the data inside a place that may be larger than asked for, in a grid of unlike panels.
-    fn height(&self, area: Size) -> f64 {
-        area.h
-    }
-    /// Draws data and axes.
+    /// Draws data and axes, the axes around `area`. The room they take is measured by what is drawn.
     fn paint(&self, scene: &mut Scene, area: Rect);
 }
 
@@ -65,6 +44,11 @@ pub(super) fn panelled<'a>(plot: &'a Plot, fonts: &'a Fonts) -> Box<dyn Panelled
 /// Says in the middle of a plot that it is empty.
 pub(super) fn paint_nothing(scene: &mut Scene, area: Rect) {
     let letters = super::scene::Type { rgb: super::palette::REFERENCE, ..AXIS };
+    let (x, y) = area.centre();
+    // Lines of a grid would go through the letters.
+    let behind =
+        Rect::centred((x, y - letters.size * 0.35), 60.0_f64.min(area.w), (letters.size * 1.4).min(area.h));
+    scene.rect(behind, super::palette::PAPER);
     scene.text("no data", area.centre(), letters, super::scene::Align::Middle, super::scene::Turn::Level);
 }
 

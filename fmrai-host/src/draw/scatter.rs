@@ -4,14 +4,14 @@ use fmrai_core::report::figure::{Legend, Point, Scatter};
 
 use super::axes::{Axes, Bottom};
 use super::legend::{Block, Ramp, Swatch};
-use super::marker::Marker;
+use super::marker::{Form, Marker};
 use super::palette;
 use super::placement::{Wish, place};
-use super::plot::{Margins, Panelled, counted, paint_nothing};
+use super::plot::{Panelled, counted, paint_nothing};
 use super::scene::{Align, Rect, Rgb, Scene, Size, Turn};
 use super::style::POINT;
 use super::text::{CAPITAL, Fonts};
-use super::ticks::Range;
+use super::ticks::{Label, Range};
 
 /// Ordered legends with more entries become a bar of colours.
 const MOST_ORDERED_KEYS: usize = 24;
@@ -77,7 +77,7 @@ impl<'a> ScatterPlot<'a> {
             let share = |i: usize| (i as f64 + 0.5) / n as f64;
             let ticks = legend.entries.iter().enumerate().map(|(i, text)| (share(i), text.clone()));
             return Some(Block::Ramp(Ramp {
-                title: legend.title.clone(),
+                title: Label::plain(&legend.title),
                 beside: false,
                 colours: self.colours.clone(),
                 ticks: ticks.collect(),
@@ -85,7 +85,8 @@ impl<'a> ScatterPlot<'a> {
                 missing: false,
             }));
         }
-        let marker = if self.plot.shapes.is_some() { Marker::Square } else { Marker::Circle };
+        let marker =
+            if self.plot.shapes.is_some() { Marker::of(Form::Square) } else { Marker::of(Form::Circle) };
         let keys = legend.entries.iter().zip(&self.colours);
         let keys = keys.map(|(text, rgb)| (Swatch::Mark(marker, *rgb), text.clone())).collect();
         Some(Block::Keys { title: legend.title.clone(), keys })
@@ -95,10 +96,6 @@ impl<'a> ScatterPlot<'a> {
 impl Panelled for ScatterPlot<'_> {
     fn area(&self, target: Size) -> Size {
         Size { w: target.w, h: target.w * 0.8 }
-    }
-
-    fn margins(&self, area: Size) -> Margins {
-        self.axes(area).margins(area)
     }
 
     fn side(&self) -> Vec<Block> {

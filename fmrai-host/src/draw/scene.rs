@@ -47,6 +47,13 @@ impl Rect {
         self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
     }
 
+    /// The rectangle that holds both.
+    pub(super) fn union(self, other: Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let (right, bottom) = (self.right().max(other.right()), self.bottom().max(other.bottom()));
+        Self { x, y, w: right - x, h: bottom - y }
+    }
+
     pub(super) fn contains(&self, other: &Self) -> bool {
         other.x >= self.x
             && other.y >= self.y
@@ -85,6 +92,14 @@ pub(super) enum Align {
     Start,
     Middle,
     End,
+}
+
+/// How a line is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dash {
+    Solid,
+    Dashed,
+    Dotted,
 }
 
 /// Direction of writing.
@@ -175,18 +190,48 @@ impl Scene {
         }
     }
 
-    /// A dashed straight line.
-    pub(super) fn dashes(&mut self, from: Xy, to: Xy, width: f64, rgb: Rgb) {
-        const DASH: f64 = 5.0;
-        const GAP: f64 = 3.0;
-        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-        let length = dx.hypot(dy);
-        let mut start = 0.0;
-        while start < length {
-            let end = (start + DASH).min(length);
-            let point = |t: f64| (from.0 + dx * t / length, from.1 + dy * t / length);
-            self.line(vec![point(start), point(end)], width, rgb);
-            start = end + GAP;
+    /// A line through `points`, whole or broken.
+    pub(super) fn stroke(&mut self, points: &[Xy], width: f64, rgb: Rgb, dash: Dash) {
+        let (on, off) = match dash {
+            Dash::Solid => return self.line(points.to_vec(), width, rgb),
+            Dash::Dashed => (5.0, 3.0),
+            Dash::Dotted => (1.75, 2.25),
+        };
+        // How much of the present dash or gap is left, and the points of the dash.
+        let (mut left, mut drawn) = (on, Some(Vec::new()));
+        for ends in points.windows(2) {
+            let (from, to) = (ends[0], ends[1]);
+            let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+            let length = dx.hypot(dy);
+            let point = |at: f64| (from.0 + dx * at / length, from.1 + dy * at / length);
+            let mut at = 0.0;
+            while at < length {
+                let end = (at + left).min(length);
+                if let Some(path) = &mut drawn {
+                    if path.is_empty() {
+                        path.push(point(at));
+                    }
+                    path.push(point(end));
+                }
+                left -= end - at;
+                at = end;
+                if left <= 1e-9 {
+                    drawn = match drawn {
+                        Some(path) => {
+                            self.line(path, width, rgb);
+                            left = off;
+                            None
+                        }
+                        None => {
+                            left = on;
+                            Some(Vec::new())
+                        }
+                    };
+                }
+            }
+        }
+        if let Some(path) = drawn {
+            self.line(path, width, rgb);
         }
     }
 

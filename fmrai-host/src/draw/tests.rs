@@ -171,6 +171,117 @@ fn a_large_matrix_is_an_image_in_a_small_svg() {
     assert!(drawing.svg.len() < 300_000, "{} bytes", drawing.svg.len());
 }
 
+/// The shapes of a figure, and the size of its picture.
+fn composed(figure: &Figure) -> (Vec<scene::Shape>, scene::Size) {
+    let mut scene = Scene::default();
+    let size = layout::compose(&mut scene, figure, Fonts::embedded().unwrap());
+    (scene.shapes, size)
+}
+
+/// Width and height of all cells of a map together; a colour bar is 12 points wide, cells are wider here.
+fn cells(shapes: &[scene::Shape]) -> (f64, f64) {
+    let cell = |shape: &scene::Shape| match shape {
+        scene::Shape::Rect { rect, .. } if rect.w > 13.0 => Some(*rect),
+        _ => None,
+    };
+    let cells: Vec<scene::Rect> = shapes.iter().filter_map(cell).collect();
+    let least = |of: fn(&scene::Rect) -> f64| cells.iter().map(of).fold(f64::INFINITY, f64::min);
+    let most = |of: fn(&scene::Rect) -> f64| cells.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+    (most(scene::Rect::right) - least(|r| r.x), most(scene::Rect::bottom) - least(|r| r.y))
+}
+
+/// The largest cell is 34 points, and one panel has 640.
+#[test]
+fn a_map_that_is_long_and_narrow_fills_the_place_that_was_kept_for_it() {
+    for (rows, columns, width, height) in [
+        (5, 1, 34.0, 170.0),
+        (18, 4, 136.0, 612.0),
+        (4, 18, 612.0, 136.0),
+        (1, 30, 640.0, 34.0),
+        (3, 3, 102.0, 102.0),
+    ] {
+        let (shapes, size) = composed(&figure(Plot::HeatMap(heat_map(rows, columns, |i| i as f64))));
+        assert_eq!(cells(&shapes), (width, height), "{rows} x {columns}");
+        assert!(size.h - height < 150.0, "{rows} x {columns} on a picture of {size:?}");
+    }
+}
+
+/// In a row of panels each keeps the size it has alone.
+#[test]
+fn a_long_map_beside_a_wide_one_fills_its_place() {
+    let panel = |plot| Panel { title: "panel".to_owned(), plot };
+    let long = || panel(Plot::HeatMap(heat_map(18, 4, |i| i as f64)));
+    let flat = panel(Plot::HeatMap(heat_map(1, 1, |_| 1.0)));
+    let beside = Figure { panels: vec![long(), flat], columns: 2, ..figure(every_kind().swap_remove(0)) };
+    let twice = Figure { panels: vec![long(), long()], ..beside.clone() };
+    let (shapes, _) = composed(&beside);
+    assert_eq!(cells(&shapes).1, cells(&composed(&twice).0).1);
+}
+
+/// The figure of a fresh machine on which the name of the row axis lay above the picture.
+#[test]
+fn the_names_of_a_map_of_one_column_lie_on_the_picture() {
+    let map = HeatMap {
+        rows: vec![String::new(); 5],
+        columns: vec!["word ".repeat(300)],
+        row_groups: vec![("all".to_owned(), 5), ("none".to_owned(), 0)],
+        column_groups: vec![("word ".repeat(300), 1)],
+        ..heat_map(5, 1, |_| 0.0)
+    };
+    let (shapes, size) = composed(&figure(Plot::HeatMap(map)));
+    assert_eq!(outside(&shapes, size), None);
+    assert_eq!(overlap(&shapes), None);
+}
+
+/// The place of a line of text, a little less than its letters at their ends.
+fn place_of_text(shape: &scene::Shape) -> Option<scene::Rect> {
+    let scene::Shape::Text { text, at, letters, align, turn } = shape else { return None };
+    let long = Fonts::embedded().unwrap().width(text, *letters);
+    let before = match align {
+        scene::Align::Start => 0.0,
+        scene::Align::Middle => long / 2.0,
+        scene::Align::End => long,
+    };
+    let high = letters.size * text::CAPITAL;
+    Some(match turn {
+        scene::Turn::Level => scene::Rect::new(at.0 - before, at.1 - high, long, high),
+        scene::Turn::Up => scene::Rect::new(at.0 - high, at.1 + before - long, high, long),
+    })
+}
+
+/// A shape that is not wholly on the picture.
+fn outside(shapes: &[scene::Shape], size: scene::Size) -> Option<String> {
+    let picture = scene::Rect::new(-0.5, -0.5, size.w + 1.0, size.h + 1.0);
+    let box_of = |points: &[scene::Xy]| {
+        let low = points.iter().fold((f64::MAX, f64::MAX), |l, p| (l.0.min(p.0), l.1.min(p.1)));
+        let high = points.iter().fold((f64::MIN, f64::MIN), |h, p| (h.0.max(p.0), h.1.max(p.1)));
+        scene::Rect::new(low.0, low.1, high.0 - low.0, high.1 - low.1)
+    };
+    let place = |shape: &scene::Shape| match shape {
+        scene::Shape::Rect { rect, .. } | scene::Shape::Pixels { rect, .. } => *rect,
+        scene::Shape::Circle { centre, radius, .. } => {
+            scene::Rect::centred(*centre, 2.0 * radius, 2.0 * radius)
+        }
+        scene::Shape::Polygon { points, .. } | scene::Shape::Line { points, .. } => box_of(points),
+        text => place_of_text(text).unwrap(),
+    };
+    let fits = |r: &scene::Rect| r.w >= 0.0 && r.h >= 0.0 && picture.contains(r);
+    let wrong = shapes.iter().find(|shape| !fits(&place(shape)))?;
+    Some(format!("{wrong:?} at {:?} of {size:?}", place(wrong)))
+}
+
+/// Two texts that are written over each other.
+fn overlap(shapes: &[scene::Shape]) -> Option<String> {
+    let texts: Vec<_> = shapes.iter().filter_map(|s| Some((s, place_of_text(s)?))).collect();
+    for (i, (a, place)) in texts.iter().enumerate() {
+        let inner = scene::Rect::centred(place.centre(), (place.w - 0.5).max(0.0), (place.h - 0.5).max(0.0));
+        if let Some((b, _)) = texts[..i].iter().find(|(_, other)| other.overlaps(&inner)) {
+            return Some(format!("{a:?} is written over {b:?}"));
+        }
+    }
+    None
+}
+
 #[test]
 fn equal_cells_of_a_row_are_one_rectangle() {
     let rectangles = |value: fn(usize) -> f64| {
@@ -345,9 +456,9 @@ fn any_plot() -> impl Strategy<Value = Plot> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(fmrai_core::property_config!(32))]
 
-    /// Whatever a figure holds, its shapes have finite places on a picture of finite size.
+    /// Whatever a figure holds, its shapes lie on the picture, and no text is written over another.
     #[test]
     fn any_figure_is_laid_out(plots in prop::collection::vec(any_plot(), 1..4), columns in 1..4_usize, title in text()) {
         let panels: Vec<Panel> =
@@ -356,28 +467,15 @@ proptest! {
             prop_assert_eq!(check::check(&panel.plot), Ok(()));
         }
         let figure = Figure { name: title.clone(), title: title.clone(), caption: title, panels, columns };
-        let mut scene = Scene::default();
-        let size = layout::compose(&mut scene, &figure, Fonts::embedded().unwrap());
+        let (shapes, size) = composed(&figure);
         prop_assert!(size.w * size.h < LARGEST);
-        let inside = |(x, y): scene::Xy| x > -1.0 && y > -1.0 && x < size.w + 1.0 && y < size.h + 1.0;
-        for shape in &scene.shapes {
-            let fits = match shape {
-                scene::Shape::Rect { rect, .. } | scene::Shape::Pixels { rect, .. } => {
-                    rect.w >= 0.0 && rect.h >= 0.0 && inside((rect.x, rect.y)) && inside((rect.right(), rect.bottom()))
-                }
-                scene::Shape::Circle { centre, .. } => inside(*centre),
-                scene::Shape::Polygon { points, .. } | scene::Shape::Line { points, .. } => {
-                    points.iter().all(|p| inside(*p))
-                }
-                scene::Shape::Text { at, .. } => inside(*at),
-            };
-            prop_assert!(fits, "{shape:?} outside {size:?}");
-        }
+        prop_assert_eq!(outside(&shapes, size), None);
+        prop_assert_eq!(overlap(&shapes), None);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4))]
+    #![proptest_config(fmrai_core::property_config!(4))]
 
     #[test]
     fn any_figure_is_drawn(plot in any_plot(), title in text()) {

@@ -58,35 +58,20 @@ impl Fonts {
     /// The glyphs of `text` on a baseline that starts at the origin, and where the baseline ends. `size` is that of
     /// an em, in the unit of the result.
     pub(super) fn glyphs(&self, text: &str, size: f64, weight: Weight) -> (Vec<Glyph>, f64) {
-        let face = self.face(weight);
-        let em = f64::from(face.units_per_em().unwrap_or(2048.0));
-        let scale = PxScale::from((size * f64::from(face.height_unscaled()) / em) as f32);
-        let mut pen = 0.0;
-        let mut previous: Option<GlyphId> = None;
+        let mut pen = Pen::new(self, size, weight);
+        let scale = PxScale::from((size * f64::from(pen.face.height_unscaled()) / pen.em) as f32);
         let mut glyphs = Vec::with_capacity(text.len());
         for c in drawable(text).chars() {
-            let id = face.glyph_id(c);
-            let lacking = id == GlyphId(0);
-            if lacking && c.width() == Some(0) {
-                continue;
+            if let Some((id, at)) = pen.put(c) {
+                glyphs.push(id.with_scale_and_position(scale, point(at as f32, 0.0)));
             }
-            if let Some(previous) = previous {
-                pen += f64::from(face.kern_unscaled(previous, id)) * size / em;
-            }
-            glyphs.push(id.with_scale_and_position(scale, point(pen as f32, 0.0)));
-            pen += if lacking {
-                elsewhere(c) * size
-            } else {
-                f64::from(face.h_advance_unscaled(id)) * size / em
-            };
-            previous = Some(id);
         }
-        (glyphs, pen)
+        (glyphs, pen.at)
     }
 
     /// Width of one line of text.
     pub(super) fn width(&self, text: &str, letters: Type) -> f64 {
-        self.glyphs(text, letters.size, letters.weight).1
+        Pen::new(self, letters.size, letters.weight).write(text).at
     }
 
     /// Width of the widest of several lines.
@@ -114,31 +99,37 @@ impl Fonts {
     pub(super) fn wrap(&self, text: &str, letters: Type, width: f64, most: usize) -> Vec<String> {
         let text: String = text.chars().take(LONGEST).collect();
         let mut lines: Vec<String> = Vec::new();
+        let begin = Pen::new(self, letters.size, letters.weight);
         'text: for paragraph in text.lines() {
-            let mut line = String::new();
+            let (mut line, mut pen) = (String::new(), begin);
             for word in paragraph.split_whitespace() {
                 if lines.len() > most {
                     break 'text;
                 }
-                let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-                if self.width(&longer, letters) <= width {
-                    line = longer;
+                let space = if line.is_empty() { "" } else { " " };
+                let longer = pen.write(space).write(word);
+                if longer.at <= width {
+                    line.push_str(space);
+                    line.push_str(word);
+                    pen = longer;
                     continue;
                 }
                 if !line.is_empty() {
                     lines.push(std::mem::take(&mut line));
+                    pen = begin;
                 }
                 for grapheme in word.graphemes(true) {
                     if lines.len() > most {
                         break 'text;
                     }
-                    let longer = format!("{line}{grapheme}");
-                    if !line.is_empty() && self.width(&longer, letters) > width {
+                    let longer = pen.write(grapheme);
+                    if !line.is_empty() && longer.at > width {
                         lines.push(std::mem::take(&mut line));
-                        line.push_str(grapheme);
+                        pen = begin.write(grapheme);
                     } else {
-                        line = longer;
+                        pen = longer;
                     }
+                    line.push_str(grapheme);
                 }
             }
             if !line.is_empty() {
@@ -152,6 +143,52 @@ impl Fonts {
             }
         }
         lines
+    }
+}
+
+/// Where the next letter of a line goes.
+#[derive(Clone, Copy)]
+struct Pen<'a> {
+    face: &'a FontRef<'static>,
+    /// Units of the font to an em, and size of an em.
+    em: f64,
+    size: f64,
+    at: f64,
+    previous: Option<GlyphId>,
+}
+
+impl<'a> Pen<'a> {
+    fn new(fonts: &'a Fonts, size: f64, weight: Weight) -> Self {
+        let face = fonts.face(weight);
+        Self { face, em: f64::from(face.units_per_em().unwrap_or(2048.0)), size, at: 0.0, previous: None }
+    }
+
+    /// The pen after more text.
+    fn write(mut self, text: &str) -> Self {
+        for c in drawable(text).chars() {
+            self.put(c);
+        }
+        self
+    }
+
+    /// Puts a character; returns its glyph and where that stands, if it has any width.
+    fn put(&mut self, c: char) -> Option<(GlyphId, f64)> {
+        let id = self.face.glyph_id(c);
+        let lacking = id == GlyphId(0);
+        if lacking && c.width() == Some(0) {
+            return None;
+        }
+        if let Some(previous) = self.previous {
+            self.at += f64::from(self.face.kern_unscaled(previous, id)) * self.size / self.em;
+        }
+        let at = self.at;
+        self.at += if lacking {
+            elsewhere(c) * self.size
+        } else {
+            f64::from(self.face.h_advance_unscaled(id)) * self.size / self.em
+        };
+        self.previous = Some(id);
+        Some((id, at))
     }
 }
 
@@ -198,6 +235,8 @@ mod tests {
     const LETTERS: Type = Type { size: 11.0, weight: Weight::Regular, rgb: palette::TEXT };
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         #[test]
         fn wrapped_lines_fit_and_lose_no_letter(text in "\\PC{0,80}", width in 40.0..300.0) {
             let fonts = Fonts::embedded().unwrap();

@@ -1,9 +1,17 @@
 //! Ranges of numeric axes, and the round numbers written along them.
 
+use std::fmt;
+
 use fmrai_core::report::figure::Axis;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::scene::Type;
+use super::text::{Fonts, partition};
 
 /// Room left on both sides of data whose range is not given.
 const PADDING: f64 = 0.05;
+/// Longest name of an axis that is laid out, in letters.
+const LONGEST_NAME: usize = 250;
 /// Numbers beyond this cannot be drawn: their differences overflow.
 pub(super) const LARGEST: f64 = 1e300;
 
@@ -112,15 +120,57 @@ fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// What an axis measures and its unit: `entropy (nats)`, `count (×1e6)`.
-pub(super) fn axis_label(axis: &Axis, exponent: i32) -> String {
-    let factor = (exponent != 0).then(|| format!("×1e{exponent}").replace('-', "\u{2212}"));
-    let unit = axis.unit.clone().filter(|unit| !unit.is_empty());
-    let inside: Vec<String> = factor.into_iter().chain(unit).collect();
-    match (axis.label.as_str(), inside.join(" ")) {
-        (label, inside) if inside.is_empty() => label.to_owned(),
-        ("", inside) => inside,
-        (label, inside) => format!("{label} ({inside})"),
+/// What an axis measures and its unit: `entropy (nats)`, `count (×1e6 tokens)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Label {
+    name: String,
+    /// Factor and unit, without brackets; empty for plain numbers.
+    unit: String,
+}
+
+impl Label {
+    /// The label of an axis whose numbers are to be multiplied by a power of ten.
+    pub(super) fn of(axis: &Axis, exponent: i32) -> Self {
+        let factor = (exponent != 0).then(|| format!("×1e{exponent}").replace('-', "\u{2212}"));
+        let unit = axis.unit.clone().filter(|unit| !unit.is_empty());
+        let inside: Vec<String> = factor.into_iter().chain(unit).collect();
+        Self { name: axis.label.clone(), unit: inside.join(" ") }
+    }
+
+    /// A name without a unit.
+    pub(super) fn plain(name: &str) -> Self {
+        Self { name: name.to_owned(), unit: String::new() }
+    }
+
+    fn with_name(&self, name: &str) -> String {
+        match (name, self.unit.as_str()) {
+            (name, "") => name.to_owned(),
+            ("", unit) => unit.to_owned(),
+            (name, unit) => format!("{name} ({unit})"),
+        }
+    }
+
+    /// The label in at most `most` lines of `width`. Where that is too short, the name is cut: without its unit a number
+    /// says nothing.
+    pub(super) fn lines(&self, fonts: &Fonts, letters: Type, width: f64, most: usize) -> Vec<String> {
+        let fitted = |name: &str| fonts.wrap(&self.with_name(name), letters, width, most + 1);
+        let whole = fitted(&self.name);
+        if whole.len() <= most {
+            return whole;
+        }
+        let ends: Vec<usize> =
+            self.name.grapheme_indices(true).map(|(start, _)| start).take(LONGEST_NAME).collect();
+        let cut = |n: usize| fitted(&format!("{}…", self.name[..ends[n]].trim_end()));
+        match partition(ends.len(), |n| cut(n).len() <= most) {
+            0 => fonts.wrap(&self.with_name(&self.name), letters, width, most),
+            first => cut(first - 1),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_name(&self.name))
     }
 }
 
@@ -150,12 +200,28 @@ mod tests {
         assert_eq!(ticks.exponent, 6);
         assert_eq!(ticks.at.iter().map(|t| t.1.as_str()).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
         let axis = Axis::new("count", Some("tokens"));
-        assert_eq!(axis_label(&axis, 6), "count (×1e6 tokens)");
-        assert_eq!(axis_label(&Axis::new("loss", None), -4), "loss (×1e\u{2212}4)");
-        assert_eq!(axis_label(&Axis::new("entropy", Some("nats")), 0), "entropy (nats)");
+        assert_eq!(Label::of(&axis, 6).to_string(), "count (×1e6 tokens)");
+        assert_eq!(Label::of(&Axis::new("loss", None), -4).to_string(), "loss (×1e\u{2212}4)");
+        assert_eq!(Label::of(&Axis::new("entropy", Some("nats")), 0).to_string(), "entropy (nats)");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_its_unit_is_kept() {
+        let fonts = Fonts::embedded().unwrap();
+        let lines = |name: &str, unit: &str| {
+            Label::of(&Axis::new(name, Some(unit)), 0).lines(fonts, super::super::style::AXIS, 130.0, 2)
+        };
+        let long = lines("a rather long name of what is measured in this figure", "nats per token");
+        assert_eq!(long.len(), 2);
+        assert!(long[1].ends_with("(nats per token)") && long.concat().contains('…'), "{long:?}");
+        assert_eq!(lines("entropy", "nats"), ["entropy (nats)"]);
+        assert_eq!(lines("", "nats"), ["nats"]);
+        assert!(lines("entropy", &"unit ".repeat(50)).concat().ends_with('…'));
     }
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         #[test]
         fn ticks_are_few_ascending_distinct_and_inside(
             low in -1e6..1e6_f64, span in 1e-3..1e6_f64, most in 1..12_usize, whole: bool,

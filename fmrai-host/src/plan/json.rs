@@ -98,6 +98,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         #[test]
         fn valid_json_reads_as_serde_reads_it(text in "[\\[\\]{},:\"a0-9. \n]{0,40}") {
             if let Ok(value) = parse(&text) {

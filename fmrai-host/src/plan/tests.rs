@@ -279,6 +279,8 @@ fn the_schema_is_valid_and_allows_what_is_valid() {
 }
 
 proptest::proptest! {
+    #![proptest_config(fmrai_core::property_config!(256))]
+
     #[test]
     fn any_change_of_a_valid_plan_is_an_error_or_a_plan(
         at in 0usize..300,

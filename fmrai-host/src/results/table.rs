@@ -52,6 +52,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         #[test]
         fn numbers_keep_every_bit(bits in any::<u64>()) {
             let x = f64::from_bits(bits);

@@ -143,6 +143,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(fmrai_core::property_config!(256))]
+
         /// Few sizes, so that many are equal.
         #[test]
         fn the_strongest_are_kept_in_any_order(

@@ -1,4 +1,5 @@
-//! Tidiness of the sources: module docs, length, blanks, where `unsafe` may be, and lints that every member inherits.
+//! Tidiness of the sources: module docs, length, blanks, where `unsafe` may be, settings of property tests, and lints that
+//! every member inherits.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -18,6 +19,7 @@ const UNSAFE_ALLOWED: [&str; 3] =
 
 /// In two parts, so that this file passes its own check.
 const UNSAFE: &str = concat!("uns", "afe");
+const PROPERTIES: &str = concat!("prop", "test! {");
 
 /// Checks every .rs and .md file.
 pub(crate) fn check(tree: &Tree) -> Result<Vec<Problem>> {
@@ -71,7 +73,22 @@ fn check_rust(file: &str, text: &str) -> Vec<Problem> {
             }
         }
     }
+    problems.extend(check_properties(file, text));
     problems
+}
+
+/// Property tests have fixed random numbers and keep what failed.
+fn check_properties(file: &str, text: &str) -> Vec<Problem> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |line: &str| line.trim_start().ends_with(PROPERTIES) && !line.contains("//");
+    let without = |(index, pair): (usize, &[&str])| {
+        let wrong = begins(pair[0]) && !pair[1].contains("property_config!(");
+        wrong.then(|| {
+            let text = "property tests begin with #![proptest_config(fmrai_core::property_config!(CASES))]";
+            Problem::in_line(file, index, text)
+        })
+    };
+    lines.windows(2).enumerate().filter_map(without).collect()
 }
 
 /// The keyword in code: a word of its own, before a comment, and followed by what may follow it in code. So prose in a
@@ -157,6 +174,15 @@ mod tests {
             assert_eq!(problems.len(), 1, "{content:?}: {problems:?}");
             assert!(problems[0].starts_with(expected), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn property_tests_without_our_settings_are_found() {
+        let text = |config: &str| format!("//! Doc.\n\n{PROPERTIES}\n    {config}\n}}\n");
+        assert!(found("a.rs", &text("#![proptest_config(fmrai_core::property_config!(8))]")).is_empty());
+        let problems = found("a.rs", &text("#[test]"));
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("a.rs:3: property tests begin with"), "{problems:?}");
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Options {
 impl Options {
     /// Everything.
     pub(crate) const ALL: Self = Self { no_model: false, model_only: false };
+    /// What is needed to build.
+    pub(crate) const LIBTORCH: Self = Self { no_model: true, model_only: false };
 }
 
 /// Sets up what is missing.

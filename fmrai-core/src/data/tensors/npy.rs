@@ -211,6 +211,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_config!(256))]
+
         #[test]
         fn any_header_is_read_or_refused(text in "[{}'descr:fotan_shpTue(),0-9<|L \"]{0,60}") {
             let _ = Header::read(&mut file(1, &text).as_slice());

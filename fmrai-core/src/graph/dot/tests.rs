@@ -171,6 +171,8 @@ fn the_check_finds_what_is_wrong() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_config!(256))]
+
     #[test]
     fn valid_whatever_the_names_are(name in any::<String>(), modules: bool, fold: bool) {
         let graph = renamed(&model(modules), &name);

@@ -142,6 +142,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_config!(256))]
+
         #[test]
         fn what_is_drawn_is_among_the_likeliest(
             logits in prop::collection::vec(-5.0f32..5.0, 1..40),

@@ -192,7 +192,7 @@ fn any_passage() -> impl Strategy<Value = Passage> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(fmrai_core::property_config!(64))]
 
     /// Colours of neighbours touch, none overlaps another, all lie on the card, and the marked token is among them.
     #[test]

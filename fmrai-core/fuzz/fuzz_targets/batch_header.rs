@@ -1,0 +1,7 @@
+//! Any bytes as the samples of a stored batch.
+#![no_main]
+
+#[path = "../parsers.rs"]
+mod parsers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::batch_header(bytes));
