@@ -48,9 +48,11 @@ fn they_are_left_out_and_counted() {
     Tolerance::STATISTIC.check(numbers(&report, "entropy"), &[4f64.ln(); 2]).unwrap();
     Tolerance::STATISTIC.check(numbers(&report, "share.self"), &[0.25; 2]).unwrap();
     let told = &report.summary["rows_left_out"];
-    assert_eq!((&told["rows"], &told["of"], &told["zeros"]), (&10.into(), &24.into(), &9.into()), "{told}");
-    assert_eq!(told["first_sample"], 1);
-    assert_eq!((&report.summary["texts"], &report.summary["tokens"]), (&2.into(), &8.into()));
+    for (name, expected) in [("rows", 10), ("of", 24), ("zeros", 9), ("first_sample", 1)] {
+        assert_eq!(told[name], expected, "{told}");
+    }
+    assert_eq!(report.summary["texts"], 2);
+    assert_eq!(report.summary["tokens"], 8);
     assert!(report.figures[0].caption.contains("10 of 24 rows are no distributions"), "{}", report.figures[0].caption);
     let report = run(&AttentionClusteringConfig::default(), &texts, &[2], 3, PLAIN);
     assert_eq!(numbers(&report, "distances"), [0.0; 4]);
