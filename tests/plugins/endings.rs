@@ -217,3 +217,26 @@ fn signals_reach_the_process_that_runs_plugins_and_it_never_stays_behind() {
     }
     assert!(Path::new(&place.path("out")).exists());
 }
+
+#[test]
+fn a_destructor_that_fails_does_not_hide_what_went_wrong_before() {
+    let place = Place::new();
+    let bad = "  free(this);\n  return fail(err, FMRAI_ERR_PANIC, \"destroyed badly\");\n";
+    assert!(SOURCE.contains("  free(this);\n"));
+    place.build(&SOURCE.replace("  free(this);\n", bad), same);
+    // The data are wrong, which is known once the analyzer is there.
+    std::fs::write(place.path("texts.txt"), "\n\n").unwrap();
+    let output = place.run();
+    assert_exit(&output, 2);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("there are no texts in it"), "{text}");
+    assert!(text.contains("destroyed badly"), "it is told as well: {text}");
+    // The plan is wrong, which is known after the analyzer was made.
+    let mut plan = json_file(&place.path("plan.json"));
+    plan["analyses"][1]["name"] = json!("row_norms");
+    std::fs::write(place.path("plan.json"), plan.to_string()).unwrap();
+    let output = place.run();
+    assert_exit(&output, 2);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("analyses[1].name: \"row_norms\" is the name of analyses[0] too"), "{text}");
+}
