@@ -121,7 +121,7 @@ pub(super) fn other_weights(folder: &Path) -> String {
             "call the weights model.safetensors if they are those of this config.json",
         ),
         (&|name| name.starts_with("pytorch_model") && name.ends_with(".bin"), "a pickle", again),
-        (&|name| ["pth", "pt", "ckpt"].iter().any(|end| ends(name, end)), "a pickle of torch.save", again),
+        (&|name| ["pth", "ckpt"].iter().any(|end| ends(name, end)), "a pickle of torch.save", again),
         (&|name| ends(name, "gguf"), "weights of llama.cpp", "use the safetensors that they were made of"),
         (
             &|name| name == "tf_model.h5" || name == "flax_model.msgpack",
