@@ -67,7 +67,7 @@ impl Batches {
             let turned = if sampled && rows > 1 { turned(tensor, count)? } else { tensor.shallow_clone() };
             let (mut on, mut last) = (turned.shallow_clone(), turned.shallow_clone());
             if sampled && rows > 1 {
-                on = turned.f_roll(1, 0)?;
+                on = turned.f_roll(1i64, 0i64)?;
                 let (front, start) = (turned.f_narrow(0, 0, count - 1)?, turned.f_narrow(0, 0, 1)?);
                 last = Tensor::f_cat(&[front, start], 0)?;
                 moves |= !on.f_equal(&turned)?;

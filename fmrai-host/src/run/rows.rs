@@ -129,7 +129,7 @@ fn readings(shape: &[usize], rows: usize) -> Option<Vec<Vec<Along>>> {
         let ways: Vec<Along> =
             ways.map(|outer| Along { axis, outer, inner: merged / outer }).collect();
         let with = readings.iter().flat_map(|reading| {
-            ways.iter().map(|way| reading.iter().copied().chain([*way]).collect::<Vec<_>>())
+            ways.iter().map(move |way| reading.iter().copied().chain([*way]).collect::<Vec<_>>())
         });
         let with: Vec<Vec<Along>> = with.collect();
         readings.extend(with);

@@ -91,7 +91,7 @@ impl<'m> Watched<'m> {
         Ok(activations)
     }
 
-    /// Runs the model on `inputs` unwatched and leaves no trace of it.
+    /// Runs the model on `inputs`, keeps what was asked for, and leaves no trace: the pass is none of the run's.
     pub(crate) fn aside(&mut self, inputs: &NamedTensors, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
         let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = tch::no_grad_guard();

@@ -112,7 +112,7 @@ fn a_recurrent_script_goes_on_where_a_kill_has_left_it() {
     let place = tempfile::tempdir().unwrap();
     npy(&place.path().join("x.npy"), &[6, 4], &[0.5; 24]);
     let model = json!({ "type": "torchscript", "path": reference("recurrent.pt") });
-    let document = plan(&model, &["#4".to_owned()], 1, "every");
+    let document = plan(&model, &["#7".to_owned()], 1, "every");
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
     assert!(outcome.parity.unwrap().agrees);
     let part = How { output: "part", stop_after: 4, ..WHOLE };
