@@ -58,7 +58,7 @@ pub(super) fn decode(inner: &Tokenizer, ids: &[u32]) -> Result<String, String> {
     let Some(decoder) = inner.get_decoder() else { return Ok(text) };
     let mut spelled = Vec::new();
     let mut run = Vec::new();
-    let mut flush = |run: &mut Vec<u8>, spelled: &mut Vec<String>| {
+    let flush = |run: &mut Vec<u8>, spelled: &mut Vec<String>| {
         if !run.is_empty() {
             spelled.push(readable(run).replace("<0x", &format!("{OPENING}0x")));
             run.clear();
