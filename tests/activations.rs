@@ -72,6 +72,12 @@ fn assert_same(a: &Path, b: &Path) {
 /// Starts a plan and interrupts it as soon as `until` is there.
 #[cfg(unix)]
 fn interrupt(place: &Place, name: &str, plan: &Value, until: &str) {
+    assert_exit(&end(place, name, plan, until, "-INT"), 130);
+}
+
+/// Starts a plan and sends it a signal as soon as `until` is there.
+#[cfg(unix)]
+fn end(place: &Place, name: &str, plan: &Value, until: &str, signal: &str) -> Output {
     let file = place.text(&format!("{name}.json"));
     std::fs::write(&file, plan.to_string()).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_fmrai"))
@@ -84,8 +90,8 @@ fn interrupt(place: &Place, name: &str, plan: &Value, until: &str) {
         assert!(child.try_wait().unwrap().is_none(), "it ended before {until} was there");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert_exit(&child.wait_with_output().unwrap(), 130);
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    child.wait_with_output().unwrap()
 }
 
 #[test]
@@ -154,13 +160,13 @@ fn interrupted_captures_and_analyses_of_them_end_in_the_same_files() {
     plan["analyses"] = json!([]);
     plan["output"] = json!("dead");
     plan["checkpoint_seconds"] = json!(3600);
-    interrupt(&place, "dead", &plan, "dead/activations/batches/000003.safetensors");
-    let checkpoint = place.path("dead/.checkpoint/checkpoint.json");
-    let mut document = json_file(&checkpoint);
-    document["batches"] = json!(0);
-    document["parity"] = json!(null);
-    std::fs::write(&checkpoint, document.to_string()).unwrap();
+    let dead = end(&place, "dead", &plan, "dead/activations/batches/000003.safetensors", "-KILL");
+    assert_eq!(dead.status.code(), None);
+    assert_eq!(json_file(&place.path("dead/.checkpoint/checkpoint.json"))["batches"], 0);
+    let kept = place.path("dead/activations/batches/000001.safetensors");
+    let before = kept.metadata().unwrap().modified().unwrap();
     assert_exit(&place.run("dead", &plan, &["--resume"]), 0);
+    assert_eq!(kept.metadata().unwrap().modified().unwrap(), before, "what was there is kept");
     assert_same(&place.path("dead/activations"), &place.path("whole/activations"));
     stored["output"] = json!("over");
     stored["activations"] = json!("dead/activations");

@@ -37,7 +37,7 @@ use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_core::tracker::CaptureRequest;
 use tch::Device;
 
-use crate::checkpoint::{Checkpoint, Identity};
+use crate::checkpoint::{Checkpoint, Identity, SaveError};
 use crate::error::{Error, Exit};
 use crate::plan::{self, ResolvedPlan};
 use crate::progress::Progress;
@@ -500,7 +500,10 @@ impl Session<'_> {
         if kept && self.saved == Some(self.batches_done) {
             return Ok(());
         }
-        self.checkpoint().save(self.folder.path())?;
+        self.checkpoint().save(self.folder.path()).map_err(|error| match error {
+            SaveError::Write(source) => Error::from(source), // its path says that it is a checkpoint's
+            other => other.into(),
+        })?;
         self.saved = Some(self.batches_done);
         Ok(())
     }
