@@ -28,6 +28,7 @@ pub fn probe(inputs: &[InputSpec]) -> Result<NamedTensors, DataError> {
         offsets: vec![0..0; token_ids.len()],
         span: 0..token_ids.len(),
         token_ids,
+        sequences: Vec::new(),
     };
     Ok(fit.inputs(&[sample], 0)?.0)
 }

@@ -142,7 +142,7 @@ fn check_kind(path: &Path, file: impl Read + Seek) -> Result<(), ModelError> {
     }
     if !has("constants.pkl") || !has("data.pkl") {
         let what = "is no TorchScript file: it has no constants.pkl and data.pkl";
-        return fail(&format!("{what}{}", other_archive(&names)));
+        return fail(&format!("{what}{}", other_archive(&names.iter().map(String::as_str).collect())));
     }
     for index in 0..zip.len() {
         let read = zip.by_index(index).map_err(std::io::Error::from);

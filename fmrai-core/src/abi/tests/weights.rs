@@ -134,6 +134,7 @@ fn a_host_of_version_1_0_lends_weights_for_one_instance_and_nobody_reads_them_af
     let keeper = super::super::export::vtables().unwrap()["abi_keeper"];
     let mut this = std::ptr::null_mut();
     let (mut err, mut out) = (raw::Collected::new(), raw::Collected::new());
+    let (mut err, mut out) = (err.sink(), out.sink());
     model::lend(&shown, Some(&weights), |newer| {
         // SAFETY: the functions are those of this program; what they are given lives during the calls.
         unsafe {
@@ -142,18 +143,18 @@ fn a_host_of_version_1_0_lends_weights_for_one_instance_and_nobody_reads_them_af
             older.retain_weights = None;
             older.release_weights = None;
             assert_eq!(
-                keeper.create.unwrap()(keeper.ctx, c"{}".as_ptr(), 2, &raw mut this, &raw mut err.sink()),
+                keeper.create.unwrap()(keeper.ctx, c"{}".as_ptr(), 2, &raw mut this, &raw mut err),
                 raw::OK
             );
             let prepared =
-                keeper.prepare.unwrap()(this, &raw const older, &raw mut out.sink(), &raw mut err.sink());
+                keeper.prepare.unwrap()(this, &raw const older, &raw mut out, &raw mut err);
             assert_eq!(prepared, raw::OK);
         }
     })
     .unwrap();
     assert_eq!(kept(), Some(Ok(expected())), "while the instance lives");
     // SAFETY: created above, destroyed once.
-    assert_eq!(unsafe { keeper.destroy.unwrap()(this, &raw mut err.sink()) }, raw::OK);
+    assert_eq!(unsafe { keeper.destroy.unwrap()(this, &raw mut err) }, raw::OK);
     let error = kept().unwrap().unwrap_err().to_string();
     assert!(error.contains("for the analyzer that was shown them only, and that is gone"), "{error}");
     KEPT.lock().unwrap().take();
