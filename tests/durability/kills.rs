@@ -24,14 +24,14 @@ impl Random {
 
 #[test]
 fn a_run_killed_at_any_moment_is_resumed_to_the_same_files() {
-    let (trials, seed) = (setting("FMRAI_TRIALS", 8), setting("FMRAI_SEED", 1));
+    let (trials, seed) = (setting("FMRAI_TRIALS", 5), setting("FMRAI_SEED", 1));
     let mut random = Random(SplitMix64::seed_from_u64(seed));
     let mut place = Place::new();
     let (mut found, mut kills, mut in_results) = (Vec::new(), 0, 0);
     for trial in 0..trials {
         // Mostly the plan that is quick; it captures too.
         let plan =
-            ["light", "light", "light", "pictures", "light", "light", "light", "store"][trial as usize % 8];
+            ["light", "store", "light", "pictures", "light", "light", "light", "light"][trial as usize % 8];
         let old = format!("old-{plan}");
         let over = random.below(3) == 0;
         let takes = place.took(plan);
