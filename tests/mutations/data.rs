@@ -18,6 +18,7 @@ fn input(name: &str, dtype: DType, axes: &[Option<i64>]) -> InputSpec {
         dtype: Some(dtype),
         axes: Some(axes.iter().map(axis).collect()),
         required: true,
+        values: None,
     }
 }
 

@@ -157,6 +157,7 @@ fn models_written_in_rust_are_taken_back_too() {
         dtype: DType::Float32,
         max_tokens: None,
         unused_weights: Vec::new(),
+        warnings: Vec::new(),
         non_finite_weights: Vec::new(),
     };
     let model = Counting { info, buffer: RefCell::new(Tensor::from_slice(&[1.0f32, 2.0])) };

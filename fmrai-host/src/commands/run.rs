@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 
 use super::{count, grouped};
-use crate::calls;
 use crate::error::{Error, Exit};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};

@@ -45,15 +45,15 @@ impl Session<'_> {
         let activations = self.write_run(&mut staging, &listing).map_err(kept)?;
         let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
         self.folder.publish(staging, &batches).map_err(kept)?;
+        let told = self.told.lines(self.about.graph, self.about.structure);
         Ok(Outcome {
             output: self.plan.output,
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
-            warnings: self.about.warnings,
+            warnings: self.about.warnings.into_iter().chain(told).collect(),
             analyses,
             activations,
-            warnings: self.told.lines(self.about.graph, self.about.structure),
         })
     }
 

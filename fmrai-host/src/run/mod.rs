@@ -83,14 +83,12 @@ pub struct Outcome {
     pub parity: Option<ParityReport>,
     /// Weights that hold NaN or infinity.
     pub non_finite_weights: usize,
-    /// What else a user should know of the model.
+    /// What else a user should know: of the model, and of the tensors that were kept. A sentence each.
     pub warnings: Vec<String>,
     /// Each analysis by name.
     pub analyses: Vec<(String, Answer)>,
     /// The activations that were written, if any.
     pub activations: Option<Recorded>,
-    /// What was noticed in the tensors that were kept, a sentence each.
-    pub warnings: Vec<String>,
 }
 
 /// The answer of an analysis in a few fields, or its failure.
