@@ -165,7 +165,8 @@ impl Layout {
         let sampled: Vec<&Stored> = if with_rows().all(fixed) {
             let first = with_rows().next();
             let (size, rows) = (first.and_then(first_axis), first.and_then(Stored::rows));
-            let whole = |tensor: &Stored| tensor.rows() != rows && fits_whole(first_axis(tensor), tensor.rows());
+            let whole =
+                |tensor: &Stored| tensor.rows() != rows && fits_whole(first_axis(tensor), tensor.rows());
             with_rows().filter(|tensor| first_axis(tensor) == size && !whole(tensor)).collect()
         } else {
             with_rows().filter(|tensor| !fixed(tensor)).collect()
