@@ -172,9 +172,7 @@ impl Session {
         let context = std::ptr::from_mut(&mut name).cast();
         // SAFETY: the session is live, `count` is valid for a write; `append` gets the vector it expects, which outlives
         // the call.
-        checked(unsafe {
-            fmrai_session_elsewhere(self.raw.as_ptr(), &raw mut count, append, context)
-        })?;
+        checked(unsafe { fmrai_session_elsewhere(self.raw.as_ptr(), &raw mut count, append, context) })?;
         Ok((count, String::from_utf8_lossy(&name).into_owned()))
     }
 

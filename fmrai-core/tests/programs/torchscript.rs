@@ -85,7 +85,9 @@ fn damaged_files_are_refused_before_libtorch_reads_them() {
 
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(whole.clone())).unwrap();
     let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
-    for name in names.iter().filter(|name| name.contains("/data/") || name.ends_with(".pkl") || name.ends_with(".py")) {
+    for name in
+        names.iter().filter(|name| name.contains("/data/") || name.ends_with(".pkl") || name.ends_with(".py"))
+    {
         let member = archive.by_name(name).unwrap();
         let (start, size) = (member.data_start(), member.size());
         drop(member);

@@ -12,9 +12,9 @@ mod rows;
 mod source;
 mod stopwatch;
 mod stored;
-mod told;
 #[cfg(test)]
 mod tests;
+mod told;
 mod watched;
 
 pub use lane::Failure;

@@ -80,9 +80,9 @@ pub(super) fn read(first: &TensorView<'_>, moved: &TensorView<'_>, rows: usize) 
     let clear = distances.get(1).is_none_or(|(second, _)| *least <= CLEARLY * second);
     match readings.get(*at) {
         // Sums over all samples change in the last digits alone.
-        None => Rows::Apart,
+        None if clear => Rows::Apart,
         Some(axes) if clear => Rows::Along(axes.clone()),
-        Some(_) => Rows::Unknown,
+        _ => Rows::Unknown,
     }
 }
 
@@ -126,8 +126,7 @@ fn readings(shape: &[usize], rows: usize) -> Option<Vec<Vec<Along>>> {
         }
         let merged = size / rows;
         let ways = (1..=merged).filter(|outer| merged.is_multiple_of(*outer));
-        let ways: Vec<Along> =
-            ways.map(|outer| Along { axis, outer, inner: merged / outer }).collect();
+        let ways: Vec<Along> = ways.map(|outer| Along { axis, outer, inner: merged / outer }).collect();
         let with = readings.iter().flat_map(|reading| {
             ways.iter().map(move |way| reading.iter().copied().chain([*way]).collect::<Vec<_>>())
         });
@@ -316,7 +315,8 @@ mod tests {
 
     /// Something that depends on all of its arguments.
     fn hash(parts: &[usize]) -> f32 {
-        let mixed = parts.iter().fold(17u32, |h, p| (h ^ u32::try_from(*p).unwrap()).wrapping_mul(2_654_435_761));
+        let mixed =
+            parts.iter().fold(17u32, |h, p| (h ^ u32::try_from(*p).unwrap()).wrapping_mul(2_654_435_761));
         f32::from(u16::try_from(mixed >> 16).unwrap()) / 65_536.0 - 0.5
     }
 
@@ -347,10 +347,8 @@ mod tests {
 
     #[test]
     fn samples_that_are_compared_with_each_other_lie_along_two_axes() {
-        let both = Rows::Along(vec![
-            Along { axis: 0, outer: 1, inner: 1 },
-            Along { axis: 1, outer: 1, inner: 1 },
-        ]);
+        let both =
+            Rows::Along(vec![Along { axis: 0, outer: 1, inner: 1 }, Along { axis: 1, outer: 1, inner: 1 }]);
         assert_eq!(found(&[4, 4], |i, rows| hash(&[rows[i[0]], rows[i[1]], 3])), both);
     }
 

@@ -92,7 +92,11 @@ impl<'m> Watched<'m> {
     }
 
     /// Runs the model on `inputs`, keeps what was asked for, and leaves no trace: the pass is none of the run's.
-    pub(crate) fn aside(&mut self, inputs: &NamedTensors, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
+    pub(crate) fn aside(
+        &mut self,
+        inputs: &NamedTensors,
+        request: &CaptureRequest,
+    ) -> Result<Box<dyn Activations>, Error> {
         let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = tch::no_grad_guard();
         let inputs = &own(inputs, &self.written)?;
@@ -149,7 +153,8 @@ fn own(inputs: &NamedTensors, written: &[String]) -> Result<NamedTensors, Error>
     let mut own = Vec::with_capacity(inputs.0.len());
     for (name, tensor) in &inputs.0 {
         let copied = written.contains(name);
-        let tensor = if copied { tensor.f_detach_copy().map_err(ModelError::from)? } else { tensor.shallow_clone() };
+        let tensor =
+            if copied { tensor.f_detach_copy().map_err(ModelError::from)? } else { tensor.shallow_clone() };
         own.push((name.clone(), tensor));
     }
     Ok(NamedTensors(own))

@@ -27,10 +27,7 @@ unsafe extern "C" {
     fn fmrai_script_free(script: *mut RawScript);
     fn fmrai_script_describe(script: *const RawScript, sink: Sink, context: *mut c_void) -> *mut c_char;
     fn fmrai_script_weights(script: *const RawScript, each: Each, context: *mut c_void) -> *mut c_char;
-    fn fmrai_script_attributes(
-        script: *const RawScript,
-        attributes: *mut *mut RawAttributes,
-    ) -> *mut c_char;
+    fn fmrai_script_attributes(script: *const RawScript, attributes: *mut *mut RawAttributes) -> *mut c_char;
     fn fmrai_attributes_free(attributes: *mut RawAttributes);
     fn fmrai_attributes_put_back(attributes: *const RawAttributes) -> *mut c_char;
     fn fmrai_attributes_are_current(attributes: *const RawAttributes, current: *mut bool) -> *mut c_char;

@@ -191,7 +191,8 @@ impl ModelState for KeptBuffers<'_> {
     }
 
     fn is_current(&self) -> Result<bool, ModelError> {
-        let same = |(buffer, copy): &(&Tensor, Tensor)| Ok(buffer.size() == copy.size() && buffer.f_equal(copy)?);
+        let same =
+            |(buffer, copy): &(&Tensor, Tensor)| Ok(buffer.size() == copy.size() && buffer.f_equal(copy)?);
         self.buffers.iter().map(same).try_fold(true, |all, same: Result<bool, ModelError>| Ok(all && same?))
     }
 }

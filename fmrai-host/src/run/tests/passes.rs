@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::data::Tokenizer;
 use fmrai_core::graph::Graph;
-use fmrai_core::model::{
-    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors,
-};
+use fmrai_core::model::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors};
 use fmrai_core::tensor::{TensorData, from_safetensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde::{Deserialize, Serialize};
@@ -152,7 +150,8 @@ fn rows_that_fill_up_are_cut_off_wherever_they_lie() {
     // The loss, and what is centred by a mean over all rows.
     let told = outcome.warnings.concat();
     assert!(told.contains("computed over all rows"), "{told}");
-    let summary: Value = serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
     assert!(summary["told"]["mixed"].as_array().unwrap().len() >= 2, "{}", summary["told"]);
     assert_eq!(summary["told"]["whole"], json!([]));
 }
@@ -167,9 +166,11 @@ fn nan_in_tensors_that_are_kept_is_told() {
     let select = everything(load(&model).as_ref()).pop().unwrap();
     let document = plan(&model, &[select.clone()], 2, "first");
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
-    let told = format!("1 elements of 1 kept tensors are NaN: {select}; in {select} first in batch 1, sample 3");
+    let told =
+        format!("1 elements of 1 kept tensors are NaN: {select}; in {select} first in batch 1, sample 3");
     assert_eq!(outcome.warnings, [told]);
-    let summary: Value = serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
     let nan = &summary["told"]["nan"][0];
     let expected = Nan { elements: 1, batches: 1, first_batch: 1, first_sample: Some(3) };
     assert_eq!(serde_json::from_value::<Nan>(nan.clone()).unwrap(), expected);
@@ -250,6 +251,7 @@ fn outputs_that_differ_are_told_first_and_are_no_success() {
     let text = crate::commands::run::describe(&outcome, &BTreeMap::new());
     let first = text.lines().next().unwrap();
     assert!(first.starts_with("WARNING: the watched model's outputs DIFFER"), "{text}");
-    let summary: Value = serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
     assert_eq!((&summary["status"], &summary["parity"]["agrees"]), (&json!("outputs_differ"), &json!(false)));
 }
