@@ -5,6 +5,7 @@ use fmrai_core::analyzer::ModelView;
 use fmrai_core::data::Counts;
 use fmrai_core::model::FileInfo;
 use fmrai_core::selector::{labels, selectors_for};
+use fmrai_core::structure::opaque_operations;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde_json::Value;
 
