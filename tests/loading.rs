@@ -156,7 +156,7 @@ fn a_program_whose_graph_depends_on_data_is_inspected_on_data() {
         "plan.json",
         json!({
             "format": 1, "model": { "type": "exported_program", "path": program }, "output": "out", "analyses": [],
-            "data": { "type": "tensors", "files": { "x": "x.npy" } }, "capture": { "select": ["id:0"] }
+            "data": { "type": "tensors", "files": { "x": "x.npy" } }, "capture": { "select": ["#0"] }
         })
         .to_string(),
     );
