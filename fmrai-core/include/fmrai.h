@@ -145,7 +145,7 @@ typedef struct fmrai_tensor {
   const void *handle; /* for fmrai_retain; NULL for tensors of a device */
 } fmrai_tensor;
 
-/* The tokens that a further input of token ids has for a sample, e.g. a decoder's, with their own length and padding. */
+/* Since 1.1. The tokens that a further input of token ids has for a sample, e.g. a decoder's, with their own length and padding. */
 typedef struct fmrai_sequence {
   uint32_t struct_size;
   uint32_t n_tokens;
@@ -169,7 +169,7 @@ typedef struct fmrai_sample {
   const uint64_t *offsets;    /* for each token begin and end in text, in bytes */
   uint64_t span_begin;        /* tokens stand at these positions of the padded row, ... */
   uint64_t span_end;          /* ... everything outside is padding, to be ignored */
-  const fmrai_sequence *const *sequences; /* tokens of other inputs */
+  const fmrai_sequence *const *sequences; /* since 1.1: tokens of other inputs */
   uint32_t n_sequences;
   uint32_t reserved;
 } fmrai_sample;

@@ -156,7 +156,7 @@ layouts! {
         span_begin: u64,
         span_end: u64,
     }
-    struct Sample as "fmrai_sample" grows 88 {
+    struct Sample as "fmrai_sample" grows 72 {
         struct_size: u32,
         n_tokens: u32,
         id: u64,
