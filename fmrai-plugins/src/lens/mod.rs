@@ -30,8 +30,10 @@
 //! ([`From::Sum`]), so in post-norm models through the last of these normalisations too.
 
 mod action;
+mod builder;
 mod constants;
 mod find;
+mod operation;
 mod run;
 mod settled;
 mod tail;

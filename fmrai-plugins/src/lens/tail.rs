@@ -3,7 +3,7 @@
 use fmrai_core::graph::{Graph, Operation, TensorId};
 
 use super::LensError;
-use super::find::{Form, binary, form, not_understood, shape, stem, unary};
+use super::operation::{Form, binary, form, not_understood, shape, stem, unary};
 
 /// Operations followed.
 const LIMIT: usize = 64;

@@ -1,4 +1,6 @@
-//! Files of a crate never import each other in a circle: whoever reads one can then read what it stands on first.
+//! Files of a crate do not import each other in a circle: whoever reads one can then read what it stands on first.
+//!
+//! Files that still do are listed in `circles.txt`. No other file may join them, and one that has left its circle leaves the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +15,34 @@ use super::tree::Tree;
 /// Names told for an arrow of a circle; more would hide the others.
 const NAMES_TOLD: usize = 4;
 
+/// The list of files that are in a circle still, from the root.
+const LIST: &str = "xtask/src/check/circles.txt";
+
 /// Checks every crate of the tree: each `src/lib.rs`, and each `src/main.rs` with its modules.
 pub(crate) fn check(tree: &Tree) -> Result<Vec<Problem>> {
+    let list = if tree.has(LIST) { tree.text(LIST)?.unwrap_or_default() } else { String::new() };
+    let known: BTreeSet<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    let mut left = known.clone();
     let mut problems = Vec::new();
     for ending in ["/src/lib.rs", "/src/main.rs"] {
         for root in tree.ending_in(ending) {
-            problems.extend(problems_of(&Crate::read(tree, root)?.edges()));
+            let edges = Crate::read(tree, root)?.edges();
+            let circles = circles(&edges);
+            left.retain(|file| !circles.iter().flatten().any(|other| other == file));
+            problems.extend(problems_of(&edges, &circles, &known));
         }
     }
+    let done =
+        |file| Problem::of_file(LIST, format!("{file} is in no circle any more: take it off the list"));
+    problems.extend(left.into_iter().map(done));
     Ok(problems)
 }
 
-fn problems_of(edges: &BTreeSet<Edge>) -> Vec<Problem> {
-    circles(edges)
-        .into_iter()
+/// Circles with a file that is not known to be in one.
+fn problems_of(edges: &BTreeSet<Edge>, circles: &[Vec<&str>], known: &BTreeSet<&str>) -> Vec<Problem> {
+    circles
+        .iter()
+        .filter(|files| files.iter().any(|file| !known.contains(file)))
         .map(|files| {
             let mut arrows: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
             for edge in
@@ -99,6 +115,21 @@ mod tests {
                         a/src/three.rs takes f from a/src/one.rs\n  \
                         a/src/two.rs takes h from a/src/three.rs";
         assert_eq!(found(&files), [expected]);
+    }
+
+    #[test]
+    fn files_on_the_list_are_let_alone_until_they_are_in_no_circle() {
+        let files = [
+            ("a/src/lib.rs", "mod one; mod two; mod three;"),
+            ("a/src/one.rs", "pub fn f() { super::two::g() }"),
+            ("a/src/two.rs", "pub fn g() { super::one::f() }"),
+            ("a/src/three.rs", "pub fn h() {}"),
+        ];
+        let with = |list| found(&[&files[..], &[(LIST, list)]].concat());
+        assert!(with("# why\na/src/one.rs\na/src/two.rs\n").is_empty());
+        assert_eq!(with("a/src/one.rs\n").len(), 1);
+        let left = with("a/src/one.rs\na/src/three.rs\na/src/two.rs\n");
+        assert_eq!(left, [format!("{LIST}: a/src/three.rs is in no circle any more: take it off the list")]);
     }
 
     #[test]
