@@ -200,7 +200,10 @@ fn signals_reach_the_process_that_runs_plugins_and_it_never_stays_behind() {
     let output = child.wait_with_output().unwrap();
     assert_exit(&output, 130);
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("stopping after this batch (track_batch of the analysis \"row_norms\""), "{text}");
+    assert!(
+        text.contains("stopping as soon as nothing is lost by it (track_batch of the analysis \"row_norms\""),
+        "{text}"
+    );
 
     std::fs::remove_file(place.path("mark")).unwrap();
     let (mut child, inner) = hanging(&place);

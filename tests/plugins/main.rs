@@ -175,7 +175,7 @@ const REFUSED: &[Case] = &[
     (
         "a newer ABI",
         |p| drop(p.build(&marked(), |h| h.replace("FMRAI_ABI_MAJOR 1u", "FMRAI_ABI_MAJOR 9u"))),
-        "it speaks plugin ABI 9.0, this program speaks 1.0: use a newer fmrai",
+        "it speaks plugin ABI 9.1, this program speaks 1.1: use a newer fmrai",
     ),
     (
         "another section",
