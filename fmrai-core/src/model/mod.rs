@@ -123,7 +123,8 @@ pub struct ModelInfo {
     pub source: String,
     /// Its family, e.g. `bert`.
     pub architecture: String,
-    /// Where it was read from.
+    /// Where it was read from. Not written: it differs between machines, and need not be UTF-8.
+    #[serde(skip)]
     pub path: PathBuf,
     /// The files read.
     pub files: Vec<FileInfo>,

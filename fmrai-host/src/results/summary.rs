@@ -102,11 +102,7 @@ impl Summary<'_> {
 /// The model as summaries tell of it.
 #[must_use]
 pub fn model(info: &ModelInfo) -> Value {
-    let mut model = json!(info);
-    if let Some(fields) = model.as_object_mut() {
-        fields.shift_remove("path");
-    }
-    model
+    json!(info)
 }
 
 /// Which form of attention ran where: fused attention whose probabilities were requested ran in explicit form.
