@@ -22,9 +22,8 @@ warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
 class Recurrent(torch.nn.Module):
-    """State of every kind: a tensor that is assigned anew, a list and a dictionary that grow, a buffer that is written, a number."""
+    """State of tensors: one that is assigned anew, a list and a dictionary that grow, a buffer that is written."""
 
-    calls: int
     seen: List[torch.Tensor]
     named: Dict[str, torch.Tensor]
 
@@ -34,18 +33,40 @@ class Recurrent(torch.nn.Module):
         self.hidden = torch.zeros(1, 4)
         self.seen = [torch.zeros(1)]
         self.named = {"sum": torch.zeros(1)}
-        self.calls = 0
         self.register_buffer("written", torch.zeros(4))
 
-    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        self.calls += 1
+    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         self.hidden = torch.tanh(self.cell(x) + self.hidden.mean(0))
         self.written.add_(1.0)
         self.named["sum"] = self.named["sum"] + x.sum()
         self.seen.append(x.mean())
         # What each kind of state gives, in one number each.
         state = torch.stack([self.seen[len(self.seen) - 2].sum(), self.named["sum"].sum(), self.written.sum()])
-        return self.hidden, state, torch.full([1], float(self.calls)) + torch.zeros_like(x[0, :1])
+        return self.hidden, state
+
+
+class Numbers(torch.nn.Module):
+    """State that is no tensor: in the graph it is a constant, so that each call is another path."""
+
+    calls: int
+    share: float
+    even: bool
+    name: str
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.share = 1.0
+        self.even = True
+        self.name = ""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.share *= 0.5
+        self.even = not self.even
+        self.name += "a"
+        state = torch.tensor([float(self.calls), self.share, float(self.even), float(len(self.name))])
+        return state + x[0, 0]
 
 
 class WritesInput(torch.nn.Module):
@@ -168,9 +189,10 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
-    modules = [Recurrent(), WritesInput(), ReshapesInput(), Random(), Forked()]
+    modules = [Recurrent(), WritesInput(), ReshapesInput(), Random(), Forked(), Numbers()]
     x = torch.randn(2, 4)
-    for name, module in zip(["recurrent", "writes_input", "reshapes_input", "random", "forked"], modules):
+    names = ["recurrent", "writes_input", "reshapes_input", "random", "forked", "numbers"]
+    for name, module in zip(names, modules):
         script(folder, name, module, x)
 
     counter(folder)

@@ -248,14 +248,17 @@ void Script::forward(const std::vector<const at::Tensor*>& inputs, const EachTen
 }
 
 void Script::prepare(torch::jit::Method& method, const std::vector<c10::IValue>& values) {
-  // On its first run a graph is prepared, which computes constants: no operations of the model.
-  c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
-  torch::jit::Stack stack{method.owner()._ivalue()};
-  stack.insert(stack.end(), values.begin(), values.end());
-  method.get_executor().getPlanFor(stack);
+  {
+    // On its first run a graph is prepared, which computes constants: no operations of the model.
+    c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
+    torch::jit::Stack stack{method.owner()._ivalue()};
+    stack.insert(stack.end(), values.begin(), values.end());
+    method.get_executor().getPlanFor(stack);
+  }
   const auto& function = torch::jit::toGraphFunction(method.function());
   if (!calls_late(function.optimized_graph()->block())) return;
   // What is called late is prepared when it is first called: all of it runs once, and leaves no trace.
+  // Only the undo sees it: the key must not be excluded here.
   const Attributes before(module_._ivalue());
   register_hook();
   Unseen aside;
