@@ -88,7 +88,7 @@ impl Told {
         }
         if !self.whole.is_empty() {
             lines.push(format!(
-                "which part of a tensor belongs to which sample cannot be told, so the rows that fill up the last batch are still in \\
+                "which part of a tensor belongs to which sample cannot be told, so the rows that fill up the last batch are still in \
                  {}",
                 named(&mut self.whole.iter().copied(), self.whole.len())
             ));

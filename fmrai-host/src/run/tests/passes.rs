@@ -166,8 +166,9 @@ fn nan_in_tensors_that_are_kept_is_told() {
     let select = everything(load(&model).as_ref()).pop().unwrap();
     let document = plan(&model, &[select.clone()], 2, "first");
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
-    let told =
-        format!("1 elements of 1 kept tensors are NaN: {select}; in {select} first in batch 1, sample 3");
+    let told = format!(
+        "1 elements of 1 kept tensors are NaN: %mul ({select}); in {select} first in batch 1, sample 3"
+    );
     assert_eq!(outcome.warnings, [told]);
     let summary: Value =
         serde_json::from_slice(&std::fs::read(place.path().join("out/summary.json")).unwrap()).unwrap();
