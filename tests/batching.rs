@@ -73,7 +73,8 @@ impl Place {
 
     fn texts(&self, lengths: &[usize]) -> Value {
         let words = ["the", "weather", "keeper", "wrote", "a", "book"];
-        let line = |n: &usize| (0..*n).map(|i| words[(i * i + n) % words.len()]).collect::<Vec<_>>().join(" ");
+        let line =
+            |n: &usize| (0..*n).map(|i| words[(i * i + n) % words.len()]).collect::<Vec<_>>().join(" ");
         let file = self.0.path().join("texts.txt");
         std::fs::write(&file, lengths.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
         json!({ "type": "text", "path": file })
@@ -92,7 +93,8 @@ fn check_program(program: &str, data: &str, tolerance: Tolerance) -> (Place, Pat
     let results = place.check(&model, &data_of, 8, tolerance);
     let expected = tensors(&stream(&format!("{data}.expected.safetensors")));
     let found = tensors(&results.join("attention_patterns/tensors.safetensors"));
-    let of_layers = expected.iter().filter(|(name, _)| name.starts_with("share") || name.starts_with("entropy"));
+    let of_layers =
+        expected.iter().filter(|(name, _)| name.starts_with("share") || name.starts_with("entropy"));
     for (name, expected) in of_layers {
         let found = found.get(name).unwrap_or_else(|| panic!("{data}: no {name}"));
         assert_eq!(found.shape(), expected.shape(), "{data} {name}");
@@ -138,7 +140,8 @@ fn each_side_of_an_encoder_decoder_is_read_at_its_own_positions() {
         assert!(names(&told["left_out"]).contains(&"attention[2]"), "{told}");
         let model = json!({ "type": "exported_program", "path": stream("encoder_decoder.pt2") });
         let files = json!({ "type": "tensors", "path": stream(&format!("{data}.safetensors")) });
-        let decoder = json!([{ "type": "attention_clustering", "starts": 1, "tokens_of": "decoder_input_ids" }]);
+        let decoder =
+            json!([{ "type": "attention_clustering", "starts": 1, "tokens_of": "decoder_input_ids" }]);
         let results = place.run(&model, &files, 3, &decoder);
         let found = tensors(&results.join("attention_clustering/tensors.safetensors"));
         close(&found["distances"], "distances.decoder_input_ids");
@@ -155,7 +158,9 @@ fn sinks_have_a_share_of_their_own() {
         assert_eq!(told["visible"][0]["keys"], "causal", "{told}");
         assert_eq!(told["visible"][1]["keys"], "window of 2 before and 0 after", "{told}");
         assert_eq!(told["zero_by_construction"], json!(["share.next"]), "{told}");
-        assert!(told["strongest"].get("share.next").is_none() && told["strongest"].get("share.sink").is_some());
+        assert!(
+            told["strongest"].get("share.next").is_none() && told["strongest"].get("share.sink").is_some()
+        );
     }
 }
 
@@ -193,7 +198,11 @@ fn windowed_decoders() {
     assert_eq!(told["zero_by_construction"], json!(["share.next", "entropy.first_token"]), "{told}");
     let figure = json_file(&results.join("attention_patterns/figures/entropy.json"));
     assert_eq!(figure["panels"].as_array().unwrap().len(), 1, "{figure}");
-    assert!(!json_file(&results.join("attention_patterns/figures/patterns.json")).to_string().contains("next token"));
+    assert!(
+        !json_file(&results.join("attention_patterns/figures/patterns.json"))
+            .to_string()
+            .contains("next token")
+    );
     assert!(told["strongest"].get("share.next").is_none(), "{told}");
 }
 

@@ -130,8 +130,13 @@ pub(crate) fn json_lines(bytes: &[u8]) {
 /// An array of `NumPy`.
 pub(crate) fn npy(bytes: &[u8]) {
     let axes = vec![Axis::Range { min: 1, max: None }, Axis::Fixed(3)];
-    let input =
-        InputSpec { name: "x".to_owned(), dtype: Some(DType::Float32), axes: Some(axes), required: true, values: None };
+    let input = InputSpec {
+        name: "x".to_owned(),
+        dtype: Some(DType::Float32),
+        axes: Some(axes),
+        required: true,
+        values: None,
+    };
     read(bytes, &json!({ "type": "tensors", "files": { "x": "data" }, "batch_size": 2 }), &[input]);
 }
 
@@ -143,7 +148,13 @@ pub(crate) fn tensors(bytes: &[u8]) {
 fn ids() -> [InputSpec; 1] {
     let any = || Axis::Range { min: 1, max: None };
     let axes = Some(vec![any(), any()]);
-    [InputSpec { name: "input_ids".to_owned(), dtype: Some(DType::Int64), axes, required: true, values: None }]
+    [InputSpec {
+        name: "input_ids".to_owned(),
+        dtype: Some(DType::Int64),
+        axes,
+        required: true,
+        values: None,
+    }]
 }
 
 /// Reads all batches of the bytes as data.

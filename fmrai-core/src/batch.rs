@@ -71,7 +71,11 @@ impl Sample {
     pub fn tokens(&self, input: &str) -> Option<Tokens<'_>> {
         if input == TOKENS {
             let some = !self.token_ids.is_empty() || !self.span.is_empty();
-            return some.then(|| Tokens { ids: &self.token_ids, special: &self.special, span: self.span.clone() });
+            return some.then(|| Tokens {
+                ids: &self.token_ids,
+                special: &self.special,
+                span: self.span.clone(),
+            });
         }
         let found = self.sequences.iter().find(|sequence| sequence.input == input)?;
         Some(Tokens { ids: &found.token_ids, special: &found.special, span: found.span.clone() })

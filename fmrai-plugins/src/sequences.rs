@@ -53,7 +53,9 @@ impl Stream {
         let by_length = |among: &dyn Fn(&str) -> bool, sequence| {
             let mut same = inputs.iter().filter(|(name, n)| among(name) && Some(*n) == length);
             match (same.next(), same.next()) {
-                (Some((name, _)), None) => Ok(Self { input: Some((*name).to_owned()), sequence, before: 0, after: 0 }),
+                (Some((name, _)), None) => {
+                    Ok(Self { input: Some((*name).to_owned()), sequence, before: 0, after: 0 })
+                }
                 _ => Err(lost()),
             }
         };
@@ -89,7 +91,11 @@ impl Stream {
     pub fn range(&self, sample: &Sample, length: usize) -> Result<Range<usize>, Range<usize>> {
         let Some(Tokens { span, .. }) = self.tokens(sample) else { return Ok(0..length) };
         let found = span.start.saturating_add(self.before)..span.end.saturating_add(self.before);
-        if span.start > span.end || found.end.saturating_add(self.after) > length { Err(span) } else { Ok(found) }
+        if span.start > span.end || found.end.saturating_add(self.after) > length {
+            Err(span)
+        } else {
+            Ok(found)
+        }
     }
 
     /// Samples whose own tokens are those of this sequence, where they stand along its axis; `None` where the samples are

@@ -220,7 +220,8 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
     for sequence in unsafe { list(sample.sequences, sample.n_sequences) }? {
         let tokens = sequence.n_tokens as usize;
         // SAFETY: as above, for the number of tokens of the sequence.
-        let (token_ids, special) = unsafe { (slice(sequence.token_ids, tokens), slice(sequence.special, tokens)) };
+        let (token_ids, special) =
+            unsafe { (slice(sequence.token_ids, tokens), slice(sequence.special, tokens)) };
         sequences.push(Sequence {
             // SAFETY: as above.
             input: unsafe { self::text(sequence.input) }?.unwrap_or_default().to_owned(),

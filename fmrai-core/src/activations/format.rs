@@ -228,8 +228,9 @@ impl BatchHeader {
             }
             let sequences = sample.sequences.into_iter().map(SequenceRecord::sequence);
             let sequences: Option<Vec<Sequence>> = sequences.collect();
-            let sequences = sequences
-                .ok_or_else(|| format!("the lists of a sequence of sample {} do not fit each other", sample.id))?;
+            let sequences = sequences.ok_or_else(|| {
+                format!("the lists of a sequence of sample {} do not fit each other", sample.id)
+            })?;
             samples.push(Sample {
                 id: sample.id,
                 text: sample.text,

@@ -33,7 +33,10 @@ impl Weights for LoadedWeights {
         let found = DType::of(&tensor);
         let unreadable = || TensorError::DType { found, needed: DType::Float32 };
         // Whole numbers and truth values are those of masks and tables of places; quantised ones have no such form.
-        let whole = matches!(found, DType::Bool | DType::UInt8 | DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64);
+        let whole = matches!(
+            found,
+            DType::Bool | DType::UInt8 | DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64
+        );
         if !found.is_float() && !whole {
             return Some(Err(unreadable()));
         }

@@ -9,8 +9,8 @@ mod write;
 
 pub(crate) use store::to_sqlite;
 pub use table::to_csv;
-pub(crate) use write::{json_text, remove};
 pub use write::{WriteError, write, write_json, write_with};
+pub(crate) use write::{json_text, remove};
 
 /// Version of the format of result files.
 pub const FORMAT: u32 = 1;

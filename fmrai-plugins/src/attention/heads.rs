@@ -103,8 +103,12 @@ impl HeadLayout {
         let blocks = model.structure.attention.len();
         let found = match layout.left_out.iter().find(|l| l.block.starts_with("attention")) {
             _ if blocks == 0 => "no attention".to_owned(),
-            Some(LeftOut { block, reason }) => format!("no self-attention that can be read ({block}: {reason})"),
-            None if layout.layers.is_empty() => format!("no self-attention, only {blocks} cross-attention blocks"),
+            Some(LeftOut { block, reason }) => {
+                format!("no self-attention that can be read ({block}: {reason})")
+            }
+            None if layout.layers.is_empty() => {
+                format!("no self-attention, only {blocks} cross-attention blocks")
+            }
             None => format!("{blocks} attention blocks without any head"),
         };
         Err(AnalyzerError::Unsuitable { found, needed: "self-attention".to_owned() })
@@ -124,7 +128,8 @@ impl HeadLayout {
     /// # Errors
     /// [`AnalyzerError::Unsuitable`] names the sequences there are if `wanted` is none of them.
     pub fn of_one_stream(mut self, wanted: Option<&str>) -> Result<Self, AnalyzerError> {
-        let heads = |stream: usize| self.layers.iter().filter(|l| l.stream == stream).map(|l| l.heads).sum::<usize>();
+        let heads =
+            |stream: usize| self.layers.iter().filter(|l| l.stream == stream).map(|l| l.heads).sum::<usize>();
         let chosen = match wanted {
             Some(wanted) => self.streams.iter().position(|s| s.input.as_deref() == Some(wanted)),
             None => (0..self.streams.len()).rev().max_by_key(|stream| heads(*stream)),
@@ -146,7 +151,9 @@ impl HeadLayout {
                 let own = self.streams[layer.stream].name();
                 self.left_out.push(LeftOut {
                     block: format!("attention[{}]", layer.layer),
-                    reason: format!("its positions are those of {own}, the heads set against each other look at {name}"),
+                    reason: format!(
+                        "its positions are those of {own}, the heads set against each other look at {name}"
+                    ),
                 });
             }
         }
@@ -279,7 +286,11 @@ fn placed(model: &ModelView<'_>, block: &Attention) -> Result<(Stream, [usize; 2
             [key.before.saturating_sub(query.before), key.after.saturating_sub(query.after)]
         }
         _ if queries == keys => [0, 0],
-        _ => return Err(format!("it has {queries} queries and {keys} keys, which are not known to be the same tokens")),
+        _ => {
+            return Err(format!(
+                "it has {queries} queries and {keys} keys, which are not known to be the same tokens"
+            ));
+        }
     };
     let sinks = sinks.map(usize::try_from);
     let [Ok(before), Ok(after)] = sinks else {

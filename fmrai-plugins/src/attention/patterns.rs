@@ -259,7 +259,8 @@ impl PatternSums {
         if layer.visible != Visible::Unknown {
             return Sight { visible: layer.visible, observed: false };
         }
-        let of = |which: usize| self.ahead[which * self.heads..][layer.first..][..layer.heads].iter().sum::<u64>();
+        let of =
+            |which: usize| self.ahead[which * self.heads..][layer.first..][..layer.heads].iter().sum::<u64>();
         let causal = of(0) > 0 && of(1) == 0;
         Sight { visible: if causal { Visible::Causal } else { Visible::Unknown }, observed: causal }
     }
@@ -414,7 +415,8 @@ impl PatternSums {
         let rows = read_counts_of(state, "pattern_rows", &[2, heads])?;
         let ahead = read_counts_of(state, "pattern_ahead", &[2, heads])?;
         let length = 3 * streams + 2;
-        let mut counts = state.tensor("pattern_counts", &[length])?.i64().map(<[i64]>::to_vec).unwrap_or_default();
+        let mut counts =
+            state.tensor("pattern_counts", &[length])?.i64().map(<[i64]>::to_vec).unwrap_or_default();
         let first_left_out = counts.pop().and_then(|id| u64::try_from(id).ok());
         let counts: Option<Vec<u64>> = counts.into_iter().map(|c| u64::try_from(c).ok()).collect();
         let mut texts = counts.filter(|c| c.len() + 1 == length).ok_or_else(|| StateError::Part {

@@ -105,7 +105,8 @@ impl<'a> BatchAttention<'a> {
         let (layer, head) = self.heads[head];
         let layer = &self.layers[layer];
         assert!(query < text.tokens, "query {query} of {} tokens", text.tokens);
-        let start = layer.starts[text.row] + head * layer.of_head[text.row] + query * layer.of_query[text.row];
+        let start =
+            layer.starts[text.row] + head * layer.of_head[text.row] + query * layer.of_query[text.row];
         &layer.data[start..start + text.tokens + layer.sinks]
     }
 
@@ -161,7 +162,9 @@ fn read_layer<'a>(
         [] => false,
     };
     let (positions, keys) = match view.shape().split_last_chunk::<2>() {
-        Some((leading, &[query, key])) if fits(leading) && query.checked_add(sinks) == Some(key) => (query, key),
+        Some((leading, &[query, key])) if fits(leading) && query.checked_add(sinks) == Some(key) => {
+            (query, key)
+        }
         _ => {
             let more = if sinks > 0 { format!(" and {sinks} more for the sinks") } else { String::new() };
             return Err(misshapen(format!(

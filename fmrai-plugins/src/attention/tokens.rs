@@ -39,7 +39,8 @@ impl TokenKinds {
     /// # Errors
     /// [`AnalyzerError::Other`] if the sample has not as many tokens as valid positions.
     pub fn mark(&self, sample: &Sample, stream: &Stream) -> Result<TextTokens, AnalyzerError> {
-        let Some(Tokens { ids, span, .. }) = stream.tokens(sample).filter(|tokens| !tokens.ids.is_empty()) else {
+        let Some(Tokens { ids, span, .. }) = stream.tokens(sample).filter(|tokens| !tokens.ids.is_empty())
+        else {
             return Ok(TextTokens::default());
         };
         if ids.len() != span.len() {

@@ -75,7 +75,8 @@ impl Thresholds {
     pub(super) fn labels(&self, sums: &PatternSums, layout: &HeadLayout) -> Vec<&'static str> {
         let mut labels = vec![OTHER; layout.heads()];
         // 1 where all tokens are seen.
-        let lowered: Vec<f64> = sums.attainable(layout).iter().zip(sums.uniform()).map(|(a, u)| a / u).collect();
+        let lowered: Vec<f64> =
+            sums.attainable(layout).iter().zip(sums.uniform()).map(|(a, u)| a / u).collect();
         for (name, statistic, threshold) in self.rules() {
             let values = sums.mean(statistic).unwrap_or_default();
             for ((label, value), lowered) in labels.iter_mut().zip(values).zip(&lowered) {

@@ -87,9 +87,8 @@ impl Analyzer for AttentionClustering {
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         let attention = BatchAttention::read(batch, &self.layout)?;
         let heads = self.layout.heads();
-        let mark = |text: &TextAttention<'_>| {
-            self.kinds.mark(text.sample(), &self.layout.streams()[text.stream()])
-        };
+        let mark =
+            |text: &TextAttention<'_>| self.kinds.mark(text.sample(), &self.layout.streams()[text.stream()]);
         let marked: Result<Vec<_>, AnalyzerError> =
             attention.texts().map(|text| Ok((text, mark(&text)?))).collect();
         // Nothing can fail from here on, so the state is changed in place.

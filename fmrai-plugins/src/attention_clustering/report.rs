@@ -47,7 +47,9 @@ pub(super) fn report(
     if compared == 0 {
         let [rows, left_out] = patterns.rows(0..layout.heads());
         return Err(AnalyzerError::NotEnoughData {
-            found: format!("no query for which the rows of all heads sum to 1: {left_out} of {rows} rows do not"),
+            found: format!(
+                "no query for which the rows of all heads sum to 1: {left_out} of {rows} rows do not"
+            ),
             needed: "at least one".to_owned(),
         });
     }

@@ -12,26 +12,26 @@ pub(super) fn figures(
     known: &[(Statistic, Vec<f64>)],
     sums: &PatternSums,
 ) -> Vec<Figure> {
-    let data = format!(
-        "{} texts of {} tokens in all.{}",
-        sums.texts(),
-        sums.tokens(),
-        told_left_out(layout, sums)
-    );
+    let data =
+        format!("{} texts of {} tokens in all.{}", sums.texts(), sums.tokens(), told_left_out(layout, sums));
     let uniform = Uniform::of(layout, sums);
     // Separators seen from separators and from the rest are in the tables: two more panels that tell little more.
     let shown = || known.iter().filter(|(s, _)| !is_part(*s));
     let shares = || shown().filter(|(s, _)| matches!(s, Statistic::Share(_)));
     let entropies = || known.iter().filter(|(s, _)| !matches!(s, Statistic::Share(_)));
     let share_axis = || Axis::new("share of attention", None).range(0.0, 1.0);
-    let top =
-        known.iter().filter(|(s, _)| s.unit().is_some()).flat_map(|(_, v)| v).fold(uniform.most(), |a, &b| a.max(b));
+    let top = known
+        .iter()
+        .filter(|(s, _)| s.unit().is_some())
+        .flat_map(|(_, v)| v)
+        .fold(uniform.most(), |a, &b| a.max(b));
     let entropy_axis = || Axis::new("entropy", Some("nats")).range(0.0, top * 1.05);
     let panel = |(statistic, values): &(Statistic, Vec<f64>), y, references| Panel {
         title: title(*statistic).to_owned(),
         plot: Plot::Lines(by_layer(layout, values, y, references)),
     };
-    let seen = if uniform.all_keys { "sees all tokens alike" } else { "sees alike all tokens that it can see" };
+    let seen =
+        if uniform.all_keys { "sees all tokens alike" } else { "sees alike all tokens that it can see" };
     vec![
         Figure {
             name: "patterns".to_owned(),

@@ -45,7 +45,8 @@ pub(crate) fn nothing_seen(layout: &HeadLayout, sums: &PatternSums) -> AnalyzerE
         return AnalyzerError::NotEnoughData { found: "no text was seen".to_owned(), needed };
     }
     let sample = sums.left_out().1.unwrap_or(0);
-    let found = format!("none of {rows} rows of probabilities sums to 1 over its text, the first in sample {sample}");
+    let found =
+        format!("none of {rows} rows of probabilities sums to 1 over its text, the first in sample {sample}");
     AnalyzerError::NotEnoughData { found, needed: "at least one text with rows that do".to_owned() }
 }
 
@@ -164,7 +165,8 @@ fn summary(
 /// The statistics that no text defines and the blocks that are not looked at, each with the reason.
 pub(crate) fn left_out(layout: &HeadLayout, is_known: impl Fn(Statistic) -> bool) -> Value {
     // A model without sinks lacks nothing.
-    let missing = Statistic::ALL.into_iter().filter(|s| *s != Statistic::Share(Pattern::Sink) && !is_known(*s));
+    let missing =
+        Statistic::ALL.into_iter().filter(|s| *s != Statistic::Share(Pattern::Sink) && !is_known(*s));
     let statistics = missing.map(|s| json!({ "name": s.name(), "reason": why_left_out(s) }));
     statistics.chain(layout.left_out().iter().map(LeftOut::to_json)).collect()
 }

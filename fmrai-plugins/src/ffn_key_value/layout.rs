@@ -2,9 +2,9 @@
 
 use fmrai_core::analyzer::{AnalyzerError, StateError};
 use fmrai_core::batch::TOKENS;
-use fmrai_core::graph::{Graph, TensorId};
+use fmrai_core::graph::{Graph, OperationId, TensorId};
 use fmrai_core::structure::{
-    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Structure, Writer,
+    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure, Writer,
 };
 use serde_json::{Value, json};
 
@@ -77,7 +77,9 @@ impl Layout {
                 Some(Ok(stream)) if stream.input == chosen => layout.stream = stream.clone(),
                 Some(Ok(stream)) => {
                     let (own, chosen) = (stream.name(), chosen.as_deref().unwrap_or_default());
-                    layout.left_out.push((label, format!("its positions are those of {own}, not of {chosen}")));
+                    layout
+                        .left_out
+                        .push((label, format!("its positions are those of {own}, not of {chosen}")));
                     continue;
                 }
                 Some(Err(reason)) => {
@@ -86,8 +88,8 @@ impl Layout {
                 }
                 None => {}
             }
-            let mut writes = structure.residual.iter().zip(&settled);
-            let stream = writes.find(|(r, _)| r.writers == [Writer::FeedForward(position)]);
+            let alone = |r: &Residual| r.writers == [Writer::FeedForward(position)] && !parallel(graph, structure, r);
+            let stream = structure.residual.iter().zip(&settled).find(|(r, _)| alone(r));
             layout.blocks.push(Block {
                 label,
                 module: block.module.clone(),
@@ -143,11 +145,25 @@ impl Layout {
     }
 }
 
+/// True if another block of the same layer is added by itself to what this one is added to, without reading it: of two sums
+/// one after another, nothing but the second takes the first.
+fn parallel(graph: &dyn Graph, structure: &Structure, write: &Residual) -> bool {
+    // What only reads a size has no result.
+    let reads = |id: &&OperationId| graph.operation(**id).is_some_and(|user| !user.outputs.is_empty());
+    let only = |sum: TensorId, user: OperationId| graph.users(sum).iter().filter(reads).eq([&user]);
+    structure.residual.iter().any(|other| {
+        other.after == write.before && only(other.after, write.operation)
+            || other.before == write.after && only(write.after, other.operation)
+    })
+}
+
 /// The sequence whose positions a block sees.
 fn place(graph: &dyn Graph, block: &FeedForward) -> Result<sequences::Stream, String> {
     let shape = graph.tensor(block.activation).map_or(&[][..], |t| &t.shape);
     let length = match shape {
-        [_, tokens @ .., _] if !tokens.is_empty() => Some(tokens.iter().fold(1_i64, |n, s| n.saturating_mul(*s))),
+        [_, tokens @ .., _] if !tokens.is_empty() => {
+            Some(tokens.iter().fold(1_i64, |n, s| n.saturating_mul(*s)))
+        }
         _ => None,
     };
     let flat = matches!(shape, [_, _]);

@@ -146,8 +146,7 @@ fn a_host_of_version_1_0_lends_weights_for_one_instance_and_nobody_reads_them_af
                 keeper.create.unwrap()(keeper.ctx, c"{}".as_ptr(), 2, &raw mut this, &raw mut err),
                 raw::OK
             );
-            let prepared =
-                keeper.prepare.unwrap()(this, &raw const older, &raw mut out, &raw mut err);
+            let prepared = keeper.prepare.unwrap()(this, &raw const older, &raw mut out, &raw mut err);
             assert_eq!(prepared, raw::OK);
         }
     })

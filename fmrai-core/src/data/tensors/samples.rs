@@ -30,7 +30,8 @@ pub(super) fn of(
     let by_sample = |name: &str| !whole.iter().any(|other| other == name);
     let named = inputs.0.iter().map(|(name, _)| name.as_str());
     let named = named.filter(|name| is_token_input(name) && by_sample(name));
-    let all: Result<Vec<Ids>, Misfit> = named.filter_map(|name| Ids::of(inputs, name, &by_sample).transpose()).collect();
+    let all: Result<Vec<Ids>, Misfit> =
+        named.filter_map(|name| Ids::of(inputs, name, &by_sample).transpose()).collect();
     let all = all?;
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {

@@ -54,7 +54,8 @@ impl Axes {
         if super::super::facts::makes_anew(operation) {
             return;
         }
-        let sources = operation.inputs().filter_map(|id| self.sources.get(id.0 as usize)).fold(0, |all, s| all | s);
+        let sources =
+            operation.inputs().filter_map(|id| self.sources.get(id.0 as usize)).fold(0, |all, s| all | s);
         let known = operation.inputs().any(|id| self.of_tensor(id).is_some());
         let made = if known { transfer::of(graph, operation, self) } else { Vec::new() };
         for (i, output) in operation.outputs.iter().enumerate() {

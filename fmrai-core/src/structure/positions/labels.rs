@@ -144,12 +144,10 @@ mod tests {
         let old = [vec![factor(2, Some(0))], vec![factor(6, Some(1))], bare(8)];
         let flat = regrouped(&old, &[12, 8]);
         assert_eq!(flat, [vec![factor(2, Some(0)), factor(6, Some(1))], bare(8)]);
-        assert_eq!(regrouped(&flat, &[2, 6, 4, 2]), [
-            vec![factor(2, Some(0))],
-            vec![factor(6, Some(1))],
-            bare(4),
-            bare(2)
-        ]);
+        assert_eq!(
+            regrouped(&flat, &[2, 6, 4, 2]),
+            [vec![factor(2, Some(0))], vec![factor(6, Some(1))], bare(4), bare(2)]
+        );
         assert_eq!(regrouped(&flat, &[2, 1, 6, 8])[2], vec![factor(6, Some(1))]);
         // Windows of three positions.
         assert_eq!(regrouped(&old, &[2, 2, 3, 8])[1..3], [bare(2), bare(3)]);

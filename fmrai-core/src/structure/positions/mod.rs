@@ -78,7 +78,8 @@ impl<'g> Finder<'g> {
         let places = places.filter(|p| !p.is_empty())?;
         let sequences = &self.axes.sequences;
         let length = places.iter().fold(1_i64, |n, (_, size)| n.saturating_mul(*size));
-        let key: Vec<(u32, i64)> = places.iter().map(|(p, size)| (sequences.root(p.sequence), *size)).collect();
+        let key: Vec<(u32, i64)> =
+            places.iter().map(|(p, size)| (sequences.root(p.sequence), *size)).collect();
         // A single sequence is the same whatever was put before and after it.
         let key = if let [(sequence, _)] = key.as_slice() { vec![(*sequence, 0)] } else { key };
         let (inputs, before, after) = match places.as_slice() {

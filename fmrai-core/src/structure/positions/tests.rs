@@ -36,7 +36,8 @@ fn attention(
     let scores = change(b, scores);
     let probabilities = b.softmax(scores, -1);
     let keys = b.shape(v)[2];
-    let used = if b.shape(probabilities)[3] == keys { probabilities } else { b.slice(probabilities, -1, 0, keys) };
+    let used =
+        if b.shape(probabilities)[3] == keys { probabilities } else { b.slice(probabilities, -1, 0, keys) };
     let context = b.matmul(used, v);
     let context = b.transpose(context, 1, 2);
     let shape = b.shape(x);

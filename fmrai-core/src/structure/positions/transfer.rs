@@ -95,10 +95,13 @@ impl Step<'_, '_> {
                     Value::Ints(all) | Value::Sizes(all) => Some(all.clone()),
                     one => Some(vec![one.as_int()?]),
                 };
-                let from: Option<Vec<usize>> = list("source")?.into_iter().map(|i| counted(i, rank)).collect();
-                let to: Option<Vec<usize>> = list("destination")?.into_iter().map(|i| counted(i, rank)).collect();
+                let from: Option<Vec<usize>> =
+                    list("source")?.into_iter().map(|i| counted(i, rank)).collect();
+                let to: Option<Vec<usize>> =
+                    list("destination")?.into_iter().map(|i| counted(i, rank)).collect();
                 let (from, to) = (from?, to?);
-                let mut rest = old.iter().enumerate().filter(|(i, _)| !from.contains(i)).map(|(_, a)| a.clone());
+                let mut rest =
+                    old.iter().enumerate().filter(|(i, _)| !from.contains(i)).map(|(_, a)| a.clone());
                 (0..rank)
                     .map(|i| match to.iter().position(|t| *t == i) {
                         Some(k) => old.get(*from.get(k)?).cloned(),
@@ -116,7 +119,8 @@ impl Step<'_, '_> {
         let new = self.output().to_vec();
         let more = new.len().checked_sub(old.len())?;
         let size = |axis: &Axis| axis.iter().fold(1_i64, |n, f| n.saturating_mul(f.size));
-        let kept = |i: usize, n: i64| i.checked_sub(more).and_then(|i| old.get(i)).filter(|axis| size(axis) == n);
+        let kept =
+            |i: usize, n: i64| i.checked_sub(more).and_then(|i| old.get(i)).filter(|axis| size(axis) == n);
         Some(new.iter().enumerate().map(|(i, &n)| kept(i, n).cloned().unwrap_or_else(|| bare(n))).collect())
     }
 
@@ -143,7 +147,13 @@ impl Step<'_, '_> {
             return self.padded(&old).into_iter().collect();
         }
         let split = match name.as_str() {
-            "hsplit" => if rank > 1 { Some(1) } else { Some(0) },
+            "hsplit" => {
+                if rank > 1 {
+                    Some(1)
+                } else {
+                    Some(0)
+                }
+            }
             "vsplit" => Some(0),
             "dsplit" => Some(2),
             _ => self.operation.argument("dim").map_or(Some(0), |d| counted(d.as_int()?, rank)),
@@ -165,12 +175,8 @@ impl Step<'_, '_> {
             }
             _ => None,
         };
-        let sizes: Vec<i64> = self
-            .operation
-            .outputs
-            .iter()
-            .map(|id| self.shape(*id).get(at).copied().unwrap_or(0))
-            .collect();
+        let sizes: Vec<i64> =
+            self.operation.outputs.iter().map(|id| self.shape(*id).get(at).copied().unwrap_or(0)).collect();
         let (mut outputs, mut from) = (Vec::new(), 0);
         for size in sizes {
             let start = if matches!(name.as_str(), "slice" | "narrow") { start } else { Some(from) };
@@ -271,10 +277,11 @@ impl Step<'_, '_> {
             "index_select" | "gather" | "roll" | "flip" => {
                 let (id, mut axes) = self.main()?;
                 let new = self.output().to_vec();
-                let moved: Vec<i64> = match self.operation.argument("dim").or(self.operation.argument("dims"))? {
-                    Value::Ints(all) | Value::Sizes(all) => all.clone(),
-                    one => vec![one.as_int()?],
-                };
+                let moved: Vec<i64> =
+                    match self.operation.argument("dim").or(self.operation.argument("dims"))? {
+                        Value::Ints(all) | Value::Sizes(all) => all.clone(),
+                        one => vec![one.as_int()?],
+                    };
                 if axes.len() != new.len() || self.shape(id).is_empty() {
                     return None;
                 }
@@ -332,7 +339,8 @@ impl Step<'_, '_> {
         let follows = |(from, place): &(i64, Place)| {
             first.is_some_and(|(_, one)| {
                 self.axes.sequences.root(one.sequence) == self.axes.sequences.root(place.sequence)
-                    && place.before.saturating_add(*from) == one.before.saturating_add(first.map_or(0, |(f, _)| f))
+                    && place.before.saturating_add(*from)
+                        == one.before.saturating_add(first.map_or(0, |(f, _)| f))
             })
         };
         match first {
@@ -415,7 +423,8 @@ impl Step<'_, '_> {
     fn fused(&mut self) -> Vec<Vec<Axis>> {
         let [query, key] = ["query", "key"].map(|name| self.operation.tensor(name).map(|id| self.get(id)));
         let (Some(query), Some(key)) = (query, key) else { return Vec::new() };
-        let shapes: Vec<Vec<i64>> = self.operation.outputs.iter().map(|id| self.shape(*id).to_vec()).collect();
+        let shapes: Vec<Vec<i64>> =
+            self.operation.outputs.iter().map(|id| self.shape(*id).to_vec()).collect();
         let last = |shape: &[i64]| shape.last().map_or_else(Axis::new, |size| bare(*size));
         let mut outputs = Vec::new();
         for (i, shape) in shapes.iter().enumerate() {
@@ -433,7 +442,10 @@ impl Step<'_, '_> {
     fn other(&mut self) -> Option<Vec<Axis>> {
         let (id, old) = self.main()?;
         let (before, new) = (self.shape(id).to_vec(), self.output().to_vec());
-        let moves = matches!(stem(self.operation), "sort" | "argsort" | "topk" | "randperm" | "masked_select" | "nonzero");
+        let moves = matches!(
+            stem(self.operation),
+            "sort" | "argsort" | "topk" | "randperm" | "masked_select" | "nonzero"
+        );
         if let Some(dims) = self.operation.argument("dim").filter(|_| !moves) {
             let list: Vec<i64> = match dims {
                 Value::Ints(all) | Value::Sizes(all) => all.clone(),
@@ -457,7 +469,13 @@ impl Step<'_, '_> {
         let mut axes = Vec::with_capacity(new.len());
         for (i, (&was, &is)) in before.iter().zip(&new).enumerate() {
             let keeps = was == is && i != 1 && !moves;
-            axes.push(if keeps { old.get(i)?.clone() } else if i > 1 { self.fresh(is) } else { bare(is) });
+            axes.push(if keeps {
+                old.get(i)?.clone()
+            } else if i > 1 {
+                self.fresh(is)
+            } else {
+                bare(is)
+            });
         }
         Some(axes)
     }
