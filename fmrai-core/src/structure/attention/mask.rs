@@ -12,7 +12,7 @@ use crate::structure::facts::axis as counted;
 use crate::structure::operator::{Effect, effect, first_input, stem};
 use crate::structure::weights::Weights as Plain;
 use crate::structure::{product, shape};
-use crate::tensor::{DType, TensorValue};
+use crate::tensor::{DType, TensorValue, TensorView};
 
 /// Scores at or below this are masked. A bias for distance (Press et al. 2022) gets as low only far beyond
 /// [`super::visible`]'s horizon.
@@ -29,6 +29,8 @@ const DEPTH: u32 = 200;
 pub(super) enum Seen {
     Yes,
     No,
+    /// Yes or no, as data tell for all queries or all keys alike: padding, where all keys that may be seen are such.
+    Shared,
     /// It depends on the data.
     Unknown,
     /// A constant ends before it.
@@ -92,7 +94,8 @@ impl<'g> Masks<'g> {
         match self.ask(id, rank, query, key).number {
             Number::Beyond => Seen::Beyond,
             Number::Is(x) if x <= LOW || x.is_nan() => Seen::No,
-            Number::Score | Number::Any { both: false } => Seen::Yes,
+            Number::Score => Seen::Yes,
+            Number::Any { both: false } => Seen::Shared,
             Number::Is(x) if x > DOUBTFUL => Seen::Yes,
             Number::Is(_) | Number::Any { both: true } => Seen::Unknown,
         }
@@ -103,10 +106,17 @@ impl<'g> Masks<'g> {
         let truth = self.graph.tensor(id).is_some_and(|t| t.dtype == DType::Bool);
         match self.ask(id, rank, query, key).number {
             Number::Beyond => Seen::Beyond,
-            Number::Is(x) if truth => if x == 0.0 { Seen::No } else { Seen::Yes },
+            Number::Is(x) if truth => {
+                if x == 0.0 {
+                    Seen::No
+                } else {
+                    Seen::Yes
+                }
+            }
             Number::Is(x) if x <= LOW || x.is_nan() => Seen::No,
             Number::Is(x) if x > DOUBTFUL => Seen::Yes,
-            Number::Score | Number::Any { both: false } => Seen::Yes,
+            Number::Score => Seen::Yes,
+            Number::Any { both: false } => Seen::Shared,
             Number::Is(_) | Number::Any { both: true } => Seen::Unknown,
         }
     }
@@ -169,7 +179,10 @@ impl<'g> Masks<'g> {
         if product::factors(self.graph, operation).is_some() {
             return self.product(operation, at);
         }
-        let found = self.made(operation, at).or_else(|| self.view(operation, at)).or_else(|| self.arithmetic(operation, at));
+        let found = self
+            .made(operation, at)
+            .or_else(|| self.view(operation, at))
+            .or_else(|| self.arithmetic(operation, at));
         let Some(found) = found else { return any(at) };
         let whole = self.graph.tensor(id).is_some_and(|t| matches!(t.dtype, DType::Bool));
         match found.number {
@@ -179,14 +192,13 @@ impl<'g> Masks<'g> {
     }
 
     fn leaf(&mut self, id: TensorId, at: &[At]) -> Entry {
-        let unknown = any(at);
+        let given = any(at);
         if self.graph.tensor(id).is_none_or(|t| t.origin == Origin::Input) {
-            return unknown;
+            return given;
         }
-        let weights = self.weights;
-        let read = || weights?.weight(id)?.ok();
-        let value = self.read.entry(id).or_insert_with(read).as_ref();
-        let Some(view) = value.map(TensorValue::view) else { return unknown };
+        // What is not read is no padding, wherever it is used: it may be what is written in place of hidden scores.
+        let unknown = Entry { number: Number::Any { both: true }, ..given };
+        let Some(view) = self.constant(id) else { return unknown };
         let Ok(data) = view.f32() else { return unknown };
         let mut index = 0;
         for (at, &size) in at.iter().zip(view.shape()) {
@@ -197,6 +209,36 @@ impl<'g> Masks<'g> {
         }
         let number = data.get(index).map_or(Number::Beyond, |x| Number::Is(f64::from(*x)));
         Entry { number, ..unknown }
+    }
+
+    /// The elements of a constant, if they can be read.
+    fn constant(&mut self, id: TensorId) -> Option<TensorView<'_>> {
+        let weights = self.weights;
+        let read = || weights?.weight(id)?.ok();
+        self.read.entry(id).or_insert_with(read).as_ref().map(TensorValue::view)
+    }
+
+    /// A bias from a table by the distance or the like: scores, if no number of the table is as low as those of masks. A
+    /// learned table that cannot be read is taken for one of scores; nothing is known of any other.
+    fn looked_up(&mut self, operation: &Operation, at: &[At]) -> Option<Entry> {
+        let table = operation.tensor("weight")?;
+        let scores = Entry { number: Number::Score, from: QUERY | KEY };
+        let all = self.constant(table).and_then(|view| view.f32().ok());
+        match all.map(|all| all.iter().all(|x| f64::from(*x) > DOUBTFUL)) {
+            Some(true) => Some(scores),
+            Some(false) => {
+                let (column, front) = at.split_last()?;
+                let row = self.operand(operation.tensor("indices")?, front);
+                let Number::Is(x) = row.number else {
+                    return Some(Entry { number: Number::Any { both: true }, from: row.from | column.from });
+                };
+                Some(self.entry(table, &[At { value: x as i64, from: row.from }, *column]))
+            }
+            None => {
+                let learned = self.graph.tensor(table).is_some_and(|t| t.origin == Origin::Parameter);
+                learned.then_some(scores)
+            }
+        }
     }
 
     /// Of two activations it is a score, and a mask may be added at once; of anything else nothing is known.
@@ -265,14 +307,13 @@ impl<'g> Masks<'g> {
         let name = stem(operation);
         match effect(operation) {
             Effect::Same => Some(self.operand(input, at)),
-            Effect::Broadcast if !name.starts_with("repeat") && name != "tile" => Some(self.operand(input, at)),
+            Effect::Broadcast if !name.starts_with("repeat") && name != "tile" => {
+                Some(self.operand(input, at))
+            }
             Effect::Reshape => {
                 let new = self.shape(*operation.outputs.first()?);
                 let at = reshaped(old, new, at);
-                match at {
-                    Some(at) => Some(self.entry(input, &at)),
-                    None => None,
-                }
+                at.map(|at| self.entry(input, &at))
             }
             Effect::Permute => {
                 let mut old_at = vec![ORIGIN; rank];
@@ -417,7 +458,7 @@ impl<'g> Masks<'g> {
 
     fn arithmetic(&mut self, operation: &Operation, at: &[At]) -> Option<Entry> {
         let alpha = operation.argument("alpha").and_then(Value::as_float).unwrap_or(1.0);
-        let scaled = |entry: Entry, by: f64| combined(entry, Entry { number: Number::Is(by), from: 0 }, |a, b| a * b);
+        let scaled = |entry: Entry, by: f64| times(entry, Entry { number: Number::Is(by), from: 0 });
         let name = stem(operation);
         match name {
             "where" => {
@@ -438,12 +479,7 @@ impl<'g> Masks<'g> {
                 let own = self.term(operation, "self", at)?;
                 return Some(combined(own, own, |a, _| f64::from(u8::from(a == 0.0))));
             }
-            "embedding" => {
-                // A learned table of numbers for each distance: scores, no mask.
-                let table = operation.tensor("weight")?;
-                let learned = self.graph.tensor(table).is_some_and(|t| t.origin == Origin::Parameter);
-                return learned.then_some(Entry { number: Number::Score, from: QUERY | KEY });
-            }
+            "embedding" => return self.looked_up(operation, at),
             _ => {}
         }
         let own = self.term(operation, "self", at).or_else(|| self.term(operation, "input", at))?;
@@ -468,8 +504,7 @@ impl<'g> Masks<'g> {
                 names.into_iter().find_map(|n| operation.argument(n).and_then(Value::as_float))
             };
             let (low, high) = (bound(["min", "min_val"]), bound(["max", "max_val"]));
-            let clamped =
-                |x: f64| x.max(low.unwrap_or(f64::NEG_INFINITY)).min(high.unwrap_or(f64::INFINITY));
+            let clamped = |x: f64| x.max(low.unwrap_or(f64::NEG_INFINITY)).min(high.unwrap_or(f64::INFINITY));
             return Some(match own.number {
                 Number::Score => own,
                 _ => combined(own, own, |a, _| clamped(a)),
@@ -480,7 +515,8 @@ impl<'g> Masks<'g> {
         }
         let other = self.term(operation, "other", at).or_else(|| self.term(operation, "exponent", at))?;
         let flag = |b: bool| f64::from(u8::from(b));
-        let floors = operation.argument("rounding_mode").is_some_and(|m| matches!(m, Value::Text(t) if t == "floor"));
+        let floors =
+            operation.argument("rounding_mode").is_some_and(|m| matches!(m, Value::Text(t) if t == "floor"));
         Some(match name {
             "add" => sum(own, scaled(other, alpha)),
             "sub" | "subtract" => sum(own, scaled(other, -alpha)),
@@ -504,7 +540,9 @@ impl<'g> Masks<'g> {
             "ge" => combined(own, other, |a, b| flag(a >= b)),
             "logical_and" | "bitwise_and" | "__and__" | "__iand__" => decided(own, other, 0.0),
             "logical_or" | "bitwise_or" | "__or__" | "__ior__" => decided(own, other, 1.0),
-            "logical_xor" | "bitwise_xor" | "__xor__" => combined(own, other, |a, b| flag((a != 0.0) != (b != 0.0))),
+            "logical_xor" | "bitwise_xor" | "__xor__" => {
+                combined(own, other, |a, b| flag((a != 0.0) != (b != 0.0)))
+            }
             _ => return None,
         })
     }
@@ -538,13 +576,18 @@ fn sum(one: Entry, other: Entry) -> Entry {
     let from = one.from | other.from;
     let number = match (one.number, other.number) {
         // Whatever is added to it, it stays low.
-        (Number::Is(low), Number::Score | Number::Any { .. }) | (Number::Score | Number::Any { .. }, Number::Is(low))
+        (Number::Is(low), Number::Score | Number::Any { .. })
+        | (Number::Score | Number::Any { .. }, Number::Is(low))
             if low <= LOW =>
         {
             Number::Is(low)
         }
         (Number::Score, Number::Is(x)) | (Number::Is(x), Number::Score) => {
-            if x <= DOUBTFUL { Number::Any { both: true } } else { Number::Score }
+            if x <= DOUBTFUL {
+                Number::Any { both: true }
+            } else {
+                Number::Score
+            }
         }
         (Number::Score, Number::Score) => Number::Score,
         // Padding, the same for all queries or all keys.
@@ -569,7 +612,16 @@ fn times(one: Entry, other: Entry) -> Entry {
 /// `yes` where the condition holds, `no` elsewhere.
 fn chosen(condition: Entry, yes: Entry, no: Entry) -> Entry {
     match condition.number {
-        Number::Is(x) => if x == 0.0 { no } else { yes },
+        Number::Is(x) => {
+            let (taken, left) = if x == 0.0 { (no, yes) } else { (yes, no) };
+            match (taken.number, left.number) {
+                // Of two things that depend on data, one for these pairs and one for others: no padding.
+                (Number::Any { .. }, Number::Any { .. }) if condition.from == QUERY | KEY => {
+                    Entry { number: Number::Any { both: true }, ..taken }
+                }
+                _ => taken,
+            }
+        }
         Number::Beyond => condition,
         c => {
             let from = condition.from | yes.from | no.from;
@@ -577,7 +629,9 @@ fn chosen(condition: Entry, yes: Entry, no: Entry) -> Entry {
                 (Number::Is(a), Number::Is(b)) if a == b => Number::Is(a),
                 (Number::Beyond, _) | (_, Number::Beyond) => Number::Beyond,
                 // A score that is masked or not, for all queries or all keys alike.
-                (Number::Score, Number::Is(_)) | (Number::Is(_), Number::Score) => Number::Any { both: both(c) },
+                (Number::Score, Number::Is(_)) | (Number::Is(_), Number::Score) => {
+                    Number::Any { both: both(c) }
+                }
                 (a, b) => Number::Any { both: both(c) || both(a) || both(b) },
             };
             Entry { number, from }

@@ -118,13 +118,11 @@ pub(super) fn place(blocks: &mut [Attention], positions: &mut Finder<'_>) {
     }
 }
 
-/// Finds out what the queries of blocks of self-attention see, where that is not known yet. Constants are read from
-/// `weights`, where there are any.
+/// Finds out what the queries of blocks of self-attention see. Constants are read from `weights`, where there are any.
 pub(super) fn read_masks(graph: &dyn Graph, blocks: &mut [Attention], weights: Option<&dyn Readable>) {
     let plain = Weights::of(graph);
     let mut masks = Masks::new(graph, &plain, weights);
-    let unknown = |b: &&mut Attention| b.kind == AttentionKind::SelfAttention && b.visible == Visible::Unknown;
-    for block in blocks.iter_mut().filter(unknown) {
+    for block in blocks.iter_mut().filter(|b| b.kind == AttentionKind::SelfAttention) {
         block.visible = visible::of(graph, &mut masks, block);
     }
 }

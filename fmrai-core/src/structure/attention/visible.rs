@@ -128,8 +128,18 @@ fn band(mut at: impl FnMut(i64, i64) -> Seen) -> Option<Visible> {
         last -= 1;
     }
     let mut known = true;
+    // Whether there are keys that are seen whatever the data, and keys that data may hide.
+    let (mut certain, mut shared) = (false, false);
     let mut sees = |i: i64, j: i64| match at(i, j) {
-        Seen::Yes => true,
+        Seen::Yes => {
+            // That a query sees itself tells nothing of other keys.
+            certain |= i != j;
+            true
+        }
+        Seen::Shared => {
+            shared = true;
+            true
+        }
         Seen::No => false,
         Seen::Unknown | Seen::Beyond => {
             known = false;
@@ -171,7 +181,8 @@ fn band(mut at: impl FnMut(i64, i64) -> Seen) -> Option<Visible> {
             alike &= compare(middle, middle - edges[0] + step) && compare(middle, middle + edges[1] + step);
         }
     }
-    (alike && known).then_some(found)
+    // Padding is said of all keys that may be seen. Where data decide of some pairs only, they decide what is seen.
+    (alike && known && !(certain && shared)).then_some(found)
 }
 
 #[cfg(test)]
@@ -200,7 +211,25 @@ mod tests {
         assert_eq!(of(|i, j| j < i), None, "never itself");
         assert_eq!(of(|i, j| j <= i && (i - j) % 3 == 0), None, "dilated");
         assert_eq!(band(|_, _| Seen::Unknown), None);
-        let buffer = |i: i64, j: i64| if i.max(j) > 40 { Seen::Beyond } else if j <= i { Seen::Yes } else { Seen::No };
+        assert_eq!(
+            band(|i, j| if j <= i { Seen::Yes } else { Seen::Shared }),
+            None,
+            "a prefix that data tell"
+        );
+        assert_eq!(
+            band(|i, j| if j <= i { Seen::Shared } else { Seen::No }),
+            Some(Visible::Causal),
+            "padding"
+        );
+        let buffer = |i: i64, j: i64| {
+            if i.max(j) > 40 {
+                Seen::Beyond
+            } else if j <= i {
+                Seen::Yes
+            } else {
+                Seen::No
+            }
+        };
         assert_eq!(band(buffer), Some(Visible::Causal), "a buffer that ends");
     }
 

@@ -146,7 +146,8 @@ fn fused_operations_say_it_themselves() {
                 seen = b.mul(seen, near);
             }
             let zero = b.op("aten::zeros", &[], &[]);
-            let arguments = [("condition", seen.into()), ("self", zero.into()), ("other", Value::Float(-3e38))];
+            let arguments =
+                [("condition", seen.into()), ("self", zero.into()), ("other", Value::Float(-3e38))];
             let mask = b.op("aten::where.ScalarOther", &arguments, &[T, T]);
             let mask = b.unsqueeze(mask, 0);
             let mask = b.unsqueeze(mask, 0);
@@ -169,42 +170,129 @@ fn fused_operations_say_it_themselves() {
     }
 }
 
-/// A triangle of 16 positions, as a buffer of the model.
-struct Triangle(TensorId);
+/// Constants of a model that can be read: their shapes and elements.
+#[derive(Default)]
+struct Constants(std::collections::BTreeMap<TensorId, (Vec<usize>, Vec<f32>)>);
 
-impl Weights for Triangle {
-    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+impl Constants {
+    fn with(mut self, id: TensorId, shape: &[usize], data: Vec<f32>) -> Self {
+        self.0.insert(id, (shape.to_vec(), data));
+        self
+    }
+
+    /// A triangle of 16 positions.
+    fn triangle(id: TensorId) -> Self {
         let data = (0..256).map(|i| if i % 16 <= i / 16 { 1.0 } else { 0.0 }).collect();
-        (id == self.0).then(|| TensorValue::new([1, 1, 16, 16], TensorData::F32(data)))
+        Self::default().with(id, &[1, 1, 16, 16], data)
+    }
+}
+
+impl Weights for Constants {
+    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>> {
+        let (shape, data) = self.0.get(&id)?.clone();
+        Some(TensorValue::new(shape, TensorData::F32(data)))
     }
 }
 
 #[test]
 fn buffers_are_read_where_they_can_be() {
-    let buffer = std::cell::Cell::new(TensorId(0));
+    let buffers = std::cell::Cell::new([TensorId(0); 2]);
     let b = block(|b, x| {
-        buffer.set(b.parameter("attn.bias", &[1, 1, 16, 16]));
-        let rows = b.slice(buffer.get(), 2, 0, T);
+        let bias = b.parameter("attn.bias", &[1, 1, 16, 16]);
+        let rows = b.slice(bias, 2, 0, T);
         let seen = b.slice(rows, 3, 0, T);
         let low = b.parameter("attn.masked_bias", &[]);
+        buffers.set([bias, low]);
         let arguments = [("condition", seen.into()), ("self", x.into()), ("other", low.into())];
         b.op("aten::where.self", &arguments, &[B, H, T, T])
     });
     let graph = b.build();
     let mut structure = Structure::of(&graph);
     assert_eq!(structure.attention[0].visible, Visible::Unknown);
-    structure.read_masks(&graph, &Triangle(buffer.get()));
+    let [bias, low] = buffers.get();
+    structure.read_masks(&graph, &Constants::triangle(bias));
     // What is written in place of hidden scores is not known here: it may be another score.
     assert_eq!(structure.attention[0].visible, Visible::Unknown);
+    for (value, expected) in [
+        (-1e4, Visible::Causal),
+        (f32::MIN, Visible::Causal),
+        (f32::NEG_INFINITY, Visible::Causal),
+        (0.5, Visible::Full),
+        (-100.0, Visible::Unknown),
+    ] {
+        structure.read_masks(&graph, &Constants::triangle(bias).with(low, &[], vec![value]));
+        assert_eq!(structure.attention[0].visible, expected, "{value}");
+    }
     let b = block(|b, x| {
-        buffer.set(b.parameter("attn.bias", &[1, 1, 16, 16]));
-        let rows = b.slice(buffer.get(), 2, 0, T);
+        let bias = b.parameter("attn.bias", &[1, 1, 16, 16]);
+        buffers.set([bias; 2]);
+        let rows = b.slice(bias, 2, 0, T);
         let seen = b.slice(rows, 3, 0, T);
         lowest(b, x, seen)
     });
     let graph = b.build();
     let mut structure = Structure::of(&graph);
     assert_eq!(structure.attention[0].visible, Visible::Unknown);
-    structure.read_masks(&graph, &Triangle(buffer.get()));
+    structure.read_masks(&graph, &Constants::triangle(buffers.get()[0]));
     assert_eq!(structure.attention[0].visible, Visible::Causal);
+}
+
+#[test]
+fn a_table_by_distance_is_a_mask_where_its_numbers_are() {
+    let table = std::cell::Cell::new(TensorId(0));
+    let b = block(|b, x| {
+        let distance = distance(b);
+        let row = b.scalar("aten::add.Scalar", distance, 10.0);
+        let arguments = [("self", row.into()), ("min", Value::Int(0)), ("max", Value::Int(20))];
+        let row = b.op("aten::clamp", &arguments, &[T, T]);
+        table.set(b.parameter("bias.weight", &[21, H]));
+        let arguments = [("weight", table.get().into()), ("indices", row.into())];
+        let bias = b.op("aten::embedding", &arguments, &[T, T, H]);
+        let bias = b.permute(bias, &[2, 0, 1]);
+        let bias = b.unsqueeze(bias, 0);
+        b.add(x, bias)
+    });
+    let graph = b.build();
+    let heads = usize::try_from(H).unwrap();
+    let mut structure = Structure::of(&graph);
+    for (low, expected) in [(-3.0, Visible::Full), (-1e9, Visible::Causal), (-100.0, Visible::Unknown)] {
+        // Rows before 10 are those of keys after the query.
+        let data = (0..21 * heads).map(|i| if i / heads < 10 { low } else { 0.5 }).collect();
+        structure.read_masks(&graph, &Constants::default().with(table.get(), &[21, heads], data));
+        assert_eq!(structure.attention[0].visible, expected, "{low}");
+    }
+}
+
+#[test]
+fn what_data_decide_for_some_pairs_is_no_padding() {
+    let triangle = |b: &mut Builder| {
+        let distance = distance(b);
+        b.scalar("aten::ge.Scalar", distance, 0.0)
+    };
+    // A prefix that all queries see, as far as the input says.
+    let prefix = |b: &mut Builder, x| {
+        let seen = triangle(b);
+        let prefix = b.input("prefix", &[B, 1, 1, T]);
+        let seen = b.binary("aten::logical_or", seen, prefix);
+        lowest(b, x, seen)
+    };
+    assert_eq!(visible(prefix), Visible::Unknown);
+    // One term for the keys before a query, another one for those after.
+    let halves = |b: &mut Builder, x| {
+        let seen = triangle(b);
+        let [before, after] = ["before", "after"].map(|name| b.input(name, &[B, 1, 1, T]));
+        let arguments = [("condition", seen.into()), ("self", before.into()), ("other", after.into())];
+        let term = b.op("aten::where.self", &arguments, &[B, 1, T, T]);
+        b.add(x, term)
+    };
+    assert_eq!(visible(halves), Visible::Unknown);
+    // Padding of a text that is read from left to right.
+    let padded = |b: &mut Builder, x| {
+        let seen = triangle(b);
+        let padding = b.input("padding", &[B, 1, 1, T]);
+        let arguments = [("condition", seen.into()), ("self", padding.into()), ("other", Value::Float(-1e9))];
+        let term = b.op("aten::where.ScalarOther", &arguments, &[B, 1, T, T]);
+        b.add(x, term)
+    };
+    assert_eq!(visible(padded), Visible::Causal);
 }
