@@ -401,10 +401,8 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     assert_exit(&output, 3);
     assert!(err(&output).contains("error: cannot write "), "{}", err(&output));
     assert!(err(&output).contains("File too large"), "{}", err(&output));
-    assert!(!place.path("out/summary.json").exists());
-    for name in contents(&place.path("out")).keys() {
-        assert!(!name.to_string_lossy().ends_with(".tmp"), "{} is left", name.display());
-    }
+    // Not even a checkpoint had room, so there is nothing to go on from.
+    assert!(!place.path("out").exists());
     let script = format!("{} schema > /dev/full", env!("CARGO_BIN_EXE_fmrai"));
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_exit(&output, 3);

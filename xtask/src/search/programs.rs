@@ -198,10 +198,11 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn script(text: &str, tests: &[&str]) -> (tempfile::TempDir, Program) {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let folder = tempfile::tempdir().unwrap();
         let executable = folder.path().join("program");
         std::fs::write(&executable, format!("#!/bin/sh\n{text}\n")).unwrap();
-        use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = Program {
             arguments: "-p a --lib".to_owned(),
