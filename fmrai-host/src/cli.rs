@@ -258,11 +258,10 @@ pub fn main() -> ExitCode {
         }
     };
     match &arguments.guarded {
-        Some(record) => {
-            if !guardian::follow(record) || calls::record_to(record).is_err() {
-                return Exit::Internal.into();
-            }
+        Some(record) if !guardian::follow(record) || calls::record_to(record).is_err() => {
+            return Exit::Internal.into();
         }
+        Some(_) => {}
         None if arguments.load_plugins() => {
             if let Some(code) = guardian::run() {
                 return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Internal as u8));

@@ -53,7 +53,11 @@ fn they_are_left_out_and_counted() {
     }
     assert_eq!(report.summary["texts"], 2);
     assert_eq!(report.summary["tokens"], 8);
-    assert!(report.figures[0].caption.contains("10 of 24 rows are no distributions"), "{}", report.figures[0].caption);
+    assert!(
+        report.figures[0].caption.contains("10 of 24 rows are no distributions"),
+        "{}",
+        report.figures[0].caption
+    );
     let report = run(&AttentionClusteringConfig::default(), &texts, &[2], 3, PLAIN);
     assert_eq!(numbers(&report, "distances"), [0.0; 4]);
     assert_eq!(report.summary["texts"], 2);
@@ -140,7 +144,10 @@ fn what_can_only_be_zero_is_neither_drawn_nor_ranked() {
     assert!(titles.contains(&"previous token"), "{titles:?}");
     assert!(!titles.contains(&"next token") && !titles.contains(&"entropy, first token"), "{titles:?}");
     assert!(report.summary["strongest"].get("share.next").is_none());
-    assert_eq!(report.summary["zero_by_construction"], serde_json::json!(["share.next", "entropy.first_token"]));
+    assert_eq!(
+        report.summary["zero_by_construction"],
+        serde_json::json!(["share.next", "entropy.first_token"])
+    );
     // What was measured stays in the tables.
     assert_eq!(numbers(&report, "share.next"), [0.0; 2]);
     assert_eq!(tensor(&report, "entropy.first_token").shape(), [1, 2]);

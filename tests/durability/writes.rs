@@ -78,7 +78,7 @@ fn trial(place: &mut Place, case: Case) -> String {
     let began = case.before != Before::Results || place.path("out/.checkpoint/owner.json").exists();
     let more: &[&str] = match (unfinished, began) {
         (true, _) => &["--resume"],
-        (false, true) if case.at % 2 == 0 => &[],
+        (false, true) if case.at.is_multiple_of(2) => &[],
         (false, true) => &["--resume"],
         (false, false) => &["--force"],
     };

@@ -38,7 +38,7 @@ fn ending() -> String {
     let mut source = format!("{END}{SOURCE}");
     for function in ["describe", "create", "prepare", "track_batch", "state", "analyze", "destroy"] {
         let start = format!("static fmrai_status {function}(");
-        let at = source.find(&start).unwrap_or_else(|| panic!("{function}"));
+        let at = source.find(&start).unwrap();
         let body = at + source[at..].find("{\n").unwrap() + 2;
         source.insert_str(body, &format!("  end_at(\"{function}\");\n"));
     }

@@ -153,6 +153,9 @@ fn data_that_change_under_a_run_end_it() {
     }
 }
 
+/// A change of a file's bytes.
+type Change<'c> = &'c dyn Fn(&mut Vec<u8>);
+
 #[test]
 fn activations_are_what_their_manifest_says_or_an_error() {
     let place = Place::new();
@@ -174,7 +177,7 @@ fn activations_are_what_their_manifest_says_or_an_error() {
     assert_exit(&go(), 0);
     let folder = place.path("got/activations");
     // The lowest byte of the last number of a batch; a letter of a text in its header; a token; the graph.
-    let changes: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
+    let changes: [(&str, Change<'_>); 4] = [
         ("batches/000001.safetensors", &|bytes| {
             let at = bytes.len() - 4;
             bytes[at] ^= 1;

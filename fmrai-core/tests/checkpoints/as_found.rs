@@ -24,9 +24,12 @@ fn output(model: &dyn Model, name: &str) -> Vec<f32> {
     f32s(&model.forward(&fmrai_core::model::NamedTensors(given.into())).unwrap().0[0].1)
 }
 
+/// A weight's other name.
+type Rename<'r> = &'r dyn Fn(&str) -> String;
+
 #[test]
 fn names_are_read_without_what_wrappers_put_in_front() {
-    let cases: [(&str, &str, &dyn Fn(&str) -> String); 8] = [
+    let cases: [(&str, &str, Rename<'_>); 8] = [
         ("bert", "`_orig_mod.`", &|n| format!("_orig_mod.{n}")),
         ("llama", "`module.`", &|n| format!("module.{n}")),
         ("llama", "`base_model.model.`", &|n| format!("base_model.model.{n}")),

@@ -27,8 +27,11 @@ fn i64s(shape: &[usize], values: &[i64]) -> (Vec<usize>, Vec<u8>) {
     (shape.to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
 }
 
+/// Shape and bytes.
+type Elements = (Vec<usize>, Vec<u8>);
+
 /// A safetensors file with these int64 tensors.
-fn write(path: &Path, tensors: &[(&str, (Vec<usize>, Vec<u8>))]) {
+fn write(path: &Path, tensors: &[(&str, Elements)]) {
     let view = |(shape, bytes): &(Vec<usize>, Vec<u8>)| {
         safetensors::tensor::TensorView::new(safetensors::Dtype::I64, shape.clone(), bytes)
             .unwrap()
@@ -72,7 +75,7 @@ fn the_valid_ids_are_known_of_programs_and_scripts() {
     let script = |name: &str| load("torchscript", &reference("torchscript").join(name)).unwrap();
     let bert = ("input_ids".to_owned(), 49);
     for name in ["traced_bert_eager.pt", "traced_bert_sdpa.pt"] {
-        assert_eq!(known(script(name).as_ref()), [bert.clone()], "{name}");
+        assert_eq!(known(script(name).as_ref()), std::slice::from_ref(&bert), "{name}");
     }
     // The smaller one of two tables; of the other input a part alone is looked up.
     assert_eq!(known(script("words.pt").as_ref()), [("input_ids".to_owned(), 8)]);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use fmrai_core::capture::DispatchTracker;
 use fmrai_core::data::Tokenizer;
-use fmrai_core::graph::{Graph, fingerprint};
+use fmrai_core::graph::{Graph, Operation, fingerprint};
 use fmrai_core::model::{Footprint, InputSpec, Model, ModelError, ModelInfo, NamedTensors};
 use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
@@ -182,7 +182,7 @@ fn forked_tasks_are_seen_in_a_fixed_order() {
     for _ in 0..20 {
         let model = load("torchscript", &reference("state").join("forked.pt")).unwrap();
         let (mut tracker, graph) = record(model.as_ref(), &named("x", &x));
-        let names: Vec<&str> = graph.operations().iter().map(|o| o.base_name()).collect();
+        let names: Vec<&str> = graph.operations().iter().map(Operation::base_name).collect();
         let worker = ["linear", "relu", "mul"];
         let late = [&worker[..], &["mul", "tanh", "add"]].concat();
         let expected = [&late[..], &["add"], &worker, &["softmax", "add", "add"]].concat();
@@ -211,7 +211,12 @@ fn operations_on_other_threads_are_an_error() {
         assert!(operations > 0);
         assert!(error.to_string().contains("without torch.jit.fork"), "{error}");
     }
-    let graph = tracker.discover(&mut || Ok(drop(x.relu()))).unwrap();
+    let graph = tracker
+        .discover(&mut || {
+            let _ = x.relu();
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(graph.operations().len(), 1, "the tracker is as good as before");
 }
 

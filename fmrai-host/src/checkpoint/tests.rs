@@ -96,7 +96,7 @@ fn no_changed_byte_is_taken_for_what_was_written() {
             match Checkpoint::load(output.path()) {
                 // White space, and the name of a field that may be absent, change nothing.
                 Ok(loaded) => {
-                    assert_eq!(loaded.unwrap(), checkpoint(), "{}", String::from_utf8_lossy(&spoiled))
+                    assert_eq!(loaded.unwrap(), checkpoint(), "{}", String::from_utf8_lossy(&spoiled));
                 }
                 Err(error) => {
                     let error = error.to_string();

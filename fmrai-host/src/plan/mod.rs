@@ -158,7 +158,8 @@ fn with_plugins(
         let Ok(Named { path, pins }) = serde_json::from_value(named) else { continue };
         match catalogue.load(&base.join(path), &pins, Some(base)) {
             Ok(plugin) => {
-                hashes.push(Pins { sha256: Some(plugin.sha256.clone()), libraries: plugin.libraries.clone() })
+                hashes
+                    .push(Pins { sha256: Some(plugin.sha256.clone()), libraries: plugin.libraries.clone() });
             }
             Err(error) => {
                 let place = JsonPath::root().field("plugins").element(index);

@@ -126,7 +126,7 @@ fn asks(bytes: &[u8]) -> Asks {
     let Ok(file) = ElfFile64::<Endianness>::parse(bytes) else { return asks };
     let Ok(table) = file.elf_dynamic_table() else { return asks };
     let (mut run, mut old) = (Vec::new(), Vec::new());
-    for entry in table.iter() {
+    for entry in &table {
         let text = || table.string(entry).ok().and_then(|text| std::str::from_utf8(text).ok());
         let list = || text().into_iter().flat_map(|text| text.split(':')).map(str::to_owned);
         match entry.tag {

@@ -114,7 +114,7 @@ pub(super) fn mixes(
 }
 
 fn places(elements: usize) -> Vec<usize> {
-    (0..elements).step_by(if elements > LOOKED_AT { elements / LOOKED_AT | 1 } else { 1 }).collect()
+    (0..elements).step_by(if elements > LOOKED_AT { (elements / LOOKED_AT) | 1 } else { 1 }).collect()
 }
 
 /// Every way in which samples may lie in a tensor of this shape; `None` if there are too many.

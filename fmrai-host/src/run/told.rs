@@ -130,8 +130,8 @@ fn name(graph: &dyn Graph, structure: &Structure, id: TensorId) -> String {
 /// How many elements are NaN, and the first of them.
 fn nan(data: DataView<'_>) -> (u64, Option<usize>) {
     match data {
-        DataView::F32(d) => count(d, |x| x.is_nan()),
-        DataView::F64(d) => count(d, |x| x.is_nan()),
+        DataView::F32(d) => count(d, f32::is_nan),
+        DataView::F64(d) => count(d, f64::is_nan),
         DataView::I64(_) | DataView::I32(_) | DataView::U8(_) => (0, None),
     }
 }

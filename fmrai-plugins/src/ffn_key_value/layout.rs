@@ -57,14 +57,26 @@ const ROUTED: &str = "its experts see only the tokens sent to them, in an order 
                       coefficient cannot be led back to its text";
 
 impl Layout {
-    /// All blocks but experts, and but those of another sequence than `input_ids` in a model that reads several.
-    pub(super) fn of(graph: &dyn Graph, structure: &Structure) -> Result<Self, AnalyzerError> {
+    /// All blocks but experts. In a model that reads several sequences those of one: of the one whose residual stream, `read`, is
+    /// read in the vocabulary, else of `input_ids`.
+    pub(super) fn of(
+        graph: &dyn Graph,
+        structure: &Structure,
+        read: Option<usize>,
+    ) -> Result<Self, AnalyzerError> {
         let mut layout = Self::default();
         let settled = settled(structure);
         let mut first = 0;
         let placed: Vec<_> = structure.feed_forward.iter().map(|block| place(graph, block)).collect();
         let inputs = || placed.iter().flatten().filter_map(|stream| stream.input.as_deref());
-        let chosen = inputs().find(|input| *input == TOKENS).or_else(|| inputs().next()).map(str::to_owned);
+        let writes = |position: usize| {
+            let mut writes = structure.residual.iter().filter(|write| Some(write.stream) == read);
+            writes.any(|write| write.writers.contains(&Writer::FeedForward(position)))
+        };
+        let mut of_read = placed.iter().enumerate().filter(|(position, _)| writes(*position));
+        let of_read = of_read.find_map(|(_, stream)| stream.as_ref().ok()?.input.as_deref());
+        let chosen = of_read.or_else(|| inputs().find(|input| *input == TOKENS)).or_else(|| inputs().next());
+        let chosen = chosen.map(str::to_owned);
         for (position, block) in structure.feed_forward.iter().enumerate() {
             let label = format!("{}[{}]", block.role(), block.layer);
             if block.kind == FeedForwardKind::Experts {
@@ -88,7 +100,8 @@ impl Layout {
                 }
                 None => {}
             }
-            let alone = |r: &Residual| r.writers == [Writer::FeedForward(position)] && !parallel(graph, structure, r);
+            let alone =
+                |r: &Residual| r.writers == [Writer::FeedForward(position)] && !parallel(graph, structure, r);
             let stream = structure.residual.iter().zip(&settled).find(|(r, _)| alone(r));
             layout.blocks.push(Block {
                 label,

@@ -121,13 +121,18 @@ impl fmt::Debug for FfnKeyValue {
 
 impl Analyzer for FfnKeyValue {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.layout = Layout::of(model.graph, model.structure)?;
+        self.map = MapPlace::find(model.structure, model.graph, &self.config);
+        let lens = self.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
+        self.layout = Layout::of(model.graph, model.structure, lens.map(crate::lens::Lens::stream_number))?;
         self.memories = Memories::new(&self.layout, &self.config);
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();
-        self.map = MapPlace::find(model.structure, model.graph, &self.config);
-        let lens = self.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
-        let possible = self.weights.is_some() && self.config.composition_positions > 0;
+        // The stream of another sequence has other positions.
+        let mut streams =
+            self.layout.blocks.iter().filter_map(|block| block.stream.map(|s| s.number)).peekable();
+        let none = streams.peek().is_none();
+        let own = lens.is_some_and(|lens| none || streams.any(|number| number == lens.stream_number()));
+        let possible = own && self.weights.is_some() && self.config.composition_positions > 0;
         self.sample = lens.filter(|_| possible).map(|lens| Sample::new(&self.layout, &self.config, lens));
         let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
         let blocks = &self.layout.blocks;

@@ -144,10 +144,8 @@ pub(super) fn permutation(operation: &Operation, rank: usize) -> Option<Vec<usiz
             dims.iter().map(|axis| place(*axis, rank)).collect()
         }
         "transpose" | "transpose_copy" | "swapdims" | "swapaxes" => {
-            let (a, b) = match (int("dim0"), int("dim1"), int("axis0"), int("axis1")) {
-                (Some(a), Some(b), ..) | (None, None, Some(a), Some(b)) => (a, b),
-                _ => return None,
-            };
+            let axes = (int("dim0"), int("dim1"), int("axis0"), int("axis1"));
+            let ((Some(a), Some(b), ..) | (None, None, Some(a), Some(b))) = axes else { return None };
             order.swap(place(a, rank)?, place(b, rank)?);
             Some(order)
         }

@@ -69,13 +69,16 @@ pub(crate) const TABLE: TensorId = TensorId(2000);
 pub(crate) const MAPPED: TensorId = TensorId(3000);
 pub(crate) const LOGITS: TensorId = TensorId(3001);
 
+/// An operation, its arguments and what it makes.
+type Call = (&'static str, Vec<(&'static str, Value)>, TensorId);
+
 /// The graph from the last stream to the logits: the last norm of the structure, if it has one, and the map.
 pub(crate) fn graph(structure: &Structure, channels: usize) -> RecordedGraph {
     let Some(map) = structure.unembedding.last() else { return empty_graph().unwrap() };
     let end = structure.residual.last().unwrap().after;
     let one = Value::Ints(vec![channels as i64]);
     let tensor = |id: Option<TensorId>| id.map_or(Value::None, Value::Tensor);
-    let mut calls: Vec<(&str, Vec<(&str, Value)>, TensorId)> = Vec::new();
+    let mut calls: Vec<Call> = Vec::new();
     let mut at = end;
     if let Some(norm) = structure.norms.last() {
         let eps = Value::Float(norm.eps.unwrap());

@@ -92,6 +92,9 @@ pub(super) fn without_config(folder: &Path) -> String {
     if below.is_empty() { String::new() } else { format!("; there is one in {}", below.join(", ")) }
 }
 
+/// Whether a file is called so.
+type Named<'n> = &'n dyn Fn(&str) -> bool;
+
 /// What lies in a folder without weights in its place; empty where nothing is found that holds some.
 pub(super) fn other_weights(folder: &Path) -> String {
     let names: Vec<String> = std::fs::read_dir(folder)
@@ -106,7 +109,7 @@ pub(super) fn other_weights(folder: &Path) -> String {
         (!found.is_empty()).then(|| found.join(", "))
     };
     let again = "save the model as safetensors: `AutoModel...from_pretrained(FOLDER).save_pretrained(FOLDER)` of transformers 5";
-    let cases: [(&dyn Fn(&str) -> bool, &str, &str); 6] = [
+    let cases: [(Named<'_>, &str, &str); 6] = [
         (
             &|name| name.starts_with("model-") && name.ends_with(".safetensors"),
             "shards without their index",

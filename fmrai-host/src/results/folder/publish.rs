@@ -65,6 +65,7 @@ impl OutputFolder {
     /// # Errors
     /// [`WriteError`] names the file that cannot be moved or removed, or that somebody has taken away. The folder then holds an
     /// unfinished run as before.
+    #[expect(clippy::needless_pass_by_value, reason = "what is published cannot be published again")]
     pub fn publish(&mut self, staging: Staging, there: &[Written]) -> Result<(), WriteError> {
         let new: BTreeSet<PathBuf> =
             staging.files.iter().chain(there).map(|file| PathBuf::from(&file.name)).collect();

@@ -79,7 +79,7 @@ fn the_first_pass_that_is_kept_is_the_first_pass() {
     let model = json!({ "type": "exported_program", "path": path, "keep_state": true });
     let select = everything(load(&model).as_ref()).pop().unwrap();
     for parity in ["off", "first", "every"] {
-        let document = plan(&model, &[select.clone()], 1, parity);
+        let document = plan(&model, std::slice::from_ref(&select), 1, parity);
         let outcome = execute(place.path(), &document, &How { force: true, ..WHOLE }).unwrap();
         assert_eq!(outcome.exit(), Exit::Success, "{:?}", outcome.parity);
         assert_eq!(firsts(&place.path().join("out")), [1.0, 2.0, 3.0, 4.0, 5.0], "{parity}");
@@ -164,7 +164,7 @@ fn nan_in_tensors_that_are_kept_is_told() {
     npy(&place.path().join("x.npy"), &[5, 3], &values);
     let model = json!({ "type": "exported_program", "path": reference("counter.pt2") });
     let select = everything(load(&model).as_ref()).pop().unwrap();
-    let document = plan(&model, &[select.clone()], 2, "first");
+    let document = plan(&model, std::slice::from_ref(&select), 2, "first");
     let outcome = execute(place.path(), &document, &WHOLE).unwrap();
     let told = format!(
         "1 elements of 1 kept tensors are NaN: %mul ({select}); in {select} first in batch 1, sample 3"
