@@ -22,6 +22,7 @@
 //! softmax (talking heads); layouts with the head axis between queries and keys, as in `bqhk`; and operations that
 //! run a whole encoder layer at once.
 
+mod entry;
 mod heads;
 mod kind;
 mod mask;
