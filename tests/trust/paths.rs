@@ -76,6 +76,7 @@ fn no_path_on_the_command_line_is_a_bug_of_the_program() {
     let (_place, folder) = strange();
     let plan = plan(&folder, "plan", "model", "hf_checkpoint");
     let bad = OsStr::from_bytes(b"\xff\xfe");
+    let picture = OsStr::from_bytes(b"\xff\xfe.dot"); // the other name becomes a folder
     let within = |name: &str| folder.join(name).into_os_string();
     let (model, program, texts) = (within("model"), within("model.pt2"), within("texts.txt"));
     let [select, data, output] = ["--select", "--data", "--output"].map(OsStr::new);
@@ -96,7 +97,7 @@ fn no_path_on_the_command_line_is_a_bug_of_the_program() {
         vec!["inspect".as_ref(), "model.pt2".as_ref(), "--tokenizer".as_ref(), bad],
         vec!["inspect".as_ref(), plan.as_os_str()],
         vec!["inspect".as_ref(), bad, "--dot".as_ref(), bad, "--json".as_ref(), bad],
-        vec!["inspect".as_ref(), "model".as_ref(), "--dot".as_ref(), bad],
+        vec!["inspect".as_ref(), "model".as_ref(), "--dot".as_ref(), picture],
         vec!["generate".as_ref(), &model, "--prompt".as_ref(), "a".as_ref()],
         vec!["analyzers".as_ref(), "--plugin".as_ref(), bad],
         vec!["schema".as_ref(), "--plugin-dir".as_ref(), bad],
