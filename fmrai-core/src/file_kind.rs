@@ -102,12 +102,6 @@ impl FileKind {
         std::fs::File::open(path).ok()?.take(ENOUGH as u64).read_to_end(&mut start).ok()?;
         Self::of(&start)
     }
-
-    /// Something that is never what a model or data need, whatever reads it: a pointer or a page in place of the file.
-    #[must_use]
-    pub fn is_stand_in(self) -> bool {
-        matches!(self, Self::LfsPointer(_) | Self::Html)
-    }
 }
 
 /// A phrase after "is", with what to do about it where that is one thing.
