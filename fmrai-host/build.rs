@@ -6,7 +6,7 @@ use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let lib = std::env::var("DEP_FMRAI_CAPTURE_LIBTORCH_LIB").ok();
+    let lib = std::env::var("DEP_FMRAI_TORCH_LIBTORCH_LIB").ok();
     if let Some(lib) = &lib {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
     }

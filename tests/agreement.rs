@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod common;
-#[path = "../fmrai-core/examples/train_gpt/main.rs"]
+#[path = "../fmrai-models/examples/train_gpt/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod train_gpt;
 

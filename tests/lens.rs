@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use common::{ROOT, assert_exit, fmrai, json_file, reference};
-use fmrai_core::capture::DispatchTracker;
-use fmrai_core::model::{HfCheckpoint, LoadContext, LoadedWeights, ModelSource, NamedTensors};
 use fmrai_core::structure::Structure;
 use fmrai_core::tensor::from_safetensors;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{BoxError, Tracker};
+use fmrai_models::HfCheckpoint;
 use fmrai_plugins::lens::{From, Lens};
+use fmrai_torch::capture::DispatchTracker;
+use fmrai_torch::model::{LoadContext, LoadedWeights, ModelSource, NamedTensors};
 use serde_json::{Value, json};
 
 /// Decoders of `tests/reference/decoders`, one of each kind of last map.

@@ -148,8 +148,7 @@ impl fmt::Display for FileKind {
 ///
 /// # Errors
 /// What the file is, where it is no text in UTF-8 or stands in for another file.
-#[cfg(feature = "torch")]
-pub(crate) fn plain(bytes: &[u8]) -> Result<&[u8], String> {
+pub fn plain(bytes: &[u8]) -> Result<&[u8], String> {
     match FileKind::of(bytes) {
         None | Some(FileKind::Json | FileKind::Empty) => {
             Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))

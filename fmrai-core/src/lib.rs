@@ -11,22 +11,13 @@
 //! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`file_kind`]: what a file is by its first bytes, for messages.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
-//!
-//! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
-//! (`model`) and reads data (`data`). Without it, it is pure Rust and all that an analyzer crate needs.
 
 pub mod abi;
 pub mod activations;
 pub mod analyzer;
 pub mod batch;
-#[cfg(feature = "torch")]
-pub mod capture;
-#[cfg(feature = "torch")]
-pub mod data;
 pub mod file_kind;
 pub mod graph;
-#[cfg(feature = "torch")]
-pub mod model;
 pub mod report;
 pub mod selector;
 pub mod structure;

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use fmrai_core::analyzer::{AnalyzerConfig, ModelView};
 use fmrai_core::batch::Batch;
-use fmrai_core::capture::{DispatchTracker, keep_freed_pages};
-use fmrai_core::data::{DataContext, DataSource, InputBatch, TextLines};
-use fmrai_core::model::{HfCheckpoint, LoadContext, LoadedWeights, ModelSource};
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::Tracker;
+use fmrai_models::HfCheckpoint;
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
+use fmrai_torch::capture::DispatchTracker;
+use fmrai_torch::data::{DataContext, DataSource, InputBatch, TextLines};
+use fmrai_torch::keep_freed_pages;
+use fmrai_torch::model::{LoadContext, LoadedWeights, ModelSource};
 use serde_json::json;
 use tch::Device;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fmrai_core::model::GenerateConfig;
+use fmrai_torch::generate::GenerateConfig;
 
 use crate::calls;
 use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, kv, plugin, run, schema};

@@ -2,10 +2,11 @@
 
 use fmrai_core::activations::ActivationsError;
 use fmrai_core::analyzer::DuplicateAnalyzer;
-use fmrai_core::data::DataError;
-use fmrai_core::model::{GenerateError, ModelError};
 use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
+use fmrai_torch::data::DataError;
+use fmrai_torch::generate::GenerateError;
+use fmrai_torch::model::ModelError;
 
 use crate::checkpoint::{ResumeError, SaveError};
 use crate::plan::{OfferError, PlanError};

@@ -6,6 +6,11 @@
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
+// What is built in registers itself, but only if its crate is linked.
+#[cfg(feature = "models")]
+use fmrai_models as _;
+use fmrai_plugins as _;
+
 mod calls;
 pub mod checkpoint;
 pub mod cli;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_core::data::{DataContext, DataSource, Tokenizer};
-use fmrai_core::model::{Axis, InputSpec};
 use fmrai_core::tensor::DType;
+use fmrai_torch::data::{DataContext, DataSource};
+use fmrai_torch::model::{Axis, InputSpec};
+use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};
 
 use super::common::{reference, sentences};
@@ -26,7 +27,7 @@ fn input(name: &str, dtype: DType, axes: &[Option<i64>]) -> InputSpec {
 fn read(source: Value, base: &Path, tokenizer: Option<&Tokenizer>, inputs: &[InputSpec]) {
     let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
     let context = DataContext { base, tokenizer, max_tokens: Some(16), inputs };
-    let all = || -> Result<(), fmrai_core::data::DataError> {
+    let all = || -> Result<(), fmrai_torch::data::DataError> {
         let mut batches = source.open(&context)?;
         while let Some(batch) = batches.next_batch()? {
             assert!(!batch.samples.is_empty(), "a batch without samples");

@@ -9,7 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod data;
-#[path = "../../fmrai-core/fuzz/parsers.rs"]
+#[path = "../../fmrai-host/fuzz/parsers.rs"]
 mod fuzzed;
 mod models;
 mod mutate;

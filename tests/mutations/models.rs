@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_core::model::{LoadContext, Model, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 

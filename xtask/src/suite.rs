@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, and core once more without libtorch.
+//! `cargo xtask test`: every test of the workspace.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,27 +10,15 @@ use crate::outcome::FailedProgram;
 use crate::project::Project;
 use crate::setup;
 
-/// Runs both suites, all programs of both even if some fail, and ends with a list of what failed.
+/// Runs all test programs, also after one has failed, and ends with a list of what failed.
 pub(crate) fn run(project: &Project, args: &[OsString]) -> Result<ExitCode> {
     setup::run(project, setup::Options::ALL)?;
-    let all = cargo::test(
+    let (status, outcome) = cargo::test(
         cargo::command(project).args(["test", "--workspace", "--no-fail-fast", "--locked"]).args(args),
     )?;
-    // In a folder of its own: cargo would unify the features within one build, and rebuild core back and forth.
-    let target = cargo::metadata(project)?.target_directory.join("no-torch");
-    let core = cargo::test(
-        cargo::command(project)
-            .args(["test", "-p", "fmrai-core", "--no-default-features", "--no-fail-fast", "--locked"])
-            .env("CARGO_TARGET_DIR", target),
-    )?;
-    let suites = [("workspace", all), ("fmrai-core without libtorch", core)];
-    println!();
-    for (name, (status, outcome)) in &suites {
-        println!("tests, {name}: {}", if status.success() { "passed" } else { "FAILED" });
-        summary(outcome.programs()).iter().for_each(|line| println!("{line}"));
-    }
-    let passed = suites.iter().all(|(_, (status, _))| status.success());
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("\ntests: {}", if status.success() { "passed" } else { "FAILED" });
+    summary(outcome.programs()).iter().for_each(|line| println!("{line}"));
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One line for each program that failed, and one below it for each of its tests.

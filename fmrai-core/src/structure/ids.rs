@@ -15,7 +15,8 @@ const LIMIT: usize = 64;
 /// The valid numbers of each input whose elements, all of them and as they are, are looked up in tables of the model.
 ///
 /// Inputs that are computed with or cut before are not among them: what is valid for these is not known.
-pub(crate) fn valid_ids(graph: &dyn Graph) -> BTreeMap<String, RangeInclusive<i64>> {
+#[must_use]
+pub fn valid_ids(graph: &dyn Graph) -> BTreeMap<String, RangeInclusive<i64>> {
     let mut valid: BTreeMap<String, RangeInclusive<i64>> = BTreeMap::new();
     for operation in graph.operations() {
         let Some((table, ids)) = lookup(operation) else { continue };

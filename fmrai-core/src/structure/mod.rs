@@ -8,7 +8,6 @@ mod facts;
 mod feed_forward;
 mod find;
 mod found;
-#[cfg(feature = "torch")]
 mod ids;
 mod norm;
 mod opaque;
@@ -29,8 +28,7 @@ pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
 pub use found::Structure;
-#[cfg(feature = "torch")]
-pub(crate) use ids::valid_ids;
+pub use ids::valid_ids;
 pub use norm::{Norm, NormKind};
 pub use opaque::opaque_operations;
 pub(crate) use operator::is_view;

@@ -7,7 +7,7 @@ use super::DType;
 
 /// A dense, row-major tensor in the memory of a device, borrowed: an address for code that knows the device.
 ///
-/// Loaded analyzers read what is there, so it cannot be put together from an address: it is made of a tensor of libtorch.
+/// Loaded analyzers read what is there, so it is made only by who knows that there is such a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceTensor<'a> {
     data: *const c_void,
@@ -18,19 +18,18 @@ pub struct DeviceTensor<'a> {
 }
 
 impl<'a> DeviceTensor<'a> {
-    /// A dense tensor of a CUDA device as it is; `None` for any other, and where `shape` is not that of the tensor.
-    #[cfg(feature = "torch")]
+    /// A dense tensor at `data` in the memory of the CUDA device `cuda`.
+    ///
+    /// # Safety
+    /// For as long as `'a`, `data` is the address of a row-major tensor of this type and shape in the memory of that device, and
+    /// nothing writes to it.
     #[must_use]
-    pub fn of(tensor: &'a tch::Tensor, shape: &'a [usize]) -> Option<Self> {
-        if !tensor.defined() || tensor.is_sparse() || tensor.is_mkldnn() || !tensor.is_contiguous() {
-            return None;
-        }
-        let tch::Device::Cuda(cuda) = tensor.device() else { return None };
-        let sizes = tensor.size();
-        let same = sizes.len() == shape.len()
-            && sizes.iter().zip(shape).all(|(size, shape)| usize::try_from(*size) == Ok(*shape));
-        let data = tensor.data_ptr().cast_const();
-        same.then(|| Self { data, cuda, dtype: DType::of(tensor), shape, lifetime: PhantomData })
+    #[expect(
+        unsafe_code,
+        reason = "the address is dereferenced by code of the device, so whoever names it has to vouch for it"
+    )]
+    pub unsafe fn from_raw(data: *const c_void, cuda: usize, dtype: DType, shape: &'a [usize]) -> Self {
+        Self { data, cuda, dtype, shape, lifetime: PhantomData }
     }
 
     /// A tensor that nobody reads.

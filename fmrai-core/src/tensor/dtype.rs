@@ -46,26 +46,24 @@ impl DType {
         }
     }
 
-    /// The type of a tensor of libtorch; [`DType::Other`] for types that tch does not know.
-    #[cfg(feature = "torch")]
+    /// Its `c10::ScalarType` code; `None` for [`DType::Other`].
     #[must_use]
-    pub fn of(tensor: &tch::Tensor) -> Self {
-        use tch::Kind;
-        match tensor.f_kind() {
-            Ok(Kind::Uint8) => Self::UInt8,
-            Ok(Kind::Int8) => Self::Int8,
-            Ok(Kind::Int16) => Self::Int16,
-            Ok(Kind::Int) => Self::Int32,
-            Ok(Kind::Int64) => Self::Int64,
-            Ok(Kind::Half) => Self::Float16,
-            Ok(Kind::Float) => Self::Float32,
-            Ok(Kind::Double) => Self::Float64,
-            Ok(Kind::ComplexFloat) => Self::Complex64,
-            Ok(Kind::ComplexDouble) => Self::Complex128,
-            Ok(Kind::Bool) => Self::Bool,
-            Ok(Kind::BFloat16) => Self::BFloat16,
-            _ => Self::Other,
-        }
+    pub fn to_c10(self) -> Option<i32> {
+        Some(match self {
+            Self::UInt8 => 0,
+            Self::Int8 => 1,
+            Self::Int16 => 2,
+            Self::Int32 => 3,
+            Self::Int64 => 4,
+            Self::Float16 => 5,
+            Self::Float32 => 6,
+            Self::Float64 => 7,
+            Self::Complex64 => 9,
+            Self::Complex128 => 10,
+            Self::Bool => 11,
+            Self::BFloat16 => 15,
+            Self::Other => return None,
+        })
     }
 
     /// True for real floating-point types.
@@ -105,5 +103,20 @@ impl fmt::Display for DType {
             Self::BFloat16 => "bfloat16",
             Self::Other => "other",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_libtorch_lead_there_and_back() {
+        let known: Vec<DType> = (0..64).map(DType::from_c10).filter(|dtype| *dtype != DType::Other).collect();
+        assert_eq!(known.len(), 12);
+        for dtype in known {
+            assert_eq!(dtype.to_c10().map(DType::from_c10), Some(dtype));
+        }
+        assert_eq!(DType::Other.to_c10(), None);
     }
 }

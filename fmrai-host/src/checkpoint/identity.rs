@@ -1,6 +1,6 @@
 //! What the result of a run depends on.
 
-use fmrai_core::model::FileInfo;
+use fmrai_torch::files::FileInfo;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -13,7 +13,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::analyzer::State;
-use fmrai_core::data::Counts;
+use fmrai_torch::data::Counts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_core::data::unknown_token;
-use fmrai_core::model::{GenerateConfig, HfCheckpoint, LoadContext, Model, Stopped, generate as continued};
-use tch::Device;
+use fmrai_torch::data::unknown_token;
+use fmrai_torch::generate::{GenerateConfig, Stopped, generate as continued};
 
+use super::source::{Named, load, named};
 use crate::error::{Error, Exit};
 use crate::terminal;
 
@@ -18,18 +18,24 @@ pub(crate) struct GenerateOptions {
 
 /// Prints the prompt as a model continues it.
 pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
-    let context = LoadContext { base: Path::new(""), device: Device::Cpu };
-    let model = HfCheckpoint::new(&options.model).load_causal_lm(&context)?;
+    let Named::Model(source) = named(&options.model, None)? else {
+        return Err(Error::Usage(format!("{}: is a plan, needed is a model", options.model.display())));
+    };
+    let loaded = load(&source, Path::new(""))?;
+    let model = loaded.causal().ok_or_else(|| {
+        let (path, kind) = (options.model.display(), &loaded.info().architecture);
+        Error::Usage(format!("{path}: a {kind} model does not continue texts, decoders do"))
+    })?;
     let tokenizer = model.tokenizer().ok_or_else(|| {
         let how = "make one in Python, `AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)`";
         Error::Usage(format!("{}: the model has no tokenizer: {how}", options.model.display()))
     })?;
-    let usage = |error: fmrai_core::data::TokenizerError| Error::Usage(error.to_string());
+    let usage = |error: fmrai_torch::text::TokenizerError| Error::Usage(error.to_string());
     let mut tokens = tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids;
     if let Some(what) = unknown_token(tokenizer, &tokens, &model.inputs()) {
         return Err(Error::Usage(format!("--prompt: {what}")));
     }
-    let generated = continued(&model, &tokens, &options.config, &mut |_| ())?;
+    let generated = continued(model, &tokens, &options.config, &mut |_| ())?;
     let count = super::count(generated.tokens.len() as u64, "token");
     tokens.extend(generated.tokens);
     terminal::answer(&tokenizer.decode(&tokens).map_err(usage)?)?;

@@ -42,7 +42,7 @@ pub(super) fn execute(
     force: bool,
     threads: Option<usize>,
 ) -> Result<Exit, Error> {
-    fmrai_core::capture::keep_freed_pages();
+    fmrai_torch::keep_freed_pages();
     let interrupted = crate::interrupts::watch()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();

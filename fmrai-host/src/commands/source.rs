@@ -5,12 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::file_kind::{ENOUGH, FileKind};
-use fmrai_core::model::{LoadContext, Model, ModelSource};
+use fmrai_torch::Device;
+use fmrai_torch::model::{LoadContext, Model, ModelSource, model_sources};
 use serde_json::{Value, json};
-use tch::Device;
 use zip::ZipArchive;
 
 use crate::error::Error;
+use crate::plan::OfferError;
 
 /// What stands at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,9 +114,9 @@ fn archive(path: &Path) -> Result<&'static str, Error> {
 /// Reads a model, relative paths taken from `base`.
 pub(super) fn load(model: &Value, base: &Path) -> Result<Box<dyn Model>, Error> {
     let kind = model["type"].as_str().unwrap_or_default();
-    let known = fmrai_core::model::SOURCES.iter().any(|source| source.name == kind);
-    if !known {
-        let names: Vec<&str> = fmrai_core::model::SOURCES.iter().map(|source| source.name).collect();
+    let known = model_sources().map_err(OfferError::from)?;
+    if !known.iter().any(|source| source.name == kind) {
+        let names: Vec<&str> = known.iter().map(|source| source.name).collect();
         let names = names.join(", ");
         return Err(Error::Usage(format!("this program reads no models of type {kind}, it reads {names}")));
     }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use fmrai_core::abi::{ConfigRefused, ForeignAnalyzer};
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, DuplicateAnalyzer, Registry};
-use fmrai_core::model::SourceEntry;
-use fmrai_core::{data, model};
-// The built-in analyzers register themselves, but only if their crate is linked.
-use fmrai_plugins as _;
+use fmrai_torch::data::data_sources;
+use fmrai_torch::model::model_sources;
+use fmrai_torch::{DuplicateSource, SourceEntry};
 use serde_json::{Map, Value};
 
 use crate::calls;
@@ -70,7 +69,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Why a plan cannot have a plugin.
+/// Why something cannot be named in a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum OfferError {
     /// It was not loaded.
@@ -79,17 +78,20 @@ pub enum OfferError {
     /// One of its analyzers has a name that is taken.
     #[error(transparent)]
     Duplicate(#[from] DuplicateAnalyzer),
+    /// Two sources of models or data have one name.
+    #[error(transparent)]
+    Source(#[from] DuplicateSource),
 }
 
 impl Catalogue {
     /// Everything linked into this program.
     ///
     /// # Errors
-    /// [`DuplicateAnalyzer`] if two analyzers have one name.
-    pub fn linked() -> Result<Self, DuplicateAnalyzer> {
+    /// [`OfferError`] if two of one kind have one name.
+    pub fn linked() -> Result<Self, OfferError> {
         Ok(Self {
-            models: model::SOURCES.to_vec(),
-            data: data::SOURCES.to_vec(),
+            models: model_sources()?,
+            data: data_sources()?,
             analyzers: Registry::linked()?.iter().map(Offer::linked).collect(),
             plugins: Vec::new(),
             policy: Policy::default(),

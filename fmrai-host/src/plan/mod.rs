@@ -28,9 +28,9 @@ pub use crate::held::Held;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_core::data::DataSource;
 use fmrai_core::file_kind::FileKind;
-use fmrai_core::model::ModelSource;
+use fmrai_torch::data::DataSource;
+use fmrai_torch::model::ModelSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

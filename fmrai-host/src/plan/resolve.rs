@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_core::data::DataSource;
-use fmrai_core::model::ModelSource;
+use fmrai_torch::data::DataSource;
+use fmrai_torch::model::ModelSource;
 use serde_json::{Map, Value, json};
 
 use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};

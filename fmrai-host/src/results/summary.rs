@@ -1,10 +1,11 @@
 //! The `summary.json` of a run: everything that is the same whenever the plan is run again.
 
-use fmrai_core::data::Counts;
 use fmrai_core::graph::{Graph, fingerprint};
-use fmrai_core::model::{FileInfo, ModelInfo};
 use fmrai_core::structure::{Attention, AttentionForm, Structure};
 use fmrai_core::tracker::CaptureRequest;
+use fmrai_torch::data::Counts;
+use fmrai_torch::files::FileInfo;
+use fmrai_torch::model::ModelInfo;
 use serde_json::{Value, json};
 
 use super::FORMAT;

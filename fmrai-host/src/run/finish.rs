@@ -1,7 +1,7 @@
 //! From what the analyses have absorbed to files.
 
-use fmrai_core::model::FileInfo;
 use fmrai_core::report::Report;
+use fmrai_torch::files::FileInfo;
 use serde_json::json;
 
 use super::source::About;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmrai_core::data::{Batches, Counts, InputBatch};
 use fmrai_core::graph::{RecordedGraph, TensorId};
-use fmrai_core::model::{Model, NamedTensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::data::{Batches, Counts, InputBatch};
+use fmrai_torch::manual_seed;
+use fmrai_torch::model::{Model, ModelError, NamedTensors};
 
 use super::probe::layouts;
 use super::rows::{Layout, RealRows, Rows};
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::plan::Parity;
 
 /// What random numbers of models start from: as in a new process, also where a program that embeds this library has drawn some.
-const SEED: i64 = 67_280_421_310_721;
+const SEED: u64 = 67_280_421_310_721;
 
 /// A model under watch, and what it runs on.
 pub(super) struct Live<'m> {
@@ -58,7 +59,7 @@ impl<'m> Live<'m> {
         first: InputBatch,
         parity: Parity,
     ) -> Result<(Self, Arc<RecordedGraph>), Error> {
-        tch::manual_seed(SEED);
+        manual_seed(SEED).map_err(ModelError::from)?;
         let mut watched = Watched::new(model, parity)?;
         let graph = watched.discover(&first.inputs)?;
         let live = Self { watched, batches, first: Some(first), current: None, layouts: BTreeMap::new() };

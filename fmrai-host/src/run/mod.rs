@@ -30,12 +30,13 @@ use std::time::{Duration, Instant};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::batch::Batch;
-use fmrai_core::data::{Counts, DataContext, DataError, DataSource, Tokenizer};
 use fmrai_core::graph::fingerprint;
-use fmrai_core::model::{LoadContext, LoadedWeights, ModelSource};
 use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_core::tracker::CaptureRequest;
-use tch::Device;
+use fmrai_torch::Device;
+use fmrai_torch::data::{Counts, DataContext, DataError, DataSource};
+use fmrai_torch::model::{LoadContext, LoadedWeights, ModelError, ModelSource};
+use fmrai_torch::text::Tokenizer;
 
 use crate::checkpoint::{Checkpoint, Identity, SaveError};
 use crate::error::{Error, Exit};
@@ -543,10 +544,10 @@ const MOST_THREADS: usize = 1024;
 fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
     let all = || std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let threads = threads.unwrap_or_else(all);
-    let count = i32::try_from(threads).ok().filter(|_| (1..=MOST_THREADS).contains(&threads));
-    let count =
-        count.ok_or_else(|| Error::Usage(format!("{threads} threads, valid are 1 to {MOST_THREADS}")))?;
-    tch::set_num_threads(count);
+    if !(1..=MOST_THREADS).contains(&threads) {
+        return Err(Error::Usage(format!("{threads} threads, valid are 1 to {MOST_THREADS}")));
+    }
+    fmrai_torch::set_threads(threads).map_err(ModelError::from)?;
     // Fails only where a program that embeds this library has set up its own pool, which is then used.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     Ok(threads)

@@ -1,11 +1,12 @@
 //! Proof that watching a model does not change what it computes.
 
 use fmrai_core::graph::{Graph, Origin, TensorNode};
-use fmrai_core::model::NamedTensors;
 use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
+use fmrai_torch::model::NamedTensors;
+use fmrai_torch::no_grad;
+use fmrai_torch::{Tensor, TorchError};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, TchError, Tensor};
 
 /// How far the outputs of the watched model are from those of the untouched one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ pub enum ParityError {
     },
     /// libtorch reports an error.
     #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
+    Torch(#[from] TorchError),
 }
 
 impl Default for ParityReport {
@@ -90,7 +91,7 @@ impl ParityReport {
         watched: &NamedTensors,
         rounding: f64,
     ) -> Result<(), ParityError> {
-        let _guard = tch::no_grad_guard();
+        let _guard = no_grad();
         for (name, expected) in &untouched.0 {
             match watched.get(name) {
                 Some(found) if found.size() == expected.size() => {
@@ -139,21 +140,21 @@ impl OutputParity {
     }
 }
 
-fn difference(name: &str, expected: &Tensor, found: &Tensor) -> Result<OutputParity, TchError> {
-    let wide = |t: &Tensor| t.f_to_kind(Kind::Double)?.f_reshape([-1]);
+fn difference(name: &str, expected: &Tensor, found: &Tensor) -> Result<OutputParity, TorchError> {
+    let wide = |t: &Tensor| t.to_dtype(DType::Float64)?.reshape(&[-1]);
     let (expected, found) = (wide(expected)?, wide(found)?);
-    let largest = |t: Tensor| -> Result<f64, TchError> {
-        if t.numel() == 0 { Ok(0.0) } else { f64::try_from(t.f_abs()?.f_max()?) }
+    let largest = |t: Tensor| -> Result<f64, TorchError> {
+        if t.numel() == 0 { Ok(0.0) } else { t.abs()?.max()?.item::<f64>() }
     };
-    let finite = expected.f_isfinite()?.f_logical_and(&found.f_isfinite()?)?;
-    let both_nan = expected.f_isnan()?.f_logical_and(&found.f_isnan()?)?;
-    let same = expected.f_eq_tensor(&found)?.f_logical_or(&both_nan)?;
-    let odd = i64::try_from(finite.f_logical_or(&same)?.f_logical_not()?.f_sum(Kind::Int64)?)?;
+    let finite = expected.is_finite()?.and(&found.is_finite()?)?;
+    let both_nan = expected.is_nan()?.and(&found.is_nan()?)?;
+    let same = expected.eq(&found)?.or(&both_nan)?;
+    let odd = finite.or(&same)?.not()?.sum(DType::Int64)?.item::<i64>()?;
     Ok(OutputParity {
         name: name.to_owned(),
         elements: expected.numel() as u64,
-        max_abs_difference: largest(expected.f_sub(&found)?.f_masked_select(&finite)?)?,
-        max_abs_value: largest(expected.f_masked_select(&expected.f_isfinite()?)?)?,
+        max_abs_difference: largest(expected.sub(&found)?.masked_select(&finite)?)?,
+        max_abs_value: largest(expected.masked_select(&expected.is_finite()?)?)?,
         non_finite_differences: u64::try_from(odd).unwrap_or(0),
     })
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fmrai_core::graph::TensorId;
-use fmrai_core::model::NamedTensors;
 use fmrai_core::tracker::CaptureRequest;
-use tch::{Kind, TchError, Tensor};
+use fmrai_torch::model::NamedTensors;
+use fmrai_torch::{Tensor, TorchError};
 
 use super::Watched;
 use super::rows::{Layout, mixes, read};
@@ -58,19 +58,19 @@ struct Batches {
 
 impl Batches {
     /// `None` if its rows are the same however they are turned.
-    fn of(inputs: &NamedTensors, whole: &[String], rows: usize) -> Result<Option<Self>, TchError> {
+    fn of(inputs: &NamedTensors, whole: &[String], rows: usize) -> Result<Option<Self>, TorchError> {
         let count = i64::try_from(rows).unwrap_or(i64::MAX);
         let (mut first, mut moved, mut other) = (Vec::new(), Vec::new(), Vec::new());
         let mut moves = false;
         for (name, tensor) in &inputs.0 {
             let sampled = !whole.contains(name) && tensor.size().first() == Some(&count);
-            let turned = if sampled && rows > 1 { turned(tensor, count)? } else { tensor.shallow_clone() };
-            let (mut on, mut last) = (turned.shallow_clone(), turned.shallow_clone());
+            let turned = if sampled && rows > 1 { turned(tensor, count)? } else { tensor.clone() };
+            let (mut on, mut last) = (turned.clone(), turned.clone());
             if sampled && rows > 1 {
-                on = turned.f_roll(1i64, 0i64)?;
-                let (front, start) = (turned.f_narrow(0, 0, count - 1)?, turned.f_narrow(0, 0, 1)?);
-                last = Tensor::f_cat(&[front, start], 0)?;
-                moves |= !on.f_equal(&turned)?;
+                on = turned.roll(1, 0)?;
+                let (front, start) = (turned.narrow(0, 0, count - 1)?, turned.narrow(0, 0, 1)?);
+                last = Tensor::cat(&[&front, &start], 0)?;
+                moves |= !on.equal(&turned)?;
             }
             first.push((name.clone(), turned));
             moved.push((name.clone(), on));
@@ -83,16 +83,16 @@ impl Batches {
 
 /// Rows that differ even where those of the batch do not: row `r` is turned by `r` places along its last axis, and real numbers in it
 /// are a little larger from row to row.
-fn turned(tensor: &Tensor, rows: i64) -> Result<Tensor, TchError> {
+fn turned(tensor: &Tensor, rows: i64) -> Result<Tensor, TorchError> {
     let last = i64::try_from(tensor.dim()).unwrap_or(1) - 1;
     let mut turned = Vec::new();
     for row in 0..rows {
-        let one = tensor.f_narrow(0, row, 1)?;
-        let one = if last > 0 { one.f_roll(row, last)? } else { one };
-        let real = matches!(one.kind(), Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16);
+        let one = tensor.narrow(0, row, 1)?;
+        let one = if last > 0 { one.roll(row, last)? } else { one };
+        let real = one.dtype().is_float();
         #[expect(clippy::cast_precision_loss, reason = "a few rows")]
         let share = 1.0 + row as f64 / (4.0 * rows as f64);
-        turned.push(if real { one.f_mul_scalar(share)? } else { one });
+        turned.push(if real { one.mul_scalar(share)? } else { one });
     }
-    Tensor::f_cat(&turned, 0)
+    Tensor::cat(&turned.iter().collect::<Vec<_>>(), 0)
 }

@@ -7,11 +7,11 @@ use fmrai_core::activations::{
     BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredFile,
     VOCABULARY, batch_file, entries, write_batch,
 };
-use fmrai_core::data::Counts;
 use fmrai_core::graph::{fingerprint, to_json};
-use fmrai_core::model::FileInfo;
 use fmrai_core::selector::select;
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::data::Counts;
+use fmrai_torch::files::FileInfo;
 use serde_json::json;
 
 use super::source::{About, Samples};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use fmrai_core::analyzer::Weights;
 use fmrai_core::batch::{Sample, Vocabulary};
-use fmrai_core::data::Counts;
 use fmrai_core::graph::{RecordedGraph, TensorId};
-use fmrai_core::model::FileInfo;
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::data::Counts;
+use fmrai_torch::files::FileInfo;
 use serde_json::Value;
 
 use super::ParityReport;

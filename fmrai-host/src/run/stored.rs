@@ -2,12 +2,12 @@
 
 use fmrai_core::activations::{ActivationFolder, BatchFile, StoredFile};
 use fmrai_core::analyzer::ModelView;
-use fmrai_core::data::Counts;
 use fmrai_core::graph::TensorId;
-use fmrai_core::model::FileInfo;
 use fmrai_core::selector::{labels, selectors_for};
 use fmrai_core::structure::opaque_operations;
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::data::Counts;
+use fmrai_torch::files::FileInfo;
 use serde_json::Value;
 
 use super::ParityReport;

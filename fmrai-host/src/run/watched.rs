@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use fmrai_core::capture::DispatchTracker;
 use fmrai_core::graph::RecordedGraph;
-use fmrai_core::model::{Footprint, Model, ModelError, NamedTensors};
 use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Tracker};
+use fmrai_torch::capture::DispatchTracker;
+use fmrai_torch::model::{Footprint, Model, ModelError, NamedTensors};
+use fmrai_torch::no_grad;
 
 use super::ParityReport;
 use super::parity::precision;
@@ -43,7 +44,7 @@ impl<'m> Watched<'m> {
             self.tracker.name_parameter(&name, &tensor);
         }
         let (model, tracker) = (self.model, &mut self.tracker);
-        let _guard = tch::no_grad_guard();
+        let _guard = no_grad();
         let (graph, mut left) = Footprint::of(model, || {
             tracker.discover(&mut || {
                 model.forward(inputs).map_err(BoxError::from)?;
@@ -68,7 +69,7 @@ impl<'m> Watched<'m> {
         request: &CaptureRequest,
     ) -> Result<Box<dyn Activations>, Error> {
         let (model, tracker) = (self.model, &mut self.tracker);
-        let _guard = tch::no_grad_guard();
+        let _guard = no_grad();
         let inputs = &own(inputs, &self.written)?;
         let mut watched = None;
         let mut pass = || {
@@ -98,7 +99,7 @@ impl<'m> Watched<'m> {
         request: &CaptureRequest,
     ) -> Result<Box<dyn Activations>, Error> {
         let (model, tracker) = (self.model, &mut self.tracker);
-        let _guard = tch::no_grad_guard();
+        let _guard = no_grad();
         let inputs = &own(inputs, &self.written)?;
         let (activations, mut left) = Footprint::of(model, || {
             tracker.track(request, &mut || {
@@ -113,7 +114,7 @@ impl<'m> Watched<'m> {
     /// Runs the model on `inputs` for what the pass leaves in the model alone.
     pub(crate) fn pass_over(&mut self, inputs: &NamedTensors) -> Result<(), Error> {
         if self.stateful {
-            let _guard = tch::no_grad_guard();
+            let _guard = no_grad();
             self.model.forward(&own(inputs, &self.written)?)?;
         }
         Ok(())
@@ -153,8 +154,11 @@ fn own(inputs: &NamedTensors, written: &[String]) -> Result<NamedTensors, Error>
     let mut own = Vec::with_capacity(inputs.0.len());
     for (name, tensor) in &inputs.0 {
         let copied = written.contains(name);
-        let tensor =
-            if copied { tensor.f_detach_copy().map_err(ModelError::from)? } else { tensor.shallow_clone() };
+        let tensor = if copied {
+            tensor.detach().and_then(|own| own.copy()).map_err(ModelError::from)?
+        } else {
+            tensor.clone()
+        };
         own.push((name.clone(), tensor));
     }
     Ok(NamedTensors(own))

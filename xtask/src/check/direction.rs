@@ -1,5 +1,5 @@
-//! Who may depend on whom: host -> plugins -> core, never back; libtorch, drawing, libraries and databases stay out of
-//! where they do not belong.
+//! Who may depend on whom: host -> models -> torch -> core and host -> plugins -> core, never back; tch, libtorch, drawing, libraries and
+//! databases stay out of where they do not belong.
 
 use crate::cargo::{Metadata, Package};
 use crate::project::Project;
@@ -7,14 +7,30 @@ use crate::project::Project;
 use super::problem::Problem;
 
 /// Dependencies that a member must not name, whether to build, to test or to run.
-const BANNED: [(&str, &[&str]); 3] = [
+const BANNED: [(&str, &[&str]); 5] = [
     (
         "fmrai-core",
-        &["fmrai-plugins", "fmrai-host", "xtask", "plotters", "libloading", "clap", "indicatif", "rusqlite"],
+        &[
+            "fmrai-torch",
+            "fmrai-models",
+            "fmrai-plugins",
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "cc",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
     ),
     (
-        "fmrai-plugins",
+        "fmrai-torch",
         &[
+            "fmrai-models",
+            "fmrai-plugins",
             "fmrai-host",
             "xtask",
             "tch",
@@ -26,7 +42,30 @@ const BANNED: [(&str, &[&str]); 3] = [
             "rusqlite",
         ],
     ),
-    ("xtask", &["tch", "torch-sys", "fmrai-core", "fmrai-plugins", "fmrai-host"]),
+    (
+        "fmrai-models",
+        &["fmrai-plugins", "fmrai-host", "xtask", "plotters", "libloading", "clap", "indicatif", "rusqlite"],
+    ),
+    (
+        "fmrai-plugins",
+        &[
+            "fmrai-torch",
+            "fmrai-models",
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "plotters",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "xtask",
+        &["tch", "torch-sys", "fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-host"],
+    ),
 ];
 
 /// The only member that loads libraries.
@@ -42,12 +81,15 @@ pub(crate) struct Closure {
 }
 
 /// The rules that need the resolved graph.
-pub(crate) const CLOSURES: [Closure; 2] = [
-    // What an analyzer in pure Rust builds on.
+pub(crate) const CLOSURES: [Closure; 4] = [
+    // What an analyzer builds on.
+    Closure { package: "fmrai-core", features: (&[], ""), banned: &["tch", "torch-sys", "cc", "tokenizers"] },
+    // What runs beside the libtorch of another program, of whatever version.
+    Closure { package: "fmrai-torch", features: (&[], ""), banned: &["tch", "torch-sys"] },
     Closure {
-        package: "fmrai-core",
+        package: "fmrai-host",
         features: (&["--no-default-features"], "without default features "),
-        banned: &["tch", "torch-sys", "cc", "tokenizers"],
+        banned: &["tch", "torch-sys"],
     },
     // It has to build before libtorch is there.
     Closure { package: "xtask", features: (&[], ""), banned: &["tch", "torch-sys"] },
@@ -126,7 +168,8 @@ mod tests {
     fn the_right_direction_passes() {
         assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "libloading"]).is_empty());
         assert!(texts("fmrai-plugins", &["fmrai-core", "linfa"]).is_empty());
-        assert!(texts("fmrai-core", &["tch", "torch-sys"]).is_empty());
+        assert!(texts("fmrai-torch", &["fmrai-core", "cc"]).is_empty());
+        assert!(texts("fmrai-models", &["fmrai-core", "fmrai-torch", "tch"]).is_empty());
     }
 
     #[test]
@@ -134,6 +177,12 @@ mod tests {
         for (from, to) in [
             ("fmrai-core", "fmrai-plugins"),
             ("fmrai-core", "fmrai-host"),
+            ("fmrai-core", "tch"),
+            ("fmrai-core", "fmrai-torch"),
+            ("fmrai-torch", "tch"),
+            ("fmrai-torch", "fmrai-models"),
+            ("fmrai-models", "fmrai-host"),
+            ("fmrai-plugins", "fmrai-torch"),
             ("fmrai-core", "plotters"),
             ("fmrai-core", "rusqlite"),
             ("fmrai-plugins", "fmrai-host"),
@@ -152,11 +201,12 @@ mod tests {
 
     #[test]
     fn what_is_dragged_in_is_named() {
-        let [core, xtask] = CLOSURES;
+        let [core, torch, _, xtask] = CLOSURES;
         let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
         assert!(core.check(good).is_empty());
         let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");
         assert_eq!(core.check(&bad).len(), 2);
+        assert_eq!(torch.check(&bad).len(), 1);
         let problems = xtask.check(&bad);
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].to_string(), "xtask/Cargo.toml: xtask must be built without tch");

@@ -9,13 +9,13 @@ mod structure;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fmrai_core::data::{DataContext, DataSource};
 use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
-use fmrai_core::model::{LoadContext, Model, NamedTensors};
 use fmrai_core::selector::Selector;
 use fmrai_core::structure::{Structure, opaque_operations};
+use fmrai_torch::Device;
+use fmrai_torch::data::{DataContext, DataSource};
+use fmrai_torch::model::{LoadContext, Model, NamedTensors};
 use serde_json::{Value, json};
-use tch::Device;
 
 use super::source::{self, DataOptions, Named};
 use crate::error::{Error, Exit};
@@ -157,7 +157,7 @@ fn first(model: &dyn Model, source: &dyn DataSource, base: &Path) -> Result<Name
 /// The inputs that a data source makes of one text; without a tokenizer, token ids that the model has.
 fn probe(model: &dyn Model, text: Option<&str>) -> Result<NamedTensors, Error> {
     if text.is_none() && model.tokenizer().is_none() {
-        if let Ok(inputs) = fmrai_core::data::probe(&model.inputs()) {
+        if let Ok(inputs) = fmrai_torch::data::probe(&model.inputs()) {
             return Ok(inputs);
         }
         let inputs: Vec<String> = model.inputs().iter().map(ToString::to_string).collect();

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use fmrai_core::model::Model;
-use fmrai_core::tensor::DType;
+use fmrai_torch::model::Model;
 
 use crate::commands::{count, grouped};
 
@@ -17,7 +16,7 @@ pub(super) fn text(model: &dyn Model) -> String {
     }
     let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (_, tensor) in model.parameters() {
-        let kind = DType::of(&tensor);
+        let kind = tensor.dtype();
         let bytes = tensor.numel() as u64 * kind.size().unwrap_or(0) as u64;
         let entry = kinds.entry(kind.to_string()).or_default();
         *entry = (entry.0 + 1, entry.1 + bytes);

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::ActivationFolder;
-use fmrai_core::data::Tokenizer;
 use fmrai_core::graph::Graph;
-use fmrai_core::model::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors};
 use fmrai_core::tensor::{TensorData, from_safetensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::Device;
+use fmrai_torch::model::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors};
+use fmrai_torch::text::Tokenizer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tch::Device;
 
 use super::{How, WHOLE, execute};
 use crate::error::{Error, Exit};
@@ -203,7 +203,7 @@ impl Model for FickleModel {
     fn info(&self) -> &ModelInfo {
         self.model.info()
     }
-    fn parameters(&self) -> Vec<(String, tch::Tensor)> {
+    fn parameters(&self) -> Vec<(String, fmrai_torch::Tensor)> {
         self.model.parameters()
     }
     fn tokenizer(&self) -> Option<&Tokenizer> {
@@ -215,10 +215,10 @@ impl Model for FickleModel {
     fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
         self.calls.set(self.calls.get() + 1.0);
         // A tensor: a number would be a constant of the operation, and the pass another path.
-        let value = tch::Tensor::from(self.calls.get());
+        let value = fmrai_torch::Tensor::scalar(self.calls.get())?;
         let outputs = self.model.forward(inputs)?;
         for (_, tensor) in &outputs.0 {
-            let _ = tensor.shallow_clone().f_fill_tensor_(&value)?;
+            fmrai_torch::call("aten::fill_.Tensor", &[tensor.into(), (&value).into()])?;
         }
         Ok(outputs)
     }

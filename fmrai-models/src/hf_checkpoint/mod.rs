@@ -1,0 +1,31 @@
+//! Hugging Face checkpoints: a folder with config.json, safetensors weights and tokenizer.json.
+//!
+//! Encoders of the BERT family and decoders from GPT-2 to Gemma 3, each kind one implementation with the differences
+//! between families as data. No Python anywhere.
+
+mod activation;
+mod checkpoint;
+mod decoder;
+mod encoder;
+mod fields;
+mod folder;
+mod inputs;
+mod load;
+mod modules;
+mod needs;
+mod options;
+mod safetensors;
+mod shards;
+mod source;
+mod weights;
+mod wrappers;
+
+pub use decoder::{Cache, CausalLm};
+pub use source::{HfCheckpoint, Precision};
+
+fmrai_torch::register_model_source!(
+    HfCheckpoint,
+    name: "hf_checkpoint",
+    summary: "Hugging Face folder of an encoder or decoder: config.json, model.safetensors or shards, tokenizer.json",
+    load: load::load,
+);

@@ -1,0 +1,231 @@
+//! CSV files with a header: a text in one of the columns.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::batching::{Settings, default_batch_size};
+use super::records::{MAX_RECORD, Record, Records, quoted};
+use super::steady::SteadyFile;
+use super::{Batches, DataContext, DataError};
+
+/// A CSV file in UTF-8 with a header line, the text in one column. Fields with delimiters, quotes or line ends are
+/// quoted with `"`. Empty texts are left out and counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Csv {
+    /// The file, relative to the plan.
+    pub path: PathBuf,
+    /// Name of the column that holds the text, as in the header line.
+    pub column: String,
+    /// What separates the fields, one ASCII character; a comma by default.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+    /// Texts per batch, at least 1; 8 by default.
+    #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1))]
+    pub batch_size: usize,
+    /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
+    /// the tokenizer adds, at most what the model takes, which is the default.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_tokens: Option<usize>,
+    /// Read the first texts only, at least 1; all by default.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+}
+
+fn comma() -> char {
+    ','
+}
+
+crate::register_data_source!(Csv, name: "csv", summary: "CSV with a header line, the text in one of its columns", open: open);
+
+fn open<'a>(source: &Csv, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+    let delimiter = u8::try_from(source.delimiter)
+        .ok()
+        .filter(|c| c.is_ascii() && !matches!(c, b'"' | b'\r' | b'\n'))
+        .ok_or_else(|| {
+            let found = source.delimiter;
+            let valid = "one ASCII character other than a quote or a line end";
+            DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
+        })?;
+    Settings {
+        path: &source.path,
+        batch_size: source.batch_size,
+        max_tokens: source.max_tokens,
+        limit: source.limit,
+    }
+    .open(context, |path, file| Ok(Box::new(Rows::new(path, file, delimiter, &source.column)?)))
+}
+
+/// What [`Guard`] has seen and may see.
+#[derive(Default)]
+struct Seen {
+    bytes: Cell<u64>,
+    allowed: Cell<u64>,
+    /// The last byte that ends no line.
+    last: Cell<u8>,
+    /// Bytes from the start of the record on.
+    raw: RefCell<VecDeque<u8>>,
+}
+
+/// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
+struct Guard {
+    file: SteadyFile,
+    seen: Rc<Seen>,
+}
+
+impl Read for Guard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.seen.bytes.get() >= self.seen.allowed.get() {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        let count = self.file.read(buffer)?;
+        self.seen.bytes.set(self.seen.bytes.get() + count as u64);
+        let read = buffer.get(..count).unwrap_or_default();
+        if let Some(&byte) = read.iter().rev().find(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.seen.last.set(byte);
+        }
+        self.seen.raw.borrow_mut().extend(read);
+        Ok(count)
+    }
+}
+
+/// How many lines end in these bytes: with `\n`, `\r\n` or `\r`. `after_return` tells whether a `\r` came before them.
+fn line_ends(bytes: impl Iterator<Item = u8>, after_return: &mut bool) -> u64 {
+    let ends = |byte: u8| {
+        let end = byte == b'\r' || (byte == b'\n' && !*after_return);
+        *after_return = byte == b'\r';
+        end
+    };
+    bytes.map(ends).filter(|end| *end).count() as u64
+}
+
+struct Rows {
+    path: PathBuf,
+    reader: Reader<Guard>,
+    seen: Rc<Seen>,
+    column: usize,
+    /// Lines and bytes before the start of the record. The reader's own line numbers ignore blank lines before a
+    /// record, and come one late after `\r\n`.
+    lines: u64,
+    start: u64,
+    /// Whether the last byte before it is `\r`, which ends a line together with a `\n` that follows.
+    after_return: bool,
+    /// Line of the last row, if its text has more than one line.
+    open_line: Option<u64>,
+    row: StringRecord,
+}
+
+impl Rows {
+    fn new(path: PathBuf, file: SteadyFile, delimiter: u8, column: &str) -> Result<Self, DataError> {
+        let seen = Rc::new(Seen::default());
+        let guard = Guard { file, seen: Rc::clone(&seen) };
+        let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
+        let row = StringRecord::new();
+        let mut rows = Self {
+            path,
+            reader,
+            seen,
+            column: 0,
+            lines: 0,
+            start: 0,
+            after_return: false,
+            open_line: None,
+            row,
+        };
+        rows.allow();
+        let header = match rows.reader.headers() {
+            Ok(header) => header.clone(),
+            Err(error) => return Err(rows.error(error)),
+        };
+        let mut matching =
+            header.iter().enumerate().filter(|(_, name)| *name == column).map(|(index, _)| index);
+        let wrong = |what| DataError::Record { path: rows.path.clone(), line: rows.line(), what };
+        match (matching.next(), matching.next()) {
+            (Some(index), None) => rows.column = index,
+            (Some(_), Some(_)) => return Err(wrong(format!("more than one column {column:?}"))),
+            (None, _) if header.is_empty() => {
+                return Err(wrong(format!("no column {column:?}; there is no header")));
+            }
+            (None, _) => {
+                let other = |name: &str| name.contains([';', '\t', '|', ',']);
+                let hint = match header.get(0) {
+                    Some(name) if header.len() == 1 && other(name) => "; is `delimiter` another one?",
+                    _ => "",
+                };
+                let names = quoted(header.iter());
+                return Err(wrong(format!("no column {column:?}; there are {names}{hint}")));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Lets the reader go on as far as one record may reach, which starts here.
+    fn allow(&mut self) {
+        let start = self.reader.position().byte();
+        self.seen.allowed.set(start + MAX_RECORD);
+        let mut raw = self.seen.raw.borrow_mut();
+        let passed = usize::try_from(start - self.start).unwrap_or(usize::MAX).min(raw.len());
+        self.lines += line_ends(raw.drain(..passed), &mut self.after_return);
+        self.start = start;
+    }
+
+    /// The line that the record starts on.
+    fn line(&self) -> u64 {
+        let raw = self.seen.raw.borrow();
+        let blank = raw.iter().copied().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        self.lines + 1 + line_ends(blank, &mut self.after_return.clone())
+    }
+
+    fn error(&self, error: ::csv::Error) -> DataError {
+        let at = |what| DataError::Record { path: self.path.clone(), line: self.line(), what };
+        match error.into_kind() {
+            ErrorKind::Utf8 { err, .. } => at(format!("invalid UTF-8 in field {}", err.field() + 1)),
+            ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                at(format!("{len} fields, the header has {expected_len}"))
+            }
+            ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
+                at(format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20))
+            }
+            ErrorKind::Io(source) => DataError::Io { path: self.path.clone(), source },
+            _ => at("malformed CSV".to_owned()),
+        }
+    }
+}
+
+impl Records for Rows {
+    fn next(&mut self) -> Result<Option<Record>, DataError> {
+        self.allow();
+        let mut row = std::mem::take(&mut self.row);
+        let more = self.reader.read_record(&mut row).map_err(|e| self.error(e))?;
+        if !more {
+            let open = self.open_line.filter(|_| self.seen.last.get() != b'"');
+            return match open {
+                None => Ok(None),
+                Some(line) => {
+                    let what = "a quote is left open".to_owned();
+                    Err(DataError::Record { path: self.path.clone(), line, what })
+                }
+            };
+        }
+        let line = self.line();
+        let text = row.get(self.column).unwrap_or_default().to_owned();
+        let last = row.iter().next_back().unwrap_or_default();
+        self.open_line = last.contains(['\n', '\r']).then_some(line);
+        self.row = row;
+        Ok(Some(Record { text, line }))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.reader.position().byte()
+    }
+}

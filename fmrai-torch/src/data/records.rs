@@ -1,0 +1,132 @@
+//! Texts of a file, one after the other.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::DataError;
+use super::steady::SteadyFile;
+use fmrai_core::file_kind::{ENOUGH, FileKind};
+
+/// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
+pub(super) const MAX_RECORD: u64 = 16 << 20;
+
+/// One text of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) text: String,
+    /// The line it starts on, from 1.
+    pub(super) line: u64,
+}
+
+/// Reads a file text by text.
+pub(super) trait Records {
+    /// The next text, which may be empty; `None` at the end.
+    fn next(&mut self) -> Result<Option<Record>, DataError>;
+
+    /// Bytes read so far.
+    fn bytes(&self) -> u64;
+}
+
+/// Opens a file of texts in UTF-8; in results it is called `name`.
+pub(super) fn open_text(path: &Path, name: &str) -> Result<SteadyFile, DataError> {
+    let file = SteadyFile::open(path, name)?;
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let mut start = Vec::new();
+    file.again().take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+    // A text may begin as other files do, but it has no bytes that are no text.
+    let text = |start: &[u8]| !start.contains(&0) && std::str::from_utf8(start).is_ok();
+    match FileKind::of(&start) {
+        Some(kind @ (FileKind::LfsPointer(_) | FileKind::Utf16 | FileKind::Utf32)) => Err(kind),
+        None | Some(FileKind::Empty | FileKind::Json | FileKind::Html) => Ok(()),
+        Some(_) if text(&start) => Ok(()),
+        Some(kind) => Err(kind),
+    }
+    .map_err(|kind| {
+        let what = format!("needed is text in UTF-8, it is {kind}");
+        DataError::File { path: path.to_owned(), what }
+    })?;
+    Ok(file)
+}
+
+/// The lines of a UTF-8 file, without a byte order mark. A line ends with `\n`, `\r\n` or `\r`, as in Python.
+pub(super) struct Lines {
+    path: PathBuf,
+    reader: BufReader<SteadyFile>,
+    line: u64,
+    bytes: u64,
+    /// Whether the last line ended with `\r`: a `\n` that follows is a part of that end.
+    after_return: bool,
+}
+
+impl Lines {
+    pub(super) fn new(path: PathBuf, file: SteadyFile) -> Self {
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Self { path, reader, line: 0, bytes: 0, after_return: false }
+    }
+
+    /// An error at the line that was read last.
+    pub(super) fn error(&self, what: String) -> DataError {
+        DataError::Record { path: self.path.clone(), line: self.line, what }
+    }
+
+    /// The next line without its end; `None` at the end of the file.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, DataError> {
+        let mut line = Vec::new();
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => return Err(DataError::Io { path: self.path.clone(), source }),
+            };
+            let after_return = std::mem::take(&mut self.after_return);
+            let (end, done) = match buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                _ if buffer.is_empty() => return Ok((!line.is_empty()).then_some(line)),
+                Some(0) if after_return && buffer.first() == Some(&b'\n') => (1, false),
+                Some(end) => {
+                    line.extend(buffer.get(..end).unwrap_or_default());
+                    self.after_return = buffer.get(end) == Some(&b'\r');
+                    (end + 1, true)
+                }
+                None => {
+                    line.extend(buffer);
+                    (buffer.len(), false)
+                }
+            };
+            self.reader.consume(end);
+            self.bytes += end as u64;
+            if done || line.len() as u64 > MAX_RECORD {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+impl Records for Lines {
+    fn next(&mut self) -> Result<Option<Record>, DataError> {
+        let Some(bytes) = self.read()? else { return Ok(None) };
+        self.line += 1;
+        if bytes.len() as u64 > MAX_RECORD {
+            return Err(self.error(format!("the line is longer than {} MiB", MAX_RECORD >> 20)));
+        }
+        let mut text = String::from_utf8(bytes).map_err(|e| {
+            self.error(format!("invalid UTF-8 at byte {} of the line", e.utf8_error().valid_up_to() + 1))
+        })?;
+        if self.line == 1 && text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Ok(Some(Record { text, line: self.line }))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// The names that there are, for messages: `"a", "b"`.
+pub(super) fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<_> = names.map(|name| format!("{name:?}")).collect();
+    let more = names.len().saturating_sub(16);
+    names.truncate(16);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}

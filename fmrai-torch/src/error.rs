@@ -1,0 +1,23 @@
+//! What libtorch reports.
+
+use std::fmt;
+
+/// An error of libtorch: the first line of its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TorchError(String);
+
+impl TorchError {
+    /// An error with this message.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for TorchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TorchError {}

@@ -1,0 +1,65 @@
+//! What is known of a loaded model.
+
+use std::path::PathBuf;
+
+use fmrai_core::tensor::DType;
+use serde::Serialize;
+
+use crate::error::TorchError;
+use crate::ffi::tensor::Tensor;
+use crate::files::FileInfo;
+
+/// What is known of a loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// The `type` of the source it came from.
+    pub source: String,
+    /// Its family, e.g. `bert`.
+    pub architecture: String,
+    /// Where it was read from. Not written: it differs between machines, and need not be UTF-8.
+    #[serde(skip)]
+    pub path: PathBuf,
+    /// The files read.
+    pub files: Vec<FileInfo>,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Element type it computes in.
+    pub dtype: DType,
+    /// Longest input, in tokens; `None` if there is no limit.
+    pub max_tokens: Option<usize>,
+    /// Weights in the files that the model does not use, e.g. a head for another task.
+    pub unused_weights: Vec<String>,
+    /// Weights that hold NaN or infinity.
+    pub non_finite_weights: Vec<NonFiniteWeight>,
+    /// What else a user should know of its files: copies of weights that do not count, an adapter that is not applied, ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A weight with elements that are not numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NonFiniteWeight {
+    /// Name of the weight.
+    pub name: String,
+    /// How many of its elements are NaN.
+    pub nan: u64,
+    /// How many of its elements are infinite.
+    pub infinite: u64,
+}
+
+impl NonFiniteWeight {
+    /// What is not finite in `tensor`; `None` if everything is, or if its elements are no real numbers.
+    /// Counted without a tracker seeing it, where none is watching.
+    #[must_use]
+    pub fn of(name: &str, tensor: &Tensor) -> Option<Self> {
+        if !tensor.dtype().is_float() || tensor.numel() == 0 {
+            return None;
+        }
+        let count = |what: Result<Tensor, TorchError>| -> u64 {
+            let sum = what.and_then(|t| t.sum(DType::Int64)).and_then(|sum| sum.item::<i64>());
+            sum.ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        };
+        let (nan, infinite) = (count(tensor.is_nan()), count(tensor.is_inf()));
+        (nan + infinite > 0).then(|| Self { name: name.to_owned(), nan, infinite })
+    }
+}

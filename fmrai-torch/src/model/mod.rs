@@ -1,0 +1,26 @@
+//! Models: where they come from, what a loaded one can do, and what a pass leaves behind in it.
+
+pub(crate) mod archives;
+mod causal;
+mod error;
+mod footprint;
+mod info;
+mod input;
+mod loaded;
+mod named_tensors;
+mod registry;
+mod source;
+mod state;
+mod weights;
+
+pub use causal::{CausalModel, Continuation};
+pub use error::ModelError;
+pub use footprint::Footprint;
+pub use info::{ModelInfo, NonFiniteWeight};
+pub use input::{Axis, InputSpec};
+pub use loaded::Model;
+pub use named_tensors::NamedTensors;
+pub use registry::{ModelSourceEntry, model_sources};
+pub use source::{LoadContext, ModelSource};
+pub use state::ModelState;
+pub use weights::LoadedWeights;

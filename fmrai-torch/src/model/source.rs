@@ -1,0 +1,27 @@
+//! Where models come from.
+
+use std::fmt;
+use std::path::Path;
+
+use super::error::ModelError;
+use super::loaded::Model;
+use crate::device::Device;
+
+/// What a plan says of a model. Cheap; owns no tensor.
+#[typetag::serde(tag = "type")]
+pub trait ModelSource: fmt::Debug + Send + Sync {
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file at fault, what was found in it and what is needed.
+    fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError>;
+}
+
+/// What a model source needs from its host.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadContext<'a> {
+    /// Folder that relative paths start from.
+    pub base: &'a Path,
+    /// Where the weights go.
+    pub device: Device,
+}

@@ -1,0 +1,8 @@
+//! Texts as tokens.
+
+mod surface;
+mod tokenizer;
+mod vocabulary_files;
+
+pub use tokenizer::{Encoded, FoundTokenizer, Tokenizer, TokenizerError, no_tokenizer, tokenizer_beside};
+pub(crate) use vocabulary_files::HOW;
