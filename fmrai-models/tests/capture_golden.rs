@@ -1,6 +1,5 @@
 //! What is captured of small random encoders, against the hidden states and attention probabilities that
 //! transformers returns for the same weights and texts (`tests/reference/models`).
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::path::{Path, PathBuf};

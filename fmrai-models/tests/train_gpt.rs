@@ -1,5 +1,4 @@
 //! The example that trains a small GPT-2: it learns, what it writes is what it trained, and mistakes are told.
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 #[path = "../examples/train_gpt/main.rs"]

@@ -1,5 +1,4 @@
 //! Models and data against PyTorch's results, and against everything that can be wrong with them.
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod as_found;

@@ -1,5 +1,4 @@
 //! Models of any architecture: exported programs and TorchScript.
-#![cfg(feature = "torch")]
 #![allow(clippy::needless_pass_by_value, reason = "JSON literals are passed as they are written")]
 #![allow(
     clippy::unwrap_used,
