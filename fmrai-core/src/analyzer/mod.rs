@@ -1,12 +1,13 @@
 //! Analyzers: what they promise, how they are configured, how they are found.
 
 mod config;
+mod conversions;
 mod registry;
 mod state;
 
 pub use config::{AnalyzerConfig, ConfigError};
 pub use registry::{AnalyzerEntry, DuplicateAnalyzer, Registry, schema_of};
-pub use state::{State, StateError};
+pub use state::{State, StateError, StateNumber};
 
 use std::sync::Arc;
 
