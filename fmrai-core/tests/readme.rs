@@ -6,6 +6,7 @@
 )]
 
 #[path = "readme/analyzer.rs"]
+#[expect(unreachable_pub, reason = "people put it into a crate of their own")]
 mod analyzer;
 
 use analyzer::Sharpness;
