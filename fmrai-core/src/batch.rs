@@ -1,5 +1,9 @@
 //! What an analyzer is shown: samples, their tokens, and the tensors it asked for.
 
+mod reading;
+
+pub use reading::{AxesView, ShapedView};
+
 use std::ops::Range;
 use std::sync::Arc;
 

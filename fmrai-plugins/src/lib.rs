@@ -15,6 +15,7 @@ pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
 pub mod ffn_key_value;
+mod finite;
 pub mod lens;
 pub mod sequences;
 pub mod statistics;

@@ -1,12 +1,14 @@
 //! Analyzers: what they promise, how they are configured, how they are found.
 
 mod config;
+mod conversions;
+pub mod prelude;
 mod registry;
 mod state;
 
 pub use config::{AnalyzerConfig, ConfigError};
 pub use registry::{AnalyzerEntry, DuplicateAnalyzer, Registry, schema_of};
-pub use state::{State, StateError};
+pub use state::{State, StateError, StateNumber};
 
 use std::sync::Arc;
 
@@ -50,7 +52,8 @@ const _: Option<&dyn Weights> = None; // stays object-safe
 /// An analyzer MUST
 /// - obey the merge law: absorbing two parts of the data separately and merging gives what one pass over both
 ///   gives, whichever part is merged into which and however the data are batched (up to rounding in `f64`);
-/// - leave its state as it was when `track_batch` or `merge` fails;
+/// - leave its state as it was when `track_batch` or `merge` fails: a host may leave out a batch that fails and go on, so
+///   it must leave no trace;
 /// - ignore padding, and give an error, not a panic, for any tensor.
 ///
 /// It SHOULD keep memory independent of the number of batches, and parallelise over the host's rayon pool.
@@ -64,7 +67,8 @@ pub trait Analyzer: Send {
     /// Absorbs one batch.
     ///
     /// # Errors
-    /// Any [`AnalyzerError`]; the host then fails this analysis and goes on with the others.
+    /// Any [`AnalyzerError`], and then the state is as it was before: a host may leave out this batch and go on with the
+    /// next, or end this analysis and go on with the others.
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError>;
 
     /// Everything absorbed so far, as a value that can be stored and merged.

@@ -1,5 +1,9 @@
 //! What an analyzer has absorbed, as a value.
 
+mod parts;
+
+pub use parts::StateNumber;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;

@@ -2,17 +2,21 @@
 //!
 //! Everything here is dense, row-major, in CPU memory, and knows nothing of libtorch.
 
+mod data_view;
 mod device;
 mod dtype;
+mod element;
 mod index;
 mod value;
 mod view;
 
+pub use data_view::DataView;
 pub use device::DeviceTensor;
 pub use dtype::DType;
+pub use element::Element;
 pub use index::{SafetensorsIndex, StoredTensor};
 pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};
-pub use view::{DataView, TensorView};
+pub use view::TensorView;
 
 /// Why a tensor could not be read as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +49,18 @@ pub enum TensorError {
         found: Vec<usize>,
         /// The named axes needed, e.g. `[batch, head, query, key]`.
         needed: String,
+    },
+    /// Element type or number of axes are not what the reader needs.
+    #[error("it is {found} of shape {shape:?}, needed {needed} {axes}")]
+    Form {
+        /// The type of the elements.
+        found: DType,
+        /// The shape of the tensor.
+        shape: Vec<usize>,
+        /// The type needed.
+        needed: DType,
+        /// The named axes needed, e.g. `[batch, head, query, key]`.
+        axes: String,
     },
 }
 

@@ -34,6 +34,24 @@ impl TensorData {
     }
 }
 
+impl From<Vec<f32>> for TensorData {
+    fn from(elements: Vec<f32>) -> Self {
+        Self::F32(elements)
+    }
+}
+
+impl From<Vec<f64>> for TensorData {
+    fn from(elements: Vec<f64>) -> Self {
+        Self::F64(elements)
+    }
+}
+
+impl From<Vec<i64>> for TensorData {
+    fn from(elements: Vec<i64>) -> Self {
+        Self::I64(elements)
+    }
+}
+
 /// A dense, row-major tensor that owns its elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorValue {
@@ -81,10 +99,7 @@ impl TensorValue {
     /// # Errors
     /// [`TensorError::DType`] if they have another type.
     pub fn f64(&self) -> Result<&[f64], TensorError> {
-        match &self.data {
-            TensorData::F64(d) => Ok(d),
-            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Float64 }),
-        }
+        self.view().elements()
     }
 
     /// The elements as `i64`, row-major.
@@ -92,10 +107,7 @@ impl TensorValue {
     /// # Errors
     /// [`TensorError::DType`] if they have another type.
     pub fn i64(&self) -> Result<&[i64], TensorError> {
-        match &self.data {
-            TensorData::I64(d) => Ok(d),
-            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Int64 }),
-        }
+        self.view().elements()
     }
 }
 

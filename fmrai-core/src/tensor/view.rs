@@ -1,50 +1,6 @@
 //! Borrowed tensors.
 
-use super::{DType, TensorError, count};
-
-/// Borrowed elements of a tensor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum DataView<'a> {
-    F32(&'a [f32]),
-    F64(&'a [f64]),
-    I64(&'a [i64]),
-    I32(&'a [i32]),
-    /// Also holds booleans, 0 or 1.
-    U8(&'a [u8]),
-}
-
-impl DataView<'_> {
-    /// Number of elements.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(d) => d.len(),
-            Self::F64(d) => d.len(),
-            Self::I64(d) => d.len(),
-            Self::I32(d) => d.len(),
-            Self::U8(d) => d.len(),
-        }
-    }
-
-    /// True when there are no elements.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The element type.
-    #[must_use]
-    pub fn dtype(&self) -> DType {
-        match self {
-            Self::F32(_) => DType::Float32,
-            Self::F64(_) => DType::Float64,
-            Self::I64(_) => DType::Int64,
-            Self::I32(_) => DType::Int32,
-            Self::U8(_) => DType::UInt8,
-        }
-    }
-}
+use super::{DType, DataView, Element, TensorError, count};
 
 /// A dense, row-major tensor in CPU memory, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,15 +49,20 @@ impl<'a> TensorView<'a> {
         self.data.dtype()
     }
 
+    /// The elements as `T`, row-major.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] if they have another type.
+    pub fn elements<T: Element>(&self) -> Result<&'a [T], TensorError> {
+        T::slice(self.data).ok_or(TensorError::DType { found: self.dtype(), needed: T::DTYPE })
+    }
+
     /// The elements as `f32`, row-major.
     ///
     /// # Errors
     /// [`TensorError::DType`] if they have another type.
     pub fn f32(&self) -> Result<&'a [f32], TensorError> {
-        match self.data {
-            DataView::F32(d) => Ok(d),
-            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Float32 }),
-        }
+        self.elements()
     }
 
     /// The elements as `i64`, row-major.
@@ -109,10 +70,7 @@ impl<'a> TensorView<'a> {
     /// # Errors
     /// [`TensorError::DType`] if they have another type.
     pub fn i64(&self) -> Result<&'a [i64], TensorError> {
-        match self.data {
-            DataView::I64(d) => Ok(d),
-            other => Err(TensorError::DType { found: other.dtype(), needed: DType::Int64 }),
-        }
+        self.elements()
     }
 
     /// The shape as `N` sizes.

@@ -302,6 +302,7 @@ impl Activations for Nothing {
     }
 }
 
+/// A host may leave out a batch that fails and go on with the next, so a failed batch must leave no trace.
 fn refused_batch(trial: &Trial<'_>) -> Result<(), String> {
     let Some(first) = trial.batches.first() else { return Ok(()) };
     let (mut analyzer, request) = trial.prepared()?;

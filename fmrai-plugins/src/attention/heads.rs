@@ -1,6 +1,6 @@
 //! Which attention heads a model has, and in which order they are numbered.
 
-use fmrai_core::analyzer::{AnalyzerError, ModelView, StateError};
+use fmrai_core::analyzer::{AnalyzerError, ModelView};
 use fmrai_core::graph::TensorId;
 use fmrai_core::structure::{Attention, AttentionKind, Visible, recorded_batch};
 use fmrai_core::tensor::{DType, TensorData, TensorValue};
@@ -247,19 +247,6 @@ impl HeadLayout {
             _ => json!([l.layer, l.heads, self.streams[l.stream].name(), l.sinks]),
         };
         self.layers.iter().enumerate().map(layer).collect()
-    }
-
-    /// Checks that a state's document names the same heads per layer.
-    ///
-    /// # Errors
-    /// [`StateError::Part`] with both lists otherwise.
-    pub fn check_document(&self, found: &Value) -> Result<(), StateError> {
-        let needed = self.to_document();
-        if *found == needed {
-            return Ok(());
-        }
-        let found = if found.is_null() { "absent".to_owned() } else { found.to_string() };
-        Err(StateError::Part { part: "heads".to_owned(), found, needed: needed.to_string() })
     }
 }
 

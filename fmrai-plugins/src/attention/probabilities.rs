@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::{Batch, Sample};
-use fmrai_core::tensor::TensorError;
 
-use super::{HeadLayout, LayerHeads};
+use super::heads::{HeadLayout, LayerHeads};
 use crate::sequences::Stream;
 
 /// Largest excess over 1 that rounding in a softmax explains.
@@ -151,11 +150,9 @@ fn read_layer<'a>(
     stream: &Stream,
 ) -> Result<LayerAttention<'a>, AnalyzerError> {
     let (samples, heads) = (batch.samples(), layer.heads);
-    let tensor = |source| AnalyzerError::Tensor { tensor: layer.probabilities, source };
-    let view = batch.tensor(layer.probabilities)?;
-    let data = view.f32().map_err(tensor)?;
+    let view = batch.elements::<f32>(layer.probabilities)?;
+    let data = view.data();
     let sinks = layer.sinks[0] + layer.sinks[1];
-    let misshapen = |needed| tensor(TensorError::Shape { found: view.shape().to_vec(), needed });
     let fits = |leading: &[usize]| match *leading {
         [rows] => samples.len().checked_mul(heads) == Some(rows),
         [rows, ref inner @ ..] => rows == samples.len() && inner.iter().product::<usize>() == heads,
@@ -167,7 +164,7 @@ fn read_layer<'a>(
         }
         _ => {
             let more = if sinks > 0 { format!(" and {sinks} more for the sinks") } else { String::new() };
-            return Err(misshapen(format!(
+            return Err(view.misshapen(format!(
                 "[batch, head, query, key] = [{}, {heads}, n, n] \
                  or [batch * head, query, key] with as many queries as keys{more}",
                 samples.len()
@@ -177,7 +174,7 @@ fn read_layer<'a>(
     let mut ranges = Vec::with_capacity(samples.len());
     for sample in samples {
         ranges.push(stream.range(sample, positions).map_err(|span| {
-            misshapen(format!("the positions {} to {} of sample {}", span.start, span.end, sample.id))
+            view.misshapen(format!("the positions {} to {} of sample {}", span.start, span.end, sample.id))
         })?);
     }
     // Positions that are no tokens: those that the model adds, and sinks. All of them are choices of a row.

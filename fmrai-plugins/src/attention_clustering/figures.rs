@@ -4,8 +4,8 @@ use std::f64::consts::LN_2;
 
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Legend, Plot, Point, Scatter};
 
-use super::report::Findings;
-use crate::attention_patterns::told_left_out;
+use super::findings::Findings;
+use crate::attention::told_left_out;
 
 pub(super) fn figures(findings: &Findings<'_>) -> Vec<Figure> {
     let (layout, patterns) = (findings.layout, findings.patterns);

@@ -23,125 +23,14 @@
 //!
 //! Memory: 8 bytes for each pair of heads, and the attention of one text at a time.
 
+mod analyzer;
 mod config;
 mod figures;
+mod findings;
 mod labels;
+mod registration;
 mod report;
 
+pub use analyzer::AttentionClustering;
 pub use config::AttentionClusteringConfig;
 pub use labels::Thresholds;
-
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
-use fmrai_core::batch::Batch;
-use fmrai_core::report::Report;
-use fmrai_core::tensor::{TensorData, TensorValue};
-use fmrai_core::tracker::CaptureRequest;
-use serde_json::json;
-
-use crate::attention::{
-    BatchAttention, HeadLayout, PatternSums, TextAttention, TokenKinds, read_counts, read_f64,
-};
-use crate::statistics::divergence::{HeadRows, pairs};
-
-const NAME: &str = "attention_clustering";
-const VERSION: u32 = 2;
-
-/// The analysis; made by [`AttentionClusteringConfig`].
-#[derive(Debug)]
-pub struct AttentionClustering {
-    config: AttentionClusteringConfig,
-    layout: HeadLayout,
-    kinds: TokenKinds,
-    patterns: PatternSums,
-    /// Sum over texts of the divergence of each pair of heads.
-    divergences: Vec<f64>,
-    /// Texts in these sums: those with a query whose rows of all heads are distributions.
-    compared: u64,
-    rows: HeadRows,
-}
-
-impl AttentionClustering {
-    fn new(config: AttentionClusteringConfig) -> Self {
-        Self {
-            config,
-            layout: HeadLayout::default(),
-            kinds: TokenKinds::default(),
-            patterns: PatternSums::new(&HeadLayout::default()),
-            divergences: Vec::new(),
-            compared: 0,
-            rows: HeadRows::default(),
-        }
-    }
-}
-
-impl Analyzer for AttentionClustering {
-    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.layout = HeadLayout::of(model)?.of_one_stream(self.config.tokens_of.as_deref())?;
-        self.kinds = TokenKinds::of(model.vocabulary);
-        self.patterns = PatternSums::new(&self.layout);
-        self.compared = 0;
-        self.divergences = vec![0.0; pairs(self.layout.heads())];
-        Ok(self.layout.request())
-    }
-
-    fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
-        let attention = BatchAttention::read(batch, &self.layout)?;
-        let heads = self.layout.heads();
-        let mark =
-            |text: &TextAttention<'_>| self.kinds.mark(text.sample(), &self.layout.streams()[text.stream()]);
-        let marked: Result<Vec<_>, AnalyzerError> =
-            attention.texts().map(|text| Ok((text, mark(&text)?))).collect();
-        // Nothing can fail from here on, so the state is changed in place.
-        for (text, tokens) in marked? {
-            self.patterns.add_text(&self.layout, &text, &tokens, 0.0);
-            let queries = text.valid_queries();
-            if queries.is_empty() {
-                continue;
-            }
-            // A layer without the sinks that another one has gives them nothing.
-            let keys = text.tokens() + text.heads().map(|head| text.sinks(head)).max().unwrap_or(0);
-            let row = |head: usize, query: usize| text.row(head, queries[query]);
-            self.rows.fill_queries(heads, queries.len(), keys, self.config.smoothing, row);
-            self.rows.add_divergences(&mut self.divergences);
-            self.compared += 1;
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> Result<State, AnalyzerError> {
-        let mut state = State::new(
-            NAME,
-            VERSION,
-            json!({ "heads": self.layout.to_document(), "smoothing": self.config.smoothing }),
-        );
-        self.patterns.write(&mut state)?;
-        let divergences =
-            TensorValue::new([self.divergences.len()], TensorData::F64(self.divergences.clone()))
-                .map_err(|e| AnalyzerError::Other(e.to_string()))?;
-        state.tensors.insert("divergences".to_owned(), divergences);
-        let compared = TensorValue::new([1], TensorData::I64(vec![self.compared as i64]))
-            .map_err(|e| AnalyzerError::Other(e.to_string()))?;
-        state.tensors.insert("compared".to_owned(), compared);
-        Ok(state)
-    }
-
-    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(NAME, VERSION)?;
-        self.layout.check_document(&state.document["heads"])?;
-        let heads = self.layout.heads();
-        crate::attention::check_smoothing_of(state, self.config.smoothing)?;
-        let patterns = PatternSums::read(state, &self.layout)?;
-        let compared = read_counts(state, "compared", 1)?;
-        let divergences = read_f64(state, "divergences", &[pairs(heads)])?;
-        self.patterns.add(&patterns);
-        self.compared = self.compared.saturating_add(compared.first().copied().unwrap_or(0));
-        for (sum, other) in self.divergences.iter_mut().zip(divergences) {
-            *sum += other;
-        }
-        Ok(())
-    }
-
-    fn analyze(&self) -> Result<Report, AnalyzerError> {
-        report::report(&self.layout, &self.patterns, (&self.divergences, self.compared), &self.config)
-    }
-}

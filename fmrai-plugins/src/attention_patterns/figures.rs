@@ -1,11 +1,10 @@
 //! The figures of the analysis.
 
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
-
 use fmrai_core::structure::Visible;
 
-use super::report::{layer_means, told_left_out};
-use crate::attention::{HeadLayout, LayerHeads, Pattern, PatternSums, Statistic, mean_of};
+use super::layer_means::layer_means;
+use crate::attention::{HeadLayout, LayerHeads, Pattern, PatternSums, Statistic, mean_of, told_left_out};
 
 pub(super) fn figures(
     layout: &HeadLayout,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fmrai_core::analyzer::Weights;
 use ndarray::Array2;
 
-use super::FfnKeyValue;
 use super::agreement::{BINS, Bin, LayerAgreement, Predictive, bins, most_predictive};
+use super::analysis::FfnKeyValue;
 use super::composition::{Composition, Readers, compositions};
 use super::projection::{MapPlace, Projection, values};
 use super::reading::Check;

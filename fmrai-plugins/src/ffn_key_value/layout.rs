@@ -1,6 +1,6 @@
 //! Which feed-forward blocks are read, and in which order their neurons are numbered.
 
-use fmrai_core::analyzer::{AnalyzerError, StateError};
+use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::TOKENS;
 use fmrai_core::graph::{Graph, OperationId, TensorId};
 use fmrai_core::structure::{
@@ -145,16 +145,6 @@ impl Layout {
     /// What a state's document holds of it.
     pub(super) fn to_document(&self) -> Value {
         self.blocks.iter().map(|b| json!([b.label, b.neurons, b.two_sided])).collect()
-    }
-
-    /// Checks that a state's document names the same blocks.
-    pub(super) fn check_document(&self, found: &Value) -> Result<(), StateError> {
-        let needed = self.to_document();
-        if *found == needed {
-            return Ok(());
-        }
-        let found = if found.is_null() { "absent".to_owned() } else { found.to_string() };
-        Err(StateError::Part { part: "blocks".to_owned(), found, needed: needed.to_string() })
     }
 }
 

@@ -8,11 +8,11 @@ use fmrai_core::batch::Batch;
 use rayon::prelude::*;
 
 use super::config::FfnKeyValueConfig;
-use super::contexts::Window;
-use super::layout::Layout;
+use super::layout::{Block, Layout};
 use super::positions::{Rows, Selection};
 use super::sample::Sample;
-use super::shard::{LayerBatch, Lists, Shard, shards};
+use super::shard::{LayerBatch, Shard, shards};
+use super::sign::Sign;
 use super::texts::Texts;
 use super::triggers::Trigger;
 
@@ -30,57 +30,6 @@ pub(super) struct Memories {
     pub(super) seen: u64,
     /// How often each token follows a position that was looked at.
     pub(super) next_tokens: BTreeMap<u32, u64>,
-}
-
-/// Which of a neuron's lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
-    Positive,
-    Negative,
-}
-
-impl Sign {
-    pub(super) const BOTH: [Self; 2] = [Self::Positive, Self::Negative];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Positive => "positive",
-            Self::Negative => "negative",
-        }
-    }
-
-    /// 1 or -1.
-    pub(super) fn factor(self) -> f64 {
-        match self {
-            Self::Positive => 1.0,
-            Self::Negative => -1.0,
-        }
-    }
-}
-
-impl Shard {
-    /// The lists of a sign; `None` where coefficients have only the other.
-    pub(super) fn lists(&self, sign: Sign) -> Option<&Lists> {
-        match sign {
-            Sign::Positive => Some(&self.positive),
-            Sign::Negative => self.negative.as_ref(),
-        }
-    }
-
-    /// The triggers of a neuron, strongest first.
-    pub(super) fn triggers(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
-        self.lists(sign).map_or_else(Vec::new, |l| l.triggers.of(neuron))
-    }
-
-    /// The strongest of these with the coefficients around them.
-    pub(super) fn contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
-        self.lists(sign).map_or(&[], |l| l.contexts.of(neuron))
-    }
-
-    /// The strongest trigger of a neuron.
-    pub(super) fn strongest(&self, sign: Sign, neuron: usize) -> Option<Trigger> {
-        self.lists(sign)?.triggers.strongest(neuron)
-    }
 }
 
 impl Memories {
@@ -112,7 +61,7 @@ impl Memories {
         let read = |id, width| Rows::read(batch, id, width);
         let rows: Vec<_> =
             layout.blocks.iter().map(|b| read(b.activation, b.neurons)).collect::<Result<_, _>>()?;
-        let gate = |(block, rows): (&super::layout::Block, &Rows<'_>)| {
+        let gate = |(block, rows): (&Block, &Rows<'_>)| {
             let Some(id) = block.gate else { return Ok(None) };
             let gate = read(id, block.neurons)?;
             let same = gate.positions == rows.positions;

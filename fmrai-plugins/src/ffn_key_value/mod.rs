@@ -21,6 +21,8 @@
 //! that triggers name, and the streams at the positions drawn.
 
 mod agreement;
+mod analysis;
+mod analyzer;
 mod composition;
 mod conclusions;
 mod config;
@@ -31,151 +33,17 @@ mod moments;
 mod positions;
 mod projection;
 mod reading;
+mod registration;
 mod report;
 mod sample;
 mod scan;
 mod shard;
+mod sign;
 mod state;
 mod statistics;
 mod texts;
 mod triggers;
 mod values;
 
+pub use analysis::FfnKeyValue;
 pub use config::{FfnKeyValueConfig, Strategy};
-
-use std::fmt;
-use std::sync::Arc;
-
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State, Weights};
-use fmrai_core::batch::{Batch, Vocabulary};
-use fmrai_core::report::{Report, Store};
-use fmrai_core::tracker::CaptureRequest;
-use serde_json::{Map, Value, json};
-
-use layout::Layout;
-use memories::Memories;
-use projection::MapPlace;
-use sample::Sample;
-
-const NAME: &str = "ffn_key_value";
-const VERSION: u32 = 2;
-
-/// The analysis; made by [`FfnKeyValueConfig`].
-pub struct FfnKeyValue {
-    config: FfnKeyValueConfig,
-    layout: Layout,
-    memories: Memories,
-    /// Absent where nothing can be said of the streams.
-    sample: Option<Sample>,
-    vocabulary: Option<Vocabulary>,
-    weights: Option<Arc<dyn Weights>>,
-    /// The map to the vocabulary, or why there is none.
-    map: Result<MapPlace, &'static str>,
-}
-
-impl FfnKeyValue {
-    fn new(config: FfnKeyValueConfig) -> Self {
-        let layout = Layout::default();
-        let memories = Memories::new(&layout, &config);
-        Self {
-            config,
-            layout,
-            memories,
-            sample: None,
-            vocabulary: None,
-            weights: None,
-            map: Err("the analysis has seen no model"),
-        }
-    }
-
-    /// The text of a token; `#7` where that is not known.
-    fn surface(&self, id: u32) -> String {
-        let surface = self.vocabulary.as_ref().map_or("", |v| v.surface(id));
-        if surface.is_empty() { format!("#{id}") } else { surface.to_owned() }
-    }
-
-    /// What of the config decides what is absorbed.
-    fn settings(&self) -> Map<String, Value> {
-        let FfnKeyValueConfig { triggers, strategy, special_tokens, composition_positions, seed, .. } =
-            &self.config;
-        let settings = json!({
-            "triggers": triggers,
-            "contexts": self.config.contexts,
-            "strategy": strategy,
-            "special_tokens": special_tokens,
-            "composition_positions": composition_positions,
-            "seed": seed,
-        });
-        settings.as_object().cloned().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for FfnKeyValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FfnKeyValue")
-            .field("config", &self.config)
-            .field("layout", &self.layout)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Analyzer for FfnKeyValue {
-    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.map = MapPlace::find(model.structure, model.graph, &self.config);
-        let lens = self.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
-        self.layout = Layout::of(model.graph, model.structure, lens.map(crate::lens::Lens::stream_number))?;
-        self.memories = Memories::new(&self.layout, &self.config);
-        self.vocabulary = model.vocabulary.cloned();
-        self.weights = model.weights.cloned();
-        // The stream of another sequence has other positions.
-        let mut streams =
-            self.layout.blocks.iter().filter_map(|block| block.stream.map(|s| s.number)).peekable();
-        let none = streams.peek().is_none();
-        let own = lens.is_some_and(|lens| none || streams.any(|number| number == lens.stream_number()));
-        let possible = own && self.weights.is_some() && self.config.composition_positions > 0;
-        self.sample = lens.filter(|_| possible).map(|lens| Sample::new(&self.layout, &self.config, lens));
-        let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
-        let blocks = &self.layout.blocks;
-        let memories: CaptureRequest =
-            blocks.iter().flat_map(|b| [Some(b.activation), b.gate]).flatten().collect();
-        Ok(memories.union(&streams))
-    }
-
-    fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
-        let Self { memories, sample, layout, config, .. } = self;
-        let own = layout.stream.as_read(batch.samples());
-        let batch = own.as_deref().map_or(*batch, |samples| batch.with_samples(samples));
-        memories.track(&batch, layout, config, sample.as_mut())
-    }
-
-    fn state(&self) -> Result<State, AnalyzerError> {
-        let mut document = self.settings();
-        document.insert("blocks".to_owned(), self.layout.to_document());
-        let mut state = State::new(NAME, VERSION, Value::Object(document));
-        state::write(&self.memories, &mut state)?;
-        if let Some(sample) = &self.sample {
-            sample.write(&mut state)?;
-        }
-        Ok(state)
-    }
-
-    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(NAME, VERSION)?;
-        self.layout.check_document(&state.document["blocks"])?;
-        state::check_settings(&state.document, &self.settings())?;
-        let sample = self.sample.as_ref().map(|sample| sample.read(state)).transpose()?;
-        state::merge(&mut self.memories, state)?;
-        if let (Some(ours), Some(theirs)) = (&mut self.sample, sample) {
-            ours.merge(theirs);
-        }
-        Ok(())
-    }
-
-    fn analyze(&self) -> Result<Report, AnalyzerError> {
-        report::report(self)
-    }
-
-    fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
-        report::interim(self)
-    }
-}

@@ -5,7 +5,6 @@ use std::ops::Range;
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::graph::TensorId;
-use fmrai_core::tensor::TensorError;
 
 use super::config::Strategy;
 
@@ -22,10 +21,8 @@ impl<'a> Rows<'a> {
     /// Reads a tensor whose last axis has `width` elements.
     pub(super) fn read(batch: &Batch<'a>, id: TensorId, width: usize) -> Result<Self, AnalyzerError> {
         let samples = batch.samples();
-        let tensor = |source| AnalyzerError::Tensor { tensor: id, source };
-        let view = batch.tensor(id)?;
-        let data = view.f32().map_err(tensor)?;
-        let misshapen = |needed| tensor(TensorError::Shape { found: view.shape().to_vec(), needed });
+        let view = batch.elements::<f32>(id)?;
+        let data = view.data();
         let rows = data.len().checked_div(width).unwrap_or(0);
         let outer = view.shape().first().copied().unwrap_or(0);
         let fits = view.shape().last() == Some(&width)
@@ -37,14 +34,13 @@ impl<'a> Rows<'a> {
                 "[batch, token, channel] = [{}, n, {width}] or [batch * token, channel]",
                 samples.len()
             );
-            return Err(misshapen(needed));
+            return Err(view.misshapen(needed));
         }
         let positions = rows / samples.len();
         match samples.iter().find(|s| s.span.start > s.span.end || s.span.end > positions) {
             None => Ok(Self { data, width, positions }),
-            Some(s) => {
-                Err(misshapen(format!("the positions {} to {} of sample {}", s.span.start, s.span.end, s.id)))
-            }
+            Some(s) => Err(view
+                .misshapen(format!("the positions {} to {} of sample {}", s.span.start, s.span.end, s.id))),
         }
     }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fmrai_core::analyzer::{AnalyzerError, State, StateError};
+use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::Batch;
 use fmrai_core::graph::TensorId;
-use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 
 use super::config::FfnKeyValueConfig;
@@ -21,17 +20,17 @@ const PROBES: usize = 64;
 
 /// What tells positions apart: a hash first, so that those with the smallest keys are drawn at random, whatever the
 /// order of the data.
-type Key = (u64, u64, u32);
+pub(super) type Key = (u64, u64, u32);
 
 /// What is kept of a position.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Drawn {
+pub(super) struct Drawn {
     /// `[layer, part, channel]`, then the last stream, `[channel]`.
-    vectors: Vec<f32>,
+    pub(super) vectors: Vec<f32>,
     /// The model's most probable token; absent without its logits.
-    top: Option<u32>,
+    pub(super) top: Option<u32>,
     /// The model's logit of that token, then those of [`probes`]; empty without them.
-    logits: Vec<f32>,
+    pub(super) logits: Vec<f32>,
 }
 
 /// The streams at the positions with the smallest keys, at most as many as the config asks for.
@@ -44,8 +43,8 @@ pub(super) struct Sample {
     /// The stream after all of them.
     end: Option<TensorId>,
     /// The model's own logits, where they can be compared, and the size of the vocabulary.
-    logits: Option<(TensorId, usize)>,
-    at: BTreeMap<Key, Drawn>,
+    pub(super) logits: Option<(TensorId, usize)>,
+    pub(super) at: BTreeMap<Key, Drawn>,
     /// Channels of the stream; 0 before the first batch.
     pub(super) channels: usize,
 }
@@ -175,88 +174,14 @@ impl Sample {
     }
 
     /// Logits kept of each position.
-    fn kept_logits(&self) -> usize {
+    pub(super) fn kept_logits(&self) -> usize {
         self.logits.map_or(0, |(_, tokens)| probes(tokens).len() + 1)
     }
 
-    /// Puts everything into a state.
-    pub(super) fn write(&self, state: &mut State) -> Result<(), AnalyzerError> {
-        let keys =
-            self.at.keys().flat_map(|(hash, text, token)| [*hash as i64, *text as i64, i64::from(*token)]);
-        let width = (self.layers.len() * PARTS + 1) * self.channels;
-        let vectors: Vec<f32> = self.at.values().flat_map(|drawn| &drawn.vectors).copied().collect();
-        let tops = self.at.values().map(|drawn| drawn.top.map_or(-1, i64::from)).collect();
-        let logits: Vec<f32> = self.at.values().flat_map(|drawn| &drawn.logits).copied().collect();
-        let count = self.at.len();
-        let parts = [
-            ("sample.keys", vec![count, 3], TensorData::I64(keys.collect())),
-            ("sample.vectors", vec![count, width], TensorData::F32(vectors)),
-            ("sample.channels", vec![1], TensorData::I64(vec![self.channels as i64])),
-            ("sample.tops", vec![count], TensorData::I64(tops)),
-            ("sample.logits", vec![count, self.kept_logits()], TensorData::F32(logits)),
-        ];
-        for (name, shape, data) in parts {
-            let tensor =
-                TensorValue::new(shape, data).map_err(|e| AnalyzerError::Other(format!("{name}: {e}")))?;
-            state.tensors.insert(name.to_owned(), tensor);
-        }
-        Ok(())
-    }
-
-    /// What a state holds; nothing is taken in yet.
-    pub(super) fn read(&self, state: &State) -> Result<Self, StateError> {
-        let broken = |part: &str, found: &str, needed: &str| StateError::Part {
-            part: part.to_owned(),
-            found: found.to_owned(),
-            needed: needed.to_owned(),
-        };
-        let channels = state.tensor("sample.channels", &[1])?.i64();
-        let channels = channels.ok().and_then(|c| usize::try_from(*c.first()?).ok());
-        let channels = channels.ok_or_else(|| broken("sample.channels", "no number", "a count"))?;
-        if channels != 0 && self.channels != 0 && channels != self.channels {
-            return Err(broken("sample.channels", &channels.to_string(), &self.channels.to_string()));
-        }
-        let count = state.tensors.get("sample.keys").and_then(|t| t.shape().first()).copied().unwrap_or(0);
-        let keys = state.tensor("sample.keys", &[count, 3])?;
-        let keys = keys.i64().map_err(|e| broken("sample.keys", &e.to_string(), "int64"))?;
-        if channels == 0 && count > 0 {
-            return Err(broken("sample.channels", "0", "those of the positions that were drawn"));
-        }
-        let numbers = |name: &str, shape: &[usize]| match state.tensor(name, shape)?.data() {
-            TensorData::F32(numbers) if numbers.iter().all(|x| x.is_finite()) => Ok(numbers.as_slice()),
-            _ => Err(broken(name, "not finite float32", "finite float32")),
-        };
-        let width = channels.saturating_mul(self.layers.len() * PARTS + 1);
-        let vectors = numbers("sample.vectors", &[count, width])?;
-        let kept = self.kept_logits();
-        let logits = numbers("sample.logits", &[count, kept])?;
-        let tops = state.tensor("sample.tops", &[count])?;
-        let tops = tops.i64().map_err(|e| broken("sample.tops", &e.to_string(), "int64"))?;
-        let mut at = BTreeMap::new();
-        for (i, (key, top)) in keys.chunks_exact(3).zip(tops).enumerate() {
-            let token =
-                u32::try_from(key[2]).map_err(|_| broken("sample.keys", "no position", "positions"))?;
-            let top = u32::try_from(*top).ok();
-            let known = self.logits.map(|(_, tokens)| tokens);
-            if top.map(|top| known.is_some_and(|tokens| (top as usize) < tokens)) != known.map(|_| true) {
-                return Err(broken("sample.tops", "other tokens", "tokens of the vocabulary"));
-            }
-            let drawn = Drawn {
-                vectors: vectors[i * width..(i + 1) * width].to_vec(),
-                top,
-                logits: logits[i * kept..(i + 1) * kept].to_vec(),
-            };
-            at.insert((key[0] as u64, key[1] as u64, token), drawn);
-        }
-        Ok(Self {
-            most: self.most,
-            seed: self.seed,
-            layers: self.layers.clone(),
-            end: self.end,
-            logits: self.logits,
-            at,
-            channels,
-        })
+    /// The same sample with other positions, as a state has them.
+    pub(super) fn holding(&self, at: BTreeMap<Key, Drawn>, channels: usize) -> Self {
+        let Self { most, seed, layers, end, logits, .. } = self;
+        Self { most: *most, seed: *seed, layers: layers.clone(), end: *end, logits: *logits, at, channels }
     }
 
     /// Takes in what was seen elsewhere.

@@ -15,6 +15,7 @@ use super::layout::Block;
 use super::moments::Moments;
 use super::positions::{Position, Rows, Selection};
 use super::scan::{Row, Scan};
+use super::sign::Sign;
 use super::triggers::{Trigger, Triggers};
 
 /// Neurons of a shard: enough work for a thread, and few enough to stay in its cache.
@@ -103,6 +104,29 @@ impl Shard {
         if let Some(negative) = &mut self.negative {
             offer(negative, self.scan.least(), batch, self.start);
         }
+    }
+
+    /// The lists of a sign; `None` where coefficients have only the other.
+    pub(super) fn lists(&self, sign: Sign) -> Option<&Lists> {
+        match sign {
+            Sign::Positive => Some(&self.positive),
+            Sign::Negative => self.negative.as_ref(),
+        }
+    }
+
+    /// The triggers of a neuron, strongest first.
+    pub(super) fn triggers(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
+        self.lists(sign).map_or_else(Vec::new, |l| l.triggers.of(neuron))
+    }
+
+    /// The strongest of these with the coefficients around them.
+    pub(super) fn contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
+        self.lists(sign).map_or(&[], |l| l.contexts.of(neuron))
+    }
+
+    /// The strongest trigger of a neuron.
+    pub(super) fn strongest(&self, sign: Sign, neuron: usize) -> Option<Trigger> {
+        self.lists(sign)?.triggers.strongest(neuron)
     }
 }
 

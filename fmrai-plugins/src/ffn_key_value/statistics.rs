@@ -1,8 +1,8 @@
 //! Statistics of neurons and layers, computed of what was counted.
 
-use super::FfnKeyValue;
-use super::memories::Sign;
+use super::analysis::FfnKeyValue;
 use super::moments::{skewness, variance};
+use super::sign::Sign;
 
 /// A neuron's coefficients in a few numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]

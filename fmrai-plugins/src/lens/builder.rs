@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fmrai_core::graph::{Graph, Operation, OperationId, Origin, TensorId, Value};
+use fmrai_core::graph::{Graph, Operation, OperationId, TensorId, Value};
 
-use super::LensError;
-use super::action::{Action, Operand, Program, Rounding, Step};
-use super::constants::{Constant, Recipe};
+use super::action::{Action, Operand};
+use super::error::LensError;
 use super::operation::{Form, binary, form, not_understood, permutation, place, shape, slice, stem, unary};
+use super::program::{Program, Step};
+use super::recipes::Recipes;
 
 /// Operations of a map. The longest known have about thirty.
 const LIMIT: usize = 256;
@@ -23,36 +24,14 @@ pub(super) struct Builder<'g> {
     graph: &'g dyn Graph,
     sums: &'g BTreeSet<TensorId>,
     start: TensorId,
-    /// For each tensor, whether it is made of weights alone.
-    plain: Vec<bool>,
+    recipes: Recipes<'g>,
     steps: BTreeMap<OperationId, Step>,
-    constants: Vec<Constant>,
-    known: BTreeSet<TensorId>,
     reaches: bool,
 }
 
 impl<'g> Builder<'g> {
     pub(super) fn new(graph: &'g dyn Graph, sums: &'g BTreeSet<TensorId>, start: TensorId) -> Self {
-        let leaf = |origin| matches!(origin, Origin::Parameter | Origin::Constant);
-        let mut plain: Vec<bool> = graph.tensors().iter().map(|t| leaf(t.origin)).collect();
-        for operation in graph.operations() {
-            let of_weights = operation.inputs().all(|id| plain.get(id.0 as usize) == Some(&true));
-            for id in operation.outputs.iter().filter(|_| of_weights) {
-                if let Some(place) = plain.get_mut(id.0 as usize) {
-                    *place = true;
-                }
-            }
-        }
-        Self {
-            graph,
-            sums,
-            start,
-            plain,
-            steps: BTreeMap::new(),
-            constants: Vec::new(),
-            known: BTreeSet::new(),
-            reaches: false,
-        }
+        Self { graph, sums, start, recipes: Recipes::new(graph), steps: BTreeMap::new(), reaches: false }
     }
 
     pub(super) fn program(mut self, end: TensorId) -> Result<Found, LensError> {
@@ -60,24 +39,10 @@ impl<'g> Builder<'g> {
         let program = Program {
             start: self.start,
             end,
-            constants: self.constants,
+            constants: self.recipes.into_constants(),
             steps: self.steps.into_values().collect(),
         };
         Ok(Found { program, reaches: self.reaches })
-    }
-
-    fn is_plain(&self, id: TensorId) -> bool {
-        self.plain.get(id.0 as usize) == Some(&true)
-    }
-
-    fn rounding(&self, id: TensorId) -> Rounding {
-        self.graph.tensor(id).map_or(Rounding::None, |t| Rounding::to(t.dtype))
-    }
-
-    /// The rounding of a copy: none in the same type, where it would only take time and memory.
-    fn cast(&self, from: TensorId, to: TensorId) -> Rounding {
-        let dtype = |id| self.graph.tensor(id).map(|t| t.dtype);
-        if dtype(from) == dtype(to) { Rounding::None } else { self.rounding(to) }
     }
 
     /// Takes in what makes a tensor of rows.
@@ -108,8 +73,8 @@ impl<'g> Builder<'g> {
         let (action, name) = self.action(operation)?;
         let name = if name { stem(operation).to_owned() } else { String::new() };
         let rounding = match action {
-            Action::Same(input) => self.cast(input, id),
-            _ => self.rounding(id),
+            Action::Same(input) => self.recipes.cast(input, id),
+            _ => self.recipes.rounding(id),
         };
         let step = Step { name, action, output: id, rounding };
         self.steps.insert(operation.id, step);
@@ -119,8 +84,8 @@ impl<'g> Builder<'g> {
     /// A tensor that goes into arithmetic.
     fn operand(&mut self, operation: &Operation, value: &Value) -> Result<Operand, LensError> {
         match value {
-            Value::Tensor(id) if self.is_plain(*id) => {
-                self.constant(*id)?;
+            Value::Tensor(id) if self.recipes.is_plain(*id) => {
+                self.recipes.constant(*id)?;
                 Ok(Operand::Constant(*id))
             }
             Value::Tensor(id) => {
@@ -134,19 +99,10 @@ impl<'g> Builder<'g> {
         }
     }
 
-    fn weight(&mut self, operation: &Operation, name: &str) -> Result<Option<TensorId>, LensError> {
-        let Some(id) = operation.tensor(name) else { return Ok(None) };
-        if !self.is_plain(id) {
-            return Err(not_understood(operation, format!("its {name} is no weight")));
-        }
-        self.constant(id)?;
-        Ok(Some(id))
-    }
-
     fn input(&mut self, operation: &Operation, name: &str) -> Result<TensorId, LensError> {
         let id =
             operation.tensor(name).ok_or_else(|| not_understood(operation, format!("it has no {name}")))?;
-        if self.is_plain(id) {
+        if self.recipes.is_plain(id) {
             return Err(not_understood(operation, format!("its {name} is a weight")));
         }
         self.rows(id)?;
@@ -219,13 +175,13 @@ impl<'g> Builder<'g> {
         let mut plain = Vec::new();
         for value in [&first, &second] {
             let made = match value {
-                Value::Tensor(id) if self.is_plain(*id) && self.repeated(*id).is_none() => {
-                    self.constant(*id)?;
+                Value::Tensor(id) if self.recipes.is_plain(*id) && self.recipes.repeated(*id).is_none() => {
+                    self.recipes.constant(*id)?;
                     self.across(operation, *id)?;
                     Operand::Constant(*id)
                 }
-                Value::Tensor(id) if self.is_plain(*id) => {
-                    Operand::Number(self.repeated(*id).unwrap_or_default())
+                Value::Tensor(id) if self.recipes.is_plain(*id) => {
+                    Operand::Number(self.recipes.repeated(*id).unwrap_or_default())
                 }
                 value => self.operand(operation, value)?,
             };
@@ -234,18 +190,6 @@ impl<'g> Builder<'g> {
         match plain[..] {
             [first, second] => Ok((first, second, alpha)),
             _ => Err(not_understood(operation, "it has not two sides")),
-        }
-    }
-
-    /// The number that a tensor of weights repeats, where it is made of one.
-    fn repeated(&self, id: TensorId) -> Option<f64> {
-        let producer = self.graph.producer(id)?;
-        match stem(producer) {
-            "full" | "full_like" | "new_full" => producer.argument("fill_value")?.as_float(),
-            "scalar_tensor" => producer.argument("s")?.as_float(),
-            "ones" | "ones_like" | "new_ones" => Some(1.0),
-            "zeros" | "zeros_like" | "new_zeros" => Some(0.0),
-            _ => None,
         }
     }
 
@@ -273,7 +217,8 @@ impl<'g> Builder<'g> {
             None => return Err(not_understood(operation, "it has no eps")),
         };
         let input = self.input(operation, "input")?;
-        let (weight, bias) = (self.weight(operation, "weight")?, self.weight(operation, "bias")?);
+        let (weight, bias) =
+            (self.recipes.weight(operation, "weight")?, self.recipes.weight(operation, "bias")?);
         Ok(Action::Norm { input, centred, eps, weight, bias })
     }
 
@@ -285,12 +230,12 @@ impl<'g> Builder<'g> {
         summed: usize,
         bias: &str,
     ) -> Result<Action, LensError> {
-        let weight = self.weight(operation, weight)?;
+        let weight = self.recipes.weight(operation, weight)?;
         let weight = weight.ok_or_else(|| not_understood(operation, "it has no weight"))?;
         if shape(self.graph, weight).len() != 2 {
             return Err(not_understood(operation, "its weight has not two axes"));
         }
-        let bias = if bias.is_empty() { None } else { self.weight(operation, bias)? };
+        let bias = if bias.is_empty() { None } else { self.recipes.weight(operation, bias)? };
         if let Some(bias) = bias {
             self.across(operation, bias)?;
         }
@@ -356,97 +301,5 @@ impl<'g> Builder<'g> {
         };
         self.rows(id)?;
         Ok(found)
-    }
-
-    /// Takes in what makes a tensor of weights.
-    fn constant(&mut self, id: TensorId) -> Result<(), LensError> {
-        if self.known.contains(&id) {
-            return Ok(());
-        }
-        if self.known.len() >= LIMIT {
-            return Err(LensError::NotUnderstood {
-                operation: format!("tensor {id}"),
-                what: format!("it is made of more than {LIMIT} others"),
-            });
-        }
-        let recipe = match self.graph.producer(id) {
-            None => Recipe::Parameter,
-            Some(operation) => self.recipe(operation)?,
-        };
-        let rounding = match recipe {
-            Recipe::Parameter => Rounding::None,
-            Recipe::Same(input) | Recipe::Shape(input, _) | Recipe::Permute(input, _) => self.cast(input, id),
-            Recipe::Part { input, .. } => self.cast(input, id),
-            Recipe::Number(_) | Recipe::Unary(..) | Recipe::Binary { .. } => self.rounding(id),
-        };
-        self.known.insert(id);
-        self.constants.push(Constant { output: id, recipe, rounding });
-        Ok(())
-    }
-
-    fn recipe(&mut self, operation: &Operation) -> Result<Recipe, LensError> {
-        let output = operation.outputs.first().copied();
-        if let Some(number) = output.and_then(|id| self.repeated(id)) {
-            return Ok(Recipe::Number(number));
-        }
-        let name = stem(operation);
-        if let Some(function) = unary(operation)? {
-            return Ok(Recipe::Unary(function, self.part(operation, "self")?));
-        }
-        if let Some((kind, reversed)) = binary(operation)? {
-            let mut side = |name: &str| match operation.argument(name) {
-                Some(Value::Tensor(id)) => {
-                    self.constant(*id)?;
-                    Ok(Operand::Constant(*id))
-                }
-                Some(value) => {
-                    let number = value.as_float().map(Operand::Number);
-                    number.ok_or_else(|| not_understood(operation, format!("an operand is {value}")))
-                }
-                None => Err(not_understood(operation, format!("it has no {name}"))),
-            };
-            let (left, right) =
-                if reversed { (side("other")?, side("self")?) } else { (side("self")?, side("other")?) };
-            let alpha = operation.argument("alpha").and_then(Value::as_float).unwrap_or(1.0);
-            if reversed && alpha != 1.0 {
-                return Err(not_understood(operation, "its factor is not 1"));
-            }
-            return Ok(Recipe::Binary { kind, left, right, alpha });
-        }
-        let kind =
-            if name.starts_with("expand") || name == "broadcast_to" { Some(Form::Copy) } else { form(name) };
-        let kind = kind.ok_or_else(|| not_understood(operation, "a weight is made by it"))?;
-        let id = operation.inputs().next().ok_or_else(|| not_understood(operation, "it takes no tensor"))?;
-        self.constant(id)?;
-        let from = shape(self.graph, id);
-        Ok(match kind {
-            Form::Copy => Recipe::Same(id),
-            Form::Dropout => return Err(not_understood(operation, "a weight is made by it")),
-            Form::View => {
-                let shape = output.map(|id| shape(self.graph, id)).unwrap_or_default();
-                Recipe::Shape(id, shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).collect())
-            }
-            Form::Permute => {
-                let order = permutation(operation, from.len());
-                Recipe::Permute(id, order.ok_or_else(|| not_understood(operation, "its axes are not known"))?)
-            }
-            Form::Slice => {
-                let axis = operation.argument("dim").and_then(Value::as_int);
-                let axis = axis.and_then(|axis| place(axis, from.len()));
-                let size = axis.and_then(|axis| from.get(axis).copied());
-                let part = size.and_then(|size| slice(operation, size));
-                let (Some(axis), Some((start, end))) = (axis, part) else {
-                    return Err(not_understood(operation, "what it takes of a weight is not known"));
-                };
-                Recipe::Part { input: id, axis, start, end }
-            }
-        })
-    }
-
-    fn part(&mut self, operation: &Operation, name: &str) -> Result<TensorId, LensError> {
-        let id =
-            operation.tensor(name).ok_or_else(|| not_understood(operation, format!("it has no {name}")))?;
-        self.constant(id)?;
-        Ok(id)
     }
 }

@@ -7,8 +7,8 @@ use fmrai_core::graph::TensorId;
 use fmrai_core::tensor::TensorData;
 use ndarray::{ArcArray, Axis, Dimension, IxDyn, Slice};
 
-use super::LensError;
 use super::action::{Binary, Operand, Rounding, Unary};
+use super::error::LensError;
 
 /// Elements of a constant, in any order of its axes.
 pub(super) type Elements = ArcArray<f32, IxDyn>;

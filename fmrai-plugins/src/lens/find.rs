@@ -6,18 +6,43 @@ use fmrai_core::graph::{Graph, Operation, TensorId};
 use fmrai_core::structure::{Embedding, EmbeddingKind, Structure};
 use fmrai_core::tensor::DType;
 
-use super::action::{Action, Program, Rounding, Step};
+use super::action::{Action, Rounding};
 use super::builder::Builder;
 use super::constants::{Constant, Recipe};
+use super::error::LensError;
+use super::map::Lens;
 use super::operation::{shape, width};
+use super::program::{Program, Step};
 use super::settled::settled;
-use super::{Lens, LensError};
+use super::tail;
 
 /// Tensors looked at on the way back to the stream.
 const REACH: usize = 4096;
 
+impl Lens {
+    /// The model's own map: the last one to a vocabulary.
+    ///
+    /// # Errors
+    /// [`LensError`] says what is missing or not understood.
+    pub fn find(graph: &dyn Graph, structure: &Structure) -> Result<Self, LensError> {
+        let own = structure.unembedding.iter().rfind(|u| u.vocabulary).ok_or(LensError::NoMap)?;
+        let logits = tail::logits(graph, own.output)?;
+        between(graph, structure, logits)
+    }
+
+    /// The table of the token embedding as a map, in a model that has none of its own: what becomes of the last stream that starts
+    /// from it, times the table. It was never trained for that, so what it reads are no predictions of the model.
+    ///
+    /// # Errors
+    /// [`LensError`] says what is missing or not understood.
+    pub fn borrowed(graph: &dyn Graph, structure: &Structure) -> Result<Self, LensError> {
+        let table = structure.embeddings.iter().find(|e| e.kind == EmbeddingKind::Token);
+        borrowed(graph, structure, table.ok_or(LensError::NoTable)?)
+    }
+}
+
 /// The map that ends in `logits`.
-pub(super) fn between(graph: &dyn Graph, structure: &Structure, logits: TensorId) -> Result<Lens, LensError> {
+fn between(graph: &dyn Graph, structure: &Structure, logits: TensorId) -> Result<Lens, LensError> {
     let sums: BTreeSet<TensorId> = structure.residual.iter().map(|write| write.after).collect();
     let sum = last_sum(graph, &sums, logits)?;
     let write = structure.residual.iter().rposition(|write| write.after == sum);
@@ -44,11 +69,7 @@ pub(super) fn between(graph: &dyn Graph, structure: &Structure, logits: TensorId
 }
 
 /// What becomes of the last stream that starts from the token embedding, times its table.
-pub(super) fn borrowed(
-    graph: &dyn Graph,
-    structure: &Structure,
-    table: &Embedding,
-) -> Result<Lens, LensError> {
+fn borrowed(graph: &dyn Graph, structure: &Structure, table: &Embedding) -> Result<Lens, LensError> {
     let lookups = structure.embeddings.iter();
     let lookups = lookups.filter(|e| e.kind == EmbeddingKind::Token && e.weight == table.weight);
     let reached = descendants(graph, lookups.map(|e| e.output));

@@ -2,8 +2,8 @@
 
 use fmrai_core::graph::{Graph, Operation, TensorId, Value};
 
-use super::LensError;
 use super::action::{Binary, Unary};
+use super::error::LensError;
 
 pub(super) fn shape(graph: &dyn Graph, id: TensorId) -> &[i64] {
     graph.tensor(id).map_or(&[], |t| t.shape.as_slice())

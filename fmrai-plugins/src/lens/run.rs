@@ -6,9 +6,12 @@ use fmrai_core::analyzer::Weights;
 use fmrai_core::graph::TensorId;
 use ndarray::{Array2, ArrayView2, Axis, Ix1, Ix2, s};
 
-use super::action::{Action, Binary, Operand, Program, Rounding, Step};
+use super::action::{Action, Binary, Operand, Rounding};
 use super::constants::{Elements, Known, evaluate, per_channel, scaled};
-use super::{From, Lens, LensError};
+use super::error::LensError;
+use super::from::From;
+use super::map::Lens;
+use super::program::{Program, Step};
 
 /// A [`Lens`] with its weights.
 #[derive(Debug, Clone)]
@@ -20,11 +23,21 @@ pub struct LoadedLens {
     from_sum: Program,
 }
 
+impl Lens {
+    /// Reads the weights: 4 bytes for each of their elements.
+    ///
+    /// # Errors
+    /// [`LensError::Weight`] if one cannot be read, is not finite or has a shape that does not fit.
+    pub fn load(&self, weights: &dyn Weights) -> Result<LoadedLens, LensError> {
+        LoadedLens::of(self, weights)
+    }
+}
+
 /// Rows, one for each vector that is read.
 type Rows = Array2<f32>;
 
 impl LoadedLens {
-    pub(super) fn load(lens: &Lens, weights: &dyn Weights) -> Result<Self, LensError> {
+    fn of(lens: &Lens, weights: &dyn Weights) -> Result<Self, LensError> {
         let all: Vec<_> =
             lens.from_sum.constants.iter().chain(&lens.from_stream.constants).cloned().collect();
         let loaded = Self {

@@ -2,7 +2,7 @@
 
 use fmrai_core::graph::{Graph, Operation, TensorId};
 
-use super::LensError;
+use super::error::LensError;
 use super::operation::{Form, binary, form, not_understood, shape, stem, unary};
 
 /// Operations followed.

@@ -9,13 +9,12 @@ mod sums;
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::report::Report;
-use fmrai_core::tensor::{TensorData, TensorError, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use sums::{Layer, Sums, other};
+use sums::{Layer, Sums};
 
 const NAME: &str = "activation_statistics";
 const VERSION: u32 = 1;
@@ -86,9 +85,7 @@ impl Analyzer for ActivationStatistics {
         let mut seen = Sums::of(self.sums.sum.len());
         seen.tokens = batch.samples().iter().map(|sample| sample.span.len() as i64).sum();
         for layer in &self.layers {
-            let wrong = |source| AnalyzerError::Tensor { tensor: layer.tensor, source };
-            let view = batch.tensor(layer.tensor)?;
-            let data = view.f32().map_err(wrong)?;
+            let view = batch.elements::<f32>(layer.tensor)?;
             // Some models join batch and token in one axis.
             let (rows, width) = match view.shape() {
                 [batch, tokens, width] => (batch * tokens, *width),
@@ -98,11 +95,10 @@ impl Analyzer for ActivationStatistics {
             let positions = rows / batch.samples().len().max(1);
             let fits = width == layer.neurons && rows == positions * batch.samples().len();
             if !fits || batch.samples().iter().any(|sample| sample.span.end > positions) {
-                let needed = format!("[batch, token, {}]", layer.neurons);
-                return Err(wrong(TensorError::Shape { found: view.shape().to_vec(), needed }));
+                return Err(view.misshapen(format!("[batch, token, {}]", layer.neurons)));
             }
             for (i, sample) in batch.samples().iter().enumerate() {
-                let rows = &data
+                let rows = &view.data()
                     [(i * positions + sample.span.start) * width..(i * positions + sample.span.end) * width];
                 let count = rows.iter().filter(|x| !x.is_finite()).count();
                 if count > 0 {
@@ -122,15 +118,12 @@ impl Analyzer for ActivationStatistics {
         let mut state =
             State::new(NAME, VERSION, json!({ "neurons": neurons, "threshold": self.config.threshold }));
         let Sums { tokens, sum, squares, on, largest } = self.sums.clone();
-        for (name, data, length) in [
-            ("tokens", TensorData::I64(vec![tokens]), 1),
-            ("sum", TensorData::F64(sum), self.sums.sum.len()),
-            ("squares", TensorData::F64(squares), self.sums.sum.len()),
-            ("on", TensorData::I64(on), self.sums.sum.len()),
-            ("largest", TensorData::F64(largest), self.sums.sum.len()),
-        ] {
-            state.tensors.insert(name.to_owned(), TensorValue::new([length], data).map_err(other)?);
-        }
+        let length = sum.len();
+        state.put_number("tokens", tokens)?;
+        state.put("sum", [length], sum)?;
+        state.put("squares", [length], squares)?;
+        state.put("on", [length], on)?;
+        state.put("largest", [length], largest)?;
         Ok(state)
     }
 
@@ -142,14 +135,12 @@ impl Analyzer for ActivationStatistics {
             return Err(AnalyzerError::Other(text));
         }
         let shape = [self.sums.sum.len()];
-        let floats =
-            |name| Ok::<_, AnalyzerError>(state.tensor(name, &shape)?.f64().map_err(other)?.to_vec());
         let seen = Sums {
-            tokens: state.tensor("tokens", &[1])?.i64().map_err(other)?[0],
-            sum: floats("sum")?,
-            squares: floats("squares")?,
-            on: state.tensor("on", &shape)?.i64().map_err(other)?.to_vec(),
-            largest: floats("largest")?,
+            tokens: state.number("tokens")?,
+            sum: state.get("sum", &shape)?,
+            squares: state.get("squares", &shape)?,
+            on: state.get("on", &shape)?,
+            largest: state.get("largest", &shape)?,
         };
         self.sums.add(&seen);
         Ok(())

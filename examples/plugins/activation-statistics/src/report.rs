@@ -2,15 +2,11 @@
 
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::report::figure::{Axis, Bars, Figure, Plot};
-use fmrai_core::report::{Column, NamedTensor, Report, Table, TableError, Values};
-use fmrai_core::tensor::{TensorData, TensorValue};
+use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
+use fmrai_core::tensor::TensorValue;
 use serde_json::json;
 
-use super::sums::{Layer, Sums, other};
-
-fn broken(error: TableError) -> AnalyzerError {
-    AnalyzerError::Other(error.to_string())
-}
+use super::sums::{Layer, Sums};
 
 pub(super) fn report(layers: &[Layer], sums: &Sums, threshold: f64) -> Result<Report, AnalyzerError> {
     if sums.tokens == 0 {
@@ -82,15 +78,12 @@ pub(super) fn report(layers: &[Layer], sums: &Sums, threshold: f64) -> Result<Re
         sums.tokens
     );
     let mut report = Report {
-        tables: vec![
-            Table::new("layers", columns).map_err(broken)?,
-            Table::new("extremes", extremes).map_err(broken)?,
-        ],
+        tables: vec![Table::new("layers", columns)?, Table::new("extremes", extremes)?],
         figures: vec![Figure::single("neurons", "Dead and saturated neurons", &caption, Plot::Bars(bars))],
         ..Report::default()
     };
     for (name, list) in [("mean", mean), ("share_on", share), ("largest", sums.largest.clone())] {
-        let value = TensorValue::new([list.len()], TensorData::F64(list)).map_err(other)?;
+        let value = TensorValue::new([list.len()], list.into())?;
         report.tensors.push(NamedTensor::new(name, &["neuron"], None, value));
     }
     report.summary.insert("tokens".to_owned(), json!(sums.tokens));

@@ -1,8 +1,6 @@
 //! What is counted of the neurons.
 
-use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::graph::TensorId;
-use fmrai_core::tensor::TensorError;
 
 /// A feed-forward block whose activations are read.
 pub(crate) struct Layer {
@@ -52,10 +50,6 @@ impl Sums {
         self.on.iter_mut().zip(&other.on).for_each(|(a, b)| *a += b);
         self.largest.iter_mut().zip(&other.largest).for_each(|(a, b)| *a = a.max(*b));
     }
-}
-
-pub(crate) fn other(error: TensorError) -> AnalyzerError {
-    AnalyzerError::Other(error.to_string())
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use fmrai_core::report::figure::{Axis, Card, Figure, Passage, Passages, Plot, Token};
 
 use super::warnings::in_caption;
-use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::contexts::{WINDOW, Window, first};
-use crate::ffn_key_value::memories::Sign;
 use crate::ffn_key_value::shard::Shard;
+use crate::ffn_key_value::sign::Sign;
 use crate::ffn_key_value::statistics::{Neuron, Statistics};
 use crate::ffn_key_value::triggers::Trigger;
 

@@ -4,8 +4,8 @@ use fmrai_core::report::figure::{Axis, Bars, BoxPlot, Figure, HeatMap, Lines, Ma
 
 use super::cards::cards;
 use super::warnings::in_caption;
-use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::agreement::{LayerAgreement, five_numbers};
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::statistics::Statistics;

@@ -2,12 +2,12 @@
 
 use fmrai_core::report::{Column, Table, TableError, Values};
 
-use crate::ffn_key_value::FfnKeyValue;
 use crate::ffn_key_value::agreement::LayerAgreement;
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::contexts::first;
-use crate::ffn_key_value::memories::Sign;
+use crate::ffn_key_value::sign::Sign;
 use crate::ffn_key_value::statistics::Statistics;
 
 type Made = Result<Table, TableError>;

@@ -3,7 +3,7 @@
 use fmrai_core::report::{Relation, Store, TableError};
 
 use super::relations;
-use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::statistics::Statistics;
 

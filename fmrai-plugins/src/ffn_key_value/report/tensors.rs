@@ -3,9 +3,9 @@
 use fmrai_core::report::NamedTensor;
 use fmrai_core::tensor::{TensorData, TensorValue};
 
-use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
-use crate::ffn_key_value::memories::Sign;
+use crate::ffn_key_value::sign::Sign;
 use crate::ffn_key_value::statistics::{Neuron, Statistics};
 
 pub(super) fn tensors(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ffn_key_value::FfnKeyValue;
+use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::conclusions::{BORROWED, Conclusions};
 use crate::ffn_key_value::values::Distributions;
 

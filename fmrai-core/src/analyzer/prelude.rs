@@ -1,0 +1,9 @@
+//! What the file of an analyzer imports: `use fmrai_core::analyzer::prelude::*;`.
+
+pub use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+pub use crate::batch::Batch;
+pub use crate::graph::TensorId;
+pub use crate::register_analyzer;
+pub use crate::report::{NamedTensor, Report};
+pub use crate::tensor::TensorValue;
+pub use crate::tracker::CaptureRequest;
