@@ -7,7 +7,7 @@ use crate::graph::{Graph, Operation, OperationId, TensorId, Value};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::product;
 use crate::structure::shape;
-use crate::structure::weights::Weights;
+use crate::structure::weights::PlainWeights;
 
 /// Steps after which a trace gives up. The longest known way from product to softmax has under ten.
 const REACH: u16 = 24;
@@ -104,7 +104,7 @@ pub(super) struct Scores(Vec<Option<Source>>);
 
 impl Scores {
     /// One pass over the graph.
-    pub(super) fn of(graph: &dyn Graph, weights: &Weights) -> Self {
+    pub(super) fn of(graph: &dyn Graph, weights: &PlainWeights) -> Self {
         let mut scores = Self(vec![None; graph.tensors().len()]);
         for operation in graph.operations() {
             let Some(output) = operation.outputs.first() else { continue };
@@ -123,7 +123,7 @@ impl Scores {
     fn source(
         &self,
         graph: &dyn Graph,
-        weights: &Weights,
+        weights: &PlainWeights,
         operation: &Operation,
         output: TensorId,
     ) -> Option<Source> {
@@ -154,7 +154,7 @@ impl Scores {
 /// The values and the result of the first product that sums values with these probabilities.
 pub(super) fn weighted_sum(
     graph: &dyn Graph,
-    weights: &Weights,
+    weights: &PlainWeights,
     probabilities: TensorId,
 ) -> Option<(TensorId, TensorId)> {
     let mut seen = BTreeSet::from([probabilities]);
