@@ -25,6 +25,7 @@ pub mod capture;
 pub mod data;
 pub mod file_kind;
 pub mod graph;
+mod json_float;
 #[cfg(feature = "torch")]
 pub mod model;
 pub mod report;
