@@ -93,14 +93,14 @@ fn last_two_swapped(operation: &Operation, rank: usize) -> Option<bool> {
 
 /// A product of two activations, seen from a tensor that was computed from it.
 #[derive(Debug, Clone, Copy)]
-struct Source {
+struct ScoreProduct {
     product: OperationId,
     matrix: Matrix,
     distance: u16,
 }
 
 /// For each tensor, the nearest product of two activations that it carries on.
-pub(super) struct Scores(Vec<Option<Source>>);
+pub(super) struct Scores(Vec<Option<ScoreProduct>>);
 
 impl Scores {
     /// One pass over the graph.
@@ -116,7 +116,7 @@ impl Scores {
         scores
     }
 
-    fn get(&self, id: TensorId) -> Option<Source> {
+    fn get(&self, id: TensorId) -> Option<ScoreProduct> {
         self.0.get(id.0 as usize).copied().flatten()
     }
 
@@ -126,16 +126,16 @@ impl Scores {
         weights: &PlainWeights,
         operation: &Operation,
         output: TensorId,
-    ) -> Option<Source> {
+    ) -> Option<ScoreProduct> {
         if let Some(found) = product::factors(graph, operation) {
             let activations = !weights.contains(found.left) && !weights.contains(found.right);
             let matrix = Matrix::of(graph, output)?;
-            return activations.then_some(Source { product: operation.id, matrix, distance: 0 });
+            return activations.then_some(ScoreProduct { product: operation.id, matrix, distance: 0 });
         }
         let carried = operands(operation).filter_map(|id| {
             let source = self.get(id).filter(|s| s.distance < REACH)?;
             let matrix = source.matrix.after(graph, operation, id)?;
-            Some(Source { matrix, distance: source.distance + 1, ..source })
+            Some(ScoreProduct { matrix, distance: source.distance + 1, ..source })
         });
         carried.min_by_key(|s| (s.distance, s.product))
     }
