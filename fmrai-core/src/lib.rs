@@ -10,6 +10,7 @@
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
 //! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`file_kind`]: what a file is by its first bytes, for messages.
+//! - [`suggest`]: what somebody may have meant who wrote a name that there is not.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 //!
 //! With the `torch` feature (on by default) the crate also captures on libtorch (`capture`), loads models
@@ -31,6 +32,7 @@ pub mod model;
 pub mod report;
 pub mod selector;
 pub mod structure;
+pub mod suggest;
 pub mod tensor;
 pub mod testing;
 pub mod tolerance;
