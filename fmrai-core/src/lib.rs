@@ -5,6 +5,7 @@
 //! - [`structure`]: attention found in a graph by its data flow, never by names.
 //! - [`selector`]: what a plan or a caller names tensors by: role and layer, module path, name or id.
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
+//! - [`registry`]: what plans can name, registered by the crates that have it.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
@@ -29,6 +30,7 @@ pub mod graph;
 mod json_float;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod registry;
 pub mod report;
 pub mod selector;
 pub mod structure;
@@ -40,8 +42,8 @@ pub mod tracker;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What [`register_analyzer!`](crate::register_analyzer) expands to; not an interface.
-    pub use inventory;
+    //! What [`register!`](crate::register) expands to; not an interface.
+    pub use {inventory, typetag};
 }
 
 /// The guide's example is a test.

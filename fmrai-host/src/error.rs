@@ -1,9 +1,9 @@
 //! Errors of the program, and the exit codes that callers see.
 
 use fmrai_core::activations::ActivationsError;
-use fmrai_core::analyzer::DuplicateAnalyzer;
 use fmrai_core::data::DataError;
 use fmrai_core::model::{GenerateError, ModelError};
+use fmrai_core::registry::DuplicateName;
 use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
 
@@ -98,7 +98,7 @@ pub enum Error {
     Plugin(#[from] OfferError),
     /// Two analyzers with one name.
     #[error(transparent)]
-    Registry(#[from] DuplicateAnalyzer),
+    Registry(#[from] DuplicateName),
     /// The run was interrupted.
     #[error("interrupted after {batches} batches; the same command with --resume goes on from there")]
     Interrupted {

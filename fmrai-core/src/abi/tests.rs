@@ -30,7 +30,6 @@ struct Probe {
     scale: Option<f64>,
 }
 
-#[typetag::serde(name = "abi_probe")]
 impl AnalyzerConfig for Probe {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         if self.scale.is_some_and(f64::is_sign_negative) {

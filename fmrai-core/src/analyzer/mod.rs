@@ -7,10 +7,11 @@ mod registry;
 mod state;
 mod weights;
 
-pub use config::{AnalyzerConfig, ConfigError};
+pub use crate::registry::schema_of;
+pub use config::{AnalyzerConfig, ConfigError, RegisteredConfig};
 pub use error::AnalyzerError;
 pub use model_view::ModelView;
-pub use registry::{AnalyzerEntry, DuplicateAnalyzer, Registry, schema_of};
+pub use registry::{AnalyzerEntry, Registry};
 pub use state::{State, StateError};
 pub use weights::Weights;
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fmrai_core::abi::{ConfigRefused, ForeignAnalyzer};
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, DuplicateAnalyzer, Registry};
+use fmrai_core::analyzer::{Analyzer, AnalyzerEntry, RegisteredConfig, Registry};
 use fmrai_core::model::SourceEntry;
+use fmrai_core::registry::DuplicateName;
 use fmrai_core::{data, model};
 // The built-in analyzers register themselves, but only if their crate is linked.
 use fmrai_plugins as _;
@@ -54,7 +55,7 @@ enum Code {
 /// What an analyzer is told, wherever its code is.
 pub enum Config {
     /// Of an analyzer that is linked into this program.
-    Linked(Box<dyn AnalyzerConfig>),
+    Linked(Box<dyn RegisteredConfig>),
     /// Of one that was loaded: its fields, defaults filled in, and the file of its plugin.
     Loaded(ForeignAnalyzer, Map<String, Value>, Arc<Path>),
 }
@@ -78,15 +79,15 @@ pub enum OfferError {
     Plugin(#[from] PluginError),
     /// One of its analyzers has a name that is taken.
     #[error(transparent)]
-    Duplicate(#[from] DuplicateAnalyzer),
+    Duplicate(#[from] DuplicateName),
 }
 
 impl Catalogue {
     /// Everything linked into this program.
     ///
     /// # Errors
-    /// [`DuplicateAnalyzer`] if two analyzers have one name.
-    pub fn linked() -> Result<Self, DuplicateAnalyzer> {
+    /// [`DuplicateName`] if two analyzers have one name.
+    pub fn linked() -> Result<Self, DuplicateName> {
         Ok(Self {
             models: model::SOURCES.to_vec(),
             data: data::SOURCES.to_vec(),
@@ -119,7 +120,7 @@ impl Catalogue {
             let (name, second) =
                 (offer.name.clone(), format!("{} ({})", offer.origin, plugin.path.display()));
             if let Some(first) = all.insert(name.clone(), offer) {
-                return Err(DuplicateAnalyzer { name, first: first.origin, second }.into());
+                return Err(DuplicateName::of::<AnalyzerEntry>(&name, [&first.origin, &second]).into());
             }
         }
         self.analyzers = all.into_values().collect();
@@ -147,12 +148,13 @@ impl Catalogue {
 
 impl Offer {
     fn linked(entry: &AnalyzerEntry) -> Self {
+        let about = entry.about;
         Self {
-            name: entry.name.to_owned(),
-            summary: entry.summary.to_owned(),
-            origin: entry.origin.to_owned(),
+            name: about.name.to_owned(),
+            summary: about.summary.to_owned(),
+            origin: about.origin.to_owned(),
             example: serde_json::to_value((entry.example)()).unwrap_or_default(),
-            schema: (entry.schema)(),
+            schema: (about.schema)(),
             code: Code::Linked,
         }
     }

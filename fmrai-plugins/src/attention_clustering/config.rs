@@ -55,7 +55,6 @@ impl Default for AttentionClusteringConfig {
     }
 }
 
-#[typetag::serde(name = "attention_clustering")]
 impl AnalyzerConfig for AttentionClusteringConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         let refuse =

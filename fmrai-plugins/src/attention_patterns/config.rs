@@ -15,7 +15,6 @@ pub struct AttentionPatternsConfig {
     pub smoothing: f64,
 }
 
-#[typetag::serde(name = "attention_patterns")]
 impl AnalyzerConfig for AttentionPatternsConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         check_smoothing(self.smoothing)?;

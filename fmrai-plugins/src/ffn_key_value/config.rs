@@ -74,7 +74,6 @@ impl Default for FfnKeyValueConfig {
     }
 }
 
-#[typetag::serde(name = "ffn_key_value")]
 impl AnalyzerConfig for FfnKeyValueConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         whole("triggers", self.triggers, 1, 1000)?;
