@@ -8,7 +8,7 @@ use petgraph::visit::{
     Walker,
 };
 
-use super::{Graph, OperationId, TensorId};
+use super::{Graph, Operation, OperationId, TensorId};
 
 /// A vertex of the data flow: operations and tensors alternate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ impl<'g> IntoNeighborsDirected for DataFlow<'g> {
                 Box::new(outputs.iter().copied().map(Node::Tensor).filter_map(known))
             }
             (Node::Operation(id), Direction::Incoming) => {
-                let inputs = self.0.operation(id).into_iter().flat_map(|o| o.inputs());
+                let inputs = self.0.operation(id).into_iter().flat_map(Operation::inputs);
                 Box::new(inputs.map(Node::Tensor).filter_map(known))
             }
             (Node::Tensor(id), Direction::Outgoing) => {
