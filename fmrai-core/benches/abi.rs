@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 struct Look {}
 
-#[typetag::serde(name = "bench_look")]
 impl AnalyzerConfig for Look {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         Ok(Box::new(Looked(0.0)))

@@ -5,11 +5,13 @@
 //! - [`structure`]: attention found in a graph by its data flow, never by names.
 //! - [`selector`]: what a plan or a caller names tensors by: role and layer, module path, name or id.
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
+//! - [`registry`]: what plans can name, registered by the crates that have it.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
 //! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`file_kind`]: what a file is by its first bytes, for messages.
+//! - [`suggest`]: what somebody may have meant who wrote a name that there is not.
 //! - [`testing`]: batches and structures in memory, for the tests of analyzer crates.
 
 pub mod abi;
@@ -18,9 +20,12 @@ pub mod analyzer;
 pub mod batch;
 pub mod file_kind;
 pub mod graph;
+pub mod json_float;
+pub mod registry;
 pub mod report;
 pub mod selector;
 pub mod structure;
+pub mod suggest;
 pub mod tensor;
 pub mod testing;
 pub mod tolerance;
@@ -28,8 +33,8 @@ pub mod tracker;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What [`register_analyzer!`](crate::register_analyzer) expands to; not an interface.
-    pub use inventory;
+    //! What [`register!`](crate::register) expands to; not an interface.
+    pub use {inventory, typetag};
 }
 
 /// The guide's example is a test.

@@ -15,8 +15,8 @@ use fmrai_core::structure::Structure;
 use fmrai_core::tensor::DType;
 use fmrai_host::checkpoint::Checkpoint;
 use fmrai_host::plan::{Catalogue, Plan};
-use fmrai_torch::data::{DataContext, DataSource};
-use fmrai_torch::model::{Axis, InputSpec, LoadContext, ModelSource};
+use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource};
+use fmrai_torch::model::{Axis, InputSpec, LoadContext, ModelSource, RegisteredModelSource};
 use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ pub(crate) fn weights(bytes: &[u8]) {
 }
 
 fn load_checkpoint(folder: &Path) {
-    let source: Box<dyn ModelSource> =
+    let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(json!({ "type": "hf_checkpoint", "path": folder })).expect("a source");
     let _ = source.load(&LoadContext { base: folder, device: fmrai_torch::Device::Cpu });
 }
@@ -160,7 +160,7 @@ fn ids() -> [InputSpec; 1] {
 
 /// Reads all batches of the bytes as data.
 fn read(bytes: &[u8], source: &Value, inputs: &[InputSpec]) {
-    let source: Box<dyn DataSource> = serde_json::from_value(source.clone()).expect("a source");
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source.clone()).expect("a source");
     in_folder("data", bytes, |base| {
         let tokenizer = json!({ "version": "1.0", "pre_tokenizer": { "type": "Whitespace" },
             "model": { "type": "WordLevel", "vocab": { "[UNK]": 0, "the": 1 }, "unk_token": "[UNK]" } });

@@ -1,7 +1,7 @@
 //! Errors of the program, and the exit codes that callers see.
 
 use fmrai_core::activations::ActivationsError;
-use fmrai_core::analyzer::DuplicateAnalyzer;
+use fmrai_core::registry::DuplicateName;
 use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
 use fmrai_torch::data::DataError;
@@ -99,7 +99,7 @@ pub enum Error {
     Plugin(#[from] OfferError),
     /// Two analyzers with one name.
     #[error(transparent)]
-    Registry(#[from] DuplicateAnalyzer),
+    Registry(#[from] DuplicateName),
     /// The run was interrupted.
     #[error("interrupted after {batches} batches; the same command with --resume goes on from there")]
     Interrupted {

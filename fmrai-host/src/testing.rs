@@ -45,7 +45,6 @@ impl Default for TestSums {
     }
 }
 
-#[typetag::serde(name = "test_sums")]
 impl AnalyzerConfig for TestSums {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         if self.scale > 0.0 {
@@ -123,7 +122,6 @@ struct TestFailing {
     panics: bool,
 }
 
-#[typetag::serde(name = "test_failing")]
 impl AnalyzerConfig for TestFailing {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         Ok(Box::new(self.clone()))

@@ -11,11 +11,11 @@ use criterion::Criterion;
 use fmrai_core::graph::Graph;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors, RegisteredModelSource};
 use tch::{Device, Kind, Tensor};
 
 fn load(kind: &str, path: &Path) -> Box<dyn Model> {
-    let source: Box<dyn ModelSource> =
+    let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(serde_json::json!({ "type": kind, "path": path })).unwrap();
     source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
 }

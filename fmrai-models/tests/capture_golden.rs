@@ -9,7 +9,7 @@ use fmrai_core::structure::{AttentionForm, AttentionKind, Structure};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, ModelSource, NamedTensors, RegisteredModelSource};
 use tch::{Device, Kind, Tensor};
 
 fn reference(name: &str) -> PathBuf {
@@ -41,7 +41,7 @@ impl Expected {
 
 fn check(name: &str, attention: &str) {
     let folder = reference(name);
-    let source: Box<dyn ModelSource> = serde_json::from_value(serde_json::json!({
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(serde_json::json!({
         "type": "hf_checkpoint", "path": folder, "attention": attention
     }))
     .unwrap();

@@ -15,7 +15,7 @@ fn the_contract_of_analyzers_holds() {
         .iter()
         .filter_map(|entry| {
             let make = || (entry.example)().build().map_err(|e| e.to_string());
-            check_contract(&make, &recorded).err().map(|what| format!("{}:\n{what}", entry.name))
+            check_contract(&make, &recorded).err().map(|what| format!("{}:\n{what}", entry.about.name))
         })
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));

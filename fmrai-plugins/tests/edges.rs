@@ -40,7 +40,7 @@ fn configs() {
 #[test]
 fn registered_analyzers() {
     let registry = Registry::linked().unwrap();
-    let names: Vec<_> = registry.iter().map(|e| e.name).collect();
+    let names: Vec<_> = registry.iter().map(|e| e.about.name).collect();
     assert_eq!(names, ["attention_clustering", "attention_patterns", "ffn_key_value"]);
 }
 

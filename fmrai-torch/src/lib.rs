@@ -21,7 +21,6 @@ pub mod generate;
 pub mod model;
 mod operation;
 mod operations;
-mod registration;
 pub mod text;
 pub mod torchscript;
 
@@ -31,11 +30,9 @@ pub use error::TorchError;
 pub use ffi::settings::{Gradients, keep_freed_pages, manual_seed, no_grad, set_threads};
 pub use ffi::tensor::{RawTensor, Tensor};
 pub use operation::{Argument, call};
-pub use registration::{DuplicateSource, SourceEntry};
 
 #[doc(hidden)]
 pub mod __private {
     //! What [`register_model_source!`](crate::register_model_source) and its like expand to; not an interface.
-    pub use fmrai_core::analyzer::schema_of;
-    pub use {inventory, typetag};
+    pub use fmrai_core::register;
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fmrai_core::tensor::DType;
-use fmrai_torch::data::{DataContext, DataSource};
+use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource};
 use fmrai_torch::model::{Axis, InputSpec};
 use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn input(name: &str, dtype: DType, axes: &[Option<i64>]) -> InputSpec {
 
 /// Reads all batches.
 fn read(source: Value, base: &Path, tokenizer: Option<&Tokenizer>, inputs: &[InputSpec]) {
-    let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source).unwrap();
     let context = DataContext { base, tokenizer, max_tokens: Some(16), inputs };
     let all = || -> Result<(), fmrai_torch::data::DataError> {
         let mut batches = source.open(&context)?;
@@ -127,7 +127,7 @@ fn a_sound_file_is_read_so_the_changes_are_what_is_refused() {
     std::fs::write(folder.path().join("x.npy"), npy()).unwrap();
     let inputs = [input("x", DType::Float32, &[None, Some(3)])];
     let source = json!({ "type": "tensors", "files": { "x": "x.npy" }, "batch_size": 2 });
-    let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source).unwrap();
     let context = DataContext { base: folder.path(), tokenizer: None, max_tokens: None, inputs: &inputs };
     let mut batches = source.open(&context).unwrap();
     let mut rows = 0;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors, RegisteredModelSource};
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
@@ -15,7 +15,7 @@ fn references(folder: &str) -> PathBuf {
 }
 
 fn load(source: Value, base: &Path) -> Option<Box<dyn Model>> {
-    let source: Box<dyn ModelSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).unwrap();
     match source.load(&LoadContext { base, device: Device::Cpu }) {
         Ok(model) => Some(model),
         Err(error) => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::guard::{Failure, guard, install_hook};
 use super::raw::{self, ERR_PANIC, OK, Sink, Status, slice};
 use super::{batch, log, manifest, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, AnalyzerError, Registry, State};
+use crate::analyzer::{Analyzer, AnalyzerEntry, AnalyzerError, RegisteredConfig, Registry, State};
 use crate::report::Report;
 
 /// Instances that were created and not yet destroyed.
@@ -71,9 +71,9 @@ unsafe fn json_of(bytes: *const c_char, length: usize) -> Result<Value, Failure>
     serde_json::from_slice(bytes).map_err(|e| Failure::invalid(format!("the config is not JSON: {e}")))
 }
 
-fn config_of(entry: &AnalyzerEntry, mut fields: Value) -> Result<Box<dyn AnalyzerConfig>, Failure> {
+fn config_of(entry: &AnalyzerEntry, mut fields: Value) -> Result<Box<dyn RegisteredConfig>, Failure> {
     if let Value::Object(fields) = &mut fields {
-        fields.insert("type".to_owned(), json!(entry.name));
+        fields.insert("type".to_owned(), json!(entry.about.name));
     }
     serde_json::from_value(fields).map_err(|e| Failure::invalid(e.to_string()))
 }
@@ -93,11 +93,11 @@ unsafe extern "C" fn describe(ctx: *mut c_void, out: *mut Sink, err: *mut Sink) 
         // SAFETY: the host passes the vtable's own `ctx`.
         let entry = unsafe { entry_of(ctx) }?;
         let description = json!({
-            "name": entry.name,
-            "summary": entry.summary,
-            "origin": entry.origin,
+            "name": entry.about.name,
+            "summary": entry.about.summary,
+            "origin": entry.about.origin,
             "example": (entry.example)(),
-            "schema": (entry.schema)(),
+            "schema": (entry.about.schema)(),
             "state": "fmrai",
         });
         // SAFETY: the host's sink lives during the call.
@@ -377,7 +377,7 @@ pub fn entry(host_major: u32) -> *const c_void {
 /// Analyzers of this program by name, each behind its C functions; for tests that run them both ways.
 pub(super) fn vtables() -> Result<BTreeMap<&'static str, &'static raw::Analyzer>, String> {
     let registry = Registry::linked().map_err(|e| e.to_string())?;
-    Ok(registry.iter().map(|e| e.name).zip(analyzers()?.iter().copied()).collect())
+    Ok(registry.iter().map(|e| e.about.name).zip(analyzers()?.iter().copied()).collect())
 }
 
 /// Makes the analyzers of this crate a plugin: exports the one symbol that hosts look for, and the manifest that they

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::foreign::{Description, ForeignAnalyzer, Functions, StateFormat};
+use super::description::{Description, StateFormat};
+use super::functions::Functions;
 use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_PANIC, OK, Sink, Status};
 use super::{batch, model, report, tensor};
 use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
@@ -18,7 +19,8 @@ use crate::tracker::CaptureRequest;
 
 /// An instance of the other side.
 pub(super) struct Instance {
-    kind: ForeignAnalyzer,
+    functions: Functions,
+    description: Arc<Description>,
     this: *mut c_void,
     request: CaptureRequest,
     /// Tensors of a CUDA device stay there.
@@ -37,8 +39,9 @@ const BYTES: &str = "bytes";
 
 impl Instance {
     /// What `create` made, which is ours from here on.
-    pub(super) fn new(kind: ForeignAnalyzer, this: *mut c_void) -> Self {
-        Self { kind, this, request: CaptureRequest::none(), on_device: false, weights: Vec::new() }
+    pub(super) fn new(functions: Functions, description: Arc<Description>, this: *mut c_void) -> Self {
+        let request = CaptureRequest::none();
+        Self { functions, description, this, request, on_device: false, weights: Vec::new() }
     }
 
     fn call(
@@ -46,7 +49,7 @@ impl Instance {
         run: impl FnOnce(&raw::Analyzer, *mut c_void, *mut Sink) -> Status,
     ) -> Result<(), AnalyzerError> {
         let mut err = Collected::new();
-        match run(&self.kind.functions.raw, self.this, &mut err.sink()) {
+        match run(&self.functions.raw, self.this, &mut err.sink()) {
             OK => Ok(()),
             ERR_PANIC => Err(AnalyzerError::Panicked(err.message(ERR_PANIC))),
             status => Err(AnalyzerError::Other(err.message(status))),
@@ -54,7 +57,7 @@ impl Instance {
     }
 
     fn wrap(&self, bytes: &[u8]) -> Result<State, AnalyzerError> {
-        let Description { name, state, state_version, .. } = self.kind.description();
+        let Description { name, state, state_version, .. } = &*self.description;
         if *state == StateFormat::Fmrai {
             return Ok(State::from_bytes(bytes)?);
         }
@@ -71,7 +74,7 @@ impl Instance {
     }
 
     fn unwrap(&self, state: &State) -> Result<Vec<u8>, AnalyzerError> {
-        let Description { name, state: format, state_version, .. } = self.kind.description();
+        let Description { name, state: format, state_version, .. } = &*self.description;
         if *format == StateFormat::Fmrai {
             return Ok(state.to_bytes()?);
         }
@@ -170,7 +173,7 @@ impl Analyzer for Instance {
     }
 
     fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
-        let Some(interim) = self.kind.functions.interim.and_then(|i| i.interim) else { return Ok(None) };
+        let Some(interim) = self.functions.interim.and_then(|i| i.interim) else { return Ok(None) };
         // SAFETY: instance and report live during the call.
         Ok(self.report(|_, this, into, err| unsafe { interim(this, into, err) })?.store)
     }
@@ -190,7 +193,7 @@ impl Instance {
             set_document: Some(set_document),
             add_tensor: Some(add_tensor),
         };
-        let outcome = self.call(|_, this, err| run(&self.kind.functions, this, &raw const into, err));
+        let outcome = self.call(|_, this, err| run(&self.functions, this, &raw const into, err));
         match (outcome, answer.refused) {
             (Ok(()), None) => {
                 report::read(answer.document.as_deref().unwrap_or("{}"), answer.tensors).map_err(other)

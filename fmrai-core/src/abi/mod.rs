@@ -14,9 +14,13 @@
 )]
 
 mod batch;
+mod description;
 mod export;
 mod foreign;
+mod functions;
 mod guard;
+mod handshake;
+mod host;
 mod instance;
 mod log;
 mod manifest;
@@ -27,12 +31,11 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+pub use description::Description;
 #[doc(hidden)]
 pub use export::entry;
-pub use foreign::{
-    ConfigRefused, Description, ENTRY_SYMBOL, EntryFunction, ForeignAnalyzer, ForeignPlugin, HandshakeError,
-    loopback,
-};
+pub use foreign::{ConfigRefused, ENTRY_SYMBOL, EntryFunction, ForeignAnalyzer, ForeignPlugin, loopback};
+pub use handshake::HandshakeError;
 #[doc(hidden)]
 pub use manifest::ManifestSection;
 pub use manifest::{About, Manifest};

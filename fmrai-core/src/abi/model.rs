@@ -47,7 +47,7 @@ pub(super) fn lend<R>(
         .collect();
     let operation_list: Vec<*const raw::Operation> = operations.iter().map(std::ptr::from_ref).collect();
 
-    let found = model.structure.blocks();
+    let found = model.structure.components();
     let parts: Vec<Vec<raw::Part>> = found.iter().map(|b| b.parts.iter().map(part).collect()).collect();
     let part_lists: Vec<Vec<*const raw::Part>> =
         parts.iter().map(|p| p.iter().map(std::ptr::from_ref).collect()).collect();

@@ -30,7 +30,6 @@ struct Probe {
     scale: Option<f64>,
 }
 
-#[typetag::serde(name = "abi_probe")]
 impl AnalyzerConfig for Probe {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         if self.scale.is_some_and(f64::is_sign_negative) {
@@ -377,7 +376,7 @@ fn a_retained_tensor_outlives_its_batch() {
         batch::lend(&batch, &CaptureRequest::from_iter([TensorId(0)]), false, |raw| {
             // SAFETY: the batch lives during the call, and the extension is that of its name.
             unsafe {
-                let extension = foreign::host_extension(c"fmrai.retain/1".as_ptr()).cast::<raw::Retain>();
+                let extension = host::host_extension(c"fmrai.retain/1".as_ptr()).cast::<raw::Retain>();
                 let retain = (*extension).retain.unwrap();
                 let handle = (**(*raw).tensors).handle;
                 let mut err = raw::Collected::new();

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{ActivationsError, axes};
+use super::ActivationsError;
+use super::axes::axes;
 use crate::batch::{Sample, Sequence};
 use crate::graph::{Fingerprint, Graph, TensorId};
 use crate::selector::{Selected, Selector};
-use crate::structure::Visible;
+use crate::structure::{Structure, Visible};
 use crate::tensor::DType;
 
 /// Version of the format.
@@ -245,12 +246,13 @@ impl BatchHeader {
     }
 }
 
-/// The entries of the selected tensors.
+/// The entries of the selected tensors of a graph, whose axes have names where `structure` tells them.
 ///
 /// # Errors
 /// [`ActivationsError::Unstorable`] for elements that have no plain form.
 pub fn entries(
     graph: &dyn Graph,
+    structure: &Structure,
     selected: &[Selected],
     dtype: StoredAs,
 ) -> Result<Vec<StoredActivation>, ActivationsError> {
@@ -277,7 +279,7 @@ pub fn entries(
             source: operation.and_then(|o| o.source.clone()),
             dtype: node.dtype,
             stored,
-            axes: labels.iter().find_map(|label| axes(label, node.shape.len())),
+            axes: labels.iter().find_map(|label| axes(graph, structure, label, node.shape.len())),
             shape: node.shape.clone(),
         });
     }

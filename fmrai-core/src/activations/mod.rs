@@ -14,7 +14,6 @@ mod read;
 mod tests;
 mod write;
 
-pub use axes::axes;
 pub use format::{
     BATCHES, BatchEntry, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
     StoredFile, VOCABULARY, batch_file, entries,

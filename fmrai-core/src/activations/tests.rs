@@ -118,7 +118,7 @@ fn folder() -> tempfile::TempDir {
     let graph = graph();
     let select_what: Vec<Selector> = vec!["body".parse().unwrap()];
     let selected = select(&graph, &Structure::default(), &select_what).unwrap();
-    let tensors = entries(&graph, &selected, StoredAs::Stored).unwrap();
+    let tensors = entries(&graph, &Structure::default(), &selected, StoredAs::Stored).unwrap();
     assert_eq!((tensors[0].key.as_str(), tensors[0].module.as_str()), ("body", "body"));
     std::fs::create_dir(path(BATCHES)).unwrap();
     let view = TensorView::new(&[1, 3], DataView::F32(&[0.0, 1.0, 2.0])).unwrap();

@@ -6,9 +6,7 @@ use super::Analyzer;
 
 /// A serializable description of an analysis, as a plan holds it. Cheap; owns no tensor.
 ///
-/// Implement it with `#[typetag::serde(name = "...")]` and register it with
-/// [`register_analyzer!`](crate::register_analyzer) under the same name.
-#[typetag::serde(tag = "type")]
+/// Implement it, and give it its name in a plan with [`register_analyzer!`](crate::register_analyzer).
 pub trait AnalyzerConfig: fmt::Debug + Send + Sync {
     /// An analyzer that follows this config.
     ///
@@ -16,6 +14,12 @@ pub trait AnalyzerConfig: fmt::Debug + Send + Sync {
     /// [`ConfigError`] for a field whose value makes no sense.
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError>;
 }
+
+/// A config with its name: what the field `type` of an object in a plan chooses.
+///
+/// [`register_analyzer!`](crate::register_analyzer) implements it.
+#[typetag::serde(tag = "type")]
+pub trait RegisteredConfig: AnalyzerConfig {}
 
 /// A field of a config has a value that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,47 +2,24 @@
 
 mod config;
 mod conversions;
+mod error;
+mod model_view;
 pub mod prelude;
 mod registry;
 mod state;
+mod weights;
 
-pub use config::{AnalyzerConfig, ConfigError};
-pub use registry::{AnalyzerEntry, DuplicateAnalyzer, Registry, schema_of};
+pub use crate::registry::schema_of;
+pub use config::{AnalyzerConfig, ConfigError, RegisteredConfig};
+pub use error::AnalyzerError;
+pub use model_view::ModelView;
+pub use registry::{AnalyzerEntry, Registry};
 pub use state::{State, StateError, StateNumber};
+pub use weights::Weights;
 
-use std::sync::Arc;
-
-use crate::batch::{Batch, Vocabulary};
-use crate::graph::{Graph, TensorId};
+use crate::batch::Batch;
 use crate::report::{Report, Store};
-use crate::structure::Structure;
-use crate::tensor::{TensorError, TensorValue};
 use crate::tracker::CaptureRequest;
-
-/// What an analyzer may know of the model before the first batch.
-#[derive(Clone, Copy)]
-pub struct ModelView<'a> {
-    /// The recorded graph.
-    pub graph: &'a dyn Graph,
-    /// The attention blocks (and other structure) found in it.
-    pub structure: &'a Structure,
-    /// The tokens of the model's tokenizer; `None` where the input is not text.
-    pub vocabulary: Option<&'a Vocabulary>,
-    /// The elements of the model's weights; `None` where only activations are at hand. Keep a clone to read them later.
-    pub weights: Option<&'a Arc<dyn Weights>>,
-}
-
-/// The elements of a model's weights, read when they are needed.
-pub trait Weights: Send + Sync {
-    /// A copy of a named parameter of the graph as `f32`, of the shape that the graph has for it; `None` for any other
-    /// tensor.
-    ///
-    /// # Errors
-    /// [`TensorError::DType`] for elements that have no such form, such as quantised ones.
-    fn weight(&self, id: TensorId) -> Option<Result<TensorValue, TensorError>>;
-}
-
-const _: Option<&dyn Weights> = None; // stays object-safe
 
 /// A method that observes a model over many batches; five required methods.
 ///
@@ -101,55 +78,3 @@ pub trait Analyzer: Send {
 }
 
 const _: Option<&dyn Analyzer> = None; // stays object-safe
-
-/// Why an analysis failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnalyzerError {
-    /// The model does not have what the method looks at.
-    #[error("this model has {found}, the analysis needs {needed}")]
-    Unsuitable {
-        /// What there is.
-        found: String,
-        /// What there should be.
-        needed: String,
-    },
-    /// A tensor was read that was not asked for in `prepare`.
-    #[error("tensor {0} was not captured: ask for it in `prepare`")]
-    NotCaptured(TensorId),
-    /// A captured tensor has another form than expected.
-    #[error("tensor {tensor}: {source}")]
-    Tensor {
-        /// The tensor.
-        tensor: TensorId,
-        /// What is wrong with it.
-        source: TensorError,
-    },
-    /// A captured tensor holds NaN or infinity.
-    #[error("{what} hold {count} NaN or infinite numbers in sample {sample}")]
-    NotFinite {
-        /// What was read, e.g. `attention probabilities of layer 3`.
-        what: String,
-        /// How many of its elements are not finite.
-        count: usize,
-        /// The sample in which they were found.
-        sample: u64,
-    },
-    /// A state does not belong here.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Nothing can be concluded yet.
-    #[error("{found}, the analysis needs {needed}")]
-    NotEnoughData {
-        /// What there is.
-        found: String,
-        /// What would be enough.
-        needed: String,
-    },
-    /// An error that has no kind of its own; the way out for third-party analyzers.
-    #[error("{0}")]
-    Other(String),
-    /// It panicked: a loaded analyzer, whose panic arrives as a message. It is not used any more.
-    #[error("{0}")]
-    Panicked(String),
-}

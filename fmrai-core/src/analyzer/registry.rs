@@ -1,29 +1,38 @@
 //! All analyzers linked into this program.
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
-use serde_json::Value;
-
-use super::AnalyzerConfig;
+use super::config::RegisteredConfig;
+use crate::registry::{self, Entry, Registered};
 
 /// What is known of an analyzer without building it.
 pub struct AnalyzerEntry {
-    /// The `type` of its config in a plan.
-    pub name: &'static str,
-    /// One line that says what it answers.
-    pub summary: &'static str,
+    /// Its name, and what it answers.
+    pub about: Entry,
     /// The config with all fields at their defaults.
-    pub example: fn() -> Box<dyn AnalyzerConfig>,
-    /// JSON Schema of its config, without the `type` field.
-    pub schema: fn() -> Value,
-    /// The crate it comes from, with version.
-    pub origin: &'static str,
+    pub example: fn() -> Box<dyn RegisteredConfig>,
+}
+
+impl AnalyzerEntry {
+    /// The entry of the analyzer whose config is `C`.
+    #[must_use]
+    pub const fn of<C: RegisteredConfig + Default + 'static>(about: Entry) -> Self {
+        Self { about, example: || Box::new(C::default()) }
+    }
+}
+
+impl Registered for AnalyzerEntry {
+    const PLURAL: &'static str = "analyzers";
+
+    fn about(&self) -> &Entry {
+        &self.about
+    }
 }
 
 inventory::collect!(AnalyzerEntry);
 
-/// Registers an analyzer config, so that every host that links the crate offers it.
+/// Analyzers by name, sorted.
+pub type Registry = registry::Registry<AnalyzerEntry>;
+
+/// Registers an analyzer config, so that every host that links the crate offers it, and plans can name it.
 ///
 /// ```
 /// # use fmrai_core::analyzer::*;
@@ -33,7 +42,6 @@ inventory::collect!(AnalyzerEntry);
 /// #[serde(default, deny_unknown_fields)]
 /// struct Norms {}
 ///
-/// #[typetag::serde(name = "norms")]
 /// impl AnalyzerConfig for Norms {
 ///     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
 /// #       unreachable!()
@@ -42,113 +50,21 @@ inventory::collect!(AnalyzerEntry);
 ///
 /// fmrai_core::register_analyzer!(Norms, name: "norms", summary: "mean norm of each activation");
 /// # let registry = Registry::linked().unwrap();
-/// # assert_eq!(registry.get("norms").unwrap().summary, "mean norm of each activation");
+/// # assert_eq!(registry.get("norms").unwrap().about.summary, "mean norm of each activation");
+/// # let config: Box<dyn RegisteredConfig> = serde_json::from_str(r#"{"type": "norms"}"#).unwrap();
+/// # assert_eq!(serde_json::to_string(&config).unwrap(), r#"{"type":"norms"}"#);
 /// ```
 ///
-/// The config type needs `Default` and `schemars::JsonSchema`. Expands to one `inventory::submit!`.
+/// The config type needs `Default`, `serde`'s traits and `schemars::JsonSchema`. Expands to one
+/// [`register!`](crate::register), by which the config is [`Named`](crate::registry::Named) too.
 #[macro_export]
 macro_rules! register_analyzer {
     ($config:ty, name: $name:literal, summary: $summary:literal $(,)?) => {
-        $crate::__private::inventory::submit! {
-            $crate::analyzer::AnalyzerEntry {
-                name: $name,
-                summary: $summary,
-                example: || ::std::boxed::Box::<$config>::default(),
-                schema: $crate::analyzer::schema_of::<$config>,
-                origin: ::core::concat!(
-                    ::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")
-                ),
-            }
-        }
-    };
-}
-
-/// JSON Schema of a config type.
-#[must_use]
-pub fn schema_of<T: JsonSchema>() -> Value {
-    schemars::schema_for!(T).to_value()
-}
-
-/// Two analyzers want the same name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("two analyzers are called {name:?}: one from {first}, one from {second}")]
-pub struct DuplicateAnalyzer {
-    /// The name.
-    pub name: String,
-    /// Where the first comes from.
-    pub first: String,
-    /// Where the second comes from.
-    pub second: String,
-}
-
-/// Analyzers by name, sorted.
-pub struct Registry {
-    entries: BTreeMap<&'static str, &'static AnalyzerEntry>,
-}
-
-impl Registry {
-    /// All analyzers linked into this program.
-    ///
-    /// # Errors
-    /// [`DuplicateAnalyzer`] names both origins of a name that is taken twice.
-    pub fn linked() -> Result<Self, DuplicateAnalyzer> {
-        Self::of(inventory::iter::<AnalyzerEntry>)
-    }
-
-    fn of(entries: impl IntoIterator<Item = &'static AnalyzerEntry>) -> Result<Self, DuplicateAnalyzer> {
-        let mut sorted = BTreeMap::new();
-        for entry in entries {
-            if let Some(first) = sorted.insert(entry.name, entry) {
-                let mut origins = [first.origin, entry.origin];
-                origins.sort_unstable();
-                return Err(DuplicateAnalyzer {
-                    name: entry.name.to_owned(),
-                    first: origins[0].to_owned(),
-                    second: origins[1].to_owned(),
-                });
-            }
-        }
-        Ok(Self { entries: sorted })
-    }
-
-    /// The analyzer called `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'static AnalyzerEntry> {
-        self.entries.get(name).copied()
-    }
-
-    /// All analyzers, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = &'static AnalyzerEntry> + '_ {
-        self.entries.values().copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn example() -> Box<dyn AnalyzerConfig> {
-        unreachable!("never built")
-    }
-    static ONE: AnalyzerEntry =
-        AnalyzerEntry { name: "same", summary: "", example, schema: || Value::Null, origin: "crate b 1" };
-    static TWO: AnalyzerEntry =
-        AnalyzerEntry { name: "same", summary: "", example, schema: || Value::Null, origin: "crate a 1" };
-    static THREE: AnalyzerEntry =
-        AnalyzerEntry { name: "other", summary: "", example, schema: || Value::Null, origin: "crate a 1" };
-
-    #[test]
-    fn a_name_taken_twice_names_both_origins() {
-        let error = Registry::of([&ONE, &TWO]).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "two analyzers are called \"same\": one from crate a 1, one from crate b 1"
+        $crate::register!(
+            $config as $crate::analyzer::RegisteredConfig,
+            $crate::analyzer::AnalyzerEntry::of::<$config>,
+            name: $name,
+            summary: $summary
         );
-    }
-
-    #[test]
-    fn listing_is_sorted() {
-        let registry = Registry::of([&ONE, &THREE]).unwrap();
-        assert_eq!(registry.iter().map(|e| e.name).collect::<Vec<_>>(), ["other", "same"]);
-    }
+    };
 }

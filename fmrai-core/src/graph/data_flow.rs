@@ -1,12 +1,14 @@
-//! Topological queries, on petgraph.
+//! A graph as petgraph sees one: its algorithms run on it, and nothing is built for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, Reversed, Walker};
+use petgraph::visit::{
+    Dfs, GraphBase, GraphRef, IntoNeighbors, IntoNeighborsDirected, IntoNodeIdentifiers, Reversed, Visitable,
+    Walker,
+};
 
-use super::{Graph, OperationId, TensorId};
+use super::{Graph, Operation, OperationId, TensorId};
 
 /// A vertex of the data flow: operations and tensors alternate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,97 +20,101 @@ pub enum Node {
 }
 
 /// The bipartite graph tensor -> operation -> tensor. An in-place operation makes a new tensor, so it is acyclic.
-#[derive(Debug, Clone)]
-pub struct DataFlow {
-    flow: DiGraph<Node, ()>,
-    operations: u32,
+///
+/// It is a view that costs nothing to make. It has the traits of [`petgraph::visit`], so the algorithms of petgraph that
+/// need vertices and their neighbours take it as it is, e.g. `petgraph::algo::toposort(DataFlow::of(graph), None)`. Ids
+/// that point nowhere are left out.
+#[derive(Clone, Copy)]
+pub struct DataFlow<'g>(&'g dyn Graph);
+
+impl<'g> DataFlow<'g> {
+    /// The data flow of a graph.
+    #[must_use]
+    pub fn of(graph: &'g dyn Graph) -> Self {
+        Self(graph)
+    }
+
+    /// Everything that `node` was computed from, itself excluded. Empty for an unknown id.
+    #[must_use]
+    pub fn ancestors(self, node: Node) -> BTreeSet<Node> {
+        let reversed = Reversed(self);
+        Dfs::new(reversed, node).iter(reversed).filter(|found| *found != node).collect()
+    }
+
+    /// Everything that was computed from `node`, itself excluded. Empty for an unknown id.
+    #[must_use]
+    pub fn descendants(self, node: Node) -> BTreeSet<Node> {
+        Dfs::new(self, node).iter(self).filter(|found| *found != node).collect()
+    }
+
+    fn known(self, node: Node) -> Option<Node> {
+        match node {
+            Node::Operation(id) => self.0.operation(id).is_some(),
+            Node::Tensor(id) => self.0.tensor(id).is_some(),
+        }
+        .then_some(node)
+    }
 }
 
-impl DataFlow {
-    /// The data flow of a graph. Ids that point nowhere are left out.
-    #[must_use]
-    pub fn of(graph: &dyn Graph) -> Self {
-        let (operations, tensors) = (graph.operations(), graph.tensors());
-        let edges = operations.iter().map(|o| o.arguments.len() + o.outputs.len()).sum();
-        let mut flow = DiGraph::with_capacity(operations.len() + tensors.len(), edges);
-        for operation in operations {
-            flow.add_node(Node::Operation(operation.id));
-        }
-        for tensor in tensors {
-            flow.add_node(Node::Tensor(tensor.id));
-        }
-        let offset = operations.len();
-        for (o, operation) in operations.iter().enumerate() {
-            let known = |id: &TensorId| (id.0 as usize) < tensors.len();
-            for id in operation.inputs().filter(known) {
-                flow.update_edge(NodeIndex::new(offset + id.0 as usize), NodeIndex::new(o), ());
+/// The vertices beside one, from a graph.
+type Neighbors<'g> = Box<dyn Iterator<Item = Node> + 'g>;
+
+impl GraphBase for DataFlow<'_> {
+    type EdgeId = (Node, Node);
+    type NodeId = Node;
+}
+
+impl GraphRef for DataFlow<'_> {}
+
+impl<'g> IntoNeighborsDirected for DataFlow<'g> {
+    type NeighborsDirected = Neighbors<'g>;
+
+    fn neighbors_directed(self, node: Node, direction: Direction) -> Neighbors<'g> {
+        let known = move |node| self.known(node);
+        match (node, direction) {
+            (Node::Operation(id), Direction::Outgoing) => {
+                let outputs = self.0.operation(id).map_or(&[][..], |o| &o.outputs);
+                Box::new(outputs.iter().copied().map(Node::Tensor).filter_map(known))
             }
-            for id in operation.outputs.iter().filter(|id| known(id)) {
-                flow.update_edge(NodeIndex::new(o), NodeIndex::new(offset + id.0 as usize), ());
+            (Node::Operation(id), Direction::Incoming) => {
+                let inputs = self.0.operation(id).into_iter().flat_map(Operation::inputs);
+                Box::new(inputs.map(Node::Tensor).filter_map(known))
+            }
+            (Node::Tensor(id), Direction::Outgoing) => {
+                Box::new(self.0.users(id).iter().copied().map(Node::Operation).filter_map(known))
+            }
+            (Node::Tensor(id), Direction::Incoming) => {
+                Box::new(self.0.producer(id).map(|o| Node::Operation(o.id)).into_iter())
             }
         }
-        Self { flow, operations: u32::try_from(offset).unwrap_or(u32::MAX) }
+    }
+}
+
+impl<'g> IntoNeighbors for DataFlow<'g> {
+    type Neighbors = Neighbors<'g>;
+
+    fn neighbors(self, node: Node) -> Neighbors<'g> {
+        self.neighbors_directed(node, Direction::Outgoing)
+    }
+}
+
+impl<'g> IntoNodeIdentifiers for DataFlow<'g> {
+    type NodeIdentifiers = Neighbors<'g>;
+
+    fn node_identifiers(self) -> Neighbors<'g> {
+        let operations = self.0.operations().iter().map(|o| Node::Operation(o.id));
+        Box::new(operations.chain(self.0.tensors().iter().map(|t| Node::Tensor(t.id))))
+    }
+}
+
+impl Visitable for DataFlow<'_> {
+    type Map = HashSet<Node>;
+
+    fn visit_map(&self) -> Self::Map {
+        HashSet::new()
     }
 
-    /// The petgraph graph itself, for algorithms that are not offered here.
-    #[must_use]
-    pub fn petgraph(&self) -> &DiGraph<Node, ()> {
-        &self.flow
-    }
-
-    fn index(&self, node: Node) -> Option<NodeIndex> {
-        let index = match node {
-            Node::Operation(id) if id.0 < self.operations => id.0 as usize,
-            Node::Operation(_) => return None,
-            Node::Tensor(id) => self.operations as usize + id.0 as usize,
-        };
-        (index < self.flow.node_count()).then(|| NodeIndex::new(index))
-    }
-
-    /// Everything that `node` was computed from, itself excluded.
-    #[must_use]
-    pub fn ancestors(&self, node: Node) -> BTreeSet<Node> {
-        let Some(start) = self.index(node) else {
-            return BTreeSet::new();
-        };
-        let reversed = Reversed(&self.flow);
-        Dfs::new(reversed, start).iter(reversed).filter(|i| *i != start).map(|i| self.flow[i]).collect()
-    }
-
-    /// Everything that was computed from `node`, itself excluded.
-    #[must_use]
-    pub fn descendants(&self, node: Node) -> BTreeSet<Node> {
-        let Some(start) = self.index(node) else {
-            return BTreeSet::new();
-        };
-        Dfs::new(&self.flow, start).iter(&self.flow).filter(|i| *i != start).map(|i| self.flow[i]).collect()
-    }
-
-    /// True when `to` was computed from `from`.
-    #[must_use]
-    pub fn reaches(&self, from: Node, to: Node) -> bool {
-        match (self.index(from), self.index(to)) {
-            (Some(from), Some(to)) => petgraph::algo::has_path_connecting(&self.flow, from, to, None),
-            _ => false,
-        }
-    }
-
-    /// All vertices so that each stands after what it was computed from; `None` if the graph has a cycle.
-    #[must_use]
-    pub fn topological_order(&self) -> Option<Vec<Node>> {
-        let order = petgraph::algo::toposort(&self.flow, None).ok()?;
-        Some(order.into_iter().map(|i| self.flow[i]).collect())
-    }
-
-    /// Tensors that no operation takes: what the model returned, and what it computed for nothing.
-    #[must_use]
-    pub fn unused(&self) -> Vec<TensorId> {
-        self.flow
-            .externals(Direction::Outgoing)
-            .filter_map(|i| match self.flow[i] {
-                Node::Tensor(id) => Some(id),
-                Node::Operation(_) => None,
-            })
-            .collect()
+    fn reset_map(&self, map: &mut Self::Map) {
+        map.clear();
     }
 }

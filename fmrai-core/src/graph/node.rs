@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json_float;
 use crate::tensor::DType;
 
 /// Ordinal of a tensor in the recorded order: the same in every run of the same graph.
@@ -45,10 +46,10 @@ pub enum Value {
     /// A list of such numbers.
     Sizes(Vec<i64>),
     /// A real number.
-    #[serde(with = "super::json::float")]
+    #[serde(with = "json_float")]
     Float(f64),
     /// A list of real numbers.
-    #[serde(with = "super::json::floats")]
+    #[serde(with = "json_float")]
     Floats(Vec<f64>),
     /// A text.
     Text(String),

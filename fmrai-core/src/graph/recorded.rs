@@ -1,6 +1,6 @@
 //! The graph of a run.
 
-use super::{DataFlow, Graph, GraphError, Operation, OperationId, Origin, TensorId, TensorNode};
+use super::{Graph, GraphError, Operation, OperationId, Origin, TensorId, TensorNode};
 
 /// A checked graph: every id in it points at what it says, and operations stand in topological order.
 #[derive(Debug, Clone)]
@@ -8,22 +8,6 @@ pub struct RecordedGraph {
     operations: Vec<Operation>,
     tensors: Vec<TensorNode>,
     users: Vec<Vec<OperationId>>,
-    flow: DataFlow,
-}
-
-/// Operations and tensors with their users, before the petgraph index exists.
-struct Lists<'a>(&'a [Operation], &'a [TensorNode], &'a [Vec<OperationId>]);
-
-impl Graph for Lists<'_> {
-    fn operations(&self) -> &[Operation] {
-        self.0
-    }
-    fn tensors(&self) -> &[TensorNode] {
-        self.1
-    }
-    fn users(&self, tensor: TensorId) -> &[OperationId] {
-        self.2.get(tensor.0 as usize).map_or(&[], Vec::as_slice)
-    }
 }
 
 impl RecordedGraph {
@@ -42,14 +26,7 @@ impl RecordedGraph {
                 }
             }
         }
-        let flow = DataFlow::of(&Lists(&operations, &tensors, &users));
-        Ok(Self { operations, tensors, users, flow })
-    }
-
-    /// Topological queries.
-    #[must_use]
-    pub fn data_flow(&self) -> &DataFlow {
-        &self.flow
+        Ok(Self { operations, tensors, users })
     }
 }
 

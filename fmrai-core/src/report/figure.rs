@@ -8,7 +8,7 @@ pub use passages::{Card, Passage, Passages, Token};
 
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use crate::json_float;
 
 /// A picture of one or more panels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,10 +98,10 @@ pub struct Scatter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Horizontal position.
-    #[serde(with = "number::one")]
+    #[serde(with = "json_float")]
     pub x: f64,
     /// Vertical position.
-    #[serde(with = "number::one")]
+    #[serde(with = "json_float")]
     pub y: f64,
     /// Short text, written where there is room.
     pub label: String,
@@ -123,7 +123,7 @@ pub struct HeatMap {
     /// One text per column.
     pub columns: Vec<String>,
     /// The numbers, `[row, column]`, row-major. NaN is drawn as missing.
-    #[serde(with = "number::list")]
+    #[serde(with = "json_float")]
     pub values: Vec<f64>,
     /// What the numbers are.
     pub scale: Axis,
@@ -153,7 +153,7 @@ pub struct Series {
     /// How it is drawn.
     pub mark: Mark,
     /// Positions, horizontal then vertical.
-    #[serde(with = "number::pairs")]
+    #[serde(with = "json_float")]
     pub points: Vec<(f64, f64)>,
 }
 
@@ -167,7 +167,7 @@ pub struct Lines {
     /// The sequences.
     pub series: Vec<Series>,
     /// Horizontal lines of reference, e.g. `uniform attention`: name and height.
-    #[serde(with = "number::named")]
+    #[serde(with = "json_float")]
     pub references: Vec<(String, f64)>,
 }
 
@@ -181,7 +181,7 @@ pub struct Bars {
     /// Vertical axis.
     pub y: Axis,
     /// For each group its name and one height per category. NaN is a missing bar.
-    #[serde(with = "number::named_lists")]
+    #[serde(with = "json_float")]
     pub groups: Vec<(String, Vec<f64>)>,
     /// True if the bars of a category stand on each other: the first group at zero, the others on it in their order,
     /// positive heights upwards and negative ones downwards. False if they stand side by side. Readers tell up to eight
@@ -200,7 +200,7 @@ pub struct BoxPlot {
     /// Vertical axis.
     pub y: Axis,
     /// Minimum, lower quartile, median, upper quartile, maximum of each category.
-    #[serde(with = "number::fives")]
+    #[serde(with = "json_float")]
     pub boxes: Vec<[f64; 5]>,
 }
 

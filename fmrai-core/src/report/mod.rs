@@ -3,7 +3,6 @@
 //! The host writes and draws them, so that an analyzer links no drawing or file library.
 
 pub mod figure;
-pub(crate) mod number;
 mod store;
 mod table;
 

@@ -1,9 +1,11 @@
 //! Relational data: tables with keys and indexes, which the host writes as a database.
 
+use serde::{Deserialize, Serialize};
+
 use super::Table;
 
 /// Relations that belong together, under a schema with a version.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Store {
     /// Name of the schema, e.g. `ffn_key_value`.
     pub schema: String,
@@ -14,7 +16,7 @@ pub struct Store {
 }
 
 /// A table with keys. Columns that another relation has as its key carry the same names there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Relation {
     /// One line that says what a row is.
     pub about: String,
@@ -23,11 +25,12 @@ pub struct Relation {
     /// Names of the columns that tell rows apart.
     pub key: Vec<String>,
     /// What else rows are looked up by.
+    #[serde(default)]
     pub indexes: Vec<Index>,
 }
 
 /// A way to look rows up fast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// Its name, unique in the store.
     pub name: String,

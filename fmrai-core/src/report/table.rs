@@ -1,11 +1,16 @@
 //! Tables.
 
+use serde::{Deserialize, Serialize};
+
+use crate::json_float;
+
 /// The cells of a column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "values", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Values {
     Int(Vec<i64>),
-    Float(Vec<f64>),
+    Float(#[serde(with = "json_float")] Vec<f64>),
     Text(Vec<String>),
 }
 
@@ -28,13 +33,15 @@ impl Values {
 }
 
 /// A named column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Its header, e.g. `entropy`.
     pub name: String,
     /// Unit of the numbers, e.g. `nats`; `None` for plain numbers and texts.
+    #[serde(default)]
     pub unit: Option<String>,
     /// Its cells.
+    #[serde(flatten)]
     pub values: Values,
 }
 
@@ -47,10 +54,26 @@ impl Column {
 }
 
 /// Columns of equal length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Columns")]
 pub struct Table {
     name: String,
     columns: Vec<Column>,
+}
+
+/// Columns that may have any length.
+#[derive(Deserialize)]
+struct Columns {
+    name: String,
+    columns: Vec<Column>,
+}
+
+impl TryFrom<Columns> for Table {
+    type Error = TableError;
+
+    fn try_from(Columns { name, columns }: Columns) -> Result<Self, TableError> {
+        Self::new(&name, columns)
+    }
 }
 
 /// Columns that do not form a table.

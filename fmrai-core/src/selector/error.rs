@@ -1,6 +1,7 @@
 //! Selectors that select nothing.
 
 use super::Selector;
+use crate::suggest::nearest;
 
 /// Why a selector selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,15 +89,7 @@ pub(super) fn near<'a>(
     names: impl IntoIterator<Item = &'a str>,
     write: impl Fn(&str) -> String,
 ) -> String {
-    let limit = (found.chars().count() / 3).max(2);
-    let lower = found.to_lowercase();
-    let mut near: Vec<(usize, &str)> = names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
-    near.sort_unstable();
-    near.dedup();
-    let near: Vec<String> = near.into_iter().take(3).map(|(_, name)| format!("`{}`", write(name))).collect();
+    let near = nearest(found, names, 2);
+    let near: Vec<String> = near.into_iter().take(3).map(|name| format!("`{}`", write(name))).collect();
     if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(" or ")) }
 }

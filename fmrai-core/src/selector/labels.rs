@@ -6,14 +6,14 @@ use super::{Layers, Selector};
 use crate::graph::{Graph, TensorId};
 use crate::structure::Structure;
 
-/// Everything a tensor is called: its roles (`attention[3].probabilities`) in the order of the blocks, then its name
+/// Everything a tensor is called: its roles (`attention[3].probabilities`) in the order of the components, then its name
 /// (`%linear_3`); its id where it has neither.
 #[must_use]
 pub fn labels(graph: &dyn Graph, structure: &Structure, tensor: TensorId) -> Vec<String> {
     let mut labels = Vec::new();
-    for block in structure.blocks() {
-        for (part, _) in block.parts.iter().filter(|(_, id)| *id == tensor) {
-            labels.push(format!("{}[{}].{part}", block.role, block.layer));
+    for component in structure.components() {
+        for (part, _) in component.parts.iter().filter(|(_, id)| *id == tensor) {
+            labels.push(format!("{}[{}].{part}", component.role, component.layer));
         }
     }
     labels.extend(graph.tensor(tensor).and_then(|t| t.name.as_ref()).map(|name| format!("%{name}")));
@@ -31,10 +31,10 @@ pub fn selectors_for(
     tensors: impl IntoIterator<Item = TensorId>,
 ) -> Vec<Selector> {
     let mut parts: BTreeMap<TensorId, (usize, &str, u32, &str)> = BTreeMap::new();
-    for (rank, block) in structure.blocks().iter().enumerate() {
-        for (part, id) in &block.parts {
-            let layer = u32::try_from(block.layer).unwrap_or(u32::MAX);
-            parts.entry(*id).or_insert((rank, block.role, layer, part));
+    for (rank, component) in structure.components().iter().enumerate() {
+        for (part, id) in &component.parts {
+            let layer = u32::try_from(component.layer).unwrap_or(u32::MAX);
+            parts.entry(*id).or_insert((rank, component.role, layer, part));
         }
     }
     let mut blocks: BTreeMap<(&str, &str), (usize, Vec<u32>)> = BTreeMap::new();
@@ -55,8 +55,8 @@ pub fn selectors_for(
     let mut blocks: Vec<_> = blocks.into_iter().collect();
     blocks.sort_by_key(|((_, part), (rank, _))| (*rank, *part));
     let whole = |role: &str, layers: &Layers| {
-        let blocks = structure.blocks();
-        let mut all = blocks.iter().filter(|b| b.role == role).map(|b| b.layer);
+        let components = structure.components();
+        let mut all = components.iter().filter(|b| b.role == role).map(|b| b.layer);
         all.all(|layer| layers.contains(layer))
     };
     let blocks = blocks.into_iter().map(|((role, part), (_, layers))| {

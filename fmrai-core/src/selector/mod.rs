@@ -9,7 +9,7 @@
 //! | `#123` | the tensor with this id |
 //! | `%linear_3` | the tensor of this name: a value of an exported program, or an input of the model |
 //!
-//! Roles, layers and parts are those of [`Structure::blocks`](crate::structure::Structure::blocks), whatever finder
+//! Roles, layers and parts are those of [`Structure::components`](crate::structure::Structure::components), whatever finder
 //! they come from. A tensor *leaves* a module if it is made in the module or below it, and is used outside of it or not
 //! at all; what exists on request only, such as the probabilities of fused attention, does not count. Weights are
 //! never selected.

@@ -6,7 +6,7 @@ use super::error::near;
 use super::labels::labels;
 use super::{Layers, ModuleGlob, SelectError, Selector};
 use crate::graph::{Graph, Operation, Origin, TensorId};
-use crate::structure::{Block, Structure};
+use crate::structure::{Component, Structure};
 
 /// A tensor that was selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub fn select(
     structure: &Structure,
     selectors: &[Selector],
 ) -> Result<Vec<Selected>, SelectError> {
-    let blocks = structure.blocks();
+    let components = structure.components();
     let mut found: BTreeMap<TensorId, (Vec<String>, &Selector)> = BTreeMap::new();
     for selector in selectors {
-        for (tensor, module) in select_one(graph, &blocks, selector)? {
+        for (tensor, module) in select_one(graph, &components, selector)? {
             let entry = found.entry(tensor).or_insert_with(|| (Vec::new(), selector));
             entry.0.extend(module.filter(|module| !entry.0.contains(module)));
         }
@@ -52,7 +52,7 @@ type Found = (TensorId, Option<String>);
 
 fn select_one(
     graph: &dyn Graph,
-    blocks: &[Block<'_>],
+    components: &[Component<'_>],
     selector: &Selector,
 ) -> Result<Vec<Found>, SelectError> {
     match selector {
@@ -64,9 +64,9 @@ fn select_one(
             }
         },
         Selector::Name(name) => by_name(graph, selector, name),
-        Selector::Module(glob) => by_module(graph, blocks, selector, glob),
+        Selector::Module(glob) => by_module(graph, components, selector, glob),
         Selector::Block { role, layers, part } => {
-            by_block(graph, blocks, selector, (role, layers, part.as_deref()))
+            by_role(graph, components, selector, (role, layers, part.as_deref()))
         }
     }
 }
@@ -102,18 +102,18 @@ fn by_name(graph: &dyn Graph, selector: &Selector, name: &str) -> Result<Vec<Fou
     Err(SelectError::Name { selector: selector.clone(), near })
 }
 
-fn by_block(
+fn by_role(
     graph: &dyn Graph,
-    blocks: &[Block<'_>],
+    components: &[Component<'_>],
     selector: &Selector,
     (role, layers, part): (&str, &Layers, Option<&str>),
 ) -> Result<Vec<Found>, SelectError> {
-    let of_role: Vec<&Block<'_>> = blocks.iter().filter(|b| b.role == role).collect();
+    let of_role: Vec<&Component<'_>> = components.iter().filter(|b| b.role == role).collect();
     if of_role.is_empty() {
         let mut roles: Vec<String> = Vec::new();
-        for block in blocks {
-            if !roles.iter().any(|r| r == block.role) {
-                roles.push(block.role.to_owned());
+        for component in components {
+            if !roles.iter().any(|r| r == component.role) {
+                roles.push(component.role.to_owned());
             }
         }
         let near = near(role, roles.iter().map(String::as_str), str::to_owned);
@@ -131,16 +131,16 @@ fn by_block(
         }
     }
     let (mut found, mut lacking, mut weight) = (Vec::new(), None, None);
-    for block in of_role.into_iter().filter(|b| layers.contains(b.layer)) {
+    for component in of_role.into_iter().filter(|b| layers.contains(b.layer)) {
         let tensor = match part {
-            Some(part) => block.parts.iter().find(|(name, _)| *name == part).map(|(_, id)| *id),
-            None => main_output(graph, block),
+            Some(part) => component.parts.iter().find(|(name, _)| *name == part).map(|(_, id)| *id),
+            None => main_output(graph, component),
         };
         match tensor {
-            None => lacking = lacking.or(Some(block)),
+            None => lacking = lacking.or(Some(component)),
             Some(id) if is_weight(graph, id) => {
-                weight =
-                    weight.or_else(|| Some(format!("{role}[{}].{}", block.layer, part.unwrap_or_default())));
+                weight = weight
+                    .or_else(|| Some(format!("{role}[{}].{}", component.layer, part.unwrap_or_default())));
             }
             Some(id) => found.push((id, None)),
         }
@@ -150,12 +150,12 @@ fn by_block(
     }
     match lacking {
         // A part that some layers lack is no mistake where all layers are meant.
-        Some(block) if found.is_empty() || *layers != Layers::All => {
+        Some(component) if found.is_empty() || *layers != Layers::All => {
             let part = part.unwrap_or("output").to_owned();
-            let activations = block.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
+            let activations = component.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
             let parts: Vec<String> = activations.map(|(name, _)| (*name).to_owned()).collect();
             let near = near(&part, parts.iter().map(String::as_str), str::to_owned);
-            let block = format!("{role}[{}]", block.layer);
+            let block = format!("{role}[{}]", component.layer);
             Err(SelectError::Part { selector: selector.clone(), block, part, near, parts })
         }
         _ => Ok(found),
@@ -163,15 +163,15 @@ fn by_block(
 }
 
 /// The part called `output`, else the last one that is no weight.
-fn main_output(graph: &dyn Graph, block: &Block<'_>) -> Option<TensorId> {
-    let mut activations = block.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
+fn main_output(graph: &dyn Graph, component: &Component<'_>) -> Option<TensorId> {
+    let mut activations = component.parts.iter().filter(|(_, id)| !is_weight(graph, *id));
     let output = activations.clone().find(|(name, _)| *name == "output");
     output.or_else(|| activations.next_back()).map(|(_, id)| *id)
 }
 
 fn by_module(
     graph: &dyn Graph,
-    blocks: &[Block<'_>],
+    components: &[Component<'_>],
     selector: &Selector,
     glob: &ModuleGlob,
 ) -> Result<Vec<Found>, SelectError> {
@@ -196,10 +196,10 @@ fn by_module(
     let text = glob.to_string();
     // `attention.context` is a path, but what was meant may be a role.
     let head = text.split('.').next().unwrap_or_default();
-    let near = match blocks.iter().find(|b| b.role == head) {
-        Some(block) => {
+    let near = match components.iter().find(|b| b.role == head) {
+        Some(component) => {
             let part = text.split_once('.').map_or(String::new(), |(_, part)| format!(".{part}"));
-            format!("; did you mean the role `{}[*]{part}`?", block.role)
+            format!("; did you mean the role `{}[*]{part}`?", component.role)
         }
         None => near(&text, paths, str::to_owned),
     };

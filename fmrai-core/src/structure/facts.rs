@@ -6,7 +6,7 @@ use super::Norm;
 use super::operator::{Effect, effect, first_input, operands, stem};
 use super::projection::Projection;
 use super::shape;
-use super::weights::Weights;
+use super::weights::PlainWeights;
 
 /// Steps after which a walk through views and casts gives up.
 pub(super) const REACH: usize = 32;
@@ -14,7 +14,7 @@ pub(super) const REACH: usize = 32;
 /// A graph with what was computed of it.
 pub(super) struct Facts<'g> {
     pub(super) graph: &'g dyn Graph,
-    pub(super) weights: Weights,
+    pub(super) weights: PlainWeights,
     /// For each tensor, whether it depends on learned tables or on real-valued input, not on ids, masks and
     /// positions alone.
     content: Vec<bool>,
@@ -26,7 +26,7 @@ pub(super) struct Facts<'g> {
 
 impl<'g> Facts<'g> {
     pub(super) fn of(graph: &'g dyn Graph) -> Self {
-        let weights = Weights::of(graph);
+        let weights = PlainWeights::of(graph);
         let real = |id: TensorId| graph.tensor(id).is_some_and(|t| t.dtype.is_float());
         let mut content: Vec<bool> = graph
             .tensors()

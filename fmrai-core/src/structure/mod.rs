@@ -1,7 +1,7 @@
 //! What a graph is made of, found by its operations and data flow.
 
 mod attention;
-mod block;
+mod component;
 mod coverage;
 mod embedding;
 mod facts;
@@ -23,7 +23,7 @@ mod unembedding;
 mod weights;
 
 pub use attention::{Attention, AttentionForm, AttentionKind, Visible, find_attention};
-pub use block::Block;
+pub use component::Component;
 pub use coverage::{Coverage, Role};
 pub use embedding::{Embedding, EmbeddingKind};
 pub use feed_forward::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};

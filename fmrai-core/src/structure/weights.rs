@@ -5,9 +5,9 @@ use crate::graph::{Graph, Operation, Origin, TensorId};
 use super::operator::{Effect, effect};
 
 /// For each tensor, whether it is a plain weight.
-pub(super) struct Weights(Vec<bool>);
+pub(super) struct PlainWeights(Vec<bool>);
 
-impl Weights {
+impl PlainWeights {
     /// One pass over the graph.
     pub(super) fn of(graph: &dyn Graph) -> Self {
         let leaf = |origin| matches!(origin, Origin::Parameter | Origin::Constant);

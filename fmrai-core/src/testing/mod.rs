@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::analyzer::{AnalyzerConfig, Registry};
+use crate::analyzer::{AnalyzerConfig, RegisteredConfig, Registry};
 use crate::batch::Sample;
 use crate::graph::{GraphError, OperationId, RecordedGraph, TensorId};
 use crate::structure::{Attention, AttentionForm, AttentionKind, Structure, Visible};
@@ -138,7 +138,7 @@ where
     if written.get("type").and_then(|t| t.as_str()) != Some(name) {
         return Err(format!("the example is written as {written}, its type should be {name:?}"));
     }
-    let again: Box<dyn AnalyzerConfig> =
+    let again: Box<dyn RegisteredConfig> =
         serde_json::from_value(written.clone()).map_err(|e| format!("the example is not read back: {e}"))?;
     if serde_json::to_value(&again).map_err(|e| e.to_string())? != written {
         return Err("the example is not the same after writing and reading".to_owned());
@@ -152,12 +152,12 @@ where
     default.build().map_err(|e| format!("the default is refused: {e}"))?;
     let mut unknown = written;
     unknown["no_such_field"] = serde_json::Value::Bool(true);
-    match serde_json::from_value::<Box<dyn AnalyzerConfig>>(unknown) {
+    match serde_json::from_value::<Box<dyn RegisteredConfig>>(unknown) {
         Ok(_) => return Err("an unknown field is accepted".to_owned()),
         Err(e) if e.to_string().contains("no_such_field") => {}
         Err(e) => return Err(format!("the error for an unknown field does not name it: {e}")),
     }
-    let schema = (entry.schema)();
+    let schema = (entry.about.schema)();
     for field in plain.as_object().into_iter().flat_map(serde_json::Map::keys) {
         let described = &schema["properties"][field]["description"];
         if described.as_str().is_none_or(str::is_empty) {

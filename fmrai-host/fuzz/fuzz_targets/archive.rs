@@ -4,14 +4,14 @@
 use std::io::Write;
 use std::path::Path;
 
-use fmrai_torch::model::{LoadContext, ModelSource};
+use fmrai_torch::model::{LoadContext, ModelSource, RegisteredModelSource};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("a temporary file");
     let source = serde_json::json!({ "type": "exported_program", "path": file.path() });
-    let source: Box<dyn ModelSource> = serde_json::from_value(source).expect("a source");
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
     let context = LoadContext { base: Path::new("."), device: fmrai_torch::Device::Cpu };
     if let Ok(model) = source.load(&context) {
         let _ = model.graph();

@@ -5,7 +5,7 @@
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use fmrai_torch::model::{Axis, LoadContext, ModelSource, NamedTensors};
+use fmrai_torch::model::{Axis, LoadContext, ModelSource, RegisteredModelSource, NamedTensors};
 use fmrai_core::tensor::DType;
 use libfuzzer_sys::fuzz_target;
 use fmrai_torch::{Device, Tensor};
@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(&archive(bytes)).expect("a temporary file");
     let source = serde_json::json!({ "type": "exported_program", "path": file.path() });
-    let source: Box<dyn ModelSource> = serde_json::from_value(source).expect("a source");
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
     let context = LoadContext { base: Path::new("."), device: Device::Cpu };
     let Ok(model) = source.load(&context) else { return };
     let mut inputs = Vec::new();

@@ -5,13 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::file_kind::{ENOUGH, FileKind};
+use fmrai_core::registry::Registered;
 use fmrai_torch::Device;
-use fmrai_torch::model::{LoadContext, Model, ModelSource, model_sources};
+use fmrai_torch::model::{LoadContext, Model, ModelSources, RegisteredModelSource};
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
 use crate::error::Error;
-use crate::plan::OfferError;
 
 /// What stands at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -114,13 +114,13 @@ fn archive(path: &Path) -> Result<&'static str, Error> {
 /// Reads a model, relative paths taken from `base`.
 pub(super) fn load(model: &Value, base: &Path) -> Result<Box<dyn Model>, Error> {
     let kind = model["type"].as_str().unwrap_or_default();
-    let known = model_sources().map_err(OfferError::from)?;
-    if !known.iter().any(|source| source.name == kind) {
-        let names: Vec<&str> = known.iter().map(|source| source.name).collect();
+    let known = ModelSources::linked()?;
+    if known.get(kind).is_none() {
+        let names: Vec<&str> = known.iter().map(|source| source.about().name).collect();
         let names = names.join(", ");
         return Err(Error::Usage(format!("this program reads no models of type {kind}, it reads {names}")));
     }
-    let source: Box<dyn ModelSource> =
+    let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(model.clone()).map_err(|e| Error::Usage(format!("{kind}: {e}")))?;
     Ok(source.load(&LoadContext { base, device: Device::Cpu })?)
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fmrai_core::abi::{ConfigRefused, ForeignAnalyzer};
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerEntry, DuplicateAnalyzer, Registry};
-use fmrai_torch::data::data_sources;
-use fmrai_torch::model::model_sources;
-use fmrai_torch::{DuplicateSource, SourceEntry};
+use fmrai_core::analyzer::{Analyzer, AnalyzerEntry, RegisteredConfig, Registry};
+use fmrai_core::registry::{DuplicateName, Entry, Registered};
+use fmrai_torch::data::DataSourceEntry;
+use fmrai_torch::model::ModelSourceEntry;
 use serde_json::{Map, Value};
 
 use crate::calls;
@@ -18,9 +18,9 @@ use crate::plugins::{self, Pins, Plugin, PluginError, Policy};
 #[derive(Clone)]
 pub struct Catalogue {
     /// The model sources.
-    pub models: Vec<SourceEntry>,
+    pub models: Vec<Entry>,
     /// The data sources.
-    pub data: Vec<SourceEntry>,
+    pub data: Vec<Entry>,
     /// The analyzers.
     pub analyzers: Vec<Offer>,
     /// The plugins that some of them come from.
@@ -53,7 +53,7 @@ enum Code {
 /// What an analyzer is told, wherever its code is.
 pub enum Config {
     /// Of an analyzer that is linked into this program.
-    Linked(Box<dyn AnalyzerConfig>),
+    Linked(Box<dyn RegisteredConfig>),
     /// Of one that was loaded: its fields, defaults filled in, and the file of its plugin.
     Loaded(ForeignAnalyzer, Map<String, Value>, Arc<Path>),
 }
@@ -77,21 +77,23 @@ pub enum OfferError {
     Plugin(#[from] PluginError),
     /// One of its analyzers has a name that is taken.
     #[error(transparent)]
-    Duplicate(#[from] DuplicateAnalyzer),
-    /// Two sources of models or data have one name.
-    #[error(transparent)]
-    Source(#[from] DuplicateSource),
+    Duplicate(#[from] DuplicateName),
+}
+
+/// What is known of all components of a kind that are linked in.
+fn registry<T: Registered>() -> Result<Vec<Entry>, DuplicateName> {
+    Ok(fmrai_core::registry::Registry::<T>::linked()?.iter().map(|entry| *entry.about()).collect())
 }
 
 impl Catalogue {
     /// Everything linked into this program.
     ///
     /// # Errors
-    /// [`OfferError`] if two of one kind have one name.
-    pub fn linked() -> Result<Self, OfferError> {
+    /// [`DuplicateName`] if two components of one kind have one name.
+    pub fn linked() -> Result<Self, DuplicateName> {
         Ok(Self {
-            models: model_sources()?,
-            data: data_sources()?,
+            models: registry::<ModelSourceEntry>()?,
+            data: registry::<DataSourceEntry>()?,
             analyzers: Registry::linked()?.iter().map(Offer::linked).collect(),
             plugins: Vec::new(),
             policy: Policy::default(),
@@ -121,7 +123,7 @@ impl Catalogue {
             let (name, second) =
                 (offer.name.clone(), format!("{} ({})", offer.origin, plugin.path.display()));
             if let Some(first) = all.insert(name.clone(), offer) {
-                return Err(DuplicateAnalyzer { name, first: first.origin, second }.into());
+                return Err(DuplicateName::of::<AnalyzerEntry>(&name, [&first.origin, &second]).into());
             }
         }
         self.analyzers = all.into_values().collect();
@@ -149,12 +151,13 @@ impl Catalogue {
 
 impl Offer {
     fn linked(entry: &AnalyzerEntry) -> Self {
+        let about = entry.about;
         Self {
-            name: entry.name.to_owned(),
-            summary: entry.summary.to_owned(),
-            origin: entry.origin.to_owned(),
+            name: about.name.to_owned(),
+            summary: about.summary.to_owned(),
+            origin: about.origin.to_owned(),
             example: serde_json::to_value((entry.example)()).unwrap_or_default(),
-            schema: (entry.schema)(),
+            schema: (about.schema)(),
             code: Code::Linked,
         }
     }

@@ -29,8 +29,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::file_kind::FileKind;
-use fmrai_torch::data::DataSource;
-use fmrai_torch::model::ModelSource;
+use fmrai_torch::data::RegisteredDataSource;
+use fmrai_torch::model::RegisteredModelSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -58,9 +58,9 @@ pub struct Plan {
     /// The mistakes, in the order of the text.
     pub problems: Vec<Problem>,
     /// The model.
-    pub model: Option<Box<dyn ModelSource>>,
+    pub model: Option<Box<dyn RegisteredModelSource>>,
     /// The data.
-    pub data: Option<Box<dyn DataSource>>,
+    pub data: Option<Box<dyn RegisteredDataSource>>,
     /// The folder of activations in place of model and data, as written.
     pub activations: Option<PathBuf>,
     /// The activations to write.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fmrai_core::suggest::nearest;
+
 use super::JsonPath;
 
 /// A mistake: where it is, what was found and what is valid.
@@ -28,15 +30,8 @@ impl fmt::Display for Problem {
 
 /// `" (did you mean \"x\"?)"` for the nearest of `valid`, or nothing where none is near.
 pub(super) fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
-    let lower = found.to_lowercase();
-    let near = |name: &str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-    let nearest = valid.into_iter().map(|name| (near(name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= (found.chars().count() / 3).max(1) => {
-            format!(" (did you mean {name:?}?)")
-        }
-        _ => String::new(),
-    }
+    let near = nearest(found, valid, 1);
+    near.first().map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_torch::data::DataSource;
-use fmrai_torch::model::ModelSource;
+use fmrai_torch::data::RegisteredDataSource;
+use fmrai_torch::model::RegisteredModelSource;
 use serde_json::{Map, Value, json};
 
 use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
@@ -45,9 +45,9 @@ pub enum Source {
     /// A model that runs on data.
     Live {
         /// The model.
-        model: Box<dyn ModelSource>,
+        model: Box<dyn RegisteredModelSource>,
         /// The data.
-        data: Box<dyn DataSource>,
+        data: Box<dyn RegisteredDataSource>,
     },
     /// A folder of activations that were captured before.
     Activations(PathBuf),

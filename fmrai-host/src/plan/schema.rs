@@ -11,7 +11,7 @@ pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
 #[must_use]
 pub fn schema(catalogue: &Catalogue) -> Value {
     let mut definitions = Map::new();
-    let source = |entry: &fmrai_torch::SourceEntry| (entry.name, entry.summary, (entry.schema)());
+    let source = |entry: &fmrai_core::registry::Entry| (entry.name, entry.summary, (entry.schema)());
     let models = catalogue.models.iter().map(source).collect();
     let data = catalogue.data.iter().map(source).collect();
     let analyzers =

@@ -182,8 +182,8 @@ impl<'f> Start<'f> {
     #[expect(clippy::too_many_arguments, reason = "the parts of a plan, used once")]
     fn live(
         mut self,
-        model: &dyn ModelSource,
-        data: &dyn DataSource,
+        model: &dyn RegisteredModelSource,
+        data: &dyn RegisteredDataSource,
         base: &Path,
         parity: plan::Parity,
         capture: Option<plan::Capture>,

@@ -47,7 +47,7 @@ impl Recorder {
     /// Looks up what is captured.
     pub(super) fn new(output: &Path, capture: Capture, about: &About<'_>) -> Result<Self, Error> {
         let selected = select(about.graph, about.structure, &capture.select)?;
-        let entries = entries(about.graph, &selected, capture.dtype)?;
+        let entries = entries(about.graph, about.structure, &selected, capture.dtype)?;
         let request = entries.iter().map(|entry| entry.id).collect();
         let (output, captured) = (output.to_owned(), Captured::of(output));
         Ok(Self { output, capture, entries, request, batches: BTreeMap::new(), captured })

@@ -15,6 +15,7 @@ use super::weights::Weights;
 use super::{decoder, encoder};
 use crate::convert::from_tch;
 use fmrai_core::file_kind::plain;
+use fmrai_core::registry::Named;
 use fmrai_core::tensor::DType;
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::files::Hasher;

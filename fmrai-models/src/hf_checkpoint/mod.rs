@@ -23,9 +23,16 @@ mod wrappers;
 pub use decoder::{Cache, CausalLm};
 pub use source::{HfCheckpoint, Precision};
 
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource};
+
+impl ModelSource for HfCheckpoint {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
+        load::load(self, context)
+    }
+}
+
 fmrai_torch::register_model_source!(
     HfCheckpoint,
     name: "hf_checkpoint",
     summary: "Hugging Face folder of an encoder or decoder: config.json, model.safetensors or shards, tokenizer.json",
-    load: load::load,
 );

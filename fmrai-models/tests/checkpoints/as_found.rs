@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fmrai_core::structure::AttentionForm;
-use fmrai_torch::data::{DataContext, DataSource, unknown_token};
+use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource, unknown_token};
 use fmrai_torch::model::Model;
 use fmrai_torch::text::Tokenizer;
 use safetensors::Dtype;
@@ -380,7 +380,7 @@ fn models_without_tokenizer_take_token_ids() {
         assert!(model.tokenizer().is_none() && model.info().warnings.is_empty());
         assert_eq!(output(&*model, name), before);
         let inputs = model.inputs();
-        let source: Box<dyn DataSource> =
+        let source: Box<dyn RegisteredDataSource> =
             serde_json::from_value(json!({"type": "text", "path": "data"})).unwrap();
         let context =
             DataContext { base: checkpoint.path(), tokenizer: None, max_tokens: None, inputs: &inputs };

@@ -1,6 +1,6 @@
 //! Everything that can be wrong with data.
 
-use fmrai_torch::data::{DataContext, DataError, DataSource};
+use fmrai_torch::data::{DataContext, DataError, DataSource, RegisteredDataSource};
 use serde_json::{Value, json};
 
 use crate::common::*;
@@ -205,7 +205,7 @@ fn wrong_settings() {
 
 #[test]
 fn a_model_without_tokenizer_takes_no_text() {
-    let source: Box<dyn DataSource> = serde_json::from_value(text()).unwrap();
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(text()).unwrap();
     let context =
         DataContext { base: std::path::Path::new("."), tokenizer: None, max_tokens: None, inputs: &[] };
     let error = source.open(&context).err().unwrap();
@@ -215,7 +215,8 @@ fn a_model_without_tokenizer_takes_no_text() {
 
 #[test]
 fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
-    let parse = |json: Value| serde_json::from_value::<Box<dyn DataSource>>(json).unwrap_err().to_string();
+    let parse =
+        |json: Value| serde_json::from_value::<Box<dyn RegisteredDataSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(with(text(), "type", "xml")),
         "unknown variant `xml`, expected one of `csv`, `jsonl`, `tensors`, `text`"
@@ -226,10 +227,10 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
     );
     assert_eq!(parse(json!({"type": "csv", "path": "a"})), "missing field `column`");
     for source in [text(), jsonl(), csv()] {
-        let parsed: Box<dyn DataSource> = serde_json::from_value(source.clone()).unwrap();
+        let parsed: Box<dyn RegisteredDataSource> = serde_json::from_value(source.clone()).unwrap();
         let written = serde_json::to_value(&parsed).unwrap();
         assert_eq!((&written["type"], &written["batch_size"]), (&source["type"], &json!(8)));
-        let again: Box<dyn DataSource> = serde_json::from_value(written.clone()).unwrap();
+        let again: Box<dyn RegisteredDataSource> = serde_json::from_value(written.clone()).unwrap();
         assert_eq!(serde_json::to_value(&again).unwrap(), written);
     }
 }

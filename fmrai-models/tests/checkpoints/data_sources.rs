@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use fmrai_core::tolerance::Tolerance;
-use fmrai_torch::data::{Batches, Counts, DataContext, DataSource, InputBatch};
+use fmrai_torch::data::{Batches, Counts, DataContext, DataSource, InputBatch, RegisteredDataSource};
 use fmrai_torch::model::Model;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) fn with_data<T>(
 ) -> T {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("data"), content).unwrap();
-    let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source).unwrap();
     let inputs = model.inputs();
     let context = DataContext {
         base: folder.path(),

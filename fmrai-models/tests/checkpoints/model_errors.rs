@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fmrai_core::structure::AttentionForm;
 use fmrai_models::HfCheckpoint;
-use fmrai_torch::model::{LoadContext, ModelError, ModelSource};
+use fmrai_torch::model::{LoadContext, ModelError, ModelSource, RegisteredModelSource};
 use proptest::prelude::*;
 use safetensors::Dtype;
 use serde_json::{Value, json};
@@ -369,7 +369,8 @@ fn lying_safetensors_files() {
 
 #[test]
 fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
-    let parse = |json: Value| serde_json::from_value::<Box<dyn ModelSource>>(json).unwrap_err().to_string();
+    let parse =
+        |json: Value| serde_json::from_value::<Box<dyn RegisteredModelSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(json!({"type": "onnx", "path": "."})),
         "unknown variant `onnx`, expected one of `exported_program`, `hf_checkpoint`, `torchscript`"
@@ -383,7 +384,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
         "unknown variant `flash`, expected `eager` or `fused`"
     );
     assert_eq!(parse(json!({"type": "hf_checkpoint"})), "missing field `path`");
-    let source: Box<dyn ModelSource> =
+    let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(json!({"type": "hf_checkpoint", "path": "m"})).unwrap();
     assert_eq!(
         serde_json::to_value(&source).unwrap(),

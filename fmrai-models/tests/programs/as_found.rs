@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use fmrai_torch::data::{Batches, DataContext, DataSource};
+use fmrai_torch::data::{Batches, DataContext, DataSource, RegisteredDataSource};
 use fmrai_torch::model::{Axis, Model, NamedTensors};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
@@ -18,7 +18,7 @@ fn open<'a>(
     folder: &'a Path,
     source: Value,
 ) -> Result<Box<dyn Batches + 'a>, String> {
-    let source: Box<dyn DataSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source).unwrap();
     let context = DataContext { base: folder, tokenizer: model.tokenizer(), max_tokens: None, inputs };
     source.open(&context).map_err(|e| e.to_string().replace(&folder.display().to_string(), "."))
 }

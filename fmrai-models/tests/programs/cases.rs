@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fmrai_core::graph::{Graph, RecordedGraph, fingerprint};
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors, RegisteredModelSource};
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
@@ -23,7 +23,7 @@ pub(crate) fn load(kind: &str, path: &Path) -> Result<Box<dyn Model>, ModelError
 
 /// The model that a plan says.
 pub(crate) fn load_as(source: serde_json::Value) -> Result<Box<dyn Model>, ModelError> {
-    let source: Box<dyn ModelSource> = serde_json::from_value(source).unwrap();
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).unwrap();
     source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
 }
 

@@ -141,7 +141,7 @@ fn programs_of_another_folder() {
 /// How many blocks of each role were found.
 fn blocks(graph: &dyn Graph) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
-    for block in Structure::of(graph).blocks() {
+    for block in Structure::of(graph).components() {
         *counts.entry(block.role).or_default() += 1;
     }
     counts

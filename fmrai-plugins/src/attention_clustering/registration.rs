@@ -6,7 +6,6 @@ use super::analyzer::AttentionClustering;
 use super::config::AttentionClusteringConfig;
 use crate::attention::check_smoothing;
 
-#[typetag::serde(name = "attention_clustering")]
 impl AnalyzerConfig for AttentionClusteringConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         let refuse =

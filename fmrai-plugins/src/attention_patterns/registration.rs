@@ -6,7 +6,6 @@ use super::analyzer::AttentionPatterns;
 use super::config::AttentionPatternsConfig;
 use crate::attention::check_smoothing;
 
-#[typetag::serde(name = "attention_patterns")]
 impl AnalyzerConfig for AttentionPatternsConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         check_smoothing(self.smoothing)?;

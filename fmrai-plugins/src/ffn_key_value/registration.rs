@@ -5,7 +5,6 @@ use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ConfigError};
 use super::analysis::FfnKeyValue;
 use super::config::FfnKeyValueConfig;
 
-#[typetag::serde(name = "ffn_key_value")]
 impl AnalyzerConfig for FfnKeyValueConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         whole("triggers", self.triggers, 1, 1000)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::batching::{Settings, default_batch_size};
 use super::records::{MAX_RECORD, Record, Records, quoted};
 use super::steady::SteadyFile;
-use super::{Batches, DataContext, DataError};
+use super::{Batches, DataContext, DataError, DataSource};
 
 /// A CSV file in UTF-8 with a header line, the text in one column. Fields with delimiters, quotes or line ends are
 /// quoted with `"`. Empty texts are left out and counted.
@@ -46,24 +46,27 @@ fn comma() -> char {
     ','
 }
 
-crate::register_data_source!(Csv, name: "csv", summary: "CSV with a header line, the text in one of its columns", open: open);
+crate::register_data_source!(Csv, name: "csv", summary: "CSV with a header line, the text in one of its columns",
+);
 
-fn open<'a>(source: &Csv, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-    let delimiter = u8::try_from(source.delimiter)
-        .ok()
-        .filter(|c| c.is_ascii() && !matches!(c, b'"' | b'\r' | b'\n'))
-        .ok_or_else(|| {
-            let found = source.delimiter;
-            let valid = "one ASCII character other than a quote or a line end";
-            DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
-        })?;
-    Settings {
-        path: &source.path,
-        batch_size: source.batch_size,
-        max_tokens: source.max_tokens,
-        limit: source.limit,
+impl DataSource for Csv {
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        let delimiter = u8::try_from(self.delimiter)
+            .ok()
+            .filter(|c| c.is_ascii() && !matches!(c, b'"' | b'\r' | b'\n'))
+            .ok_or_else(|| {
+                let found = self.delimiter;
+                let valid = "one ASCII character other than a quote or a line end";
+                DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
+            })?;
+        Settings {
+            path: &self.path,
+            batch_size: self.batch_size,
+            max_tokens: self.max_tokens,
+            limit: self.limit,
+        }
+        .open(context, |path, file| Ok(Box::new(Rows::new(path, file, delimiter, &self.column)?)))
     }
-    .open(context, |path, file| Ok(Box::new(Rows::new(path, file, delimiter, &source.column)?)))
 }
 
 /// What [`Guard`] has seen and may see.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::batching::{Settings, default_batch_size};
 use super::records::{Lines, Record, Records, quoted};
-use super::{Batches, DataContext, DataError};
+use super::{Batches, DataContext, DataError, DataSource};
 
 /// A file of JSON lines: one object per line, the text in the same field of each. Empty texts and empty lines are left
 /// out and counted.
@@ -34,17 +34,20 @@ pub struct JsonLines {
     pub limit: Option<u64>,
 }
 
-crate::register_data_source!(JsonLines, name: "jsonl", summary: "JSON lines: one object per line, the text in one of its fields", open: open);
+crate::register_data_source!(JsonLines, name: "jsonl", summary: "JSON lines: one object per line, the text in one of its fields",
+);
 
-fn open<'a>(source: &JsonLines, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-    let field = source.field.clone();
-    Settings {
-        path: &source.path,
-        batch_size: source.batch_size,
-        max_tokens: source.max_tokens,
-        limit: source.limit,
+impl DataSource for JsonLines {
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        let field = self.field.clone();
+        Settings {
+            path: &self.path,
+            batch_size: self.batch_size,
+            max_tokens: self.max_tokens,
+            limit: self.limit,
+        }
+        .open(context, |path, file| Ok(Box::new(Objects { lines: Lines::new(path, file), field })))
     }
-    .open(context, |path, file| Ok(Box::new(Objects { lines: Lines::new(path, file), field })))
 }
 
 /// What is wrong with a file that is one JSON document.

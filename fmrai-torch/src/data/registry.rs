@@ -1,56 +1,36 @@
 //! The data sources of a program.
 
-use crate::registration::{DuplicateSource, SourceEntry, sorted};
+use fmrai_core::registry::{self, Entry, Registered};
 
 /// A data source that is linked in; made by [`register_data_source!`](crate::register_data_source).
 #[derive(Debug, Clone, Copy)]
-pub struct DataSourceEntry(pub SourceEntry);
+pub struct DataSourceEntry(pub Entry);
+
+impl Registered for DataSourceEntry {
+    const PLURAL: &'static str = "data sources";
+
+    fn about(&self) -> &Entry {
+        &self.0
+    }
+}
 
 inventory::collect!(DataSourceEntry);
 
-/// All data sources linked into this program, sorted by name.
-///
-/// # Errors
-/// [`DuplicateSource`] names both origins of a name that is taken twice.
-pub fn data_sources() -> Result<Vec<SourceEntry>, DuplicateSource> {
-    sorted("data", inventory::iter::<DataSourceEntry>.into_iter().map(|entry| &entry.0))
-}
+/// Data sources by name, sorted.
+pub type DataSources = registry::Registry<DataSourceEntry>;
 
-/// Makes a config type a data source that plans can name, in every program that links the crate.
+/// Registers a data source, so that every host that links the crate offers it, and plans can name it.
 ///
-/// `open` is a function of the config and a [`DataContext`](crate::data::DataContext). The type needs serde's traits, `Debug` and
-/// `schemars::JsonSchema`. It gets a constant `NAME`, and is a [`DataSource`](crate::data::DataSource).
+/// The config type is a [`DataSource`](crate::data::DataSource), and needs `serde`'s traits and `schemars::JsonSchema`. Expands to
+/// one [`register!`](fmrai_core::register).
 #[macro_export]
 macro_rules! register_data_source {
-    ($source:ty, name: $name:tt, summary: $summary:literal, open: $open:expr $(,)?) => {
-        impl $source {
-            /// The `type` in a plan.
-            pub const NAME: &'static str = $name;
-        }
-        const _: () = {
-            use $crate::__private::typetag;
-            #[typetag::serde(name = $name)]
-            impl $crate::data::DataSource for $source {
-                fn open<'a>(
-                    &self,
-                    context: &$crate::data::DataContext<'a>,
-                ) -> ::core::result::Result<
-                    ::std::boxed::Box<dyn $crate::data::Batches + 'a>,
-                    $crate::data::DataError,
-                > {
-                    ($open)(self, context)
-                }
-            }
-            $crate::__private::inventory::submit! {
-                $crate::data::DataSourceEntry($crate::SourceEntry {
-                    name: $name,
-                    summary: $summary,
-                    schema: $crate::__private::schema_of::<$source>,
-                    origin: ::core::concat!(
-                        ::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")
-                    ),
-                })
-            }
-        };
+    ($config:ty, name: $name:literal, summary: $summary:literal $(,)?) => {
+        $crate::__private::register!(
+            $config as $crate::data::RegisteredDataSource,
+            $crate::data::DataSourceEntry,
+            name: $name,
+            summary: $summary
+        );
     };
 }

@@ -9,7 +9,8 @@ use crate::model::InputSpec;
 use crate::text::Tokenizer;
 
 /// What a plan says of the data. Cheap; owns no tensor.
-#[typetag::serde(tag = "type")]
+///
+/// Implement it, and give it its name in a plan with [`register_data_source!`](crate::register_data_source).
 pub trait DataSource: fmt::Debug + Send + Sync {
     /// Opens the data for reading from the start.
     ///
@@ -17,6 +18,12 @@ pub trait DataSource: fmt::Debug + Send + Sync {
     /// [`DataError`] names the file and line at fault, what was found and what is needed.
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError>;
 }
+
+/// A data source with its name: what the field `type` of the data in a plan chooses.
+///
+/// [`register_data_source!`](crate::register_data_source) implements it.
+#[typetag::serde(tag = "type")]
+pub trait RegisteredDataSource: DataSource {}
 
 /// What a data source needs from its host.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batching::{Settings, default_batch_size};
 use super::records::Lines;
-use super::{Batches, DataContext, DataError};
+use super::{Batches, DataContext, DataError, DataSource};
 
 /// A plain text file in UTF-8, one text per line. Empty lines are left out and counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,14 +30,17 @@ pub struct TextLines {
     pub limit: Option<u64>,
 }
 
-crate::register_data_source!(TextLines, name: "text", summary: "plain text in UTF-8, one text per line", open: open);
+crate::register_data_source!(TextLines, name: "text", summary: "plain text in UTF-8, one text per line",
+);
 
-fn open<'a>(source: &TextLines, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-    Settings {
-        path: &source.path,
-        batch_size: source.batch_size,
-        max_tokens: source.max_tokens,
-        limit: source.limit,
+impl DataSource for TextLines {
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        Settings {
+            path: &self.path,
+            batch_size: self.batch_size,
+            max_tokens: self.max_tokens,
+            limit: self.limit,
+        }
+        .open(context, |path, file| Ok(Box::new(Lines::new(path, file))))
     }
-    .open(context, |path, file| Ok(Box::new(Lines::new(path, file))))
 }

@@ -20,6 +20,7 @@ use crate::ffi::call::{Held, Slot, copy_unseen, imagined};
 use crate::files::FileInfo;
 use crate::model::{LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight};
 use crate::text::{FoundTokenizer, tokenizer_beside};
+use fmrai_core::registry::Named;
 use fmrai_core::structure::valid_ids;
 use fmrai_core::tensor::DType;
 

@@ -27,9 +27,16 @@ mod weights;
 
 pub use config::ExportedProgram;
 
+use crate::model::{LoadContext, Model, ModelError, ModelSource};
+
+impl ModelSource for ExportedProgram {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
+        load::load(self, context)
+    }
+}
+
 crate::register_model_source!(
     ExportedProgram,
     name: "exported_program",
     summary: "exported program: a .pt2 archive of torch.export.save, of any model",
-    load: load::load,
 );

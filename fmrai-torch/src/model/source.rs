@@ -8,7 +8,8 @@ use super::loaded::Model;
 use crate::device::Device;
 
 /// What a plan says of a model. Cheap; owns no tensor.
-#[typetag::serde(tag = "type")]
+///
+/// Implement it, and give it its name in a plan with [`register_model_source!`](crate::register_model_source).
 pub trait ModelSource: fmt::Debug + Send + Sync {
     /// Reads the model.
     ///
@@ -16,6 +17,12 @@ pub trait ModelSource: fmt::Debug + Send + Sync {
     /// [`ModelError`] names the file at fault, what was found in it and what is needed.
     fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError>;
 }
+
+/// A model source with its name: what the field `type` of the model in a plan chooses.
+///
+/// [`register_model_source!`](crate::register_model_source) implements it.
+#[typetag::serde(tag = "type")]
+pub trait RegisteredModelSource: ModelSource {}
 
 /// What a model source needs from its host.
 #[derive(Debug, Clone, Copy)]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use fmrai_core::registry::Named;
 use fmrai_core::tensor::DType;
 use serde::Deserialize;
 

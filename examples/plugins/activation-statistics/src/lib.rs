@@ -8,6 +8,7 @@ mod sums;
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 use fmrai_core::batch::Batch;
+use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
 use schemars::JsonSchema;
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use sums::{Layer, Sums};
 
-const NAME: &str = "activation_statistics";
+const NAME: &str = ActivationStatisticsConfig::NAME;
 const VERSION: u32 = 1;
 
 /// Config of the analysis.
@@ -33,7 +34,6 @@ impl Default for ActivationStatisticsConfig {
     }
 }
 
-#[typetag::serde(name = "activation_statistics")]
 impl AnalyzerConfig for ActivationStatisticsConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         if !(self.threshold >= 0.0 && self.threshold.is_finite()) {

@@ -54,7 +54,6 @@ fn weights_are_read_across_the_boundary() {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Keeper {}
 
-#[typetag::serde(name = "abi_keeper")]
 impl AnalyzerConfig for Keeper {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         Ok(Box::new(Keeping))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::number;
+use crate::json_float;
 
 /// A numeric axis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ pub struct Axis {
     /// Unit, e.g. `nats`; `None` for plain numbers.
     pub unit: Option<String>,
     /// Range shown; taken from the data where absent.
-    #[serde(with = "number::range")]
+    #[serde(with = "json_float")]
     pub range: Option<(f64, f64)>,
     /// True if the axis counts things (layers), so that ticks stand at whole numbers only.
     pub whole: bool,

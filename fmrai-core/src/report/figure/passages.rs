@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
-use crate::report::number;
+use crate::json_float;
 
 /// Texts with a number for every token, shown as colour behind the token, on cards: what makes a neuron active, what a
 /// prediction is attributed to.
@@ -51,7 +51,7 @@ pub struct Token {
     /// What it adds to the text, with its own leading space (` dog`); without one it continues the word before it.
     pub text: String,
     /// Its number; NaN for a token that has none.
-    #[serde(with = "number::one")]
+    #[serde(with = "json_float")]
     pub value: f64,
 }
 

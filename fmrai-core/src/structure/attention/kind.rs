@@ -8,7 +8,7 @@ use super::AttentionKind;
 use crate::structure::operator::{Effect, effect, first_input, operands};
 use crate::structure::product;
 use crate::structure::shape;
-use crate::structure::weights::Weights;
+use crate::structure::weights::PlainWeights;
 
 /// Projections between an activation and the queries made of it: two in low-rank attention, one more for a
 /// convolution before them.
@@ -18,7 +18,7 @@ const HOPS: u8 = 3;
 const LIMIT: usize = 256;
 
 /// Self-attention if queries and keys were projected from the same activation.
-pub(super) fn of(graph: &dyn Graph, weights: &Weights, query: TensorId, key: TensorId) -> AttentionKind {
+pub(super) fn of(graph: &dyn Graph, weights: &PlainWeights, query: TensorId, key: TensorId) -> AttentionKind {
     let (query, key) = (Past::of(graph, weights, query), Past::of(graph, weights, key));
     if query.meets(&key) || key.meets(&query) {
         AttentionKind::SelfAttention
@@ -41,7 +41,7 @@ impl Past {
         self.sources.iter().any(|id| other.seen.contains_key(id))
     }
 
-    fn of(graph: &dyn Graph, weights: &Weights, start: TensorId) -> Self {
+    fn of(graph: &dyn Graph, weights: &PlainWeights, start: TensorId) -> Self {
         let mut past = Self { seen: BTreeMap::from([(start, 0)]), sources: BTreeSet::new() };
         let mut queue = VecDeque::from([start]);
         while let Some(id) = queue.pop_front() {
@@ -58,7 +58,13 @@ impl Past {
     }
 
     /// The activations that `id` was made from, and the number of projections between.
-    fn step(&mut self, graph: &dyn Graph, weights: &Weights, id: TensorId, hops: u8) -> (Vec<TensorId>, u8) {
+    fn step(
+        &mut self,
+        graph: &dyn Graph,
+        weights: &PlainWeights,
+        id: TensorId,
+        hops: u8,
+    ) -> (Vec<TensorId>, u8) {
         let activation = |id: &TensorId| !weights.contains(*id);
         let Some(producer) = graph.producer(id) else {
             self.end(id, hops);

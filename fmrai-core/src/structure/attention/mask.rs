@@ -10,7 +10,7 @@ use crate::analyzer::Weights;
 use crate::graph::{Graph, Operation, Origin, TensorId, Value};
 use crate::structure::facts::axis as counted;
 use crate::structure::operator::{Effect, effect, first_input, stem};
-use crate::structure::weights::Weights as Plain;
+use crate::structure::weights::PlainWeights;
 use crate::structure::{product, shape};
 use crate::tensor::{DType, TensorValue, TensorView};
 
@@ -40,7 +40,7 @@ pub(super) enum Seen {
 /// Reads masks of a graph.
 pub(in crate::structure) struct Masks<'g> {
     graph: &'g dyn Graph,
-    plain: &'g Plain,
+    plain: &'g PlainWeights,
     weights: Option<&'g dyn Weights>,
     read: HashMap<TensorId, Option<TensorValue>>,
     cache: HashMap<(TensorId, Vec<At>), Entry>,
@@ -51,7 +51,7 @@ pub(in crate::structure) struct Masks<'g> {
 impl<'g> Masks<'g> {
     pub(in crate::structure) fn new(
         graph: &'g dyn Graph,
-        plain: &'g Plain,
+        plain: &'g PlainWeights,
         weights: Option<&'g dyn Weights>,
     ) -> Self {
         Self { graph, plain, weights, read: HashMap::new(), cache: HashMap::new(), steps: 0, depth: 0 }

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Operation, OperationId, TensorId, Value};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::product;
 use crate::structure::shape;
-use crate::structure::weights::Weights;
+use crate::structure::weights::PlainWeights;
 
 /// Steps after which a trace gives up. The longest known way from product to softmax has under ten.
 const REACH: u16 = 24;
@@ -93,18 +93,18 @@ fn last_two_swapped(operation: &Operation, rank: usize) -> Option<bool> {
 
 /// A product of two activations, seen from a tensor that was computed from it.
 #[derive(Debug, Clone, Copy)]
-struct Source {
+struct ScoreProduct {
     product: OperationId,
     matrix: Matrix,
     distance: u16,
 }
 
 /// For each tensor, the nearest product of two activations that it carries on.
-pub(super) struct Scores(Vec<Option<Source>>);
+pub(super) struct Scores(Vec<Option<ScoreProduct>>);
 
 impl Scores {
     /// One pass over the graph.
-    pub(super) fn of(graph: &dyn Graph, weights: &Weights) -> Self {
+    pub(super) fn of(graph: &dyn Graph, weights: &PlainWeights) -> Self {
         let mut scores = Self(vec![None; graph.tensors().len()]);
         for operation in graph.operations() {
             let Some(output) = operation.outputs.first() else { continue };
@@ -116,26 +116,26 @@ impl Scores {
         scores
     }
 
-    fn get(&self, id: TensorId) -> Option<Source> {
+    fn get(&self, id: TensorId) -> Option<ScoreProduct> {
         self.0.get(id.0 as usize).copied().flatten()
     }
 
     fn source(
         &self,
         graph: &dyn Graph,
-        weights: &Weights,
+        weights: &PlainWeights,
         operation: &Operation,
         output: TensorId,
-    ) -> Option<Source> {
+    ) -> Option<ScoreProduct> {
         if let Some(found) = product::factors(graph, operation) {
             let activations = !weights.contains(found.left) && !weights.contains(found.right);
             let matrix = Matrix::of(graph, output)?;
-            return activations.then_some(Source { product: operation.id, matrix, distance: 0 });
+            return activations.then_some(ScoreProduct { product: operation.id, matrix, distance: 0 });
         }
         let carried = operands(operation).filter_map(|id| {
             let source = self.get(id).filter(|s| s.distance < REACH)?;
             let matrix = source.matrix.after(graph, operation, id)?;
-            Some(Source { matrix, distance: source.distance + 1, ..source })
+            Some(ScoreProduct { matrix, distance: source.distance + 1, ..source })
         });
         carried.min_by_key(|s| (s.distance, s.product))
     }
@@ -154,7 +154,7 @@ impl Scores {
 /// The values and the result of the first product that sums values with these probabilities.
 pub(super) fn weighted_sum(
     graph: &dyn Graph,
-    weights: &Weights,
+    weights: &PlainWeights,
     probabilities: TensorId,
 ) -> Option<(TensorId, TensorId)> {
     let mut seen = BTreeSet::from([probabilities]);

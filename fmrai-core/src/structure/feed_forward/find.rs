@@ -74,7 +74,7 @@ fn told_apart(facts: &Facts<'_>, mut all: Vec<Candidate>) -> Vec<FeedForward> {
 
 /// A linear map that a tensor is a part of.
 #[derive(Debug, Clone)]
-struct Source {
+struct ProjectionPart {
     projection: Projection,
     /// First result that is taken, and the distance to the next.
     start: usize,
@@ -86,7 +86,7 @@ struct Source {
 type Name = (OperationId, usize, usize);
 
 /// The linear map that `id` is the result of, or a part of it, through views, casts and the addition of a bias.
-fn source(facts: &Facts<'_>, id: TensorId) -> Option<Source> {
+fn source(facts: &Facts<'_>, id: TensorId) -> Option<ProjectionPart> {
     let (mut at, mut start, mut step) = (id, 0, 1);
     let mut operations = Vec::new();
     for _ in 0..REACH {
@@ -94,7 +94,7 @@ fn source(facts: &Facts<'_>, id: TensorId) -> Option<Source> {
         operations.push(producer.id);
         if let Some(projection) = facts.projection(producer).cloned() {
             operations.extend(&projection.weight.views);
-            return Some(Source { projection, start, step, operations });
+            return Some(ProjectionPart { projection, start, step, operations });
         }
         at = match effect(producer) {
             _ if facts.rearranges(producer) => first_input(producer)?,
@@ -171,7 +171,7 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
         top = next;
     }
     let inside = |id: OperationId| write.region.binary_search(&id).is_ok();
-    let mut sources: BTreeMap<TensorId, Option<Source>> = BTreeMap::new();
+    let mut sources: BTreeMap<TensorId, Option<ProjectionPart>> = BTreeMap::new();
     let expression = Expression::of(facts, top, &mut |id| {
         let found =
             sources.entry(id).or_insert_with(|| source(facts, id).filter(|s| inside(s.projection.operation)));
@@ -233,7 +233,7 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
     })
 }
 
-fn neurons_of(source: &Source) -> NeuronWeights {
+fn neurons_of(source: &ProjectionPart) -> NeuronWeights {
     let LinearWeight { parameter, output, experts, .. } = &source.projection.weight;
     NeuronWeights {
         weight: *parameter,

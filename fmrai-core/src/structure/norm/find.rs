@@ -3,7 +3,7 @@
 use crate::graph::{Graph, Operation, OperationId, TensorId};
 use crate::structure::facts::{is_assertion, number, sorted};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
-use crate::structure::weights::Weights;
+use crate::structure::weights::PlainWeights;
 
 use super::{Norm, NormKind};
 
@@ -11,7 +11,7 @@ use super::{Norm, NormKind};
 const TAIL: usize = 6;
 
 /// All normalisations of a graph, in execution order.
-pub(in crate::structure) fn find_norms(graph: &dyn Graph, weights: &Weights) -> Vec<Norm> {
+pub(in crate::structure) fn find_norms(graph: &dyn Graph, weights: &PlainWeights) -> Vec<Norm> {
     let mut found: Vec<Norm> = graph
         .operations()
         .iter()
@@ -145,7 +145,7 @@ fn root_of_variance(graph: &dyn Graph, operation: &Operation) -> Option<bool> {
     }
 }
 
-fn written(graph: &dyn Graph, weights: &Weights, operation: &Operation) -> Option<Norm> {
+fn written(graph: &dyn Graph, weights: &PlainWeights, operation: &Operation) -> Option<Norm> {
     let mut pieces = Pieces { graph, operations: vec![operation.id] };
     let (averaged, eps, reciprocal) = if stem(operation) == "std" {
         // (x - mean) / (std + eps)
@@ -229,7 +229,7 @@ fn division(pieces: &mut Pieces<'_>, x: TensorId, root: TensorId, reciprocal: bo
 }
 
 /// Takes in casts, the scale and the shift that follow.
-fn scaled(pieces: &mut Pieces<'_>, weights: &Weights, norm: &mut Norm) {
+fn scaled(pieces: &mut Pieces<'_>, weights: &PlainWeights, norm: &mut Norm) {
     let graph = pieces.graph;
     for _ in 0..TAIL {
         let mut users = graph

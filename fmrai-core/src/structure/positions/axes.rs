@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::graph::{Graph, Operation, Origin, TensorId};
+use crate::graph::{Graph, Origin, TensorId};
 
-use super::labels::{Axis, Sequences, is_known};
-use super::transfer;
+use super::labels::{Axis, Factor, Sequences};
 
 /// Inputs that are told apart; further ones are not followed.
 const INPUTS: usize = 64;
@@ -21,7 +20,8 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    pub(super) fn of(graph: &dyn Graph) -> Self {
+    /// Those of the model's inputs.
+    pub(super) fn of_inputs(graph: &dyn Graph) -> Self {
         let count = graph.tensors().len();
         let mut axes = Self {
             sequences: Sequences::default(),
@@ -40,37 +40,11 @@ impl Axes {
                 // What an input has as its only axis is no batch.
                 let axis = if node.shape.len() == 1 { 1 } else { axis };
                 let place = (size > 1).then(|| axes.sequences.add(size, Some((node.id.0, axis))));
-                vec![super::labels::Factor { size, place }]
+                vec![Factor { size, place }]
             });
             axes.tensors[i] = Some(known.collect());
         }
-        for operation in graph.operations() {
-            axes.step(graph, operation);
-        }
         axes
-    }
-
-    fn step(&mut self, graph: &dyn Graph, operation: &Operation) {
-        if super::super::facts::makes_anew(operation) {
-            return;
-        }
-        let sources =
-            operation.inputs().filter_map(|id| self.sources.get(id.0 as usize)).fold(0, |all, s| all | s);
-        let known = operation.inputs().any(|id| self.of_tensor(id).is_some());
-        let made = if known { transfer::of(graph, operation, self) } else { Vec::new() };
-        for (i, output) in operation.outputs.iter().enumerate() {
-            if let Some(entry) = self.sources.get_mut(output.0 as usize) {
-                *entry |= sources;
-            }
-            let shape = graph.tensor(*output).map_or(&[][..], |t| &t.shape);
-            let axes = made.get(i).filter(|axes| {
-                let sizes = axes.iter().map(|axis| axis.iter().fold(1_i64, |n, f| n.saturating_mul(f.size)));
-                sizes.eq(shape.iter().copied()) && is_known(axes)
-            });
-            if let (Some(axes), Some(entry)) = (axes, self.tensors.get_mut(output.0 as usize)) {
-                *entry = Some(axes.clone());
-            }
-        }
     }
 
     pub(super) fn of_tensor(&self, id: TensorId) -> Option<&Vec<Axis>> {
@@ -80,5 +54,21 @@ impl Axes {
     pub(super) fn sources(&self, id: TensorId) -> BTreeSet<TensorId> {
         let bits = self.sources.get(id.0 as usize).copied().unwrap_or(0);
         self.inputs.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, id)| *id).collect()
+    }
+
+    /// A bit for each input that went into one of these.
+    pub(super) fn sources_of(&self, ids: impl Iterator<Item = TensorId>) -> u64 {
+        ids.filter_map(|id| self.sources.get(id.0 as usize)).fold(0, |all, bits| all | bits)
+    }
+
+    /// Takes in what went into a tensor, and its axes where they are known.
+    pub(super) fn learn(&mut self, id: TensorId, sources: u64, axes: Option<&Vec<Axis>>) {
+        let place = id.0 as usize;
+        if let Some(entry) = self.sources.get_mut(place) {
+            *entry |= sources;
+        }
+        if let (Some(axes), Some(entry)) = (axes, self.tensors.get_mut(place)) {
+            *entry = Some(axes.clone());
+        }
     }
 }

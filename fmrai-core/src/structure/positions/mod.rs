@@ -6,6 +6,7 @@
 //! images are sequences of their own, which no input has.
 
 mod axes;
+mod follow;
 mod labels;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::{Graph, Origin, TensorId};
 
 use axes::Axes;
+use follow::follow;
 
 /// What the positions along an axis are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +49,7 @@ pub(super) struct Finder<'g> {
 impl<'g> Finder<'g> {
     /// One pass over the graph.
     pub(super) fn of(graph: &'g dyn Graph) -> Self {
-        Self { graph, axes: Axes::of(graph), numbers: BTreeMap::new() }
+        Self { graph, axes: follow(graph), numbers: BTreeMap::new() }
     }
 
     /// Queries and keys of a tensor `[..., query, key]`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::graph::{Operation, OperationId, TensorId};
+use crate::graph::{DataFlow, Node, Operation, OperationId, TensorId};
 use crate::structure::facts::{Facts, sorted};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::Projection;
@@ -120,13 +120,11 @@ fn keeps(facts: &Facts<'_>, operation: &Operation, from: TensorId) -> bool {
 fn surroundings(facts: &Facts<'_>, projection: &Projection, stream: &BTreeSet<TensorId>) -> Vec<OperationId> {
     let mut all = vec![projection.operation];
     all.extend(&projection.weight.views);
-    let mut stack = vec![projection.output];
-    while let Some(id) = stack.pop() {
-        for user in facts.users(id) {
-            all.push(user.id);
-            stack.extend(&user.outputs);
-        }
-    }
+    let after = DataFlow::of(facts.graph).descendants(Node::Tensor(projection.output));
+    all.extend(after.into_iter().filter_map(|node| match node {
+        Node::Operation(id) => Some(id),
+        Node::Tensor(_) => None,
+    }));
     // Back to the stream: the transform of masked language models, poolers, means over tokens.
     let mut stack = vec![(projection.input, 0)];
     let mut seen = BTreeSet::new();

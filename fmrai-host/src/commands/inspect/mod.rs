@@ -88,7 +88,7 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
 /// A model, and the data that it is to run on, with the folder that they start from.
 struct Subject {
     model: Box<dyn Model>,
-    data: Option<(Box<dyn DataSource>, PathBuf)>,
+    data: Option<(Box<dyn RegisteredDataSource>, PathBuf)>,
 }
 
 fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, Error> {
@@ -125,14 +125,14 @@ fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, E
     Ok(Subject { model, data })
 }
 
-fn parse(document: Value) -> Result<Box<dyn DataSource>, Error> {
+fn parse(document: Value) -> Result<Box<dyn RegisteredDataSource>, Error> {
     serde_json::from_value(document).map_err(|e| Error::Internal(e.to_string()))
 }
 
 fn record(
     model: &dyn Model,
     options: &InspectOptions,
-    data: Option<&(Box<dyn DataSource>, PathBuf)>,
+    data: Option<&(Box<dyn RegisteredDataSource>, PathBuf)>,
 ) -> Result<Arc<RecordedGraph>, Error> {
     let inputs = match data {
         Some((source, base)) => first(model, source.as_ref(), base)?,
@@ -142,7 +142,7 @@ fn record(
 }
 
 /// The inputs of the first batch.
-fn first(model: &dyn Model, source: &dyn DataSource, base: &Path) -> Result<NamedTensors, Error> {
+fn first(model: &dyn Model, source: &dyn RegisteredDataSource, base: &Path) -> Result<NamedTensors, Error> {
     let inputs = model.inputs();
     let context = DataContext {
         base,

@@ -9,7 +9,9 @@ use fmrai_core::graph::Graph;
 use fmrai_core::tensor::{TensorData, from_safetensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::Device;
-use fmrai_torch::model::{InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors};
+use fmrai_torch::model::{
+    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, RegisteredModelSource,
+};
 use fmrai_torch::text::Tokenizer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -40,7 +42,7 @@ fn npy(path: &Path, shape: &[usize], values: &[f32]) {
 }
 
 fn load(model: &Value) -> Box<dyn Model> {
-    let source: Box<dyn ModelSource> = serde_json::from_value(model.clone()).unwrap();
+    let source: Box<dyn RegisteredModelSource> = serde_json::from_value(model.clone()).unwrap();
     source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
 }
 
@@ -184,7 +186,7 @@ fn nan_in_tensors_that_are_kept_is_told() {
 /// Gives other outputs from call to call, in a way that nobody can take back.
 #[derive(Debug, Serialize, Deserialize)]
 struct Fickle {
-    model: Box<dyn ModelSource>,
+    model: Box<dyn RegisteredModelSource>,
 }
 
 #[typetag::serde(name = "test_fickle")]

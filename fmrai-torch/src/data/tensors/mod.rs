@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batching::{default_batch_size, fitting};
 use super::ids;
-use super::{Batches, Counts, DataContext, DataError, InputBatch};
+use super::{Batches, Counts, DataContext, DataError, DataSource, InputBatch};
 use crate::files::FileInfo;
 use crate::model::{Axis, InputSpec, NamedTensors};
 use crate::text::Tokenizer;
@@ -44,72 +44,75 @@ pub struct TensorFiles {
     pub limit: Option<u64>,
 }
 
-crate::register_data_source!(TensorFiles, name: "tensors", summary: "tensors in a safetensors file or .npy files, one for each input of the model", open: open);
+crate::register_data_source!(TensorFiles, name: "tensors", summary: "tensors in a safetensors file or .npy files, one for each input of the model",
+);
 
-fn open<'a>(source: &TensorFiles, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-    for (name, value) in [("batch_size", Some(source.batch_size as u64)), ("limit", source.limit)] {
-        if value == Some(0) {
-            return unsuitable(format!("{name} is 0, valid is 1 or more"));
-        }
-    }
-    let mut infos = BTreeMap::new();
-    let mut tensors = match (&source.path, source.files.is_empty()) {
-        (Some(path), true) => {
-            let path = context.base.join(path);
-            let (tensors, info) = Stored::safetensors(&path, &file_name(&path))?;
-            infos.insert(info.name.clone(), info);
-            tensors
-        }
-        (None, false) => {
-            let mut tensors = Vec::new();
-            for (name, path) in &source.files {
-                let tensor = Stored::npy(name, &context.base.join(path), &path.display().to_string())?;
-                infos.insert(tensor.info().name.clone(), tensor.info().clone());
-                tensors.push(tensor);
+impl DataSource for TensorFiles {
+    fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
+            if value == Some(0) {
+                return unsuitable(format!("{name} is 0, valid is 1 or more"));
             }
-            tensors
         }
-        _ => return unsuitable("data of type `tensors` needs either `path` or `files`".to_owned()),
-    };
-    match_names(&tensors, context.inputs)?;
-    let order = |name: &str| context.inputs.iter().position(|spec| spec.name == name);
-    tensors.sort_by_key(|tensor| order(&tensor.name));
-    let layout = Layout::of(&tensors, context.inputs)?;
-    let rows = source.limit.map_or(layout.rows, |limit| {
-        usize::try_from(limit).map_or(layout.rows, |limit| limit.min(layout.rows))
-    });
-    let mut parts = Vec::new();
-    for mut tensor in tensors {
-        let sampled = layout.sampled.contains(&tensor.name);
-        let (name, path) = (tensor.name.clone(), tensor.path().to_owned());
-        let values = ids::valid(context.inputs, &name).cloned();
-        let data = if sampled {
-            Data::Sampled(tensor)
-        } else {
-            let whole = tensor.whole()?;
-            let outside = values.as_ref().and_then(|valid| Some((ids::outside(&whole, valid)?, valid)));
-            if let Some((ids::Outside { value, at }, valid)) = outside {
-                let what = format!("{name} holds {value} at {at:?}, {}", needed(valid));
-                return Err(DataError::File { path, what });
+        let mut infos = BTreeMap::new();
+        let mut tensors = match (&self.path, self.files.is_empty()) {
+            (Some(path), true) => {
+                let path = context.base.join(path);
+                let (tensors, info) = Stored::safetensors(&path, &file_name(&path))?;
+                infos.insert(info.name.clone(), info);
+                tensors
             }
-            Data::Whole(whole)
+            (None, false) => {
+                let mut tensors = Vec::new();
+                for (name, path) in &self.files {
+                    let tensor = Stored::npy(name, &context.base.join(path), &path.display().to_string())?;
+                    infos.insert(tensor.info().name.clone(), tensor.info().clone());
+                    tensors.push(tensor);
+                }
+                tensors
+            }
+            _ => return unsuitable("data of type `tensors` needs either `path` or `files`".to_owned()),
         };
-        parts.push(Part { name, path, values, data });
+        match_names(&tensors, context.inputs)?;
+        let order = |name: &str| context.inputs.iter().position(|spec| spec.name == name);
+        tensors.sort_by_key(|tensor| order(&tensor.name));
+        let layout = Layout::of(&tensors, context.inputs)?;
+        let rows = self.limit.map_or(layout.rows, |limit| {
+            usize::try_from(limit).map_or(layout.rows, |limit| limit.min(layout.rows))
+        });
+        let mut parts = Vec::new();
+        for mut tensor in tensors {
+            let sampled = layout.sampled.contains(&tensor.name);
+            let (name, path) = (tensor.name.clone(), tensor.path().to_owned());
+            let values = ids::valid(context.inputs, &name).cloned();
+            let data = if sampled {
+                Data::Sampled(tensor)
+            } else {
+                let whole = tensor.whole()?;
+                let outside = values.as_ref().and_then(|valid| Some((ids::outside(&whole, valid)?, valid)));
+                if let Some((ids::Outside { value, at }, valid)) = outside {
+                    let what = format!("{name} holds {value} at {at:?}, {}", needed(valid));
+                    return Err(DataError::File { path, what });
+                }
+                Data::Whole(whole)
+            };
+            parts.push(Part { name, path, values, data });
+        }
+        Ok(Box::new(TensorBatches {
+            parts,
+            infos: infos.into_values().collect(),
+            vocabulary: context.tokenizer.map(Tokenizer::vocabulary),
+            batch_size: fitting(
+                self.batch_size,
+                self.batch_size.clamp(layout.min, layout.max.unwrap_or(usize::MAX)),
+            ),
+            min: layout.min,
+            rows,
+            done: 0,
+            next_index: 0,
+            counts: Counts::default(),
+        }))
     }
-    Ok(Box::new(TensorBatches {
-        parts,
-        infos: infos.into_values().collect(),
-        vocabulary: context.tokenizer.map(Tokenizer::vocabulary),
-        batch_size: fitting(
-            source.batch_size,
-            source.batch_size.clamp(layout.min, layout.max.unwrap_or(usize::MAX)),
-        ),
-        min: layout.min,
-        rows,
-        done: 0,
-        next_index: 0,
-        counts: Counts::default(),
-    }))
 }
 
 fn unsuitable<T>(what: String) -> Result<T, DataError> {

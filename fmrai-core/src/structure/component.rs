@@ -1,15 +1,16 @@
-//! Blocks of every kind, seen alike.
+//! Components of every kind, seen alike.
 
 use super::{Attention, AttentionKind, Embedding, FeedForward, Norm, Residual, Structure, Unembedding};
 use crate::graph::TensorId;
 
-/// A block that a finder has found: its role, its layer and its named tensors. What selectors and listings go by.
+/// A component of a model that a finder has found: its role, its layer and its named tensors. What selectors and listings
+/// go by; `fmrai_block` in the C ABI.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block<'a> {
+pub struct Component<'a> {
     /// What it is: `attention`, `cross_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
     /// `unembedding`, `head` or `residual`.
     pub role: &'static str,
-    /// Position among the blocks of the same role, from 0, in execution order.
+    /// Position among the components of the same role, from 0, in execution order.
     pub layer: usize,
     /// Path of the module it runs in; empty where not known.
     pub module: &'a str,
@@ -17,7 +18,7 @@ pub struct Block<'a> {
     pub parts: Vec<(&'static str, TensorId)>,
 }
 
-/// The roles, in the order in which blocks are listed.
+/// The roles, in the order in which components are listed.
 const ROLES: [&str; 10] = [
     "attention",
     "cross_attention",
@@ -32,23 +33,23 @@ const ROLES: [&str; 10] = [
 ];
 
 impl Structure {
-    /// All blocks, by role in a fixed order, then by layer.
+    /// All components, by role in a fixed order, then by layer.
     #[must_use]
-    pub fn blocks(&self) -> Vec<Block<'_>> {
-        let mut blocks: Vec<Block<'_>> = Vec::new();
-        blocks.extend(self.attention.iter().map(attention));
-        blocks.extend(self.feed_forward.iter().map(feed_forward));
-        blocks.extend(self.norms.iter().map(norm));
-        blocks.extend(self.embeddings.iter().map(embedding));
-        blocks.extend(self.unembedding.iter().map(unembedding));
-        blocks.extend(self.residual.iter().map(residual));
+    pub fn components(&self) -> Vec<Component<'_>> {
+        let mut components: Vec<Component<'_>> = Vec::new();
+        components.extend(self.attention.iter().map(attention));
+        components.extend(self.feed_forward.iter().map(feed_forward));
+        components.extend(self.norms.iter().map(norm));
+        components.extend(self.embeddings.iter().map(embedding));
+        components.extend(self.unembedding.iter().map(unembedding));
+        components.extend(self.residual.iter().map(residual));
         let rank = |role: &str| ROLES.iter().position(|r| *r == role);
-        blocks.sort_by_key(|block| (rank(block.role), block.layer));
-        blocks
+        components.sort_by_key(|component| (rank(component.role), component.layer));
+        components
     }
 }
 
-fn attention(block: &Attention) -> Block<'_> {
+fn attention(block: &Attention) -> Component<'_> {
     let role = match block.kind {
         AttentionKind::SelfAttention => "attention",
         AttentionKind::CrossAttention => "cross_attention",
@@ -56,37 +57,37 @@ fn attention(block: &Attention) -> Block<'_> {
     let mut parts = vec![("query", block.query), ("key", block.key), ("value", block.value)];
     parts.extend(block.scores.map(|scores| ("scores", scores)));
     parts.extend([("probabilities", block.probabilities), ("context", block.context)]);
-    Block { role, layer: block.layer, module: &block.module, parts }
+    Component { role, layer: block.layer, module: &block.module, parts }
 }
 
-fn feed_forward(block: &FeedForward) -> Block<'_> {
+fn feed_forward(block: &FeedForward) -> Component<'_> {
     let mut parts = vec![("input", block.input), ("pre_activation", block.pre_activation)];
     parts.extend(block.linear.map(|linear| ("linear", linear)));
     parts.extend([("activation", block.activation), ("output", block.output), ("keys", block.keys.weight)]);
     parts.extend(block.gate.map(|gate| ("gate", gate.weight)));
     parts.push(("values", block.values.weight));
-    Block { role: block.role(), layer: block.layer, module: &block.module, parts }
+    Component { role: block.role(), layer: block.layer, module: &block.module, parts }
 }
 
-fn norm(block: &Norm) -> Block<'_> {
+fn norm(block: &Norm) -> Component<'_> {
     let mut parts = vec![("input", block.input), ("output", block.output)];
     parts.extend(block.weight.map(|weight| ("weight", weight)));
     parts.extend(block.bias.map(|bias| ("bias", bias)));
-    Block { role: "norm", layer: block.layer, module: &block.module, parts }
+    Component { role: "norm", layer: block.layer, module: &block.module, parts }
 }
 
-fn embedding(block: &Embedding) -> Block<'_> {
+fn embedding(block: &Embedding) -> Component<'_> {
     let mut parts: Vec<_> = block.input.map(|input| ("input", input)).into_iter().collect();
     parts.extend([("output", block.output), ("weight", block.weight)]);
-    Block { role: "embedding", layer: block.layer, module: &block.module, parts }
+    Component { role: "embedding", layer: block.layer, module: &block.module, parts }
 }
 
-fn unembedding(block: &Unembedding) -> Block<'_> {
+fn unembedding(block: &Unembedding) -> Component<'_> {
     let parts = vec![("input", block.input), ("output", block.output), ("weight", block.weight)];
-    Block { role: block.role(), layer: block.layer, module: &block.module, parts }
+    Component { role: block.role(), layer: block.layer, module: &block.module, parts }
 }
 
-fn residual(block: &Residual) -> Block<'_> {
+fn residual(block: &Residual) -> Component<'_> {
     let parts = vec![("before", block.before), ("written", block.written), ("after", block.after)];
-    Block { role: "residual", layer: block.layer, module: &block.module, parts }
+    Component { role: "residual", layer: block.layer, module: &block.module, parts }
 }
