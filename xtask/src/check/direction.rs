@@ -1,4 +1,4 @@
-//! Who may depend on whom: host -> plugins -> core, never back; libtorch, drawing, libraries and databases stay out of
+//! Who may depend on whom: host -> plugins -> core and host -> draw -> core, never back; libtorch, drawing, libraries and databases stay out of
 //! where they do not belong.
 
 use crate::cargo::{Metadata, Package};
@@ -7,26 +7,53 @@ use crate::project::Project;
 use super::problem::Problem;
 
 /// Dependencies that a member must not name, whether to build, to test or to run.
-const BANNED: [(&str, &[&str]); 3] = [
+const BANNED: [(&str, &[&str]); 4] = [
     (
         "fmrai-core",
-        &["fmrai-plugins", "fmrai-host", "xtask", "plotters", "libloading", "clap", "indicatif", "rusqlite"],
-    ),
-    (
-        "fmrai-plugins",
         &[
+            "fmrai-plugins",
+            "fmrai-draw",
             "fmrai-host",
             "xtask",
-            "tch",
-            "torch-sys",
             "plotters",
+            "resvg",
             "libloading",
             "clap",
             "indicatif",
             "rusqlite",
         ],
     ),
-    ("xtask", &["tch", "torch-sys", "fmrai-core", "fmrai-plugins", "fmrai-host"]),
+    (
+        "fmrai-plugins",
+        &[
+            "fmrai-draw",
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "plotters",
+            "resvg",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    (
+        "fmrai-draw",
+        &[
+            "fmrai-plugins",
+            "fmrai-host",
+            "xtask",
+            "tch",
+            "torch-sys",
+            "libloading",
+            "clap",
+            "indicatif",
+            "rusqlite",
+        ],
+    ),
+    ("xtask", &["tch", "torch-sys", "fmrai-core", "fmrai-plugins", "fmrai-draw", "fmrai-host"]),
 ];
 
 /// The only member that loads libraries.
@@ -42,12 +69,18 @@ pub(crate) struct Closure {
 }
 
 /// The rules that need the resolved graph.
-pub(crate) const CLOSURES: [Closure; 2] = [
+pub(crate) const CLOSURES: [Closure; 3] = [
     // What an analyzer in pure Rust builds on.
     Closure {
         package: "fmrai-core",
         features: (&["--no-default-features"], "without default features "),
         banned: &["tch", "torch-sys", "cc", "tokenizers"],
+    },
+    // What draws needs no libtorch, and looks for no fonts of the system.
+    Closure {
+        package: "fmrai-draw",
+        features: (&[], ""),
+        banned: &["tch", "torch-sys", "fontconfig-parser", "memmap2"],
     },
     // It has to build before libtorch is there.
     Closure { package: "xtask", features: (&[], ""), banned: &["tch", "torch-sys"] },
@@ -124,8 +157,9 @@ mod tests {
 
     #[test]
     fn the_right_direction_passes() {
-        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "libloading"]).is_empty());
+        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "fmrai-draw", "libloading"]).is_empty());
         assert!(texts("fmrai-plugins", &["fmrai-core", "linfa"]).is_empty());
+        assert!(texts("fmrai-draw", &["fmrai-core", "plotters", "resvg"]).is_empty());
         assert!(texts("fmrai-core", &["tch", "torch-sys"]).is_empty());
     }
 
@@ -134,12 +168,19 @@ mod tests {
         for (from, to) in [
             ("fmrai-core", "fmrai-plugins"),
             ("fmrai-core", "fmrai-host"),
+            ("fmrai-core", "fmrai-draw"),
             ("fmrai-core", "plotters"),
+            ("fmrai-core", "resvg"),
             ("fmrai-core", "rusqlite"),
             ("fmrai-plugins", "fmrai-host"),
+            ("fmrai-plugins", "fmrai-draw"),
             ("fmrai-plugins", "tch"),
             ("fmrai-plugins", "clap"),
             ("fmrai-plugins", "libloading"),
+            ("fmrai-draw", "fmrai-plugins"),
+            ("fmrai-draw", "fmrai-host"),
+            ("fmrai-draw", "tch"),
+            ("fmrai-draw", "rusqlite"),
             ("xtask", "fmrai-core"),
             ("xtask", "torch-sys"),
             ("some-example", "libloading"),
@@ -152,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_dragged_in_is_named() {
-        let [core, xtask] = CLOSURES;
+        let [core, _, xtask] = CLOSURES;
         let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
         assert!(core.check(good).is_empty());
         let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");
