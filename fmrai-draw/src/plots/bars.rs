@@ -17,8 +17,9 @@ use crate::wording::counted;
 const FILL: f64 = 0.78;
 /// Widest bar.
 const WIDEST: f64 = 46.0;
-/// Paper between the segments of a stack, and the share of a small segment that it may take.
-const STACK_GAP: (f64, f64) = (0.75, 0.25);
+/// Paper between the segments of a stack, in whole points, so that all gaps look alike; and the share of a small segment that
+/// it may take.
+const STACK_GAP: (f64, f64) = (1.0, 0.25);
 /// Share of the axis by which a sum of heights may pass its end through rounding.
 const ROUNDING: f64 = 1e-9;
 
