@@ -2,7 +2,7 @@
 //!
 //! - [`plan`]: from a JSON file to something that can run, with every mistake told at once.
 //! - [`run`]: one pass over the data, shared by all analyses; [`checkpoint`] lets it go on after a stop.
-//! - [`results`]: the files of a run, and [`draw`], their pictures.
+//! - [`results`]: the files of a run; their pictures are drawn by [`fmrai_draw`].
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
@@ -15,7 +15,6 @@ mod calls;
 pub mod checkpoint;
 pub mod cli;
 mod commands;
-pub mod draw;
 mod ended;
 pub mod error;
 mod guardian;

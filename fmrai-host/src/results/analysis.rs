@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use fmrai_core::report::{Figure, NamedTensor, Relation, Report, Store, Table};
 use fmrai_core::tensor::to_safetensors;
+use fmrai_draw::{DrawError, draw};
 use serde_json::{Map, Value, json};
 
 use super::FORMAT;
-use crate::draw::{DrawError, draw};
 
 /// Why a report could not become files: the analyzer's fault, not the disk's.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,9 @@ pub enum ReportError {
         source: Box<DrawError>,
     },
 }
+
+/// Pixels to a picture point of the PNG files.
+const PNG_SCALE: f32 = 2.0;
 
 /// Files below the folder of an analysis: path with `/`, and content.
 pub type Files = Vec<(String, Vec<u8>)>;
@@ -198,6 +201,7 @@ fn figures(
         let stem = names.take(&figure.name)?;
         let fail = |error| ReportError::Figure { name: figure.name.clone(), source: Box::new(error) };
         let drawing = draw(figure).map_err(fail)?;
+        let png = drawing.png(PNG_SCALE).map_err(fail)?;
         let paths = ["svg", "png", "json"].map(|e| format!("figures/{stem}.{e}"));
         index.push(json!({
             "name": figure.name,
@@ -205,8 +209,8 @@ fn figures(
             "caption": figure.caption,
             "files": paths,
         }));
-        files.push((format!("figures/{stem}.svg"), drawing.svg.into_bytes()));
-        files.push((format!("figures/{stem}.png"), drawing.png));
+        files.push((format!("figures/{stem}.svg"), drawing.svg().as_bytes().to_vec()));
+        files.push((format!("figures/{stem}.png"), png));
         files.push((format!("figures/{stem}.json"), pretty(&json!(figure))));
     }
     Ok(index)

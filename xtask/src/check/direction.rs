@@ -1,75 +1,33 @@
-//! Who may depend on whom: host -> models -> torch -> core and host -> plugins -> core, never back; tch, libtorch, drawing, libraries and
-//! databases stay out of where they do not belong.
+//! Who may depend on whom: host -> models -> torch -> core, host -> plugins -> core and host -> draw -> core, never back. Libraries that
+//! are heavy, or that do what one crate is for, stay in that crate.
 
 use crate::cargo::{Metadata, Package};
 use crate::project::Project;
 
 use super::problem::Problem;
 
-/// Dependencies that a member must not name, whether to build, to test or to run.
-const BANNED: [(&str, &[&str]); 5] = [
-    (
-        "fmrai-core",
-        &[
-            "fmrai-torch",
-            "fmrai-models",
-            "fmrai-plugins",
-            "fmrai-host",
-            "xtask",
-            "tch",
-            "torch-sys",
-            "cc",
-            "plotters",
-            "libloading",
-            "clap",
-            "indicatif",
-            "rusqlite",
-        ],
-    ),
-    (
-        "fmrai-torch",
-        &[
-            "fmrai-models",
-            "fmrai-plugins",
-            "fmrai-host",
-            "xtask",
-            "tch",
-            "torch-sys",
-            "plotters",
-            "libloading",
-            "clap",
-            "indicatif",
-            "rusqlite",
-        ],
-    ),
-    (
-        "fmrai-models",
-        &["fmrai-plugins", "fmrai-host", "xtask", "plotters", "libloading", "clap", "indicatif", "rusqlite"],
-    ),
-    (
-        "fmrai-plugins",
-        &[
-            "fmrai-torch",
-            "fmrai-models",
-            "fmrai-host",
-            "xtask",
-            "tch",
-            "torch-sys",
-            "plotters",
-            "libloading",
-            "clap",
-            "indicatif",
-            "rusqlite",
-        ],
-    ),
-    (
-        "xtask",
-        &["tch", "torch-sys", "fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-host"],
-    ),
+/// The members that a member may depend on, whether to build, to test or to run.
+const MAY: [(&str, &[&str]); 7] = [
+    ("fmrai-core", &[]),
+    ("fmrai-torch", &["fmrai-core"]),
+    ("fmrai-models", &["fmrai-core", "fmrai-torch"]),
+    ("fmrai-plugins", &["fmrai-core"]),
+    ("fmrai-draw", &["fmrai-core"]),
+    ("fmrai-host", &["fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-draw"]),
+    ("xtask", &[]),
 ];
 
-/// The only member that loads libraries.
-const LOADER: &str = "fmrai-host";
+/// Libraries, and the members that may name them. The host's tests train a model with tch; what it is built from is told below.
+const ONLY: [(&str, &[&str]); 8] = [
+    ("tch", &["fmrai-models", "fmrai-host"]),
+    ("torch-sys", &["fmrai-models"]),
+    ("plotters", &["fmrai-draw"]),
+    ("resvg", &["fmrai-draw"]),
+    ("libloading", &["fmrai-host"]),
+    ("clap", &["fmrai-host", "xtask"]),
+    ("indicatif", &["fmrai-host", "xtask"]),
+    ("rusqlite", &["fmrai-host"]),
+];
 
 /// A rule on everything that a member is built from, however indirectly.
 #[derive(Debug)]
@@ -81,7 +39,7 @@ pub(crate) struct Closure {
 }
 
 /// The rules that need the resolved graph.
-pub(crate) const CLOSURES: [Closure; 4] = [
+pub(crate) const CLOSURES: [Closure; 5] = [
     // What an analyzer builds on.
     Closure { package: "fmrai-core", features: (&[], ""), banned: &["tch", "torch-sys", "cc", "tokenizers"] },
     // What runs beside the libtorch of another program, of whatever version.
@@ -90,6 +48,12 @@ pub(crate) const CLOSURES: [Closure; 4] = [
         package: "fmrai-host",
         features: (&["--no-default-features"], "without default features "),
         banned: &["tch", "torch-sys"],
+    },
+    // What draws looks for no fonts of the system.
+    Closure {
+        package: "fmrai-draw",
+        features: (&[], ""),
+        banned: &["tch", "torch-sys", "cc", "fontconfig-parser", "memmap2"],
     },
     // It has to build before libtorch is there.
     Closure { package: "xtask", features: (&[], ""), banned: &["tch", "torch-sys"] },
@@ -135,16 +99,21 @@ pub(crate) fn check(project: &Project, metadata: &Metadata) -> Vec<Problem> {
 }
 
 fn check_package(package: &Package) -> Vec<String> {
-    let banned = BANNED.iter().find(|(name, _)| *name == package.name).map_or(&[][..], |(_, banned)| banned);
+    let member = |name: &str| MAY.iter().find(|(member, _)| *member == name).map(|(_, may)| *may);
     let mut texts = Vec::new();
     for dependency in &package.dependencies {
         let name = dependency.name.as_str();
-        if banned.contains(&name) {
+        let wrong = member(name).is_some() && member(&package.name).is_some_and(|may| !may.contains(&name));
+        if wrong {
             texts.push(format!("{} must not depend on {name}", package.name));
-        } else if name == "libloading" && package.name != LOADER {
+        }
+        if let Some((_, only)) =
+            ONLY.iter().find(|(library, only)| *library == name && !only.contains(&package.name.as_str()))
+        {
             texts.push(format!(
-                "{} must not depend on libloading: only {LOADER} loads libraries",
-                package.name
+                "{} must not depend on {name}: only {} may",
+                package.name,
+                only.join(" and ")
             ));
         }
     }
@@ -166,10 +135,12 @@ mod tests {
 
     #[test]
     fn the_right_direction_passes() {
-        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "libloading"]).is_empty());
+        assert!(texts("fmrai-host", &["fmrai-core", "fmrai-plugins", "fmrai-draw", "libloading"]).is_empty());
         assert!(texts("fmrai-plugins", &["fmrai-core", "linfa"]).is_empty());
+        assert!(texts("fmrai-draw", &["fmrai-core", "plotters", "resvg"]).is_empty());
         assert!(texts("fmrai-torch", &["fmrai-core", "cc"]).is_empty());
         assert!(texts("fmrai-models", &["fmrai-core", "fmrai-torch", "tch"]).is_empty());
+        assert!(texts("some-example", &["fmrai-core", "fmrai-host"]).is_empty());
     }
 
     #[test]
@@ -177,18 +148,24 @@ mod tests {
         for (from, to) in [
             ("fmrai-core", "fmrai-plugins"),
             ("fmrai-core", "fmrai-host"),
-            ("fmrai-core", "tch"),
             ("fmrai-core", "fmrai-torch"),
-            ("fmrai-torch", "tch"),
-            ("fmrai-torch", "fmrai-models"),
-            ("fmrai-models", "fmrai-host"),
-            ("fmrai-plugins", "fmrai-torch"),
+            ("fmrai-core", "fmrai-draw"),
+            ("fmrai-core", "tch"),
             ("fmrai-core", "plotters"),
+            ("fmrai-core", "resvg"),
             ("fmrai-core", "rusqlite"),
+            ("fmrai-torch", "fmrai-models"),
+            ("fmrai-torch", "tch"),
+            ("fmrai-models", "fmrai-host"),
+            ("fmrai-models", "plotters"),
             ("fmrai-plugins", "fmrai-host"),
+            ("fmrai-plugins", "fmrai-torch"),
+            ("fmrai-plugins", "fmrai-draw"),
             ("fmrai-plugins", "tch"),
             ("fmrai-plugins", "clap"),
             ("fmrai-plugins", "libloading"),
+            ("fmrai-draw", "fmrai-plugins"),
+            ("fmrai-draw", "torch-sys"),
             ("xtask", "fmrai-core"),
             ("xtask", "torch-sys"),
             ("some-example", "libloading"),
@@ -201,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_dragged_in_is_named() {
-        let [core, torch, _, xtask] = CLOSURES;
+        let [core, torch, .., xtask] = CLOSURES;
         let good = "fmrai-core v0.2.0 (here)\nserde v1.0.0\ncctk v1.0.0\n";
         assert!(core.check(good).is_empty());
         let bad = format!("{good}tch v0.26.0\ncc v1.2.0 (*)\n");

@@ -9,6 +9,7 @@ mod markdown;
 mod modules;
 mod plans;
 mod problem;
+mod report_types;
 mod sources;
 mod tree;
 mod words;
@@ -40,6 +41,7 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
     problems.extend(docs::check(&tree)?);
     problems.extend(plans::check(&tree)?);
     problems.extend(circles::check(&tree)?);
+    problems.extend(report_types::check(&tree)?);
     problems.sort();
     problems.dedup();
     for problem in &problems {

@@ -1,0 +1,15 @@
+//! Letters: the embedded font, how wide a text is, and how it is broken into lines.
+
+mod drawable;
+mod fonts;
+mod lacking;
+mod lines;
+mod partition;
+mod stand_in;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use drawable::drawable;
+pub(crate) use fonts::{CAPITAL, FILES, Fonts, LEADING};
+pub(crate) use partition::partition;
+pub(crate) use stand_in::with_stand_ins;
