@@ -34,8 +34,8 @@ use fmrai_core::graph::fingerprint;
 use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::Device;
-use fmrai_torch::data::{Counts, DataContext, DataError, DataSource};
-use fmrai_torch::model::{LoadContext, LoadedWeights, ModelError, ModelSource};
+use fmrai_torch::data::{Counts, DataContext, DataError, RegisteredDataSource};
+use fmrai_torch::model::{LoadContext, LoadedWeights, ModelError, RegisteredModelSource};
 use fmrai_torch::text::Tokenizer;
 
 use crate::checkpoint::{Checkpoint, Identity, SaveError};

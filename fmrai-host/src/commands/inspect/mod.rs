@@ -13,7 +13,7 @@ use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
 use fmrai_core::selector::Selector;
 use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_torch::Device;
-use fmrai_torch::data::{DataContext, DataSource};
+use fmrai_torch::data::{DataContext, RegisteredDataSource};
 use fmrai_torch::model::{LoadContext, Model, NamedTensors};
 use serde_json::{Value, json};
 
