@@ -165,6 +165,22 @@ pub enum TrackError {
         /// The name of the first one.
         first: String,
     },
+    /// Nothing can act there.
+    #[error("nothing can act on {place}: {why}")]
+    NoPlace {
+        /// The place.
+        place: String,
+        /// What stands against it.
+        why: &'static str,
+    },
+    /// What acts on the pass failed, or gave what cannot go on in its place.
+    #[error("what acts on {place} failed: {source}")]
+    Action {
+        /// Where it acts.
+        place: String,
+        /// Its error.
+        source: BoxError,
+    },
     /// The recording is broken: a bug of fMRAi.
     #[error("internal error in capture, please report it: {0}")]
     Internal(String),

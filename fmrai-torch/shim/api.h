@@ -24,6 +24,12 @@ char* fmrai_session_name(
 char* fmrai_session_expect(
     fmrai::Session* session, const uint64_t* hashes, const uint32_t* results, const uint8_t* explicit_attention,
     size_t operations, const uint8_t* wanted, size_t tensors);
+// Makes `act` be called with tensors of the pass: results of operations (a flag for each tensor), and scores of fused attention (a flag for
+// each operation). It gives a new tensor to go on with in its place, or null to leave it; false makes the operation fail.
+using fmrai_act = bool (*)(void* context, uint8_t part, uint32_t place, const at::Tensor* value, at::Tensor** other);
+char* fmrai_session_act(
+    fmrai::Session* session, const uint8_t* results, size_t tensors, const uint8_t* scores, size_t operations,
+    fmrai_act act, void* context);
 char* fmrai_session_begin(fmrai::Session* session);
 char* fmrai_session_end(fmrai::Session* session);
 

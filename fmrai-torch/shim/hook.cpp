@@ -74,6 +74,52 @@ at::Tensor explicit_attention(torch::jit::Stack* stack) {
   return probabilities;
 }
 
+// The same, step by step, so that something can act in between. The steps, and their order, are those of the explicit form of libtorch
+// (scaled queries and keys, mask, causal mask, softmax that gives zeros where everything is masked, dropout).
+template <typename Scores, typename Probabilities>
+at::Tensor staged_attention(torch::jit::Stack* stack, Scores act_on_scores, Probabilities act_on_probabilities) {
+  auto a = torch::jit::last(*stack, 8);
+  const auto device = a[0].toTensor().device().type();
+  const bool autocast = at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);
+  std::optional<c10::impl::ExcludeDispatchKeyGuard> casts_itself;
+  if (autocast) casts_itself.emplace(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  at::Tensor query = *cast(a[0].toTensor(), autocast, device);
+  at::Tensor key = *cast(a[1].toTensor(), autocast, device);
+  at::Tensor value = *cast(a[2].toTensor(), autocast, device);
+  const auto mask = cast(additive_mask(a[3], query), autocast, device);
+  // Short types are computed in float32 here, as there.
+  const auto type = query.scalar_type();
+  if (type == at::kHalf || type == at::kBFloat16) {
+    query = query.to(at::kFloat);
+    key = key.to(at::kFloat);
+    value = value.to(at::kFloat);
+  }
+  const double dropout = a[4].toDouble();
+  const bool causal = a[5].toBool();
+  const double scale = a[6].isNone() ? 1.0 / std::sqrt(static_cast<double>(query.size(-1))) : a[6].toDouble();
+  if (a[7].toBool() && query.dim() > 2) {
+    key = key.repeat_interleave(query.size(-3) / key.size(-3), -3);
+    value = value.repeat_interleave(query.size(-3) / value.size(-3), -3);
+  }
+  const double root = std::sqrt(std::abs(scale));
+  at::Tensor scores = at::matmul(query * (scale < 0 ? -root : root), key.transpose(-2, -1) * root);
+  if (mask) scores = scores + *mask;
+  if (causal) {
+    const auto seen = at::ones({query.size(-2), key.size(-2)}, query.options().dtype(at::kBool)).tril();
+    scores = scores.masked_fill(seen.logical_not(), -INFINITY);
+  }
+  scores = act_on_scores(scores);
+  at::Tensor probabilities = at::softmax(scores, -1);
+  const auto nothing = scores.eq(-INFINITY).all(-1, true);
+  probabilities = probabilities.masked_fill(nothing, 0.0);
+  if (dropout > 0.0) probabilities = at::dropout(probabilities, dropout, true);
+  probabilities = act_on_probabilities(probabilities);
+  at::Tensor context = at::matmul(probabilities, value).to(type);
+  torch::jit::drop(*stack, 8);
+  torch::jit::push(*stack, std::move(context));
+  return probabilities.to(type);
+}
+
 void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
   c10::impl::ExcludeDispatchKeyGuard below(KEY);
   if (current == nullptr && undoing == nullptr) {
@@ -87,15 +133,30 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
   const auto arguments = torch::jit::last(*stack, info.arguments.size());
   for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->before(info, arguments);
   bool as_explicit = false;
+  bool in_stages = false;
   for (Session* session = current; session != nullptr; session = session->parent) {
     session->before(info, arguments, &scope_path, note);
     as_explicit |= session->wants_explicit_attention(info);
+    in_stages |= session->acts_inside(info);
   }
   at::Tensor probabilities;
-  if (as_explicit) {
+  if (in_stages) {
+    // The innermost acts first; those around it act on what it made.
+    auto through = [](at::Tensor (Session::*act)(const at::Tensor&)) {
+      return [act](at::Tensor value) {
+        for (Session* session = current; session != nullptr; session = session->parent) value = (session->*act)(value);
+        return value;
+      };
+    };
+    probabilities =
+        staged_attention(stack, through(&Session::act_on_scores), through(&Session::act_on_probabilities));
+  } else if (as_explicit) {
     probabilities = explicit_attention(stack);
   } else {
     op.callBoxed(stack);
+  }
+  for (Session* session = current; session != nullptr; session = session->parent) {
+    session->act_on_results(info, torch::jit::last(*stack, info.returns), stack);
   }
   const auto returns = torch::jit::last(*stack, info.returns);
   for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->after(info, returns);
@@ -125,6 +186,9 @@ void begin(Session& session) {
   for (Session* other = current; other != nullptr; other = other->parent) {
     if (other == &session) throw std::logic_error("this session is watching already");
   }
+  if (c10::impl::tls_is_dispatch_key_excluded(KEY)) {
+    throw std::logic_error("a pass cannot be watched from within what acts on another one");
+  }
   session.elsewhere = std::make_shared<Elsewhere>(current != nullptr ? current->elsewhere : nullptr);
   session.outer_info = c10::ThreadLocalDebugInfo::current();
   c10::ThreadLocalDebugInfo::_push(TRAIL, session.elsewhere);
@@ -134,10 +198,18 @@ void begin(Session& session) {
 }
 
 void end(Session& session) {
-  if (current != &session) throw std::logic_error("sessions of a thread have to end in reverse order");
-  current = session.parent;
+  if (current == &session) {
+    current = session.parent;
+    c10::ThreadLocalDebugInfo::_forceCurrentDebugInfo(std::move(session.outer_info));
+  } else {
+    Session* inner = current;
+    while (inner != nullptr && inner->parent != &session) inner = inner->parent;
+    if (inner == nullptr) throw std::logic_error("this session watches no pass of this thread");
+    // What was there before this session is restored by the one that began after it.
+    inner->parent = session.parent;
+    inner->outer_info = std::move(session.outer_info);
+  }
   session.parent = nullptr;
-  c10::ThreadLocalDebugInfo::_forceCurrentDebugInfo(std::move(session.outer_info));
   watch_thread();
   session.finish();
 }

@@ -90,6 +90,34 @@ void flatten(const c10::IValue& value, const std::string& path, const EachTensor
   }
 }
 
+// The profiling executor changes the operations between the first passes: it is off while scripts of ours run, on whatever threads, and
+// afterwards as before.
+class PlainExecutor {
+ public:
+  PlainExecutor() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (users_++ > 0) return;
+    profiling_ = torch::jit::getProfilingMode();
+    executor_ = torch::jit::getExecutorMode();
+    torch::jit::getProfilingMode() = false;
+    torch::jit::getExecutorMode() = false;
+  }
+  ~PlainExecutor() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--users_ > 0) return;
+    torch::jit::getProfilingMode() = profiling_;
+    torch::jit::getExecutorMode() = executor_;
+  }
+  PlainExecutor(const PlainExecutor&) = delete;
+  PlainExecutor& operator=(const PlainExecutor&) = delete;
+
+ private:
+  static inline std::mutex mutex_;
+  static inline size_t users_ = 0;
+  static inline bool profiling_ = true;
+  static inline bool executor_ = true;
+};
+
 // The script that runs on this thread.
 thread_local const Script* running = nullptr;
 
@@ -101,6 +129,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
  private:
+  PlainExecutor plain_;
   const Script* before_;
 };
 
@@ -158,12 +187,7 @@ std::string module_path(const std::vector<std::string>& hierarchy) {
 }
 
 Script::Script(const uint8_t* bytes, size_t count) {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    // The profiling executor changes the operations between the first passes.
-    torch::jit::getProfilingMode() = false;
-    torch::jit::getExecutorMode() = false;
-  });
+  PlainExecutor plain;
   module_ = torch::jit::load(std::make_shared<Bytes>(bytes, count), c10::Device(c10::kCPU));
   module_.eval();
   if (!module_.find_method("forward")) throw std::runtime_error("it has no method `forward`");

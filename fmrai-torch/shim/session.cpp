@@ -347,6 +347,70 @@ bool Session::wants_explicit_attention(const OperationInfo& info) const {
   return info.fused_attention && !diverged_ && !mismatch_ && operations_ < explicit_.size() && explicit_[operations_] != 0;
 }
 
+void Session::act_on(std::vector<uint8_t> results, std::vector<uint8_t> scores, Act act) {
+  acts_ = std::move(results);
+  acts_on_scores_ = std::move(scores);
+  act_ = std::move(act);
+}
+
+bool Session::acts_inside(const OperationInfo& info) const {
+  if (!act_ || !info.fused_attention || !follows()) return false;
+  const bool scores = operations_ < acts_on_scores_.size() && acts_on_scores_[operations_] != 0;
+  return scores || acts_at(next_id_ + static_cast<uint32_t>(info.returns));
+}
+
+at::Tensor Session::act_on_scores(const at::Tensor& scores) {
+  if (!act_ || !follows() || operations_ >= acts_on_scores_.size() || acts_on_scores_[operations_] == 0) return scores;
+  auto other = act_(Part::Scores, operations_, scores);
+  return other.defined() ? other : scores;
+}
+
+at::Tensor Session::act_on_probabilities(const at::Tensor& probabilities) {
+  // Fused attention returns its context alone; the probabilities have the id after it.
+  const uint32_t id = next_id_ + 1;
+  if (!act_ || !follows() || !acts_at(id)) return probabilities;
+  auto other = act_(Part::Result, id, probabilities);
+  return other.defined() ? other : probabilities;
+}
+
+void Session::act_on_results(
+    const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, std::vector<c10::IValue>* stack) {
+  if (!act_ || !follows() || info.transparent) return;
+  uint32_t id = next_id_;
+  auto acted = [&](const at::Tensor& value) -> at::Tensor {
+    if (!value.defined()) return {};
+    const uint32_t place = id++;
+    if (!acts_at(place)) return {};
+    auto other = act_(Part::Result, place, value);
+    if (!other.defined() || other.is_same(value)) return {};
+    for (const auto& written : written_) {
+      if (!written.tensor.is_same(value)) continue;
+      // The model holds this very tensor: it is given the other elements.
+      value.copy_(other);
+      return {};
+    }
+    return other;
+  };
+  const size_t first = stack->size() - returns.size();
+  for (size_t i = 0; i < returns.size(); ++i) {
+    auto& value = (*stack)[first + i];
+    if (value.isTensor()) {
+      auto other = acted(value.toTensor());
+      if (other.defined()) value = std::move(other);
+    } else if (value.isTensorList()) {
+      auto list = value.toTensorVector();
+      bool changed = false;
+      for (auto& item : list) {
+        auto other = acted(item);
+        if (!other.defined()) continue;
+        item = std::move(other);
+        changed = true;
+      }
+      if (changed) value = std::move(list);
+    }
+  }
+}
+
 void Session::protect(const at::Tensor& written) {
   auto* storage = storage_of(written);
   const auto found = storage != nullptr ? kept_in_.find(storage) : kept_in_.end();

@@ -9,6 +9,7 @@
 #include <c10/util/flat_hash_map.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -71,6 +72,13 @@ class Elsewhere : public c10::DebugInfoBase {
 // Module path of what runs now; asked for only when it is written down.
 using ScopePath = std::string (*)();
 
+// A place in a pass where something can act: a result of an operation by its id, or the scores of fused attention, which have none, by
+// its operation.
+enum class Part : uint8_t { Result = 0, Scores = 1 };
+
+// Gives a tensor to go on with instead, or an undefined one to leave it as it is.
+using Act = std::function<at::Tensor(Part part, uint32_t place, const at::Tensor& value)>;
+
 class Session {
  public:
   enum class Leaf : uint8_t { Constant = 0, Input = 1, Parameter = 2, Made = 3 };
@@ -80,6 +88,15 @@ class Session {
   void expect(
       std::vector<uint64_t> hashes, std::vector<uint32_t> results, std::vector<uint8_t> wanted,
       std::vector<uint8_t> explicit_attention);
+
+  // Where `act` is called: a flag for each tensor, and for the scores of each operation.
+  void act_on(std::vector<uint8_t> results, std::vector<uint8_t> scores, Act act);
+  // Whether anything acts inside of the fused attention that runs next: on its scores or its probabilities.
+  bool acts_inside(const OperationInfo& info) const;
+  at::Tensor act_on_scores(const at::Tensor& scores);
+  at::Tensor act_on_probabilities(const at::Tensor& probabilities);
+  // Lets what acts change the results of the operation that has just run, before `after` sees them.
+  void act_on_results(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, std::vector<c10::IValue>* stack);
 
   // Around every operation, on the thread of the pass.
   bool wants_explicit_attention(const OperationInfo& info) const;
@@ -174,6 +191,12 @@ class Session {
   std::vector<uint32_t> expected_results_;
   std::vector<uint8_t> wanted_;
   std::vector<uint8_t> explicit_;
+  std::vector<uint8_t> acts_;
+  std::vector<uint8_t> acts_on_scores_;
+  Act act_;
+
+  bool follows() const { return comparing_ && !diverged_ && !mismatch_; }
+  bool acts_at(uint32_t id) const { return id < acts_.size() && acts_[id] != 0; }
 
   uint32_t next_id_ = 0;
   uint32_t operations_ = 0;

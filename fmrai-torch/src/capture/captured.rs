@@ -63,10 +63,6 @@ impl CapturedTensors {
     pub(super) fn new(kept: Vec<(TensorId, Tensor)>) -> Self {
         Self { tensors: kept.into_iter().map(|(id, tensor)| (id, Captured::new(tensor))).collect() }
     }
-
-    pub(super) fn contains(&self, id: TensorId) -> bool {
-        self.tensors.contains_key(&id)
-    }
 }
 
 impl Activations for CapturedTensors {

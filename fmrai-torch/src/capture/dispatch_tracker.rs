@@ -2,25 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::ffi::tensor::Tensor;
+use fmrai_core::graph::{OperationId, RecordedGraph};
+use fmrai_core::tracker::{Activations, CaptureRequest, Forward, TrackError, Tracker};
 
-use super::captured::CapturedTensors;
-use super::decode::{self, Left};
-use crate::ffi::session::{Leaf, Session, register};
-use fmrai_core::graph::{Graph, OperationId, RecordedGraph, TensorId};
-use fmrai_core::tracker::{Activations, CaptureRequest, Divergence, Forward, TrackError, Tracker};
+use super::actions::Actions;
+use super::recording::{Discovery, Named, Recorded, Recording};
+use crate::ffi::session::{Leaf, register};
+use crate::ffi::tensor::Tensor;
 
 /// Watches models that run on libtorch, on the thread that runs them. See the [module](super) for how.
 pub struct DispatchTracker {
-    named: Vec<(Leaf, String, Tensor)>,
-    recorded: Option<Recorded>,
+    named: Vec<Named>,
+    recorded: Option<Arc<Recorded>>,
     explicit: Vec<OperationId>,
-}
-
-struct Recorded {
-    graph: Arc<RecordedGraph>,
-    hashes: Vec<u64>,
-    results: Vec<u32>,
 }
 
 impl DispatchTracker {
@@ -50,47 +44,36 @@ impl DispatchTracker {
         &self.explicit
     }
 
-    fn requested(recorded: &Recorded, request: &CaptureRequest) -> Result<(Vec<u8>, Vec<u8>), TrackError> {
-        let graph = &recorded.graph;
-        let mut wanted = vec![0; graph.tensors().len()];
-        let mut explicit = vec![0; graph.operations().len()];
-        for id in request.tensors() {
-            let Some(tensor) = graph.tensor(id) else {
-                let last = u32::try_from(wanted.len().saturating_sub(1)).unwrap_or(u32::MAX);
-                return Err(TrackError::UnknownTensor { found: id, last });
-            };
-            wanted[id.0 as usize] = 1;
-            if let (true, Some(operation)) = (tensor.on_request, graph.producer(id)) {
-                explicit[operation.id.0 as usize] = 1;
-            }
-        }
-        Ok((wanted, explicit))
-    }
-
-    fn left(recorded: &Recorded, session: &Session) -> Result<Option<Divergence>, TrackError> {
-        let bytes = session.divergence().map_err(TrackError::Internal)?;
-        let side = |at: OperationId| recorded.graph.operation(at).map(ToString::to_string);
-        Ok(match decode::divergence(&bytes).map_err(TrackError::Internal)? {
-            Left::No => None,
-            Left::At(at, found) => {
-                Some(Divergence { at, recorded: side(at), found: Some(found.to_string()) })
-            }
-            Left::Ended(at) => Some(Divergence { at, recorded: side(at), found: None }),
-        })
-    }
-}
-
-/// Runs `forward` under `session`. The hook is off again afterwards, also if `forward` panics.
-fn run(session: &mut Session, forward: &mut Forward<'_>) -> Result<(), TrackError> {
-    let watch = session.watch().map_err(TrackError::Internal)?;
-    let outcome = forward();
-    let ended = watch.end();
-    // What the model says comes first: the end of a pass that failed may fail for the same reason.
-    outcome.map_err(TrackError::Forward)?;
-    ended.map_err(TrackError::Internal)?;
-    match session.elsewhere().map_err(TrackError::Internal)? {
-        (0, _) => Ok(()),
-        (operations, first) => Err(TrackError::OtherThreads { operations, first }),
+    /// Begins a pass on this thread: what runs from now on is compared with the recorded graph, `request` is kept, and `actions` act,
+    /// until the recording is ended or dropped.
+    ///
+    /// ```
+    /// use fmrai_core::graph::Graph;
+    /// use fmrai_core::tracker::{CaptureRequest, Tracker};
+    /// use fmrai_torch::Tensor;
+    /// use fmrai_torch::capture::{Actions, DispatchTracker, Place};
+    ///
+    /// let x = Tensor::from_slice(&[1.0f32, 2.0])?;
+    /// let forward = || x.mul_scalar(2.0)?.mul_scalar(10.0);
+    /// let mut tracker = DispatchTracker::new()?;
+    /// let graph = tracker.discover(&mut || { forward()?; Ok(()) })?;
+    /// let [doubled, result] = [0, 1].map(|i: usize| graph.operations()[i].outputs[0]);
+    ///
+    /// let mut actions = Actions::none();
+    /// actions.add(Place::Tensor(doubled), |value| Ok(Some(value.mul_scalar(0.0)?))); // ablation
+    /// let recording = tracker.begin(&CaptureRequest::from_iter([result]), actions)?;
+    /// let made = forward()?;
+    /// let kept = recording.end()?;
+    /// assert_eq!(made.to_vec::<f32>()?, [0.0, 0.0]);
+    /// assert_eq!(kept.tensor(result).unwrap().to_vec::<f32>()?, [0.0, 0.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrackError::NothingDiscovered`], [`TrackError::UnknownTensor`], and [`TrackError::NoPlace`] for places where nothing can act.
+    pub fn begin(&self, request: &CaptureRequest, actions: Actions) -> Result<Recording, TrackError> {
+        let recorded = self.recorded.as_ref().ok_or(TrackError::NothingDiscovered)?;
+        Recording::begin(recorded, request, actions)
     }
 }
 
@@ -98,19 +81,12 @@ impl Tracker for DispatchTracker {
     fn discover(&mut self, forward: &mut Forward<'_>) -> Result<Arc<RecordedGraph>, TrackError> {
         self.recorded = None;
         self.explicit.clear();
-        let mut session = Session::new().map_err(TrackError::Internal)?;
-        for (kind, name, tensor) in &self.named {
-            session.name(tensor, *kind, name).map_err(TrackError::Internal)?;
-        }
-        run(&mut session, forward)?;
+        let discovery = Discovery::begin(&self.named)?;
+        let outcome = forward();
+        let recorded = discovery.end(outcome)?;
         self.named.clear();
-        let bytes = session.recording().map_err(TrackError::Internal)?;
-        let recording = decode::recording(&bytes).map_err(TrackError::Internal)?;
-        let graph = RecordedGraph::new(recording.operations, recording.tensors)
-            .map_err(|e| TrackError::Internal(e.to_string()))?;
-        let graph = Arc::new(graph);
-        let (hashes, results) = (recording.hashes, recording.results);
-        self.recorded = Some(Recorded { graph: Arc::clone(&graph), hashes, results });
+        let graph = Arc::clone(&recorded.graph);
+        self.recorded = Some(Arc::new(recorded));
         Ok(graph)
     }
 
@@ -120,27 +96,10 @@ impl Tracker for DispatchTracker {
         forward: &mut Forward<'_>,
     ) -> Result<Box<dyn Activations>, TrackError> {
         self.explicit.clear();
-        let recorded = self.recorded.as_ref().ok_or(TrackError::NothingDiscovered)?;
-        let (wanted, explicit) = Self::requested(recorded, request)?;
-        let mut session = Session::new().map_err(TrackError::Internal)?;
-        session
-            .expect(&recorded.hashes, &recorded.results, &explicit, &wanted)
-            .map_err(TrackError::Internal)?;
-        run(&mut session, forward)?;
-        if let Some(divergence) = Self::left(recorded, &session)? {
-            return Err(TrackError::Diverged(divergence));
-        }
-        self.explicit =
-            (0u32..).zip(&explicit).filter(|(_, e)| **e != 0).map(|(i, _)| OperationId(i)).collect();
-        let mut kept = Vec::new();
-        for (id, tensor) in session.take().map_err(TrackError::Internal)? {
-            kept.push((TensorId(id), tensor.ok_or(TrackError::NotSeen(TensorId(id)))?));
-        }
-        drop(session);
-        let captured = CapturedTensors::new(kept);
-        match request.tensors().find(|id| !captured.contains(*id)) {
-            Some(missing) => Err(TrackError::NotSeen(missing)),
-            None => Ok(Box::new(captured)),
-        }
+        let recording = self.begin(request, Actions::none())?;
+        let outcome = forward();
+        let kept = recording.end_of(outcome)?;
+        self.explicit = kept.explicit_attention().to_vec();
+        Ok(Box::new(kept.into_activations()))
     }
 }

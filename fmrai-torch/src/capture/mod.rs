@@ -36,13 +36,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod actions;
 mod captured;
 mod decode;
 mod dispatch_tracker;
+mod recording;
 mod scope;
 mod simulated;
 
+pub use actions::{Action, Actions, Place};
 pub use captured::CapturedTensors;
 pub use dispatch_tracker::DispatchTracker;
+pub use recording::{Kept, Recording};
 pub use scope::{Scope, scope};
 pub(crate) use simulated::{NamedLeaf, simulate};

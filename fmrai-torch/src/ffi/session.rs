@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::message::{Sink, append, checked};
@@ -11,6 +12,8 @@ use super::tensor::{RawTensor, Tensor};
 pub(super) struct RawSession {
     _opaque: [u8; 0],
 }
+
+type RawAct = extern "C" fn(*mut c_void, u8, u32, *const RawTensor, *mut *mut RawTensor) -> bool;
 
 // Declared as in `shim/api.h`.
 unsafe extern "C" {
@@ -32,6 +35,15 @@ unsafe extern "C" {
         operations: usize,
         wanted: *const u8,
         tensors: usize,
+    ) -> *mut c_char;
+    fn fmrai_session_act(
+        session: *mut RawSession,
+        results: *const u8,
+        tensors: usize,
+        scores: *const u8,
+        operations: usize,
+        act: RawAct,
+        context: *mut c_void,
     ) -> *mut c_char;
     fn fmrai_session_begin(session: *mut RawSession) -> *mut c_char;
     fn fmrai_session_end(session: *mut RawSession) -> *mut c_char;
@@ -68,16 +80,52 @@ pub(crate) enum Leaf {
     Parameter = 2,
 }
 
+/// Where something acts, as the shim tells it: a result of an operation by its tensor's id, or scores by their operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acted {
+    Result(u32),
+    Scores(u32),
+}
+
+/// What acts on a pass: gives a tensor to go on with in place of the one it is shown, or none to leave it; `Err` ends the pass.
+pub(crate) type Act = Box<dyn FnMut(Acted, &Tensor) -> Result<Option<Tensor>, ()>>;
+
 /// A session of the shim: one watched forward pass.
 pub(crate) struct Session {
     pub(super) raw: NonNull<RawSession>,
+    watching: bool,
+    act: Option<NonNull<Act>>,
+    // The hook is switched on for one thread: what watches it must not leave it.
+    thread: PhantomData<*const ()>,
 }
 
 impl Session {
     pub(crate) fn new() -> Result<Self, String> {
         // SAFETY: takes nothing; null when out of memory.
         let raw = unsafe { fmrai_session_new() };
-        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| "out of memory".to_owned())
+        let raw = NonNull::new(raw).ok_or_else(|| "out of memory".to_owned())?;
+        Ok(Self { raw, watching: false, act: None, thread: PhantomData })
+    }
+
+    /// Lets `act` act where the flags say so: one for each tensor, and one for the scores of each operation.
+    pub(crate) fn act(&mut self, results: &[u8], scores: &[u8], act: Act) -> Result<(), String> {
+        if self.watching || self.act.is_some() {
+            return Err("what acts is said once, before the pass".to_owned());
+        }
+        let act = NonNull::from(Box::leak(Box::new(act)));
+        self.act = Some(act);
+        // SAFETY: the session is live; the flags are copied during the call. `act` is freed after the session, which alone calls it.
+        checked(unsafe {
+            fmrai_session_act(
+                self.raw.as_ptr(),
+                results.as_ptr(),
+                results.len(),
+                scores.as_ptr(),
+                scores.len(),
+                acted,
+                act.as_ptr().cast(),
+            )
+        })
     }
 
     /// Names a tensor; the session holds it until the pass has ended.
@@ -114,11 +162,21 @@ impl Session {
         })
     }
 
-    /// Watches the operations of this thread until the returned guard is dropped.
-    pub(crate) fn watch(&mut self) -> Result<Watch<'_>, String> {
-        // SAFETY: the session is live, and stays so and in place until the guard ends it: the guard borrows it.
+    /// Watches the operations of this thread until it is ended or dropped. Sessions of a thread nest, and end in any order.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        // SAFETY: the session is live and stays in place, which is the shim's; dropping it ends it first.
         checked(unsafe { fmrai_session_begin(self.raw.as_ptr()) })?;
-        Ok(Watch { session: self, thread: PhantomData })
+        self.watching = true;
+        Ok(())
+    }
+
+    /// Ends the pass, and says if that failed.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.watching) {
+            return Ok(());
+        }
+        // SAFETY: the session is live and was begun on this thread, which it cannot leave; it is ended once.
+        checked(unsafe { fmrai_session_end(self.raw.as_ptr()) })
     }
 
     /// The recorded graph, encoded; see `decode`.
@@ -168,34 +226,38 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // SAFETY: made by `fmrai_session_new`, freed once; no guard borrows it any more.
-        unsafe { fmrai_session_free(self.raw.as_ptr()) }
-    }
-}
-
-/// Watches this thread; ends when dropped, also while unwinding.
-pub(crate) struct Watch<'a> {
-    session: &'a mut Session,
-    // The hook is switched on for one thread: the guard must not leave it.
-    thread: PhantomData<*const ()>,
-}
-
-impl Watch<'_> {
-    /// Ends the pass, and says if that failed.
-    pub(crate) fn end(self) -> Result<(), String> {
-        let raw = self.session.raw.as_ptr();
-        std::mem::forget(self);
-        // SAFETY: the session is live and was begun on this thread; it is ended once, since the guard is forgotten.
-        checked(unsafe { fmrai_session_end(raw) })
-    }
-}
-
-impl Drop for Watch<'_> {
-    // Only while a panic unwinds: nobody would hear of an error.
-    fn drop(&mut self) {
-        // SAFETY: the session is live and was begun on this thread.
-        if let Err(message) = checked(unsafe { fmrai_session_end(self.session.raw.as_ptr()) }) {
+        if let Err(message) = self.end() {
             tracing::error!(%message, "a capture session could not be ended");
         }
+        // SAFETY: made by `fmrai_session_new`, freed once; it watches no more.
+        unsafe { fmrai_session_free(self.raw.as_ptr()) }
+        if let Some(act) = self.act.take() {
+            // SAFETY: leaked by `act`, and given back once; the session that called it is gone.
+            drop(unsafe { Box::from_raw(act.as_ptr()) });
+        }
+    }
+}
+
+extern "C" fn acted(
+    context: *mut c_void,
+    part: u8,
+    place: u32,
+    value: *const RawTensor,
+    other: *mut *mut RawTensor,
+) -> bool {
+    // SAFETY: the context is the function that `Session::act` passed, alive as long as its session, on the thread of the pass, which
+    // calls it for one operation after the other.
+    let act = unsafe { &mut *context.cast::<Act>() };
+    // SAFETY: the shim passes a live tensor; the handle made of it is another reference.
+    let Some(value) = (unsafe { Tensor::share(value) }) else { return false };
+    let place = if part == 0 { Acted::Result(place) } else { Acted::Scores(place) };
+    match catch_unwind(AssertUnwindSafe(|| act(place, &value))) {
+        Ok(Ok(None)) => true,
+        Ok(Ok(Some(tensor))) => {
+            // SAFETY: the shim passes a place for a pointer; the tensor is handed over.
+            unsafe { other.write(tensor.into_raw()) };
+            true
+        }
+        Ok(Err(())) | Err(_) => false,
     }
 }

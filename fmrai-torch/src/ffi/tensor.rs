@@ -83,6 +83,15 @@ impl Tensor {
         NonNull::new(raw).map(|raw| Self { raw })
     }
 
+    /// Another reference to a tensor that C++ owns; `None` when out of memory.
+    ///
+    /// # Safety
+    /// `raw` points to a live `at::Tensor`.
+    pub(super) unsafe fn share(raw: *const RawTensor) -> Option<Self> {
+        // SAFETY: the caller vouches for the tensor; what is made is ours.
+        NonNull::new(unsafe { fmrai_tensor_share(raw) }).map(|raw| Self { raw })
+    }
+
     /// The tensor, for C++; it stays owned by this handle.
     #[must_use]
     pub fn as_raw(&self) -> *const RawTensor {

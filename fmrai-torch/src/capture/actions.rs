@@ -1,0 +1,74 @@
+//! What acts on a forward pass: where, and how.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::tracker::BoxError;
+
+use crate::ffi::tensor::Tensor;
+
+/// Where something can act in a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A result of an operation, before anything else uses it. Of fused attention that is its context, or its probabilities
+    /// `[batch, head, query, key]` after softmax and dropout.
+    Tensor(TensorId),
+    /// Scores of fused attention `[batch, head, query, key]`: scaled, masked (minus infinity where a query does not see a key), before
+    /// the softmax.
+    Scores(OperationId),
+}
+
+/// `tensor #12`, `the scores of operation 7`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tensor(id) => write!(f, "tensor {id}"),
+            Self::Scores(operation) => write!(f, "the scores of operation {}", operation.0),
+        }
+    }
+}
+
+/// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it. It has to be of the same shape, element type
+/// and device. What it computes is recorded for gradients as if the model did, and seen by no tracker.
+pub type Action = Box<dyn FnMut(&Tensor) -> Result<Option<Tensor>, BoxError>>;
+
+/// What acts on a pass. At one place, several act in the order in which they were added.
+#[derive(Default)]
+pub struct Actions {
+    pub(super) at: BTreeMap<Place, Vec<Action>>,
+}
+
+impl Actions {
+    /// Nothing acts.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds what acts at a place.
+    pub fn add(
+        &mut self,
+        place: Place,
+        action: impl FnMut(&Tensor) -> Result<Option<Tensor>, BoxError> + 'static,
+    ) {
+        self.at.entry(place).or_default().push(Box::new(action));
+    }
+
+    /// The places where something acts, in their order.
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.at.keys().copied()
+    }
+
+    /// True if nothing acts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+}
+
+impl fmt::Debug for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.places()).finish()
+    }
+}
