@@ -92,6 +92,11 @@ fn build(libtorch: &LibTorch) -> std::io::Result<()> {
     let shim = env::current_dir()?.join(SHIM);
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let mut build = cc::Build::new();
+    // `cargo xtask check --slow` asks for it.
+    if let Some(sanitizer) = variable("FMRAI_SANITIZE") {
+        build.flag(format!("-fsanitize={}", sanitizer.display())).flag("-fno-omit-frame-pointer").flag("-g");
+        println!("cargo:rustc-link-lib=dylib=asan");
+    }
     for (unit, files) in UNITS {
         let include = |name: &&str| format!("#include {:?}\n", shim.join(format!("{name}.cpp")));
         let path = out.join(format!("{unit}.cpp"));

@@ -15,6 +15,7 @@ mod outcome;
 mod project;
 mod search;
 mod setup;
+mod slow;
 mod suite;
 
 use std::ffi::OsString;
@@ -50,8 +51,12 @@ enum Command {
     },
     /// Set up, then search for failures with new random numbers, round after round
     Search(search::Options),
-    /// Check the house rules: dependency direction, paths in the docs, tidiness, example plans
-    Check,
+    /// Check the house rules: dependency direction, circles of files, paths in the docs, tidiness, example plans
+    Check {
+        /// Check what takes minutes instead: licences and sources of everything that is built, the C++ under a sanitizer
+        #[arg(long)]
+        slow: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,7 +79,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Demo { args } => demo::run(&project, args),
         Command::Test { args } => suite::run(&project, args),
         Command::Search(options) => search::run(&project, options),
-        Command::Check => check::run(&project),
+        Command::Check { slow: false } => check::run(&project),
+        Command::Check { slow: true } => slow::run(&project),
     }
 }
 
