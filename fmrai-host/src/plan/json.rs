@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{JsonPath, Problem};
+use super::path::JsonPath;
+use super::problem::Problem;
 
 /// The document in `text`.
 ///

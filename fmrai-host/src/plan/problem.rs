@@ -4,7 +4,7 @@ use std::fmt;
 
 use fmrai_core::suggest::nearest;
 
-use super::JsonPath;
+use super::path::JsonPath;
 
 /// A mistake: where it is, what was found and what is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,94 +1,26 @@
 //! From what a plan says to what can run.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fmrai_torch::data::RegisteredDataSource;
-use fmrai_torch::model::RegisteredModelSource;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{Analysis, Capture, FORMAT, JsonPath, Parity, Plan, Problem};
+use super::document::document;
+use super::parse::{Analysis, Plan};
+use super::path::JsonPath;
+use super::problem::Problem;
+use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
 use crate::held::Held;
-use crate::plugins::Pins;
 
 /// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
 const RESERVED: &[&str] =
     &["activations", "plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
 
-/// A plan without mistakes.
-pub struct ResolvedPlan {
-    /// The plan's file.
-    pub file: PathBuf,
-    /// Folder that relative paths of the plan start from: that of its file.
-    pub base: PathBuf,
-    /// Where batches and their activations come from.
-    pub source: Source,
-    /// The activations to write.
-    pub capture: Option<Capture>,
-    /// The analyses, in the order of the plan.
-    pub analyses: Vec<ResolvedAnalysis>,
-    /// Folder for the results.
-    pub output: PathBuf,
-    /// When to compare with the untouched model.
-    pub parity: Parity,
-    /// Seconds between two checkpoints.
-    pub checkpoint_seconds: u64,
-    /// Seconds that a batch may take, if there is a limit.
-    pub batch_seconds: Option<u64>,
-    document: Value,
-}
-
-/// Where batches and their activations come from.
-#[derive(Debug)]
-pub enum Source {
-    /// A model that runs on data.
-    Live {
-        /// The model.
-        model: Box<dyn RegisteredModelSource>,
-        /// The data.
-        data: Box<dyn RegisteredDataSource>,
-    },
-    /// A folder of activations that were captured before.
-    Activations(PathBuf),
-}
-
-/// An analysis that can run.
-pub struct ResolvedAnalysis {
-    /// Its name, and that of its folder.
-    pub name: String,
-    /// Its analyzer's `type`.
-    pub kind: String,
-    /// Its config with all defaults filled in, without `type`.
-    pub config: Map<String, Value>,
-    /// The analyzer, before it has seen anything.
-    pub analyzer: Held,
-}
-
-impl fmt::Debug for ResolvedPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResolvedPlan").field("file", &self.file).field("document", &self.document).finish()
-    }
-}
-
-impl ResolvedPlan {
-    /// The plan with all defaults filled in; paths as they were written.
-    #[must_use]
-    pub fn document(&self) -> &Value {
-        &self.document
-    }
-
-    /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
-    /// how often the state is, and how long a batch may take.
-    #[must_use]
-    pub fn essence(document: &Value) -> Value {
-        let mut essence = document.clone();
-        if let Value::Object(fields) = &mut essence {
-            for field in ["output", "checkpoint_seconds", "batch_seconds"] {
-                fields.shift_remove(field);
-            }
-        }
-        essence
+/// Folder that relative paths of a plan start from.
+pub(super) fn base_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 
@@ -98,7 +30,7 @@ impl Plan {
     /// # Errors
     /// All mistakes, those of the parsing included, in the order of the text.
     pub fn resolve(mut self, file: &Path) -> Result<ResolvedPlan, Vec<Problem>> {
-        let base = super::base_of(file);
+        let base = base_of(file);
         let root = JsonPath::root();
         self.check_text_of_paths();
         self.check_path(&root.field("model"), &base);
@@ -272,53 +204,4 @@ impl Plan {
         }
         built
     }
-}
-
-fn document(plan: &ResolvedPlan, written: &Value, hashes: &[Pins]) -> Result<Value, serde_json::Error> {
-    let analyses: Vec<Value> = plan
-        .analyses
-        .iter()
-        .map(|analysis| {
-            let mut fields = Map::new();
-            fields.insert("type".to_owned(), json!(analysis.kind));
-            fields.insert("name".to_owned(), json!(analysis.name));
-            fields.extend(analysis.config.clone());
-            Value::Object(fields)
-        })
-        .collect();
-    let mut document = Map::new();
-    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
-    put("format", json!(FORMAT));
-    match &plan.source {
-        Source::Live { model, data } => {
-            put("model", serde_json::to_value(model)?);
-            put("data", serde_json::to_value(data)?);
-        }
-        Source::Activations(_) => {
-            put("activations", written["activations"].clone());
-        }
-    }
-    let paths = written.get("plugins").and_then(Value::as_array).into_iter().flatten();
-    let paths: Vec<&Value> = paths.filter_map(|p| p.get("path")).collect();
-    if !paths.is_empty() {
-        // Of what was loaded: results depend on the very bytes.
-        let named = paths.into_iter().zip(hashes);
-        let named = named.map(|(path, Pins { sha256, libraries })| match libraries.is_empty() {
-            true => json!({ "path": path, "sha256": sha256 }),
-            false => json!({ "path": path, "sha256": sha256, "libraries": libraries }),
-        });
-        let named: Vec<Value> = named.collect();
-        put("plugins", json!(named));
-    }
-    put("analyses", json!(analyses));
-    if let Some(capture) = &plan.capture {
-        put("capture", serde_json::to_value(capture)?);
-    }
-    put("output", written["output"].clone());
-    put("parity", serde_json::to_value(plan.parity)?);
-    put("checkpoint_seconds", json!(plan.checkpoint_seconds));
-    if let Some(seconds) = plan.batch_seconds {
-        put("batch_seconds", json!(seconds));
-    }
-    Ok(Value::Object(document))
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Catalogue, FORMAT};
-
-/// What an analysis may be called: its name is a folder's name.
-pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
+use super::capture;
+use super::catalogue::Catalogue;
+use super::format::{FORMAT, NAME_PATTERN};
 
 /// The JSON Schema (draft 2020-12) of a plan that names anything in `catalogue`.
 #[must_use]
@@ -79,7 +78,7 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "items": analysis,
                 "description": "the analyses; all of them share one pass over the data; may be absent beside capture"
             },
-            "capture": super::capture::schema(),
+            "capture": capture::schema(),
             "output": {
                 "type": "string",
                 "minLength": 1,

@@ -5,9 +5,10 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
-use super::path::Step;
-use super::problem::suggestion;
-use super::{FORMAT, JsonPath, Problem, describe};
+use super::describe;
+use super::format::FORMAT;
+use super::path::{JsonPath, Step};
+use super::problem::{Problem, suggestion};
 
 /// Everything in `document` that `schema` does not allow.
 pub(super) fn validate(document: &Value, schema: &Value) -> Vec<Problem> {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use fmrai_core::abi::{ENTRY_SYMBOL, EntryFunction, ForeignPlugin};
 
+use super::error::PluginError;
 use super::file::Checked;
+use super::neighbours;
 use super::places::places;
-use super::{PluginError, neighbours};
 
 #[cfg(unix)]
 type Library = libloading::os::unix::Library;

@@ -11,8 +11,8 @@ use object::Endianness;
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 use object::read::elf::ElfFile64;
 
-use super::PluginError;
-use super::file::{hash, writable_by_all};
+use super::error::PluginError;
+use super::facts::{hash, writable_by_all};
 
 /// A library beside a plugin.
 pub(super) struct Neighbour {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::PluginError;
+use super::error::PluginError;
 
 /// Folders that the user allowed. By default there are none, and no plugin is loaded.
 #[derive(Debug, Clone, Default)]

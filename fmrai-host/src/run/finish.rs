@@ -4,8 +4,12 @@ use fmrai_core::report::Report;
 use fmrai_torch::files::FileInfo;
 use serde_json::json;
 
-use super::source::About;
-use super::{Answer, Failure, Lane, Options, Outcome, Recorded, Recorder, Session};
+use super::about::About;
+use super::lane::{Failure, Lane};
+use super::options::Options;
+use super::outcome::{Answer, Outcome};
+use super::recorder::{Recorded, Recorder};
+use super::session::Session;
 use crate::error::Error;
 use crate::results::analysis::{self, ReportError};
 use crate::results::folder::{PLAN, RUN, SUMMARY, Staging};

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::Lane;
+use super::lane::Lane;
 use crate::checkpoint;
 use crate::results::{to_sqlite, write};
 

@@ -9,11 +9,13 @@ use fmrai_torch::data::{Batches, Counts, InputBatch};
 use fmrai_torch::manual_seed;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
 
+use super::parity::ParityReport;
 use super::probe::layouts;
 use super::rows::{Layout, RealRows, Rows};
-use super::source::{Samples, Source};
+use super::samples::Samples;
+use super::source::Source;
 use super::told::Told;
-use super::{ParityReport, Watched};
+use super::watched::Watched;
 use crate::error::Error;
 use crate::plan::Parity;
 

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn named(values: &[f32]) -> NamedTensors {
-        NamedTensors(vec![("out".into(), Tensor::from_slice(values))])
+        NamedTensors(vec![("out".into(), Tensor::from_slice(values).unwrap())])
     }
 
     #[test]

@@ -7,8 +7,8 @@ use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::model::NamedTensors;
 use fmrai_torch::{Tensor, TorchError};
 
-use super::Watched;
 use super::rows::{Layout, mixes, read};
+use super::watched::Watched;
 use crate::error::Error;
 
 /// Looks for the samples in the tensors of a request: three passes on rows made of those of `inputs`, which leave no trace. `whole`

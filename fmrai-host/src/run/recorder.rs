@@ -14,7 +14,8 @@ use fmrai_torch::data::Counts;
 use fmrai_torch::files::FileInfo;
 use serde_json::json;
 
-use super::source::{About, Samples};
+use super::about::About;
+use super::samples::Samples;
 use crate::checkpoint::{Captured, ResumeError};
 use crate::error::Error;
 use crate::plan::Capture;

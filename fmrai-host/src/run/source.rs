@@ -1,17 +1,11 @@
 //! Where a run's batches and their activations come from.
 
-use std::sync::Arc;
-
-use fmrai_core::analyzer::Weights;
-use fmrai_core::batch::{Sample, Vocabulary};
-use fmrai_core::graph::{RecordedGraph, TensorId};
-use fmrai_core::structure::Structure;
+use fmrai_core::graph::TensorId;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::Counts;
-use fmrai_torch::files::FileInfo;
-use serde_json::Value;
 
-use super::ParityReport;
+use super::parity::ParityReport;
+use super::samples::Samples;
 use super::told::Told;
 use crate::error::Error;
 
@@ -49,35 +43,4 @@ pub(super) trait Source {
 
     /// Goes on from the comparisons of an interrupted run.
     fn set_parity(&mut self, parity: Option<ParityReport>);
-}
-
-/// The samples of a batch.
-pub(super) struct Samples {
-    /// Position in the run, from 0.
-    pub(super) index: u64,
-    pub(super) samples: Vec<Sample>,
-}
-
-/// What is known before the first batch is looked at.
-pub(super) struct About<'a> {
-    pub(super) graph: &'a RecordedGraph,
-    pub(super) structure: &'a Structure,
-    pub(super) vocabulary: Option<&'a Vocabulary>,
-    /// The model's weights; absent where only its activations were stored.
-    pub(super) weights: Option<Arc<dyn Weights>>,
-    /// The model as summaries tell of it, without its path.
-    pub(super) model: Value,
-    pub(super) model_files: Vec<FileInfo>,
-    /// Where the model, or the folder, was found.
-    pub(super) path: String,
-    /// Weights that hold NaN or infinity.
-    pub(super) non_finite_weights: usize,
-    /// What else a user should know of the model.
-    pub(super) warnings: Vec<String>,
-    /// The files of the data.
-    pub(super) data_files: Vec<FileInfo>,
-    /// The manifest of the folder, where the activations come from one.
-    pub(super) manifest: Option<FileInfo>,
-    /// Which form of attention ran where; `None` if that depends on what this run asks for.
-    pub(super) kernels: Option<Value>,
 }

@@ -10,8 +10,10 @@ use fmrai_torch::data::Counts;
 use fmrai_torch::files::FileInfo;
 use serde_json::Value;
 
-use super::ParityReport;
-use super::source::{About, Samples, Source};
+use super::about::About;
+use super::parity::ParityReport;
+use super::samples::Samples;
+use super::source::Source;
 use crate::error::Error;
 
 /// Names that a failure lists.

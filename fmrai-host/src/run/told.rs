@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::source::Samples;
+use super::samples::Samples;
 
 /// Elements that one thread looks at.
 const PART: usize = 1 << 16;

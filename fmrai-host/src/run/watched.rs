@@ -8,8 +8,7 @@ use fmrai_torch::capture::DispatchTracker;
 use fmrai_torch::model::{Footprint, Model, ModelError, NamedTensors};
 use fmrai_torch::no_grad;
 
-use super::ParityReport;
-use super::parity::precision;
+use super::parity::{ParityReport, precision};
 use crate::error::Error;
 use crate::plan::Parity;
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use fmrai_core::activations::{BATCHES, GRAPH, MANIFEST, VOCABULARY};
 use serde_json::Value;
 
-use super::FolderError;
+use super::error::FolderError;
 use super::names::{CHECKPOINT, PLAN, RUN, STATE, SUMMARY, is_temporary};
 use super::owner::Owner;
 

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::FolderError;
+use super::error::FolderError;
 use super::names::{LOCK, STATE};
 use crate::results::WriteError;
 

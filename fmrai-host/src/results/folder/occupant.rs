@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::FolderError;
+use super::error::FolderError;
 use super::listing::read_json;
 use super::names::{CHECKPOINT, OWNER, PLAN, STATE, SUMMARY, is_ours_in_state, is_temporary};
 use super::owner::Owner;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::FolderError;
+use super::error::FolderError;
 use super::names::{OWNER, STATE};
 use crate::results::{WriteError, write_json};
 

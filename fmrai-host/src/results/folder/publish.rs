@@ -1,14 +1,12 @@
 //! New results take the place of old ones: all of them or none.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use fmrai_core::activations::MANIFEST;
-
 use super::names::{STAGED, STATE, SUMMARY};
-use super::{OutputFolder, sweep};
+use super::output::OutputFolder;
+use super::sweep;
 use crate::results::{WriteError, json_text, remove, write, write_with};
 
 /// Results that are written but not yet in their places, in the order in which they are moved there.
@@ -71,7 +69,7 @@ impl OutputFolder {
             staging.files.iter().chain(there).map(|file| PathBuf::from(&file.name)).collect();
         self.owner.files.extend(new.iter().cloned());
         self.owner.write(&self.path)?;
-        retire(&self.path, &self.owner.files)?;
+        sweep::retire(&self.path, &self.owner.files)?;
         let (summary, parts): (Vec<_>, Vec<_>) = staging.files.iter().partition(|file| file.name == SUMMARY);
         for file in &parts {
             self.place(&staging, file)?;
@@ -105,14 +103,6 @@ impl OutputFolder {
             moved => moved.map_err(fail),
         }
     }
-}
-
-/// Takes away what makes old results look complete: the summary of the run, then those of its parts.
-pub(super) fn retire(output: &Path, files: &BTreeSet<PathBuf>) -> Result<(), WriteError> {
-    remove(&output.join(SUMMARY))?;
-    let index = [SUMMARY, MANIFEST].map(|name| Some(OsStr::new(name)));
-    let parts = files.iter().filter(|file| index.contains(&file.file_name()));
-    parts.into_iter().try_for_each(|file| remove(&output.join(file)))
 }
 
 /// Finds out that a file that was written is still there, whole.

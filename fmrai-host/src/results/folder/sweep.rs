@@ -1,13 +1,14 @@
 //! What is removed from an output folder besides results that were replaced.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use fmrai_core::activations::BATCHES;
+use fmrai_core::activations::{BATCHES, MANIFEST};
 use serde_json::Value;
 
 use super::listing::ACTIVATIONS;
-use super::names::{CHECKPOINT, LOCK, OWNER, STAGED, STATE, is_ours_in_state, is_temporary};
+use super::names::{CHECKPOINT, LOCK, OWNER, STAGED, STATE, SUMMARY, is_ours_in_state, is_temporary};
 use crate::results::{WriteError, remove};
 
 /// Removes temporary files wherever a run of this plan, or one that left these files, may have left them.
@@ -25,6 +26,14 @@ pub(super) fn temporaries(output: &Path, plan: &Value, files: &BTreeSet<PathBuf>
         }
     }
     Ok(())
+}
+
+/// Takes away what makes old results look complete: the summary of the run, then those of its parts.
+pub(super) fn retire(output: &Path, files: &BTreeSet<PathBuf>) -> Result<(), WriteError> {
+    remove(&output.join(SUMMARY))?;
+    let index = [SUMMARY, MANIFEST].map(|name| Some(OsStr::new(name)));
+    let parts = files.iter().filter(|file| index.contains(&file.file_name()));
+    parts.into_iter().try_for_each(|file| remove(&output.join(file)))
 }
 
 /// Removes what an unfinished run has kept, the document that names the rest first; the folder stays taken.

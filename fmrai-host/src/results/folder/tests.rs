@@ -1,5 +1,7 @@
 //! What may be replaced, what is kept, and what is complete.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::*;

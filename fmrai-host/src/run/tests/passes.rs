@@ -190,6 +190,8 @@ struct Fickle {
 }
 
 #[typetag::serde(name = "test_fickle")]
+impl RegisteredModelSource for Fickle {}
+
 impl ModelSource for Fickle {
     fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
         Ok(Box::new(FickleModel { model: self.model.load(context)?, calls: Cell::new(0.0) }))

@@ -1,0 +1,61 @@
+//! A resolved plan as a document again.
+
+use serde_json::{Map, Value, json};
+
+use super::format::FORMAT;
+use super::resolved::{ResolvedPlan, Source};
+use crate::plugins::Pins;
+
+/// The plan with all defaults filled in; paths as they were `written`, plugins with the hashes of what was loaded.
+pub(super) fn document(
+    plan: &ResolvedPlan,
+    written: &Value,
+    hashes: &[Pins],
+) -> Result<Value, serde_json::Error> {
+    let analyses: Vec<Value> = plan
+        .analyses
+        .iter()
+        .map(|analysis| {
+            let mut fields = Map::new();
+            fields.insert("type".to_owned(), json!(analysis.kind));
+            fields.insert("name".to_owned(), json!(analysis.name));
+            fields.extend(analysis.config.clone());
+            Value::Object(fields)
+        })
+        .collect();
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("format", json!(FORMAT));
+    match &plan.source {
+        Source::Live { model, data } => {
+            put("model", serde_json::to_value(model)?);
+            put("data", serde_json::to_value(data)?);
+        }
+        Source::Activations(_) => {
+            put("activations", written["activations"].clone());
+        }
+    }
+    let paths = written.get("plugins").and_then(Value::as_array).into_iter().flatten();
+    let paths: Vec<&Value> = paths.filter_map(|p| p.get("path")).collect();
+    if !paths.is_empty() {
+        // Of what was loaded: results depend on the very bytes.
+        let named = paths.into_iter().zip(hashes);
+        let named = named.map(|(path, Pins { sha256, libraries })| match libraries.is_empty() {
+            true => json!({ "path": path, "sha256": sha256 }),
+            false => json!({ "path": path, "sha256": sha256, "libraries": libraries }),
+        });
+        let named: Vec<Value> = named.collect();
+        put("plugins", json!(named));
+    }
+    put("analyses", json!(analyses));
+    if let Some(capture) = &plan.capture {
+        put("capture", serde_json::to_value(capture)?);
+    }
+    put("output", written["output"].clone());
+    put("parity", serde_json::to_value(plan.parity)?);
+    put("checkpoint_seconds", json!(plan.checkpoint_seconds));
+    if let Some(seconds) = plan.batch_seconds {
+        put("batch_seconds", json!(seconds));
+    }
+    Ok(Value::Object(document))
+}

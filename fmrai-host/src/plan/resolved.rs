@@ -1,0 +1,88 @@
+//! What a plan without mistakes has become.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use fmrai_torch::data::RegisteredDataSource;
+use fmrai_torch::model::RegisteredModelSource;
+use serde_json::{Map, Value};
+
+use super::capture::Capture;
+use super::parity::Parity;
+use crate::held::Held;
+
+/// A plan without mistakes.
+pub struct ResolvedPlan {
+    /// The plan's file.
+    pub file: PathBuf,
+    /// Folder that relative paths of the plan start from: that of its file.
+    pub base: PathBuf,
+    /// Where batches and their activations come from.
+    pub source: Source,
+    /// The activations to write.
+    pub capture: Option<Capture>,
+    /// The analyses, in the order of the plan.
+    pub analyses: Vec<ResolvedAnalysis>,
+    /// Folder for the results.
+    pub output: PathBuf,
+    /// When to compare with the untouched model.
+    pub parity: Parity,
+    /// Seconds between two checkpoints.
+    pub checkpoint_seconds: u64,
+    /// Seconds that a batch may take, if there is a limit.
+    pub batch_seconds: Option<u64>,
+    pub(super) document: Value,
+}
+
+/// Where batches and their activations come from.
+#[derive(Debug)]
+pub enum Source {
+    /// A model that runs on data.
+    Live {
+        /// The model.
+        model: Box<dyn RegisteredModelSource>,
+        /// The data.
+        data: Box<dyn RegisteredDataSource>,
+    },
+    /// A folder of activations that were captured before.
+    Activations(PathBuf),
+}
+
+/// An analysis that can run.
+pub struct ResolvedAnalysis {
+    /// Its name, and that of its folder.
+    pub name: String,
+    /// Its analyzer's `type`.
+    pub kind: String,
+    /// Its config with all defaults filled in, without `type`.
+    pub config: Map<String, Value>,
+    /// The analyzer, before it has seen anything.
+    pub analyzer: Held,
+}
+
+impl fmt::Debug for ResolvedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedPlan").field("file", &self.file).field("document", &self.document).finish()
+    }
+}
+
+impl ResolvedPlan {
+    /// The plan with all defaults filled in; paths as they were written.
+    #[must_use]
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
+    /// how often the state is, and how long a batch may take.
+    #[must_use]
+    pub fn essence(document: &Value) -> Value {
+        let mut essence = document.clone();
+        if let Value::Object(fields) = &mut essence {
+            for field in ["output", "checkpoint_seconds", "batch_seconds"] {
+                fields.shift_remove(field);
+            }
+        }
+        essence
+    }
+}

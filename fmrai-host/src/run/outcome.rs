@@ -1,0 +1,51 @@
+//! How a run ended.
+
+use std::path::PathBuf;
+
+use fmrai_torch::data::Counts;
+
+use super::lane::Failure;
+use super::parity::ParityReport;
+use super::recorder::Recorded;
+use crate::error::Exit;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The output folder.
+    pub output: PathBuf,
+    /// What was read.
+    pub counts: Counts,
+    /// The comparison with the untouched model.
+    pub parity: Option<ParityReport>,
+    /// Weights that hold NaN or infinity.
+    pub non_finite_weights: usize,
+    /// What else a user should know: of the model, and of the tensors that were kept. A sentence each.
+    pub warnings: Vec<String>,
+    /// Each analysis by name.
+    pub analyses: Vec<(String, Answer)>,
+    /// The activations that were written, if any.
+    pub activations: Option<Recorded>,
+}
+
+/// The answer of an analysis in a few fields, or its failure.
+pub type Answer = Result<serde_json::Map<String, serde_json::Value>, Failure>;
+
+impl Outcome {
+    /// The exit code of this outcome.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.outputs_differ() {
+            return Exit::OutputsDiffer;
+        }
+        if self.analyses.iter().any(|(_, a)| a.is_err()) { Exit::AnalysisFailed } else { Exit::Success }
+    }
+}
+
+impl Outcome {
+    /// True if the watched model gave other outputs than the untouched one: nothing that it kept can then be trusted.
+    #[must_use]
+    pub fn outputs_differ(&self) -> bool {
+        self.parity.as_ref().is_some_and(|parity| !parity.agrees)
+    }
+}

@@ -1,0 +1,252 @@
+//! A run between its first batch and its results.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use fmrai_core::batch::Batch;
+use fmrai_core::tracker::CaptureRequest;
+use fmrai_torch::data::Counts;
+
+use super::about::About;
+use super::interim::Interim;
+use super::lane::Lane;
+use super::limit::Limit;
+use super::options::Options;
+use super::recorder::Recorder;
+use super::samples::Samples;
+use super::source::Source;
+use super::stopwatch::Stopwatch;
+use super::told::Told;
+use crate::checkpoint::{Checkpoint, Identity, SaveError};
+use crate::error::Error;
+use crate::plan::ResolvedPlan;
+use crate::progress::Progress;
+use crate::results::WriteError;
+use crate::results::folder::{Occupant, OutputFolder};
+
+/// What of a resolved plan the run still needs once its analyses are built.
+pub(super) struct Plan {
+    pub(super) file: PathBuf,
+    pub(super) output: PathBuf,
+    pub(super) checkpoint_every: Duration,
+}
+
+impl Plan {
+    pub(super) fn of(plan: &ResolvedPlan) -> Self {
+        Self {
+            file: plan.file.clone(),
+            output: plan.output.clone(),
+            checkpoint_every: Duration::from_secs(plan.checkpoint_seconds),
+        }
+    }
+}
+
+/// A run between its first batch and its results.
+pub(super) struct Session<'m> {
+    pub(super) plan: Plan,
+    pub(super) folder: &'m mut OutputFolder,
+    pub(super) document: serde_json::Value,
+    pub(super) limit: Limit,
+    pub(super) about: About<'m>,
+    pub(super) source: &'m mut dyn Source,
+    pub(super) identity: Identity,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) recorder: Option<Recorder>,
+    /// What the analyses asked for at the start, and what is captured.
+    pub(super) requested: CaptureRequest,
+    pub(super) batches_done: u64,
+    /// After how many batches the checkpoint on disk is.
+    pub(super) saved: Option<u64>,
+    pub(super) counts: Counts,
+    pub(super) told: Told,
+    pub(super) threads: usize,
+    pub(super) resumed_from: Option<u64>,
+    pub(super) stopwatch: Stopwatch,
+}
+
+impl Session<'_> {
+    /// Takes up what an earlier run has kept, or starts anew.
+    pub(super) fn begin(&mut self, occupant: &Occupant, options: &Options<'_>) -> Result<(), Error> {
+        if options.resume && *occupant == Occupant::Unfinished {
+            self.resume()?;
+        }
+        if self.resumed_from.is_none() {
+            self.folder.start_anew()?;
+            if self.recorder.is_some() {
+                // Whatever ends the run, the batches that it writes are known to be those of this plan.
+                self.save()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the states of the checkpoint, if it is of this very run.
+    fn resume(&mut self) -> Result<(), Error> {
+        let output = &self.plan.output;
+        let Some(checkpoint) = Checkpoint::load(output)? else {
+            return Ok(());
+        };
+        checkpoint.check(&self.identity, output)?;
+        if checkpoint.threads != self.threads {
+            let (then, now) = (checkpoint.threads, self.threads);
+            tracing::warn!(
+                then,
+                now,
+                "another number of threads may change the last digits of the model's numbers"
+            );
+        }
+        for lane in &mut self.lanes {
+            lane.restore(checkpoint.analysis(&lane.name, output)?)?;
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resume()?;
+        }
+        self.source.set_parity(checkpoint.parity);
+        self.batches_done = checkpoint.batches;
+        self.counts = checkpoint.counts;
+        self.told = checkpoint.told;
+        self.resumed_from = Some(checkpoint.batches);
+        self.saved = self.resumed_from;
+        Ok(())
+    }
+
+    /// Shows every batch to every analysis.
+    pub(super) fn follow(&mut self, options: &Options<'_>) -> Result<(), Error> {
+        let mut progress = Progress::new(self.source.progress().1);
+        progress.from(self.counts.texts);
+        let followed = self.follow_with(options, &mut progress);
+        progress.finish();
+        followed?;
+        self.counts = self.source.counts();
+        self.stopwatch.lap("track");
+        Ok(())
+    }
+
+    fn follow_with(&mut self, options: &Options<'_>, progress: &mut Progress) -> Result<(), Error> {
+        let mut last = Instant::now();
+        let mut interim = Interim::new();
+        let mut read = 0;
+        // What was read counts, so no more is read than was needed, also when a run is resumed.
+        while read < self.batches_done || read == 0 || self.somebody_looks() {
+            let Some(batch) = self.source.next()? else { break };
+            read = batch.index + 1;
+            let done = match read <= self.batches_done {
+                true => options.pause(self.batches_done).and_then(|()| self.pass_over(&batch)),
+                false => self.absorb(&batch),
+            };
+            done.map_err(|error| match error {
+                Error::Write { source, .. } => self.keep(source),
+                other => other,
+            })?;
+            if read <= self.batches_done {
+                continue;
+            }
+            self.batches_done = read;
+            self.counts = self.source.counts();
+            progress.set(self.source.progress(), self.counts.texts);
+            let stopping = (options.stop)(self.batches_done);
+            if stopping || last.elapsed() >= self.plan.checkpoint_every {
+                self.save()?;
+                interim.write(&self.lanes, &self.plan.output, stopping);
+                last = Instant::now();
+            }
+            if stopping {
+                return Err(Error::Interrupted { batches: self.batches_done });
+            }
+        }
+        Ok(())
+    }
+
+    fn somebody_looks(&self) -> bool {
+        self.recorder.is_some() || self.lanes.iter().any(Lane::is_running)
+    }
+
+    /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
+    fn pass_over(&mut self, batch: &Samples) -> Result<(), Error> {
+        let Some(recorder) = self.recorder.as_mut().filter(|recorder| !recorder.has(batch.index)) else {
+            let over = self.source.pass_over();
+            return over.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) });
+        };
+        let parity = self.source.parity().cloned(); // it has been compared before
+        let pass = self.source.activations(recorder.request());
+        let activations =
+            pass.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) })?;
+        recorder.record(batch, activations.as_ref(), self.source.counts())?;
+        self.source.set_parity(parity);
+        Ok(())
+    }
+
+    /// One forward pass, written where it is captured, then seen by every analysis.
+    fn absorb(&mut self, batch: &Samples) -> Result<(), Error> {
+        let index = batch.index;
+        let _limited = self.limit.batch(index);
+        let mut wanted = union(&self.lanes);
+        // What an interrupted run has written already is kept.
+        let there = self.recorder.as_ref().is_none_or(|recorder| recorder.has(index));
+        if let Some(recorder) = &self.recorder {
+            // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
+            wanted = wanted.union(recorder.request());
+        }
+        // A batch that is there runs again all the same: what is told of its tensors is not written with it.
+        let looks = self.recorder.is_some() || self.lanes.iter().any(Lane::is_running);
+        if !looks && !self.source.has_to_run() {
+            return Ok(());
+        }
+        let recorder = self.recorder.as_mut().filter(|_| !there);
+        let pass = self.source.activations(&wanted);
+        let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
+        if let Some(recorder) = recorder {
+            recorder.record(batch, activations.as_ref(), self.source.counts())?;
+        }
+        let source = &mut self.source;
+        source.note(&wanted, &mut self.told);
+        let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
+        self.told.look(batch, activations.as_ref(), &wanted, row_of);
+        let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
+        self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
+        Ok(())
+    }
+
+    /// Writes the state to disk, unless it is there.
+    pub(super) fn save(&mut self) -> Result<(), Error> {
+        let kept = self.folder.hold()?;
+        if kept && self.saved == Some(self.batches_done) {
+            return Ok(());
+        }
+        self.checkpoint().save(self.folder.path()).map_err(|error| match error {
+            SaveError::Write(source) => Error::from(source), // its path says that it is a checkpoint's
+            other => other.into(),
+        })?;
+        self.saved = Some(self.batches_done);
+        Ok(())
+    }
+
+    /// Says what becomes of the work done so far when a file cannot be written: a later `--resume` goes on with it.
+    fn keep(&mut self, source: WriteError) -> Error {
+        let kept = match self.save() {
+            Ok(()) => "; nothing is lost, --resume goes on from here",
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint could not be written either");
+                ""
+            }
+        };
+        Error::Write { source, kept }
+    }
+
+    fn checkpoint(&mut self) -> Checkpoint {
+        Checkpoint {
+            identity: self.identity.clone(),
+            batches: self.batches_done,
+            counts: self.counts,
+            parity: self.source.parity().cloned(),
+            told: self.told.clone(),
+            threads: self.threads,
+            analyses: self.lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
+        }
+    }
+}
+
+/// Everything that any analysis still wants to see.
+pub(super) fn union(lanes: &[Lane]) -> CaptureRequest {
+    lanes.iter().fold(CaptureRequest::none(), |all, lane| all.union(&lane.request))
+}
