@@ -4,7 +4,7 @@
 //! To beat, as ratio to the bare pass: 1.05 with everything kept. Tools that capture every operation from Python
 //! were measured at 1.06 to 1.19 keeping references, 1.6 to 2.0 keeping copies, and 2.4 to 18.
 //!
-//! Run with `cargo bench -p fmrai-core --bench capture`.
+//! Run with `cargo bench -p fmrai-models --bench capture`.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot start has nothing to say")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use criterion::Criterion;
 use fmrai_core::graph::Graph;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
+use fmrai_models::from_tch;
+use fmrai_torch::Device;
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors, RegisteredModelSource};
-use tch::{Device, Kind, Tensor};
+use fmrai_torch::model::{LoadContext, Model, NamedTensors, RegisteredModelSource};
+use tch::{Kind, Tensor};
 
 fn load(kind: &str, path: &Path) -> Box<dyn Model> {
     let source: Box<dyn RegisteredModelSource> =
@@ -22,9 +24,11 @@ fn load(kind: &str, path: &Path) -> Box<dyn Model> {
 
 /// Token ids and mask, `[batch, token]`.
 fn inputs(batch: i64, tokens: i64) -> NamedTensors {
-    let ids = Tensor::arange(batch * tokens, (Kind::Int64, Device::Cpu)).remainder(90).view([batch, tokens]);
+    let ids =
+        Tensor::arange(batch * tokens, (Kind::Int64, tch::Device::Cpu)).remainder(90).view([batch, tokens]);
     let mask = Tensor::ones_like(&ids);
-    NamedTensors(vec![("input_ids".to_owned(), ids), ("attention_mask".to_owned(), mask)])
+    let named = [("input_ids", ids), ("attention_mask", mask)];
+    NamedTensors(named.map(|(name, tensor)| (name.to_owned(), from_tch(&tensor))).into())
 }
 
 fn speed(criterion: &mut Criterion, folder: &Path) {

@@ -8,6 +8,7 @@ use fmrai_core::graph::{Graph, Origin, RecordedGraph, TensorId, fingerprint};
 use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{Activations, CaptureRequest, TrackError, Tracker};
+use fmrai_models::from_tch;
 use fmrai_torch::capture::{DispatchTracker, scope};
 use tch::nn::{self, Module};
 use tch::{Device, Kind, Tensor};
@@ -52,8 +53,8 @@ fn plain(tensor: &Tensor) -> Vec<f32> {
 fn operations_tensors_and_constants_are_recorded() {
     let (x, w) = (randn(&[2, 3]), randn(&[4, 3]));
     let mut tracker = DispatchTracker::new().unwrap();
-    tracker.name_input("x", &x);
-    tracker.name_parameter("w", &w);
+    tracker.name_input("x", &from_tch(&x));
+    tracker.name_parameter("w", &from_tch(&w));
     let graph = discover(&mut tracker, || {
         let _scope = scope("encoder");
         let y = {
@@ -86,7 +87,7 @@ fn modules_of_tch_are_seen() {
         .add(nn::linear(store.root() / "out", 8, 2, nn::LinearConfig::default()));
     let mut tracker = DispatchTracker::new().unwrap();
     for (name, tensor) in store.variables() {
-        tracker.name_parameter(&name, &tensor);
+        tracker.name_parameter(&name, &from_tch(&tensor));
     }
     let x = randn(&[3, 4]);
     let graph = discover(&mut tracker, || drop(net.forward(&x)));

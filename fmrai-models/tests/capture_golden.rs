@@ -2,15 +2,20 @@
 //! transformers returns for the same weights and texts (`tests/reference/models`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod tensors;
+
 use std::path::{Path, PathBuf};
 
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::structure::{AttentionForm, AttentionKind, Structure};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
+use fmrai_models as _; // registers its sources
+use fmrai_torch::Device;
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, ModelSource, NamedTensors, RegisteredModelSource};
-use tch::{Device, Kind, Tensor};
+use fmrai_torch::model::{LoadContext, RegisteredModelSource};
+use tch::{Kind, Tensor};
+use tensors::{AsTch, named};
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/models").join(name)
@@ -48,9 +53,7 @@ fn check(name: &str, attention: &str) {
     let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap();
     let expected = Expected(Tensor::read_safetensors(folder.join("expected.safetensors")).unwrap());
     let mask = expected.get("attention_mask");
-    let inputs = NamedTensors(
-        ["input_ids", "attention_mask"].map(|n| (n.to_owned(), expected.get(n).shallow_clone())).into(),
-    );
+    let inputs = named(["input_ids", "attention_mask"].map(|n| (n, expected.get(n).shallow_clone())));
     let _no_grad = tch::no_grad_guard();
 
     let mut tracker = DispatchTracker::new().unwrap();
@@ -58,8 +61,7 @@ fn check(name: &str, attention: &str) {
         tracker.name_parameter(&name, &tensor);
     }
     // Discovered on one text alone: batch size and length change afterwards.
-    let first =
-        NamedTensors(inputs.0.iter().map(|(n, t)| (n.clone(), t.narrow(0, 1, 1).narrow(1, 0, 4))).collect());
+    let first = named(inputs.0.iter().map(|(n, t)| (n, t.tch().narrow(0, 1, 1).narrow(1, 0, 4))));
     for (name, tensor) in &first.0 {
         tracker.name_input(name, tensor);
     }
@@ -109,7 +111,7 @@ fn check(name: &str, attention: &str) {
     let last = output.unwrap();
     Tolerance::ACTIVATION
         .check(
-            &valid(last.get("last_hidden_state").unwrap(), mask, 1),
+            &valid(&last.get("last_hidden_state").unwrap().tch(), mask, 1),
             &valid(expected.get("last_hidden_state"), mask, 1),
         )
         .unwrap();

@@ -1,5 +1,5 @@
 //! Memory while discovering is that of the bare pass. Alone in its program: the peak is the process's.
-#![cfg(all(feature = "torch", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use fmrai_core::tracker::Tracker;

@@ -1,6 +1,7 @@
 //! The example that trains a small GPT-2: it learns, what it writes is what it trained, and mistakes are told.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod tensors;
 #[path = "../examples/train_gpt/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod train_gpt;
@@ -10,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::HfCheckpoint;
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
-use tch::{Device, Tensor};
+use fmrai_torch::model::{LoadContext, Model, ModelSource};
+use fmrai_torch::{Device, Tensor};
+use tensors::{named, output};
 use train_gpt::{Options, run, train};
 
 /// First weights are drawn by libtorch's generator, of which a process has one.
@@ -41,15 +43,14 @@ fn trained(text: &str, more: &str) -> (f64, Vec<(String, Tensor)>) {
 }
 
 fn same(one: &[(String, Tensor)], other: &[(String, Tensor)]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.0 == b.0 && a.1.equal(&b.1))
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.0 == b.0 && a.1.equal(&b.1).unwrap())
 }
 
 fn logits(model: &dyn Model) -> Vec<f64> {
-    let ids = Tensor::from_slice2(&[[2i64, 5, 1, 0, 7, 3, 3, 9], [4, 4, 6, 8, 2, 1, 0, 5]]);
-    let inputs = [("attention_mask", ids.ones_like()), ("input_ids", ids)];
-    let inputs = NamedTensors(inputs.map(|(name, tensor)| (name.to_owned(), tensor)).into());
+    let ids = tch::Tensor::from_slice2(&[[2i64, 5, 1, 0, 7, 3, 3, 9], [4, 4, 6, 8, 2, 1, 0, 5]]);
+    let inputs = named([("attention_mask", ids.ones_like()), ("input_ids", ids)]);
     let outputs = tch::no_grad(|| model.forward(&inputs)).unwrap();
-    Vec::try_from(outputs.get("logits").unwrap().flatten(0, -1).to_kind(tch::Kind::Double)).unwrap()
+    Vec::try_from(output(&outputs, "logits").flatten(0, -1).to_kind(tch::Kind::Double)).unwrap()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Trains a small GPT-2 on a plain text file, and writes it as a Hugging Face folder that `hf_checkpoint` reads.
 //!
 //! ```text
-//! cargo run --release -p fmrai-core --example train_gpt -- TEXT OUT [--steps 1000] [--layers 4] [--width 128]
+//! cargo run --release -p fmrai-models --example train_gpt -- TEXT OUT [--steps 1000] [--layers 4] [--width 128]
 //!     [--heads 4] [--context 64] [--words 4000] [--batch 16] [--rate 0.001] [--seed 1]
 //! ```
 //!

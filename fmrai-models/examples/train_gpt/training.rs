@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fmrai_core::structure::AttentionForm;
-use fmrai_models::CausalLm;
+use fmrai_models::{CausalLm, from_tch, to_tch};
 use fmrai_torch::model::{Model, NamedTensors};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
@@ -69,7 +69,7 @@ impl Trained {
     pub(crate) fn write(&self, folder: &Path) -> Fallible<()> {
         write(folder, "model.safetensors", |path| {
             let parameters = self.model.parameters().into_iter();
-            let tensors: Vec<_> = parameters.map(|(name, tensor)| (name, tensor.detach())).collect();
+            let tensors: Vec<_> = parameters.map(|(name, tensor)| (name, to_tch(&tensor).detach())).collect();
             Ok(Tensor::write_safetensors(&tensors, path)?)
         })?;
         let tokenizer = tokenizer_json(&self.words).to_string();
@@ -105,9 +105,10 @@ fn loss(model: &CausalLm, rows: &Tensor) -> Fallible<Tensor> {
     let tokens = rows.size()[1] - 1;
     let (ids, next) = (rows.f_narrow(1, 0, tokens)?, rows.f_narrow(1, 1, tokens)?);
     let mask = ids.f_ones_like()?;
-    let inputs = NamedTensors(vec![("input_ids".into(), ids), ("attention_mask".into(), mask)]);
+    let inputs =
+        NamedTensors(vec![("input_ids".into(), from_tch(&ids)), ("attention_mask".into(), from_tch(&mask))]);
     let outputs = model.forward(&inputs)?;
-    let logits = outputs.get("logits").ok_or("no logits")?;
+    let logits = to_tch(outputs.get("logits").ok_or("no logits")?);
     let vocabulary = logits.size().last().copied().unwrap_or(1);
     Ok(logits.f_reshape([-1, vocabulary])?.f_cross_entropy_loss(
         &next.f_reshape([-1])?,

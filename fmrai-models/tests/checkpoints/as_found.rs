@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fmrai_core::structure::AttentionForm;
-use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource, unknown_token};
+use fmrai_torch::data::{DataContext, RegisteredDataSource, unknown_token};
 use fmrai_torch::model::Model;
 use fmrai_torch::text::Tokenizer;
 use safetensors::Dtype;
@@ -21,8 +21,8 @@ fn rename(checkpoint: &Checkpoint, name: impl Fn(&str) -> String) {
 /// Last hidden states or logits of the reference texts.
 fn output(model: &dyn Model, name: &str) -> Vec<f32> {
     let expected = expected(name);
-    let given = ["input_ids", "attention_mask"].map(|name| (name.to_owned(), int64(&expected[name])));
-    f32s(&model.forward(&fmrai_torch::model::NamedTensors(given.into())).unwrap().0[0].1)
+    let given = ["input_ids", "attention_mask"].map(|name| (name, int64(&expected[name])));
+    f32s(&model.forward(&named(given)).unwrap().0[0].1)
 }
 
 /// A weight's other name.

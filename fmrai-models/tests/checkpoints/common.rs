@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::{TensorValue, from_safetensors};
 use fmrai_models::HfCheckpoint;
+use fmrai_torch::Device;
 use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use tempfile::TempDir;
+
+pub(crate) use crate::tensors::{AsTch, named};
 
 pub(crate) const MODELS: [&str; 7] =
     ["bert", "bert-pretraining", "bert-sharded", "distilbert", "distilbert-mlm", "minilm", "roberta"];
@@ -67,14 +70,13 @@ pub(crate) fn int64(value: &TensorValue) -> Tensor {
 }
 
 /// The elements of a tensor of floats.
-pub(crate) fn f32s(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.to_kind(Kind::Float).reshape([-1])).unwrap()
+pub(crate) fn f32s(tensor: &impl AsTch) -> Vec<f32> {
+    Vec::try_from(tensor.tch().to_kind(Kind::Float).reshape([-1])).unwrap()
 }
 
 /// Named inputs, each `[batch, token]`.
-pub(crate) fn inputs(named: &[(&str, &[&[i64]])]) -> NamedTensors {
-    let tensor = |rows: &[&[i64]]| Tensor::from_slice2(rows);
-    NamedTensors(named.iter().map(|(name, rows)| ((*name).to_owned(), tensor(rows))).collect())
+pub(crate) fn inputs(all: &[(&str, &[&[i64]])]) -> NamedTensors {
+    named(all.iter().map(|(name, rows)| (*name, Tensor::from_slice2(rows))))
 }
 
 /// A weight as it is stored.

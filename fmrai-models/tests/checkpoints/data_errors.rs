@@ -1,6 +1,6 @@
 //! Everything that can be wrong with data.
 
-use fmrai_torch::data::{DataContext, DataError, DataSource, RegisteredDataSource};
+use fmrai_torch::data::{DataContext, DataError, RegisteredDataSource};
 use serde_json::{Value, json};
 
 use crate::common::*;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use fmrai_core::registry::Registered;
 use fmrai_core::tolerance::Tolerance;
-use fmrai_torch::data::{Batches, Counts, DataContext, DataSource, InputBatch, RegisteredDataSource};
+use fmrai_torch::data::{Batches, Counts, DataContext, DataSources, InputBatch, RegisteredDataSource};
 use fmrai_torch::model::Model;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ fn batches_hold_texts_of_similar_length_padded_on_the_right() {
         assert_eq!((given.0.as_str(), mask.0.as_str()), ("input_ids", "attention_mask"));
         let width = batch.samples.iter().map(|s| s.token_ids.len()).max().unwrap();
         assert_eq!(given.1.size(), [batch.samples.len() as i64, width as i64]);
-        let rows = |t: &tch::Tensor| Vec::<Vec<i64>>::try_from(t).unwrap();
+        let rows = |t: &fmrai_torch::Tensor| Vec::<Vec<i64>>::try_from(t.tch()).unwrap();
         for ((sample, row), mask) in batch.samples.iter().zip(rows(&given.1)).zip(rows(&mask.1)) {
             let length = sample.token_ids.len();
             assert_eq!(sample.span, 0..length);
@@ -124,7 +125,7 @@ fn batches_hold_texts_of_similar_length_padded_on_the_right() {
 fn roberta_is_padded_with_its_own_token() {
     let model = load(&model_folder("roberta"));
     let (batches, _) = read(&*model, b"Hi\nThe river begins\n", json!({"type": "text", "path": "data"}));
-    let ids = Vec::<Vec<i64>>::try_from(&batches[0].inputs.0[0].1).unwrap();
+    let ids = Vec::<Vec<i64>>::try_from(batches[0].inputs.0[0].1.tch()).unwrap();
     assert_eq!(ids[0].last(), Some(&1));
 }
 
@@ -187,8 +188,10 @@ fn files_are_named_and_hashed() {
 
 #[test]
 fn sources_are_listed_with_their_fields() {
-    assert_eq!(SOURCES.iter().map(|s| s.name).collect::<Vec<_>>(), ["csv", "jsonl", "tensors", "text"]);
-    for source in SOURCES.iter().filter(|source| source.name != "tensors") {
+    let sources = DataSources::linked().unwrap();
+    let about: Vec<_> = sources.iter().map(Registered::about).collect();
+    assert_eq!(about.iter().map(|s| s.name).collect::<Vec<_>>(), ["csv", "jsonl", "tensors", "text"]);
+    for source in about.iter().filter(|source| source.name != "tensors") {
         let schema = (source.schema)();
         let fields = schema["properties"].as_object().unwrap();
         assert!(fields.values().all(|f| f["description"].is_string()), "{}", source.name);
@@ -223,7 +226,7 @@ proptest! {
                 let outputs = model.forward(&batch.inputs).unwrap();
                 let states = outputs.get("last_hidden_state").unwrap();
                 for (row, sample) in batch.samples.iter().enumerate() {
-                    let own = states.get(row as i64).narrow(0, 0, sample.token_ids.len() as i64);
+                    let own = states.tch().get(row as i64).narrow(0, 0, sample.token_ids.len() as i64);
                     by_id.insert(sample.id, f32s(&own));
                 }
             }

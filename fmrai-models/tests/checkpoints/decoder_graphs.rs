@@ -10,7 +10,7 @@ use fmrai_core::structure::{
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{Model, NamedTensors};
+use fmrai_torch::model::Model;
 use serde_json::Value;
 use tch::Tensor;
 
@@ -78,8 +78,8 @@ fn hidden_states_are_those_of_transformers() {
             let layers = expected.keys().filter(|key| key.starts_with("hidden_states.")).count() - 1;
             let mut recorded = record(&model_folder(name), form);
             let states = hidden_states(&recorded, layers);
-            let batch = ["input_ids", "attention_mask"].map(|n| (n.to_owned(), int64(&expected[n])));
-            let (batch, mask) = (NamedTensors(batch.into()), int64(&expected["attention_mask"]));
+            let batch = ["input_ids", "attention_mask"].map(|n| (n, int64(&expected[n])));
+            let (batch, mask) = (named(batch), int64(&expected["attention_mask"]));
             let request: CaptureRequest = states.iter().copied().collect();
             let _no_grad = tch::no_grad_guard();
             let Recorded { model, tracker, graph } = &mut recorded;

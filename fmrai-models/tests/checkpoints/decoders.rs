@@ -6,11 +6,12 @@ use std::path::Path;
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::{DType, TensorValue};
 use fmrai_core::tolerance::Tolerance;
-use fmrai_models::{CausalLm, HfCheckpoint, Precision};
+use fmrai_models::{CausalLm, HfCheckpoint, Precision, from_tch};
+use fmrai_torch::Device;
 use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
 use safetensors::Dtype;
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::common::*;
 
@@ -25,7 +26,7 @@ fn load_as(folder: &Path, attention: AttentionForm, dtype: Precision) -> Box<dyn
 
 fn batch(expected: &BTreeMap<String, TensorValue>) -> NamedTensors {
     let names = ["input_ids", "attention_mask"];
-    NamedTensors(names.map(|name| (name.to_owned(), int64(&expected[name]))).into())
+    named(names.map(|name| (name, int64(&expected[name]))))
 }
 
 /// Rows of a tensor `[text, token, ..]` that belong to tokens; what stands at padding means nothing.
@@ -71,7 +72,7 @@ fn logits_in_16_bits_are_near_those_of_transformers_in_the_same_type() {
                 let model = load_as(&model_folder(name), form, dtype);
                 let output = model.forward(&batch(&expected)).unwrap();
                 let logits = output.get("logits").unwrap();
-                assert_eq!((logits.kind(), model.info().dtype), (kind, dtype.into()), "{name}");
+                assert_eq!((logits.tch().kind(), model.info().dtype), (kind, dtype.into()), "{name}");
                 let mask = &expected["attention_mask"];
                 let absolute = if form == AttentionForm::Fused { 2.0 * absolute } else { absolute };
                 let reference = valid(reference.view().f32().unwrap(), mask);
@@ -93,10 +94,10 @@ fn a_text_alone_gives_what_it_gives_in_a_padded_batch() {
         let tokens = expected["attention_mask"].i64().unwrap().iter().sum::<i64>() - ids.size()[1];
         let alone = ids.narrow(0, 1, 1).narrow(1, 0, tokens);
         let mask = alone.ones_like();
-        let inputs = NamedTensors(vec![("input_ids".into(), alone), ("attention_mask".into(), mask)]);
+        let inputs = named([("input_ids", alone), ("attention_mask", mask)]);
         let alone = f32s(model.forward(&inputs).unwrap().get("logits").unwrap());
         let logits = model.forward(&batch(&expected)).unwrap();
-        let row = logits.get("logits").unwrap().get(1).narrow(0, 0, tokens);
+        let row = logits.get("logits").unwrap().tch().get(1).narrow(0, 0, tokens);
         Tolerance::ACTIVATION.check(&alone, &f32s(&row)).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
@@ -107,12 +108,12 @@ fn position_ids_may_be_given() {
         let (expected, model) = (expected(name), load(&model_folder(name)));
         let mut inputs = batch(&expected);
         let tokens = inputs.0[0].1.size()[1];
-        let positions = Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).expand([2, tokens], false);
-        inputs.0.push(("position_ids".into(), positions.contiguous()));
+        let positions = Tensor::arange(tokens, (Kind::Int64, tch::Device::Cpu)).expand([2, tokens], false);
+        inputs.0.extend(named([("position_ids", positions.contiguous())]).0);
         let logits = |inputs: &NamedTensors| f32s(model.forward(inputs).unwrap().get("logits").unwrap());
         let (same, usual) = (logits(&inputs), logits(&batch(&expected)));
         assert_eq!(same, usual, "{name}");
-        inputs.0[2].1 = (&inputs.0[2].1 * 2).remainder(30);
+        inputs.0[2].1 = from_tch(&(positions * 2).remainder(30));
         assert_ne!(logits(&inputs), usual, "{name}");
     }
 }
@@ -240,16 +241,16 @@ fn weights_can_be_trained() {
             .parameters()
             .into_iter()
             .filter(|(name, _)| needed.iter().any(|(n, _)| n == name))
-            .map(|(name, weight)| (name, weight.set_requires_grad(true)))
+            .map(|(name, weight)| (name, weight.tch().set_requires_grad(true)))
             .collect();
         let model = CausalLm::from_weights(&config, weights, None, AttentionForm::Fused).unwrap();
         let expected = expected(name);
         check(name, &model, &expected);
         let logits = model.forward(&batch(&expected)).unwrap();
-        logits.get("logits").unwrap().logsumexp([-1], false).mean(Kind::Float).backward();
+        logits.get("logits").unwrap().tch().logsumexp([-1], false).mean(Kind::Float).backward();
         for (weight, tensor) in model.parameters() {
             if tensor.requires_grad() {
-                let slope = tensor.grad().abs().max();
+                let slope = tensor.tch().grad().abs().max();
                 assert!(slope.double_value(&[]).is_normal(), "{name}: {weight} has no gradient");
             }
         }

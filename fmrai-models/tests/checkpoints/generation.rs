@@ -6,11 +6,12 @@ use std::path::Path;
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::{Cache, CausalLm, HfCheckpoint};
+use fmrai_torch::Device;
 use fmrai_torch::generate::{GenerateConfig, GenerateError, Generated, Stopped, generate};
-use fmrai_torch::model::{LoadContext, Model, NamedTensors};
+use fmrai_torch::model::{LoadContext, Model};
 use proptest::prelude::*;
 use serde_json::json;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::common::*;
 
@@ -23,8 +24,7 @@ fn decoder(folder: &Path, attention: AttentionForm) -> CausalLm {
 
 fn logits(model: &CausalLm, ids: &Tensor) -> Tensor {
     let inputs = [("input_ids", ids.shallow_clone()), ("attention_mask", ids.ones_like())];
-    let inputs = NamedTensors(inputs.map(|(name, tensor)| (name.to_owned(), tensor)).into());
-    model.forward(&inputs).unwrap().get("logits").unwrap().shallow_clone()
+    model.forward(&named(inputs)).unwrap().get("logits").unwrap().tch()
 }
 
 fn continued(model: &CausalLm, prompt: &[u32], config: &GenerateConfig) -> Generated {

@@ -14,4 +14,6 @@ mod model_errors;
 mod model_inputs;
 mod models;
 mod surfaces;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 mod tokenizers;

@@ -3,9 +3,10 @@
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::{HfCheckpoint, Precision};
+use fmrai_torch::Device;
 use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::common::*;
 
@@ -77,7 +78,7 @@ fn batch(padding: Padding) -> (NamedTensors, usize) {
 }
 
 fn output(model: &dyn Model, given: &NamedTensors) -> Tensor {
-    model.forward(given).unwrap().0.remove(0).1
+    model.forward(given).unwrap().0.remove(0).1.tch()
 }
 
 /// The text of 3 tokens by itself.

@@ -172,7 +172,7 @@ fn missing_files() {
     let file = Checkpoint::of("bert").file("config.json");
     let checkpoint = Checkpoint::of("bert");
     let source = HfCheckpoint::new("config.json");
-    let context = LoadContext { base: checkpoint.path(), device: tch::Device::Cpu };
+    let context = LoadContext { base: checkpoint.path(), device: fmrai_torch::Device::Cpu };
     let error = source.load(&context).err().unwrap().to_string();
     assert!(
         error.ends_with("a folder with config.json, model.safetensors and tokenizer.json is needed"),

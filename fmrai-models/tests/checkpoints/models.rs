@@ -2,22 +2,25 @@
 
 use std::path::Path;
 
+use fmrai_core::registry::Registered;
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::{HfCheckpoint, Precision};
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors, NonFiniteWeight};
+use fmrai_torch::Device;
+use fmrai_torch::model::{LoadContext, Model, ModelSource, ModelSources, NamedTensors, NonFiniteWeight};
 use half::{bf16, f16};
 use safetensors::Dtype;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind};
+use tch::Kind;
 
 use crate::common::*;
 
-fn run(model: &dyn Model, named: &[(&str, &fmrai_core::tensor::TensorValue)]) -> NamedTensors {
-    let inputs = named.iter().map(|(name, value)| ((*name).to_owned(), int64(value))).collect();
-    model.forward(&NamedTensors(inputs)).unwrap_or_else(|e| panic!("{e}"))
+fn run(model: &dyn Model, all: &[(&str, &fmrai_core::tensor::TensorValue)]) -> NamedTensors {
+    model
+        .forward(&named(all.iter().map(|(name, value)| (*name, int64(value)))))
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Compares the outputs for the reference texts and the reference pair with those of transformers.
@@ -151,7 +154,7 @@ fn parameters_are_named_as_modules_and_share_memory() {
     assert_eq!(weight.size(), [64, 32]);
     let again = model.parameters();
     let (_, same) = again.iter().find(|(n, _)| n == name).unwrap();
-    assert_eq!(weight.data_ptr(), same.data_ptr());
+    assert_eq!(weight.address(), same.address());
     assert!(parameters.iter().all(|(_, tensor)| !tensor.requires_grad()));
     assert_eq!(parameters.iter().map(|(_, t)| t.numel() as u64).sum::<u64>(), model.info().parameters);
 }
@@ -193,7 +196,7 @@ fn encoders_compute_in_16_bits_where_asked() {
                 [("input_ids", &expected["input_ids"]), ("attention_mask", &expected["attention_mask"])];
             let outputs = run(&*model, &named);
             let output = outputs.get("last_hidden_state").unwrap();
-            assert_eq!((output.kind(), model.info().dtype), (kind, dtype.into()));
+            assert_eq!((output.tch().kind(), model.info().dtype), (kind, dtype.into()));
             let reference = expected["last_hidden_state"].view();
             Tolerance { absolute, relative: 0.0 }
                 .check(&f32s(output), reference.f32().unwrap())
@@ -259,9 +262,10 @@ fn activation_and_epsilon_of_the_config_are_used() {
 
 #[test]
 fn sources_are_listed_with_their_fields() {
-    let names: Vec<_> = SOURCES.iter().map(|s| s.name).collect();
+    let sources = ModelSources::linked().unwrap();
+    let names: Vec<_> = sources.iter().map(|s| s.about().name).collect();
     assert_eq!(names, ["exported_program", "hf_checkpoint", "torchscript"]);
-    let schema = (SOURCES[1].schema)();
+    let schema = (sources.get("hf_checkpoint").unwrap().about().schema)();
     let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["path", "attention", "dtype"]);
     assert!(schema["properties"]["path"]["description"].as_str().is_some());

@@ -1,7 +1,6 @@
 //! Tokenizers against transformers, and tokenizers that are wrong.
 
-use fmrai_torch::data::Encoded;
-use fmrai_torch::text::Tokenizer;
+use fmrai_torch::text::{Encoded, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::common::*;

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use fmrai_torch::data::{Batches, DataContext, DataSource, RegisteredDataSource};
-use fmrai_torch::model::{Axis, Model, NamedTensors};
+use fmrai_torch::data::{Batches, DataContext, RegisteredDataSource};
+use fmrai_torch::model::{Axis, Model};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::archives::{Archive, node, program};
 use crate::cases::{cases, load, reference};
+use crate::tensors::{AsTch, named};
 
 /// Opens data for a model.
 fn open<'a>(
@@ -123,20 +124,20 @@ fn a_lookup_that_fails_in_a_run_says_which_id_it_was() {
     let ids = Tensor::from_slice(&[1i64, 2, 3, last + 5]).view([2, 2]);
     let case = cases(&reference("programs").join("bert.pt2"), model.as_ref()).remove(0);
     let inputs = case.inputs.0.iter().map(|(name, tensor)| {
-        let other =
-            if name == "input_ids" { ids.shallow_clone() } else { tensor.narrow(0, 0, 2).narrow(1, 0, 2) };
+        let other = if name == "input_ids" {
+            ids.shallow_clone()
+        } else {
+            tensor.tch().narrow(0, 0, 2).narrow(1, 0, 2)
+        };
         (name.clone(), other)
     });
-    let said = model.forward(&NamedTensors(inputs.collect())).unwrap_err().to_string();
+    let said = model.forward(&named(inputs)).unwrap_err().to_string();
     let expected = format!("its ids hold {} at [1, 1], its table has rows for 0 to {last}", last + 5);
     assert!(said.contains("torch.ops.aten.embedding.default: ") && said.ends_with(&expected), "{said}");
     let script = load("torchscript", &reference("torchscript").join("words.pt")).unwrap();
     let others = Tensor::from_slice(&[1i64, 2, 3]).view([1, 3]);
-    let inputs = vec![
-        ("input_ids".to_owned(), Tensor::from_slice(&[1i64, 2]).view([1, 2])),
-        ("others".to_owned(), others + 9),
-    ];
-    let said = script.forward(&NamedTensors(inputs)).unwrap_err().to_string();
+    let inputs = [("input_ids", Tensor::from_slice(&[1i64, 2]).view([1, 2])), ("others", others + 9)];
+    let said = script.forward(&named(inputs)).unwrap_err().to_string();
     assert!(said.contains("node forward: `") && said.ends_with("index out of range in self"), "{said}");
 }
 
@@ -144,7 +145,7 @@ fn a_lookup_that_fails_in_a_run_says_which_id_it_was() {
 fn what_fails_in_a_script_is_told_with_its_cause() {
     let model = load("torchscript", &reference("torchscript").join("fixed.pt")).unwrap();
     let x = Tensor::zeros([2, 3, 4], (Kind::Float, tch::Device::Cpu));
-    let run = |x: Tensor| model.forward(&NamedTensors(vec![("x".to_owned(), x)]));
+    let run = |x: Tensor| model.forward(&named([("x", x)]));
     // Tracing has fixed the number of rows at 1.
     let said = match run(x.narrow(2, 0, 3)) {
         Ok(_) => panic!("no error"),
@@ -191,8 +192,8 @@ fn division_in_a_program_rounds_as_python_does() {
         Archive::of(&floor_division(target)).write(&file);
         let model = load("exported_program", &file).unwrap();
         let x = Tensor::from_slice(&[0.5f32, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view([2, 4]);
-        let result = model.forward(&NamedTensors(vec![("x".to_owned(), x)])).unwrap();
-        let first = result.0[0].1.double_value(&[0, 0]);
+        let result = model.forward(&named([("x", x)])).unwrap();
+        let first = result.0[0].1.tch().double_value(&[0, 0]);
         assert!((first - 0.5 * f64::from(expected)).abs() < 1e-7, "{target}: {first}");
     }
 }

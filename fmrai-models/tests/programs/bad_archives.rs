@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use fmrai_torch::model::NamedTensors;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::archives::{Archive, node, program, weights};
 use crate::cases::load;
+use crate::tensors::{AsTch, named};
 
 /// What loading a file of these bytes says, or running it on an input of the right shape.
 fn said(bytes: &[u8]) -> Result<Tensor, String> {
@@ -17,9 +17,9 @@ fn said(bytes: &[u8]) -> Result<Tensor, String> {
     let short = |error: fmrai_torch::model::ModelError| error.to_string().replace(&place, "");
     let model = load("exported_program", file.path()).map_err(short)?;
     let x = Tensor::from_slice(&[1f32, -2.0, 3.0, -4.0, 5.0, -6.0, 7.0, -8.0]).view([2, 4]);
-    let inputs: Vec<_> = model.inputs().into_iter().map(|input| (input.name, x.shallow_clone())).collect();
-    let mut outputs = model.forward(&NamedTensors(inputs)).map_err(short)?;
-    Ok(outputs.0.remove(0).1)
+    let inputs = model.inputs().into_iter().map(|input| (input.name, x.shallow_clone()));
+    let mut outputs = model.forward(&named(inputs)).map_err(short)?;
+    Ok(outputs.0.remove(0).1.tch())
 }
 
 fn stored(archive: &Archive) -> Vec<u8> {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use fmrai_core::graph::{Graph, RecordedGraph, fingerprint};
 use fmrai_core::tracker::{CaptureRequest, Tracker};
+use fmrai_torch::Device;
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors, RegisteredModelSource};
+use fmrai_torch::model::{LoadContext, Model, ModelError, NamedTensors, RegisteredModelSource};
 use safetensors::SafeTensors;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
+
+use crate::tensors::{AsTch, named};
 
 /// A folder of reference data.
 pub(crate) fn reference(name: &str) -> PathBuf {
@@ -83,7 +86,7 @@ pub(crate) fn cases(path: &Path, model: &dyn Model) -> Vec<Case> {
         let name = parts.nth(1).unwrap_or_default().to_owned();
         let case = cases.entry(case).or_insert(Case { inputs: NamedTensors::default(), outputs: Vec::new() });
         match (side, value) {
-            ("in", Some(value)) if names.contains(&name) => case.inputs.0.push((name, value)),
+            ("in", Some(value)) if names.contains(&name) => case.inputs.0.extend(named([(name, value)]).0),
             ("out", Some(value)) => case.outputs.push(value),
             _ => {}
         }
@@ -149,7 +152,7 @@ pub(crate) fn check(path: &Path, model: &dyn Model) -> Outcome {
         let mut compare = |outputs: &NamedTensors, how: &str| {
             assert_eq!(outputs.0.len(), case.outputs.len(), "{}: case {index} {how}", path.display());
             for ((name, found), expected) in outputs.0.iter().zip(&case.outputs) {
-                let far = difference(found, expected);
+                let far = difference(&found.tch(), expected);
                 assert!(far <= 1e-5, "{}: case {index} {how}: {name} differs by {far}", path.display());
                 outcome.worst = outcome.worst.max(far);
             }

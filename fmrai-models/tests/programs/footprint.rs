@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
 use crate::cases::{load, load_as, record, reference};
+use crate::tensors::{AsTch, named};
 
 /// What a new process starts with.
 const DEFAULT_SEED: i64 = 67_280_421_310_721;
@@ -35,12 +36,13 @@ fn find(all: &[(String, Vec<i64>, Vec<f32>)], name: &str) -> Option<Tensor> {
     Some(Tensor::from_slice(values).view(shape.as_slice()))
 }
 
-fn named(name: &str, tensor: &Tensor) -> NamedTensors {
-    NamedTensors(vec![(name.to_owned(), tensor.copy())])
+/// A copy of `tensor` under this name.
+fn given(name: &str, tensor: &Tensor) -> NamedTensors {
+    named([(name, tensor.copy())])
 }
 
-fn flat(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.to_kind(Kind::Float).contiguous().flatten(0, -1)).unwrap()
+fn flat(tensor: &impl AsTch) -> Vec<f32> {
+    Vec::try_from(tensor.tch().to_kind(Kind::Float).contiguous().flatten(0, -1)).unwrap()
 }
 
 const SCRIPTS: [&str; 6] = ["recurrent", "writes_input", "reshapes_input", "random", "forked", "numbers"];
@@ -54,7 +56,7 @@ fn passes_that_are_taken_back_leave_no_trace() {
         let x = find(&expected, "in.x").unwrap();
         let model = load("torchscript", &reference("state").join(format!("{name}.pt"))).unwrap();
         tch::manual_seed(DEFAULT_SEED);
-        let inputs = named("x", &x);
+        let inputs = given("x", &x);
         let (graph, mut left) = Footprint::of(model.as_ref(), || {
             DispatchTracker::new().unwrap().discover(&mut || Ok(model.forward(&inputs).map(|_| ())?)).unwrap()
         })
@@ -68,7 +70,7 @@ fn passes_that_are_taken_back_leave_no_trace() {
         assert_eq!((inputs.0[0].1.size(), flat(&inputs.0[0].1)), (x.size(), flat(&x)), "{name}");
 
         for call in 0..3 {
-            let outputs = model.forward(&named("x", &x)).unwrap();
+            let outputs = model.forward(&given("x", &x)).unwrap();
             for (position, (_, found)) in outputs.0.iter().enumerate() {
                 let expected = find(&expected, &format!("out.{call}.{position}")).unwrap();
                 assert_eq!(found.size(), expected.size(), "{name}");
@@ -77,7 +79,7 @@ fn passes_that_are_taken_back_leave_no_trace() {
             }
             // As a comparison with the untouched model, between passes that count.
             let (again, mut left) =
-                Footprint::of(model.as_ref(), || model.forward(&named("x", &x)).unwrap()).unwrap();
+                Footprint::of(model.as_ref(), || model.forward(&given("x", &x)).unwrap()).unwrap();
             let again = left.keep(again).unwrap();
             left.take_back().unwrap();
             left.bring_back().unwrap();
@@ -100,19 +102,19 @@ fn a_program_that_keeps_its_state_can_be_taken_back() {
     let _no_grad = tch::no_grad_guard();
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let pass = || model.forward(&named("x", &x)).unwrap();
+        let pass = || model.forward(&given("x", &x)).unwrap();
         let (first, mut left) = Footprint::of(model.as_ref(), pass).unwrap();
         assert!(left.lasts(&NamedTensors::default()).unwrap());
         let first = left.keep(first).unwrap();
         left.take_back().unwrap();
         let second = pass();
         left.bring_back().unwrap();
-        seen.push((first.0[0].1.double_value(&[0, 0]), second.0[0].1.double_value(&[0, 0])));
+        seen.push((first.0[0].1.tch().double_value(&[0, 0]), second.0[0].1.tch().double_value(&[0, 0])));
     }
     assert_eq!(seen, [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]);
 
     let model = load("exported_program", &path).unwrap();
-    let pass = || model.forward(&named("x", &x)).unwrap();
+    let pass = || model.forward(&given("x", &x)).unwrap();
     let (_, left) = Footprint::of(model.as_ref(), pass).unwrap();
     assert!(!left.lasts(&NamedTensors::default()).unwrap(), "it starts from the archive each time");
 }
@@ -127,8 +129,8 @@ impl Model for Counting {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
-    fn parameters(&self) -> Vec<(String, Tensor)> {
-        vec![("buffer".to_owned(), self.buffer.borrow().shallow_clone())]
+    fn parameters(&self) -> Vec<(String, fmrai_torch::Tensor)> {
+        named([("buffer", self.buffer.borrow().shallow_clone())]).0
     }
     fn tokenizer(&self) -> Option<&Tokenizer> {
         None
@@ -138,11 +140,11 @@ impl Model for Counting {
     }
     fn forward(&self, _: &NamedTensors) -> Result<NamedTensors, ModelError> {
         let mut buffer = self.buffer.borrow_mut();
-        let _ = buffer.f_add_scalar_(1.0)?;
-        let _ = buffer.f_select(0, 1)?.f_mul_scalar_(10.0)?;
-        let mut made = buffer.f_zeros_like()?;
-        let _ = made.f_add_(&buffer)?;
-        Ok(NamedTensors(vec![("buffer".to_owned(), buffer.shallow_clone()), ("made".to_owned(), made)]))
+        let _ = buffer.g_add_scalar_(1.0);
+        let _ = buffer.select(0, 1).g_mul_scalar_(10.0);
+        let mut made = buffer.zeros_like();
+        let _ = made.g_add_(&buffer);
+        Ok(named([("buffer", buffer.shallow_clone()), ("made", made)]))
     }
 }
 
@@ -167,10 +169,10 @@ fn models_written_in_rust_are_taken_back_too() {
     assert!(left.lasts(&NamedTensors::default()).unwrap());
     let kept = left.keep(outputs).unwrap();
     left.take_back().unwrap();
-    assert_eq!(flat(&model.buffer.borrow()), [1.0, 2.0]);
+    assert_eq!(flat(&*model.buffer.borrow()), [1.0, 2.0]);
     assert_eq!(flat(&kept.0[0].1), [2.0, 30.0], "in memory of its own");
     left.bring_back().unwrap();
-    assert_eq!(flat(&model.buffer.borrow()), [2.0, 30.0]);
+    assert_eq!(flat(&*model.buffer.borrow()), [2.0, 30.0]);
 }
 
 /// Tasks run where they are forked: the same operations in the same order, each time.
@@ -181,7 +183,7 @@ fn forked_tasks_are_seen_in_a_fixed_order() {
     let mut first = None;
     for _ in 0..20 {
         let model = load("torchscript", &reference("state").join("forked.pt")).unwrap();
-        let (mut tracker, graph) = record(model.as_ref(), &named("x", &x));
+        let (mut tracker, graph) = record(model.as_ref(), &given("x", &x));
         let names: Vec<&str> = graph.operations().iter().map(Operation::base_name).collect();
         let worker = ["linear", "relu", "mul"];
         let late = [&worker[..], &["mul", "tanh", "add"]].concat();
@@ -193,7 +195,7 @@ fn forked_tasks_are_seen_in_a_fixed_order() {
         let found = fingerprint(graph.as_ref());
         assert_eq!(*first.get_or_insert(found.clone()), found);
         let all: CaptureRequest = graph.tensors().iter().map(|t| t.id).collect();
-        let given = named("x", &x);
+        let given = given("x", &x);
         tracker.track(&all, &mut || Ok(model.forward(&given).map(|_| ())?)).unwrap();
     }
 }
@@ -227,8 +229,8 @@ fn explicit_attention_is_cast_as_the_fused_one_is() {
     let expected = numbers("autocast");
     let model = load("exported_program", &reference("state").join("autocast.pt2")).unwrap();
     let inputs = || {
-        let of = |name: &str| (name.to_owned(), find(&expected, name).unwrap());
-        NamedTensors(vec![of("x"), of("mask")])
+        let of = |name: &'static str| (name, find(&expected, name).unwrap());
+        named([of("x"), of("mask")])
     };
     let (mut tracker, graph) = record(model.as_ref(), &inputs());
     let fused: Vec<_> =
@@ -246,7 +248,7 @@ fn explicit_attention_is_cast_as_the_fused_one_is() {
     // Twice the distance of numbers of this element type.
     let rounding = Tolerance { absolute: 1.0 / 128.0, relative: 1.0 / 128.0 };
     for (i, operation) in fused.into_iter().enumerate() {
-        assert_eq!(outputs.0[i].1.kind(), Kind::BFloat16, "as the fused operation gives");
+        assert_eq!(outputs.0[i].1.tch().kind(), Kind::BFloat16, "as the fused operation gives");
         let context = find(&expected, &format!("out.{i}")).unwrap();
         rounding.check(&flat(&outputs.0[i].1), &flat(&context)).unwrap();
         let probabilities = kept.tensor(operation.outputs[1]).unwrap().unwrap();

@@ -14,4 +14,6 @@ mod cases;
 mod exported;
 mod footprint;
 mod state;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 mod torchscript;

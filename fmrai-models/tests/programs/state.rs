@@ -7,6 +7,7 @@ use tch::{Kind, Tensor};
 
 use crate::archives::{Archive, node, program};
 use crate::cases::load_as;
+use crate::tensors::{AsTch, named};
 
 fn tensor(name: &str) -> Value {
     json!({ "as_tensor": { "name": name } })
@@ -51,11 +52,11 @@ fn open(program: &Value, fields: Value) -> (tempfile::NamedTempFile, Result<Box<
 }
 
 fn zeros() -> NamedTensors {
-    NamedTensors(vec![("x".to_owned(), Tensor::zeros([4, 4], (Kind::Float, tch::Device::Cpu)))])
+    named([("x", Tensor::zeros([4, 4], (Kind::Float, tch::Device::Cpu)))])
 }
 
 fn runs(model: &dyn Model) -> Vec<f64> {
-    (0..3).map(|_| model.forward(&zeros()).unwrap().0[0].1.max().double_value(&[])).collect()
+    (0..3).map(|_| model.forward(&zeros()).unwrap().0[0].1.tch().max().double_value(&[])).collect()
 }
 
 #[test]
@@ -91,10 +92,10 @@ fn inputs_that_are_written_are_given_back_unchanged() {
         json!([tensor("relu")]),
     );
     let (_file, model) = open(&program, json!({}));
-    let inputs = NamedTensors(vec![("x".to_owned(), Tensor::ones([2, 4], (Kind::Float, tch::Device::Cpu)))]);
+    let inputs = named([("x", Tensor::ones([2, 4], (Kind::Float, tch::Device::Cpu)))]);
     let output = model.unwrap().forward(&inputs).unwrap();
-    assert_eq!(output.0[0].1.sum(Kind::Float).double_value(&[]), 16.0);
-    assert_eq!(inputs.0[0].1.sum(Kind::Float).double_value(&[]), 8.0);
+    assert_eq!(output.0[0].1.tch().sum(Kind::Float).double_value(&[]), 16.0);
+    assert_eq!(inputs.0[0].1.tch().sum(Kind::Float).double_value(&[]), 8.0);
 }
 
 /// The program with a first axis that may vary.
@@ -116,7 +117,7 @@ fn inputs_say_how_long_their_axes_may_be() {
     assert_eq!(axes, [Axis::Range { min: 1, max: Some(8) }, Axis::Fixed(4)]);
     let run = |rows: i64, columns: i64, kind: Kind| {
         let x = Tensor::zeros([rows, columns], (kind, tch::Device::Cpu));
-        model.forward(&NamedTensors(vec![("x".to_owned(), x)])).map(|_| ()).map_err(|e| e.to_string())
+        model.forward(&named([("x", x)])).map(|_| ()).map_err(|e| e.to_string())
     };
     for rows in [1, 2, 8] {
         assert_eq!(run(rows, 4, Kind::Float), Ok(()));
@@ -132,7 +133,7 @@ fn inputs_say_how_long_their_axes_may_be() {
         model.forward(&twice).unwrap_err().to_string(),
         "the model takes `x` once, was given it twice"
     );
-    let other = NamedTensors(vec![("y".to_owned(), Tensor::zeros([1], (Kind::Float, tch::Device::Cpu)))]);
+    let other = named([("y", Tensor::zeros([1], (Kind::Float, tch::Device::Cpu)))]);
     assert_eq!(model.forward(&other).unwrap_err().to_string(), "the model takes `x`, was given `y`");
 }
 
