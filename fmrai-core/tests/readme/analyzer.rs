@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Sharpness {}
 
-#[typetag::serde(name = "sharpness")]
 impl AnalyzerConfig for Sharpness {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
         Ok(Box::new(Peaks::default()))
