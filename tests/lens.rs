@@ -16,6 +16,7 @@ use fmrai_models::HfCheckpoint;
 use fmrai_plugins::lens::{From, Lens};
 use fmrai_torch::capture::DispatchTracker;
 use fmrai_torch::model::{LoadContext, LoadedWeights, ModelSource, NamedTensors};
+use fmrai_torch::{Device, Tensor};
 use serde_json::{Value, json};
 
 /// Decoders of `tests/reference/decoders`, one of each kind of last map.
@@ -188,12 +189,13 @@ fn the_last_stream_of_every_decoder_gives_the_logits_of_transformers() {
         let folder = Path::new(ROOT).join("tests/reference/decoders").join(name);
         let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
         let expected: BTreeMap<_, _> = from_safetensors(&bytes).unwrap().0.into_iter().collect();
-        let context = LoadContext { base: Path::new("."), device: tch::Device::Cpu };
+        let context = LoadContext { base: Path::new("."), device: Device::Cpu };
         let model = HfCheckpoint::new(&folder).load(&context).unwrap();
         let int64 = |name: &str| {
             let value = &expected[name];
             let shape: Vec<i64> = value.shape().iter().map(|&n| n as i64).collect();
-            (name.to_owned(), tch::Tensor::from_slice(value.i64().unwrap()).reshape(shape))
+            let row = Tensor::from_slice(value.i64().unwrap()).unwrap();
+            (name.to_owned(), row.reshape(&shape).unwrap())
         };
         let inputs = NamedTensors(vec![int64("input_ids"), int64("attention_mask")]);
         let mut tracker = DispatchTracker::new().unwrap();

@@ -18,10 +18,9 @@ use fmrai_models::HfCheckpoint;
 use fmrai_plugins::ffn_key_value::FfnKeyValueConfig;
 use fmrai_torch::capture::DispatchTracker;
 use fmrai_torch::data::{DataContext, DataSource, InputBatch, TextLines};
-use fmrai_torch::keep_freed_pages;
 use fmrai_torch::model::{LoadContext, LoadedWeights, ModelSource};
+use fmrai_torch::{Device, keep_freed_pages, no_grad, set_threads};
 use serde_json::json;
-use tch::Device;
 
 fn memories(c: &mut Criterion) {
     let base = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -40,9 +39,9 @@ fn memories(c: &mut Criterion) {
         batches.push(batch);
     }
 
-    tch::set_num_threads(2);
+    set_threads(2).expect("two threads");
     keep_freed_pages();
-    let _no_grad = tch::no_grad_guard();
+    let _no_grad = no_grad();
     let mut tracker = DispatchTracker::new().expect("the hook installs");
     for (name, tensor) in model.parameters() {
         tracker.name_parameter(&name, &tensor);

@@ -15,8 +15,8 @@ use fmrai_core::structure::Structure;
 use fmrai_core::tensor::DType;
 use fmrai_host::checkpoint::Checkpoint;
 use fmrai_host::plan::{Catalogue, Plan};
-use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource};
-use fmrai_torch::model::{Axis, InputSpec, LoadContext, ModelSource, RegisteredModelSource};
+use fmrai_torch::data::{DataContext, RegisteredDataSource};
+use fmrai_torch::model::{Axis, InputSpec, LoadContext, RegisteredModelSource};
 use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};
 

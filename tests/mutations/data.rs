@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fmrai_core::tensor::DType;
-use fmrai_torch::data::{DataContext, DataSource, RegisteredDataSource};
+use fmrai_torch::data::{DataContext, RegisteredDataSource};
 use fmrai_torch::model::{Axis, InputSpec};
 use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};

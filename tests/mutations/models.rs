@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors, RegisteredModelSource};
+use fmrai_torch::model::{LoadContext, Model, NamedTensors, RegisteredModelSource};
+use fmrai_torch::{Device, Tensor};
 use serde_json::{Value, json};
-use tch::{Device, Tensor};
 
 use super::common::ROOT;
 use super::mutate::{Random, archive, bytes, json as changed, safetensors};
@@ -81,8 +81,9 @@ fn changed_checkpoints_are_loaded_or_refused() {
         {
             assert_in_words(&error.to_string());
         }
-        let ids = Tensor::from_slice(&[1_i64, 2, 3, 4]).view([1, 4]);
-        let mask = ids.ones_like();
+        let row =
+            |values: [i64; 4]| Tensor::from_slice(&values).and_then(|row| row.reshape(&[1, 4])).unwrap();
+        let (ids, mask) = (row([1, 2, 3, 4]), row([1; 4]));
         let inputs = NamedTensors(vec![("input_ids".to_owned(), ids), ("attention_mask".to_owned(), mask)]);
         if let Err(error) = model.forward(&inputs) {
             assert_in_words(&error.to_string());

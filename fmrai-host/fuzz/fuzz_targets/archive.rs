@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use fmrai_torch::model::{LoadContext, ModelSource, RegisteredModelSource};
+use fmrai_torch::model::{LoadContext, RegisteredModelSource};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

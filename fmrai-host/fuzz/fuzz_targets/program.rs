@@ -5,10 +5,10 @@
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use fmrai_torch::model::{Axis, LoadContext, ModelSource, RegisteredModelSource, NamedTensors};
 use fmrai_core::tensor::DType;
-use libfuzzer_sys::fuzz_target;
+use fmrai_torch::model::{Axis, LoadContext, NamedTensors, RegisteredModelSource};
 use fmrai_torch::{Device, Tensor};
+use libfuzzer_sys::fuzz_target;
 use zip::write::SimpleFileOptions;
 
 const WEIGHTS: &str = r#"{"config": {"w": {"path_name": "weight_0", "is_param": true, "use_pickle": false, "tensor_meta":
@@ -37,9 +37,8 @@ fn archive(program: &[u8]) -> Vec<u8> {
 }
 
 fn zeros(dtype: Option<DType>, axes: &[Axis]) -> Option<Tensor> {
-    let dtype = dtype.filter(|dtype| {
-        matches!(dtype, DType::Float32 | DType::Float64 | DType::Int64 | DType::Bool)
-    })?;
+    let dtype = dtype
+        .filter(|dtype| matches!(dtype, DType::Float32 | DType::Float64 | DType::Int64 | DType::Bool))?;
     let sizes: Vec<i64> = axes
         .iter()
         .map(|axis| match axis {
