@@ -6,19 +6,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// A call that has not come back.
-#[derive(Clone)]
 struct Call {
+    number: u64,
     what: String,
     since: Instant,
 }
 
-/// The calls of a program, of which the innermost is known.
+/// The calls of a program, of which the one that began last is told: runs in several threads do not end theirs in turn.
 struct Calls {
-    current: Mutex<Option<Call>>,
+    current: Mutex<Vec<Call>>,
     record: OnceLock<File>,
 }
 
@@ -66,26 +66,30 @@ pub(crate) fn done(code: i32) {
 
 impl Calls {
     const fn new() -> Self {
-        Self { current: Mutex::new(None), record: OnceLock::new() }
+        Self { current: Mutex::new(Vec::new()), record: OnceLock::new() }
     }
 
     fn during<T>(&self, stage: &str, who: &str, call: impl FnOnce() -> T) -> T {
         let what = format!("{stage} of {who}");
         self.note(&Said::Calling(what.clone()));
-        let before = self.set(Some(Call { what, since: Instant::now() }));
-        let _back = Back { calls: self, before };
+        let number = {
+            let mut current = self.current();
+            let number = current.last().map_or(0, |call| call.number + 1);
+            current.push(Call { number, what, since: Instant::now() });
+            number
+        };
+        let _back = Back { calls: self, number };
         call()
     }
 
     fn waiting(&self) -> String {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting =
-            |Call { what, since }: &Call| format!(" ({what}, for {} seconds)", since.elapsed().as_secs());
-        current.as_ref().map(waiting).unwrap_or_default()
+            |call: &Call| format!(" ({}, for {} seconds)", call.what, call.since.elapsed().as_secs());
+        self.current().last().map(waiting).unwrap_or_default()
     }
 
-    fn set(&self, call: Option<Call>) -> Option<Call> {
-        std::mem::replace(&mut *self.current.lock().unwrap_or_else(PoisonError::into_inner), call)
+    fn current(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One write of one line at the start of the file: the kernel keeps it, whatever becomes of this process.
@@ -102,14 +106,15 @@ impl Calls {
 /// Notes the end of a call, also where it panics.
 struct Back<'a> {
     calls: &'a Calls,
-    before: Option<Call>,
+    number: u64,
 }
 
 impl Drop for Back<'_> {
     fn drop(&mut self) {
-        let before = self.before.take();
-        let what = before.as_ref().map(|call| call.what.clone());
-        self.calls.set(before);
+        let mut current = self.calls.current();
+        current.retain(|call| call.number != self.number);
+        let what = current.last().map(|call| call.what.clone());
+        drop(current);
         self.calls.note(&what.map_or(Said::Idle, Said::Calling));
     }
 }
@@ -141,6 +146,8 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -154,6 +161,26 @@ mod tests {
         let drop = || calls.during("drop", "c", || panic!("as told"));
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(drop));
         assert!(panicked.is_err());
+        assert_eq!(calls.waiting(), "");
+    }
+
+    #[test]
+    fn calls_of_two_threads_end_in_any_order() {
+        let (calls, both, one) = (Calls::new(), Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                calls.during("prepare", "a", || {
+                    both.wait();
+                    one.wait();
+                });
+            });
+            both.wait();
+            calls.during("prepare", "b", || {
+                one.wait();
+                first.join().unwrap();
+                assert_eq!(calls.waiting(), " (prepare of b, for 0 seconds)");
+            });
+        });
         assert_eq!(calls.waiting(), "");
     }
 

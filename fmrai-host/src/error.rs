@@ -13,7 +13,7 @@ use crate::plan::{OfferError, PlanError};
 use crate::plugins::PluginError;
 use crate::results::WriteError;
 use crate::results::folder::FolderError;
-use crate::run::ParityError;
+use crate::run::{ParityError, RunError};
 
 /// What the program tells its caller. The numbers are public: `docs/results.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,9 @@ pub enum Error {
         /// Batches absorbed.
         batches: u64,
     },
+    /// Parts that are no run, or one that was stopped and has kept nothing.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Something on the command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -144,6 +147,8 @@ impl Error {
             Self::Resume(ResumeError::Unreadable { .. })
             | Self::Folder(FolderError::Io { .. } | FolderError::Write(_)) => Exit::Internal,
             Self::Resume(_) => Exit::Input,
+            Self::Run(RunError::Stopped { .. }) => Exit::Interrupted,
+            Self::Run(_) => Exit::Input,
             Self::Folder(_) => Exit::Input,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::Batch { error, .. } => error.exit(),

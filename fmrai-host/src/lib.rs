@@ -2,6 +2,7 @@
 //!
 //! - [`plan`]: from a JSON file to something that can run, with every mistake told at once.
 //! - [`run`]: one pass over the data, shared by all analyses; [`checkpoint`] lets it go on after a stop.
+//!   [`run::Run`] is one put together from values, for programs that embed this library.
 //! - [`results`]: the files of a run; their pictures are drawn by [`fmrai_draw`].
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
@@ -29,4 +30,5 @@ pub mod run;
 mod terminal;
 #[cfg(test)]
 mod testing;
+mod threads;
 pub mod version;

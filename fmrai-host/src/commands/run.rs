@@ -13,7 +13,7 @@ use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};
 use crate::results::folder::ACTIVATIONS;
 use crate::run::{self, Options, Outcome, ParityReport, Recorded};
-use crate::terminal;
+use crate::{terminal, threads};
 
 /// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
 const LINES: usize = 2;
@@ -46,7 +46,8 @@ pub(super) fn execute(
     let interrupted = crate::interrupts::watch()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();
-    let outcome = run::run(plan, &Options { resume, force, threads, stop: &stop })?;
+    threads::set_for_process(threads)?;
+    let outcome = run::run(plan, &Options { resume, force, progress: true, stop: &stop })?;
     terminal::answer(&describe(&outcome, &configs))?;
     Ok(outcome.exit())
 }
@@ -63,7 +64,9 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
             significant(parity.max_abs_difference(), 2)
         );
     }
-    let _ = writeln!(text, "results: {}", shown(&outcome.output).display());
+    if let Some(output) = &outcome.output {
+        let _ = writeln!(text, "results: {}", shown(output).display());
+    }
     let _ = match counts.tokens {
         0 => write!(text, "data: {}", count(counts.texts, "sample")),
         tokens => write!(text, "data: {}, {}", count(counts.texts, "text"), count(tokens, "token")),
@@ -84,10 +87,11 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
         let _ = writeln!(text, "warning: {warning}");
     }
     let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref()));
-    if let Some(Recorded { tensors, batches, bytes }) = outcome.activations {
+    if let (Some(Recorded { tensors, batches, bytes }), Some(output)) = (outcome.activations, &outcome.output)
+    {
         let tensors = count(tensors as u64, "tensor");
         let batches = format!("{} batch{}", grouped(batches as u64), if batches == 1 { "" } else { "es" });
-        let folder = shown(&outcome.output.join(ACTIVATIONS));
+        let folder = shown(&output.join(ACTIVATIONS));
         let _ = writeln!(
             text,
             "activations: {tensors}, {batches}, {} bytes in {}",

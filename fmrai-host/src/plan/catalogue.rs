@@ -211,6 +211,15 @@ impl Config {
         }
     }
 
+    /// Its `type` in a plan.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Linked(config) => config.typetag_name(),
+            Self::Loaded(analyzer, _, _) => &analyzer.description().name,
+        }
+    }
+
     /// An analyzer that follows this config.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::format::NAME_PATTERN;
+use super::names::NAME_PATTERN;
 
 /// What [`needed`] says of a schema that it cannot put into words.
 pub(super) const UNKNOWN: &str = "something else";

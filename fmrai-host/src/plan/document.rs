@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::format::FORMAT;
-use super::resolved::{ResolvedPlan, Source};
+use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
 use crate::plugins::Pins;
 
 /// The plan with all defaults filled in; paths as they were `written`, plugins with the hashes of what was loaded.
@@ -12,17 +12,7 @@ pub(super) fn document(
     written: &Value,
     hashes: &[Pins],
 ) -> Result<Value, serde_json::Error> {
-    let analyses: Vec<Value> = plan
-        .analyses
-        .iter()
-        .map(|analysis| {
-            let mut fields = Map::new();
-            fields.insert("type".to_owned(), json!(analysis.kind));
-            fields.insert("name".to_owned(), json!(analysis.name));
-            fields.extend(analysis.config.clone());
-            Value::Object(fields)
-        })
-        .collect();
+    let analyses: Vec<Value> = plan.analyses.iter().map(ResolvedAnalysis::document).collect();
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     put("format", json!(FORMAT));

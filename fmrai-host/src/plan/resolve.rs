@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::document::document;
+use super::names::is_reserved;
 use super::parse::{Analysis, Plan};
 use super::path::JsonPath;
 use super::problem::Problem;
 use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
 use crate::held::Held;
-
-/// Names that an analysis cannot have, whatever their case: files of the run itself, and devices of Windows.
-const RESERVED: &[&str] =
-    &["activations", "plan.json", "run.json", "summary.json", "aux", "con", "nul", "prn"];
 
 /// Folder that relative paths of a plan start from.
 pub(super) fn base_of(file: &Path) -> PathBuf {
@@ -160,7 +157,7 @@ impl Plan {
             };
             let field = JsonPath::root().field("analyses").element(index).field("name");
             let lower = name.to_lowercase();
-            if RESERVED.contains(&lower.as_str()) || name.ends_with('.') {
+            if is_reserved(name) {
                 let what = format!("{name:?} cannot be the name of a folder of results, choose another");
                 self.problems.push(Problem::new(field.clone(), what));
             }

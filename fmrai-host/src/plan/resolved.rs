@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use fmrai_torch::data::RegisteredDataSource;
 use fmrai_torch::model::RegisteredModelSource;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::capture::Capture;
 use super::parity::Parity;
@@ -58,6 +58,17 @@ pub struct ResolvedAnalysis {
     pub config: Map<String, Value>,
     /// The analyzer, before it has seen anything.
     pub analyzer: Held,
+}
+
+impl ResolvedAnalysis {
+    /// It as a plan has it, with all defaults filled in.
+    pub(crate) fn document(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("type".to_owned(), json!(self.kind));
+        fields.insert("name".to_owned(), json!(self.name));
+        fields.extend(self.config.clone());
+        Value::Object(fields)
+    }
 }
 
 impl fmt::Debug for ResolvedPlan {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::capture;
 use super::catalogue::Catalogue;
-use super::format::{FORMAT, NAME_PATTERN};
+use super::format::FORMAT;
+use super::names::NAME_PATTERN;
 
 /// The JSON Schema (draft 2020-12) of a plan that names anything in `catalogue`.
 #[must_use]

@@ -5,6 +5,7 @@ use fmrai_torch::files::FileInfo;
 use serde_json::json;
 
 use super::about::About;
+use super::keeper::Keeper;
 use super::lane::{Failure, Lane};
 use super::options::Options;
 use super::outcome::{Answer, Outcome};
@@ -16,42 +17,47 @@ use crate::results::folder::{PLAN, RUN, SUMMARY, Staging};
 use crate::results::{WriteError, summary};
 
 impl Session<'_> {
-    /// Draws the conclusions and writes them. The state is on disk before that, so whatever goes wrong from here on, `--resume`
-    /// does this part again.
-    pub(super) fn finish(mut self, options: &Options<'_>) -> Result<Outcome, Error> {
+    /// Draws the conclusions, writes them where results are kept, and hands back what `keep` leaves of each report. The state
+    /// is on disk before that, so whatever goes wrong from here on, `--resume` does this part again.
+    pub(super) fn finish<R>(
+        mut self,
+        options: &Options<'_>,
+        keep: fn(Report) -> R,
+    ) -> Result<Outcome<R>, Error> {
         self.save()?;
-        let mut staging = self.folder.stage().map_err(kept)?;
+        let staging = self.keeper.as_ref().map(|keeper| keeper.place.folder.stage());
+        let mut staging = staging.transpose().map_err(kept)?;
         let mut listing = Vec::new();
         let mut analyses = Vec::new();
-        for i in 0..self.lanes.len() {
+        for lane in &mut self.lanes {
             options.pause(self.batches_done)?;
-            let concluded = conclude(&mut self.lanes[i], &|| (options.stop)(self.batches_done));
-            let Some((files, answer)) = concluded else {
-                return Err(Error::Interrupted { batches: self.batches_done });
+            let answer = match &mut staging {
+                None => conclude(lane),
+                Some(staging) => {
+                    let stop = || (options.stop)(self.batches_done);
+                    let Some((files, answer)) = written(lane, &stop) else {
+                        return Err(Error::Interrupted { batches: self.batches_done });
+                    };
+                    let error = answer.as_ref().err().cloned();
+                    listing.push(stage(staging, lane, files, error).map_err(kept)?);
+                    answer
+                }
             };
-            let lane = &self.lanes[i];
-            let mut names = Vec::with_capacity(files.len());
-            for (file, content) in files {
-                let name = format!("{}/{file}", lane.name);
-                names.push(name.clone());
-                staging.write(name, &content).map_err(kept)?;
-            }
-            listing.push(summary::Listed {
-                name: lane.name.clone(),
-                kind: lane.kind.clone(),
-                error: answer.as_ref().err().cloned(),
-                files: names,
-            });
-            analyses.push((lane.name.clone(), answer));
+            analyses.push((lane.name.clone(), answer.map(keep)));
         }
         options.pause(self.batches_done)?;
         self.stopwatch.lap("analyze");
-        let activations = self.write_run(&mut staging, &listing).map_err(kept)?;
-        let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
-        self.folder.publish(staging, &batches).map_err(kept)?;
+        let mut activations = None;
+        if let Some(mut staging) = staging {
+            activations = self.write_run(&mut staging, &listing).map_err(kept)?;
+            let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
+            if let Some(keeper) = &mut self.keeper {
+                keeper.place.folder.publish(staging, &batches).map_err(kept)?;
+            }
+        }
         let told = self.told.lines(self.about.graph, self.about.structure);
         Ok(Outcome {
-            output: self.plan.output,
+            output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
@@ -67,15 +73,16 @@ impl Session<'_> {
         staging: &mut Staging,
         listing: &[summary::Listed],
     ) -> Result<Option<Recorded>, WriteError> {
+        let Some(Keeper { place, .. }) = &self.keeper else { return Ok(None) };
         let mut run = self.stopwatch.report();
         run.insert("format".to_owned(), crate::results::FORMAT.into());
-        run.insert("plan_file".to_owned(), self.plan.file.display().to_string().into());
+        run.insert("plan_file".to_owned(), json!(place.file.as_ref().map(|file| file.display().to_string())));
         let path = if self.about.manifest.is_some() { "activations_path" } else { "model_path" };
         run.insert(path.to_owned(), self.about.path.clone().into());
         run.insert("program".to_owned(), program());
-        run.insert("threads".to_owned(), self.threads.into());
+        run.insert("threads".to_owned(), rayon::current_num_threads().into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
-        staging.write_json(PLAN.to_owned(), &self.document)?;
+        staging.write_json(PLAN.to_owned(), &place.document)?;
         staging.write_json(RUN.to_owned(), &run)?;
         let About { graph, structure, model, warnings, data_files, kernels, .. } = &self.about;
         let kernels = kernels.clone().unwrap_or_else(|| summary::kernels(structure, &self.requested));
@@ -87,7 +94,7 @@ impl Session<'_> {
             None => None,
         };
         let summary = summary::Summary {
-            plan: &self.document,
+            plan: &place.document,
             model,
             warnings,
             files: data_files,
@@ -121,22 +128,40 @@ fn program() -> serde_json::Value {
     read().ok().and_then(|info: FileInfo| serde_json::to_value(info).ok()).unwrap_or_default()
 }
 
-/// The files of an analysis, and its answer or failure; `None` if it was stopped.
-fn conclude(lane: &mut Lane, stop: &dyn Fn() -> bool) -> Option<(analysis::Files, Answer)> {
+/// The report of an analysis, which ends with it, or its failure.
+fn conclude(lane: &mut Lane) -> Answer<Report> {
     let report = lane.analyze();
     lane.close();
-    if let Some(report) = report.filter(|_| lane.is_running()) {
-        match analysis::files_until(stop, &lane.name, &lane.kind, &lane.config, &report) {
-            Ok(files) => {
-                let Report { summary, .. } = report;
-                return Some((files, Ok(summary)));
-            }
-            Err(ReportError::Stopped) => return None,
-            Err(error) => lane.fail("report", &error.to_string()),
-        }
-    }
     let unknown = || Failure { stage: String::new(), message: String::new() };
-    let failure = lane.failure().cloned().unwrap_or_else(unknown);
+    report.filter(|_| lane.is_running()).ok_or_else(|| lane.failure().cloned().unwrap_or_else(unknown))
+}
+
+/// The same with its files; `None` if it was stopped.
+fn written(lane: &mut Lane, stop: &dyn Fn() -> bool) -> Option<(analysis::Files, Answer<Report>)> {
+    let failure = match conclude(lane) {
+        Ok(report) => match analysis::files_until(stop, &lane.name, &lane.kind, &lane.config, &report) {
+            Ok(files) => return Some((files, Ok(report))),
+            Err(ReportError::Stopped) => return None,
+            Err(error) => lane.fail("report", &error.to_string()).clone(),
+        },
+        Err(failure) => failure,
+    };
     let Failure { stage, message } = &failure;
     Some((analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message), Err(failure)))
+}
+
+/// Writes the files of an analysis, and says what the summary lists of it.
+fn stage(
+    staging: &mut Staging,
+    lane: &Lane,
+    files: analysis::Files,
+    error: Option<Failure>,
+) -> Result<summary::Listed, WriteError> {
+    let mut names = Vec::with_capacity(files.len());
+    for (file, content) in files {
+        let name = format!("{}/{file}", lane.name);
+        names.push(name.clone());
+        staging.write(name, &content)?;
+    }
+    Ok(summary::Listed { name: lane.name.clone(), kind: lane.kind.clone(), error, files: names })
 }

@@ -61,11 +61,11 @@ impl Lane {
         self.failure.is_none()
     }
 
-    pub(super) fn fail(&mut self, stage: &str, message: &str) {
+    pub(super) fn fail(&mut self, stage: &str, message: &str) -> &Failure {
         let message = message.to_owned();
         tracing::warn!(analysis = self.name, stage, message, "an analysis failed; the others go on");
         self.request = CaptureRequest::none();
-        self.failure = Some(Failure { stage: stage.to_owned(), message });
+        self.failure.insert(Failure { stage: stage.to_owned(), message })
     }
 
     /// Calls the analyzer unless it has failed; an error or panic fails it.
@@ -81,7 +81,10 @@ impl Lane {
         let analyzer = self.analyzer.get_mut()?;
         let _limited = self.limit.call(stage, &who);
         let said = calls::during(stage, &who, || guarded(|| call(analyzer)));
-        said.map_err(|message| self.fail(stage, &message)).ok()
+        said.map_err(|message| {
+            self.fail(stage, &message);
+        })
+        .ok()
     }
 
     /// Drops the analyzer; a panic in that fails it too, since what else it left undone nobody knows.
@@ -90,7 +93,9 @@ impl Lane {
         let closed = self.analyzer.close();
         drop(limited);
         match closed {
-            Err(message) if self.failure.is_none() => self.fail("drop", &message),
+            Err(message) if self.failure.is_none() => {
+                self.fail("drop", &message);
+            }
             // What failed before says more.
             Err(message) => tracing::warn!(analysis = self.name, message, "its end failed as well"),
             Ok(()) => {}
@@ -132,7 +137,9 @@ impl Lane {
     /// Goes on from where a checkpoint was.
     pub(super) fn restore(&mut self, progress: &Progress) -> Result<(), ResumeError> {
         match progress {
-            Progress::Failed(stage, message) => self.fail(stage, message),
+            Progress::Failed(stage, message) => {
+                self.fail(stage, message);
+            }
             Progress::Running(state) => {
                 self.attempt("merge", |a| a.merge(state));
                 if let Some(Failure { message, .. }) = self.failure.take_if(|f| f.stage == "merge") {

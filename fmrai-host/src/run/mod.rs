@@ -1,14 +1,19 @@
 //! Runs a plan: one pass over the data, shared by all analyses, and their results as files.
 
 mod about;
+mod builder;
+mod error;
 mod finish;
+mod given;
 mod interim;
+mod keeper;
 mod lane;
 mod limit;
 mod live;
 mod options;
 mod outcome;
 mod parity;
+mod planned;
 mod probe;
 mod recorder;
 mod rows;
@@ -23,11 +28,13 @@ mod tests;
 mod told;
 mod watched;
 
+pub use builder::Run;
+pub use error::RunError;
 pub use lane::Failure;
 pub use options::Options;
 pub use outcome::{Answer, Outcome};
 pub use parity::{OutputParity, ParityError, ParityReport};
+pub use planned::run;
 pub use recorder::Recorded;
-pub use start::run;
 pub use told::{Nan, Told};
 pub(crate) use watched::Watched;

@@ -8,8 +8,8 @@ pub struct Options<'a> {
     pub resume: bool,
     /// Write into an output folder that holds something else, and drop the checkpoint of an unfinished run.
     pub force: bool,
-    /// Threads for the model and for the analyses; all cores where absent.
-    pub threads: Option<usize>,
+    /// Show on stderr how far the run is.
+    pub progress: bool,
     /// Asked after each batch and between all other steps, with the number of batches done: true stops the run, which can
     /// then be resumed.
     pub stop: &'a dyn Fn(u64) -> bool,

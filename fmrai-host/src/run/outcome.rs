@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use fmrai_torch::data::Counts;
+use serde_json::{Map, Value};
 
 use super::lane::Failure;
 use super::parity::ParityReport;
 use super::recorder::Recorded;
 use crate::error::Exit;
 
-/// How a run ended.
+/// How a run ended. `R` is what is handed back of each analysis: the fields that sum it up, or its whole report.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The output folder.
-    pub output: PathBuf,
+pub struct Outcome<R = Map<String, Value>> {
+    /// The output folder, if results were written.
+    pub output: Option<PathBuf>,
     /// What was read.
     pub counts: Counts,
     /// The comparison with the untouched model.
@@ -23,15 +24,21 @@ pub struct Outcome {
     /// What else a user should know: of the model, and of the tensors that were kept. A sentence each.
     pub warnings: Vec<String>,
     /// Each analysis by name.
-    pub analyses: Vec<(String, Answer)>,
+    pub analyses: Vec<(String, Answer<R>)>,
     /// The activations that were written, if any.
     pub activations: Option<Recorded>,
 }
 
-/// The answer of an analysis in a few fields, or its failure.
-pub type Answer = Result<serde_json::Map<String, serde_json::Value>, Failure>;
+/// The answer of an analysis, or its failure.
+pub type Answer<R = Map<String, Value>> = Result<R, Failure>;
 
-impl Outcome {
+impl<R> Outcome<R> {
+    /// The answer of the analysis called `name`; `None` if there is none of that name.
+    #[must_use]
+    pub fn answer(&self, name: &str) -> Option<&Answer<R>> {
+        self.analyses.iter().find(|(other, _)| other == name).map(|(_, answer)| answer)
+    }
+
     /// The exit code of this outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -40,9 +47,7 @@ impl Outcome {
         }
         if self.analyses.iter().any(|(_, a)| a.is_err()) { Exit::AnalysisFailed } else { Exit::Success }
     }
-}
 
-impl Outcome {
     /// True if the watched model gave other outputs than the untouched one: nothing that it kept can then be trusted.
     #[must_use]
     pub fn outputs_differ(&self) -> bool {

@@ -1,7 +1,6 @@
 //! A run between its first batch and its results.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fmrai_core::batch::Batch;
 use fmrai_core::tracker::CaptureRequest;
@@ -9,6 +8,7 @@ use fmrai_torch::data::Counts;
 
 use super::about::About;
 use super::interim::Interim;
+use super::keeper::Keeper;
 use super::lane::Lane;
 use super::limit::Limit;
 use super::options::Options;
@@ -17,61 +17,41 @@ use super::samples::Samples;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::told::Told;
-use crate::checkpoint::{Checkpoint, Identity, SaveError};
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::plan::ResolvedPlan;
 use crate::progress::Progress;
 use crate::results::WriteError;
-use crate::results::folder::{Occupant, OutputFolder};
-
-/// What of a resolved plan the run still needs once its analyses are built.
-pub(super) struct Plan {
-    pub(super) file: PathBuf,
-    pub(super) output: PathBuf,
-    pub(super) checkpoint_every: Duration,
-}
-
-impl Plan {
-    pub(super) fn of(plan: &ResolvedPlan) -> Self {
-        Self {
-            file: plan.file.clone(),
-            output: plan.output.clone(),
-            checkpoint_every: Duration::from_secs(plan.checkpoint_seconds),
-        }
-    }
-}
+use crate::results::folder::Occupant;
 
 /// A run between its first batch and its results.
 pub(super) struct Session<'m> {
-    pub(super) plan: Plan,
-    pub(super) folder: &'m mut OutputFolder,
-    pub(super) document: serde_json::Value,
+    /// What it keeps on disk; where it is absent, the run keeps nothing.
+    pub(super) keeper: Option<Keeper<'m>>,
     pub(super) limit: Limit,
     pub(super) about: About<'m>,
     pub(super) source: &'m mut dyn Source,
-    pub(super) identity: Identity,
     pub(super) lanes: Vec<Lane>,
     pub(super) recorder: Option<Recorder>,
     /// What the analyses asked for at the start, and what is captured.
     pub(super) requested: CaptureRequest,
     pub(super) batches_done: u64,
-    /// After how many batches the checkpoint on disk is.
-    pub(super) saved: Option<u64>,
     pub(super) counts: Counts,
     pub(super) told: Told,
-    pub(super) threads: usize,
     pub(super) resumed_from: Option<u64>,
     pub(super) stopwatch: Stopwatch,
 }
 
 impl Session<'_> {
     /// Takes up what an earlier run has kept, or starts anew.
-    pub(super) fn begin(&mut self, occupant: &Occupant, options: &Options<'_>) -> Result<(), Error> {
-        if options.resume && *occupant == Occupant::Unfinished {
+    pub(super) fn begin(&mut self, options: &Options<'_>) -> Result<(), Error> {
+        let unfinished = |keeper: &Keeper<'_>| keeper.place.occupant == Occupant::Unfinished;
+        if options.resume && self.keeper.as_ref().is_some_and(unfinished) {
             self.resume()?;
         }
         if self.resumed_from.is_none() {
-            self.folder.start_anew()?;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.place.folder.start_anew()?;
+            }
             if self.recorder.is_some() {
                 // Whatever ends the run, the batches that it writes are known to be those of this plan.
                 self.save()?;
@@ -82,13 +62,12 @@ impl Session<'_> {
 
     /// Takes the states of the checkpoint, if it is of this very run.
     fn resume(&mut self) -> Result<(), Error> {
-        let output = &self.plan.output;
-        let Some(checkpoint) = Checkpoint::load(output)? else {
-            return Ok(());
-        };
-        checkpoint.check(&self.identity, output)?;
-        if checkpoint.threads != self.threads {
-            let (then, now) = (checkpoint.threads, self.threads);
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let Some(checkpoint) = keeper.load()? else { return Ok(()) };
+        let output = keeper.output();
+        let now = rayon::current_num_threads();
+        if checkpoint.threads != now {
+            let then = checkpoint.threads;
             tracing::warn!(
                 then,
                 now,
@@ -106,23 +85,31 @@ impl Session<'_> {
         self.counts = checkpoint.counts;
         self.told = checkpoint.told;
         self.resumed_from = Some(checkpoint.batches);
-        self.saved = self.resumed_from;
+        keeper.saved(checkpoint.batches);
         Ok(())
     }
 
     /// Shows every batch to every analysis.
     pub(super) fn follow(&mut self, options: &Options<'_>) -> Result<(), Error> {
-        let mut progress = Progress::new(self.source.progress().1);
-        progress.from(self.counts.texts);
-        let followed = self.follow_with(options, &mut progress);
-        progress.finish();
+        let mut progress = options.progress.then(|| Progress::new(self.source.progress().1));
+        if let Some(progress) = &mut progress {
+            progress.from(self.counts.texts);
+        }
+        let followed = self.follow_with(options, progress.as_mut());
+        if let Some(progress) = progress {
+            progress.finish();
+        }
         followed?;
         self.counts = self.source.counts();
         self.stopwatch.lap("track");
         Ok(())
     }
 
-    fn follow_with(&mut self, options: &Options<'_>, progress: &mut Progress) -> Result<(), Error> {
+    fn follow_with(
+        &mut self,
+        options: &Options<'_>,
+        mut progress: Option<&mut Progress>,
+    ) -> Result<(), Error> {
         let mut last = Instant::now();
         let mut interim = Interim::new();
         let mut read = 0;
@@ -143,11 +130,16 @@ impl Session<'_> {
             }
             self.batches_done = read;
             self.counts = self.source.counts();
-            progress.set(self.source.progress(), self.counts.texts);
+            if let Some(progress) = &mut progress {
+                progress.set(self.source.progress(), self.counts.texts);
+            }
             let stopping = (options.stop)(self.batches_done);
-            if stopping || last.elapsed() >= self.plan.checkpoint_every {
+            let due = |keeper: &Keeper<'_>| stopping || last.elapsed() >= keeper.place.checkpoint_every;
+            if self.keeper.as_ref().is_some_and(due) {
                 self.save()?;
-                interim.write(&self.lanes, &self.plan.output, stopping);
+                if let Some(keeper) = &self.keeper {
+                    interim.write(&self.lanes, keeper.output(), stopping);
+                }
                 last = Instant::now();
             }
             if stopping {
@@ -207,18 +199,19 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes the state to disk, unless it is there.
+    /// Writes the state to disk, unless it is there or nothing is kept.
     pub(super) fn save(&mut self) -> Result<(), Error> {
-        let kept = self.folder.hold()?;
-        if kept && self.saved == Some(self.batches_done) {
-            return Ok(());
-        }
-        self.checkpoint().save(self.folder.path()).map_err(|error| match error {
-            SaveError::Write(source) => Error::from(source), // its path says that it is a checkpoint's
-            other => other.into(),
-        })?;
-        self.saved = Some(self.batches_done);
-        Ok(())
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let (source, lanes) = (&self.source, &mut self.lanes);
+        keeper.save(self.batches_done, |identity| Checkpoint {
+            identity,
+            batches: self.batches_done,
+            counts: self.counts,
+            parity: source.parity().cloned(),
+            told: self.told.clone(),
+            threads: rayon::current_num_threads(),
+            analyses: lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
+        })
     }
 
     /// Says what becomes of the work done so far when a file cannot be written: a later `--resume` goes on with it.
@@ -231,18 +224,6 @@ impl Session<'_> {
             }
         };
         Error::Write { source, kept }
-    }
-
-    fn checkpoint(&mut self) -> Checkpoint {
-        Checkpoint {
-            identity: self.identity.clone(),
-            batches: self.batches_done,
-            counts: self.counts,
-            parity: self.source.parity().cloned(),
-            told: self.told.clone(),
-            threads: self.threads,
-            analyses: self.lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
-        }
     }
 }
 

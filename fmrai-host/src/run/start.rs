@@ -1,4 +1,4 @@
-//! From a plan to its results.
+//! What all runs have in common, wherever their parts come from.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,107 +6,58 @@ use std::sync::Arc;
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::graph::fingerprint;
+use fmrai_core::report::Report;
 use fmrai_core::structure::{Structure, opaque_operations};
-use fmrai_torch::Device;
-use fmrai_torch::data::{Counts, DataContext, DataError, RegisteredDataSource};
-use fmrai_torch::model::{LoadContext, LoadedWeights, ModelError, RegisteredModelSource};
+use fmrai_torch::data::{Counts, DataContext, DataError};
+use fmrai_torch::model::LoadedWeights;
 use fmrai_torch::text::Tokenizer;
 
 use super::about::About;
+use super::given::{GivenData, GivenModel};
+use super::keeper::{Keeper, Place};
 use super::lane::Lane;
 use super::limit::Limit;
 use super::live::Live;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
-use super::session::{Plan, Session, union};
+use super::session::{Session, union};
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
 use super::told::Told;
 use crate::checkpoint::Identity;
 use crate::error::Error;
-use crate::plan::{self, ResolvedPlan};
-use crate::results::folder::{Occupant, OutputFolder};
+use crate::plan::{Capture, Parity, ResolvedPlan};
 use crate::results::summary;
 
-/// Runs a plan and writes its results.
-///
-/// # Errors
-/// [`Error`]; the failure of an analysis is none, it is told in the [`Outcome`]. A run that cannot write its
-/// results leaves a checkpoint where it can, so that nothing has to be computed again.
-pub fn run(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> {
-    let stopwatch = Stopwatch::start();
-    own_folder(&plan)?;
-    let (mut folder, occupant) =
-        OutputFolder::take(&plan.output, plan.document(), options.resume, options.force)?;
-    let outcome = execute(plan, options, stopwatch, &mut folder, occupant);
-    if outcome.is_err() {
-        folder.leave();
-    }
-    outcome
-}
-
-/// The output folder must not be one that the run reads.
-fn own_folder(plan: &ResolvedPlan) -> Result<(), Error> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let Some(output) = real(&plan.output) else { return Ok(()) };
-    let what = match &plan.source {
-        _ if real(&plan.base).is_some_and(|base| base == output) => "the folder of the plan itself",
-        plan::Source::Activations(path) if real(path).is_some_and(|path| path.starts_with(&output)) => {
-            "the folder of the activations that are analysed"
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::Usage(format!("the output folder is {what}, needed a folder of its own")))
-}
-
-fn execute(
-    plan: ResolvedPlan,
-    options: &Options<'_>,
-    stopwatch: Stopwatch,
-    folder: &mut OutputFolder,
-    occupant: Occupant,
-) -> Result<Outcome, Error> {
-    let threads = set_threads(options.threads)?;
-    let limit = Limit::new(plan.batch_seconds);
-    let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
-    let (document, base) = (plan.document().clone(), Plan::of(&plan));
-    let start = Start { limit: limit.clone(), threads, stopwatch, folder, occupant, document, base };
-    let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
-    let lanes: Vec<Lane> = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
-    match source {
-        plan::Source::Live { model, data } => {
-            start.live(model.as_ref(), data.as_ref(), &base, parity, capture, lanes, options)
-        }
-        plan::Source::Activations(path) => start.stored(&path, lanes, options),
-    }
-}
-
 /// What a run begins with, whatever its source is.
-struct Start<'f> {
-    limit: Limit,
-    threads: usize,
-    stopwatch: Stopwatch,
-    folder: &'f mut OutputFolder,
-    occupant: Occupant,
-    document: serde_json::Value,
-    base: Plan,
+pub(super) struct Start<'f, R> {
+    pub(super) limit: Limit,
+    pub(super) stopwatch: Stopwatch,
+    /// Where results are kept, if they are.
+    pub(super) place: Option<Place<'f>>,
+    pub(super) lanes: Vec<Lane>,
+    /// What is handed back of a report.
+    pub(super) keep: fn(Report) -> R,
 }
 
-impl<'f> Start<'f> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a plan, used once")]
-    fn live(
-        mut self,
-        model: &dyn RegisteredModelSource,
-        data: &dyn RegisteredDataSource,
-        base: &Path,
-        parity: plan::Parity,
-        capture: Option<plan::Capture>,
-        mut lanes: Vec<Lane>,
-        options: &Options<'_>,
-    ) -> Result<Outcome, Error> {
-        let model = model.load(&LoadContext { base, device: Device::Cpu })?;
+/// A model, and the data that it runs on.
+pub(super) struct Subject<'a> {
+    pub(super) model: GivenModel,
+    pub(super) data: GivenData,
+    /// Folder that relative paths of both start from.
+    pub(super) base: &'a Path,
+    pub(super) parity: Parity,
+    /// The activations that are written where results are kept.
+    pub(super) capture: Option<Capture>,
+}
+
+impl<R> Start<'_, R> {
+    /// Runs a model on data.
+    pub(super) fn live(mut self, subject: Subject<'_>, options: &Options<'_>) -> Result<Outcome<R>, Error> {
+        let Subject { model, data, base, parity, capture } = subject;
+        let model = model.load(base)?;
         let info = model.info();
         for weight in &info.non_finite_weights {
             tracing::warn!(
@@ -122,7 +73,7 @@ impl<'f> Start<'f> {
         let inputs = model.inputs();
         let context =
             DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
-        let mut batches = data.open(&context)?;
+        let mut batches = data.batches(&context)?;
         let data_files = batches.files()?;
         let Some(first) = batches.next_batch()? else {
             let path = data_files.first().map_or_else(|| base.to_owned(), |f| f.name.clone().into());
@@ -150,75 +101,66 @@ impl<'f> Start<'f> {
             kernels: None,
         };
         options.pause(0)?;
-        prepare(&mut lanes, &about);
-        let recorder =
-            capture.map(|capture| Recorder::new(&self.base.output, capture, &about)).transpose()?;
-        let (session, occupant) = self.session(about, &mut live, lanes, recorder);
-        through(session, &occupant, options)
+        prepare(&mut self.lanes, &about);
+        let captured = capture.zip(self.place.as_ref());
+        let recorder = captured.map(|(what, place)| Recorder::new(place.folder.path(), what, &about));
+        let recorder = recorder.transpose()?;
+        self.through(about, &mut live, recorder, options)
     }
 
-    fn stored(mut self, path: &Path, mut lanes: Vec<Lane>, options: &Options<'_>) -> Result<Outcome, Error> {
+    /// Goes through activations that were captured before.
+    pub(super) fn stored(mut self, path: &Path, options: &Options<'_>) -> Result<Outcome<R>, Error> {
         let folder = ActivationFolder::open(path)?;
         let about = Stored::about(&folder);
         self.stopwatch.lap("load");
-        let view = prepare(&mut lanes, &about);
-        for lane in lanes.iter_mut().filter(|lane| lane.is_running()) {
+        let view = prepare(&mut self.lanes, &about);
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_running()) {
             if let Some(message) = Stored::lacks(&folder, &view, &lane.request) {
                 lane.fail("prepare", &message);
             }
         }
         options.pause(0)?;
         let mut source = Stored::new(&folder);
-        let (session, occupant) = self.session(about, &mut source, lanes, None);
-        through(session, &occupant, options)
+        self.through(about, &mut source, None, options)
     }
 
-    fn session<'m>(
+    /// All of the data, then the conclusions.
+    fn through(
         mut self,
-        about: About<'m>,
-        source: &'m mut dyn Source,
-        lanes: Vec<Lane>,
+        about: About<'_>,
+        source: &mut dyn Source,
         recorder: Option<Recorder>,
-    ) -> (Session<'m>, Occupant)
-    where
-        'f: 'm,
-    {
+        options: &Options<'_>,
+    ) -> Result<Outcome<R>, Error> {
         let files: Vec<_> = about.data_files.iter().chain(&about.manifest).cloned().collect();
-        let essence = ResolvedPlan::essence(&self.document);
-        let identity = Identity::new(essence, &about.model_files, &files, fingerprint(about.graph).0);
+        let keeper = self.place.map(|place| {
+            let essence = ResolvedPlan::essence(&place.document);
+            let graph = fingerprint(about.graph).0;
+            Keeper::new(place, Identity::new(essence, &about.model_files, &files, graph))
+        });
         let requested = match &recorder {
-            Some(recorder) => union(&lanes).union(recorder.request()),
-            None => union(&lanes),
+            Some(recorder) => union(&self.lanes).union(recorder.request()),
+            None => union(&self.lanes),
         };
         self.stopwatch.lap("discover");
-        let session = Session {
-            plan: self.base,
-            folder: self.folder,
-            document: self.document,
+        let mut session = Session {
+            keeper,
             limit: self.limit,
             about,
             source,
-            identity,
-            lanes,
+            lanes: self.lanes,
             recorder,
             requested,
             batches_done: 0,
-            saved: None,
             counts: Counts::default(),
             told: Told::default(),
-            threads: self.threads,
             resumed_from: None,
             stopwatch: self.stopwatch,
         };
-        (session, self.occupant)
+        session.begin(options)?;
+        session.follow(options)?;
+        session.finish(options, self.keep)
     }
-}
-
-/// All of the data, then the conclusions.
-fn through(mut session: Session<'_>, occupant: &Occupant, options: &Options<'_>) -> Result<Outcome, Error> {
-    session.begin(occupant, options)?;
-    session.follow(options)?;
-    session.finish(options)
 }
 
 /// Shows the model to every analysis.
@@ -231,20 +173,4 @@ fn prepare<'a>(lanes: &mut [Lane], about: &'a About<'a>) -> ModelView<'a> {
     };
     lanes.iter_mut().for_each(|lane| lane.prepare(&view));
     view
-}
-
-/// Most threads: with many more a system stands still before they are all there.
-const MOST_THREADS: usize = 1024;
-
-/// Sets the threads of libtorch and of the analyses.
-fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
-    let all = || std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let threads = threads.unwrap_or_else(all);
-    if !(1..=MOST_THREADS).contains(&threads) {
-        return Err(Error::Usage(format!("{threads} threads, valid are 1 to {MOST_THREADS}")));
-    }
-    fmrai_torch::set_threads(threads).map_err(ModelError::from)?;
-    // Fails only where a program that embeds this library has set up its own pool, which is then used.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    Ok(threads)
 }

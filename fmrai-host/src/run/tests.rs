@@ -1,5 +1,6 @@
 //! Runs on the small reference model.
 
+mod embedded;
 mod passes;
 
 use std::fmt::Write;
@@ -54,7 +55,8 @@ fn execute_of(catalogue: &Catalogue, place: &Path, document: &Value, how: &How) 
     let mut plan = read(&file, catalogue)?;
     plan.output = place.join(how.output);
     let stop = |batches| batches >= how.stop_after;
-    run(plan, &Options { resume: how.resume, force: how.force, threads: Some(1), stop: &stop })
+    fmrai_torch::set_threads(1).unwrap();
+    run(plan, &Options { resume: how.resume, force: how.force, progress: false, stop: &stop })
 }
 
 #[test]

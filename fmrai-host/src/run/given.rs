@@ -1,0 +1,39 @@
+//! Model and data of a run: values, or where they come from.
+
+use std::path::Path;
+
+use fmrai_torch::Device;
+use fmrai_torch::data::{Batches, DataContext, DataError, RegisteredDataSource};
+use fmrai_torch::model::{LoadContext, Model, ModelError, RegisteredModelSource};
+
+/// A model.
+pub(super) enum GivenModel {
+    Loaded(Box<dyn Model>),
+    Source(Box<dyn RegisteredModelSource>),
+}
+
+/// Data.
+pub(super) enum GivenData {
+    Batches(Box<dyn Batches + Send>),
+    Source(Box<dyn RegisteredDataSource>),
+}
+
+impl GivenModel {
+    /// The model itself, relative paths taken from `base`.
+    pub(super) fn load(self, base: &Path) -> Result<Box<dyn Model>, ModelError> {
+        match self {
+            Self::Loaded(model) => Ok(model),
+            Self::Source(source) => source.load(&LoadContext { base, device: Device::Cpu }),
+        }
+    }
+}
+
+impl GivenData {
+    /// The batches themselves.
+    pub(super) fn batches<'a>(self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+        match self {
+            Self::Batches(batches) => Ok(batches),
+            Self::Source(source) => source.open(context),
+        }
+    }
+}
