@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use fmrai_torch::generate::GenerateConfig;
 
 use crate::calls;
-use crate::commands::{DataOptions, analyzers, capture, check, generate, inspect, kv, plugin, run, schema};
+use crate::commands::{
+    DataOptions, analyzers, capture, check, generate, inspect, plugin, query, run, schema,
+};
 use crate::error::{Error, Exit, one_line};
 use crate::guardian;
 use crate::plan::Catalogue;
@@ -217,10 +219,16 @@ enum Command {
         #[arg(long, value_name = "S", default_value_t = 0)]
         seed: u64,
     },
-    /// Looks into the key-value memories that an analysis of type `ffn_key_value` has found
-    Kv {
+    /// Asks the stores that analyses have left; lists what can be asked where no question is named
+    #[command(disable_help_subcommand = true, subcommand_value_name = "QUESTION [--PARAMETER VALUE]...")]
+    Query {
+        /// The output folder of a run, the folder of an analysis, or a store.sqlite
+        run: PathBuf,
+        /// The answer as JSON
+        #[arg(long)]
+        json: bool,
         #[command(subcommand)]
-        question: kv::Kv,
+        question: Option<query::Asked>,
     },
     /// Lists the analyzers and what they can be told
     Analyzers {
@@ -342,7 +350,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
             generate::generate(&generate::GenerateOptions { model, prompt, config })
         }
-        Command::Kv { question } => kv::kv(&question),
+        Command::Query { run, json, question } => query::query(&run, question.as_ref(), json),
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
         Command::Plugin { command } => match command {
             PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),

@@ -1,4 +1,4 @@
-//! Changed results: stored activations, checkpoints of unfinished runs, stores that `fmrai kv` reads.
+//! Changed results: stored activations, checkpoints of unfinished runs, stores that `fmrai query` reads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -198,9 +198,9 @@ fn changed_stores_answer_or_are_refused() {
         std::fs::write(output.join(name), another(random, name, &whole[name])).unwrap();
         let output = output.to_str().unwrap();
         let questions: [&[&str]; 3] = [
-            &["kv", "top", output, "--layer", "1", "--neuron", "5"],
-            &["kv", "search", output, "--token", "the"],
-            &["kv", "top", output, "--layer", "0", "--neuron", "63"],
+            &["query", output, "top", "--layer", "1", "--neuron", "5"],
+            &["query", output, "search", "--token", "the"],
+            &["query", output, "top", "--layer", "0", "--neuron", "63"],
         ];
         let question = random.one_of(&questions);
         let answer = fmrai(question);

@@ -103,7 +103,9 @@ fn no_path_on_the_command_line_is_a_bug_of_the_program() {
         vec!["schema".as_ref(), "--plugin-dir".as_ref(), bad],
         vec!["plugin".as_ref(), "check".as_ref(), bad],
         vec!["plugin".as_ref(), "new".as_ref(), "mine".as_ref(), "--folder".as_ref(), bad],
-        vec!["kv".as_ref(), "top".as_ref(), bad],
+        vec!["query".as_ref(), bad],
+        vec!["query".as_ref(), bad, "top".as_ref()],
+        vec!["query".as_ref(), "out".as_ref(), "top".as_ref(), bad],
     ];
     for case in cases {
         let output = fmrai(&folder, &case);

@@ -13,7 +13,9 @@ use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, Mode
 use crate::batch::{Batch, Sample};
 use crate::graph::TensorId;
 use crate::report::figure::{Axis, HeatMap, Plot};
-use crate::report::{Column, Figure, NamedTensor, Relation, Report, Store, Table, Values};
+use crate::report::{
+    Column, Figure, Kind, NamedTensor, Question, Relation, Report, Section, Shown, Store, Table, Values,
+};
 use crate::tensor::{TensorData, TensorValue};
 use crate::testing::{MemoryActivations, empty_graph, padded_sample, self_attention};
 use crate::tracker::CaptureRequest;
@@ -153,6 +155,13 @@ impl Analyzer for Probing {
                 relations: vec![
                     Relation::new("a row", Table::new("rows", columns).unwrap(), &["n"])
                         .index("by_x", &["x", "t"]),
+                ],
+                questions: vec![
+                    Question::new("row", "Shows a row")
+                        .required("n", Kind::Integer, "Its number")
+                        .optional("least", 0.5, "The least x")
+                        .refused_if("SELECT 'no' WHERE :n < 0")
+                        .section(Section::table("{n}", "SELECT x", vec![Shown::percent("x")]).or("none")),
                 ],
             }),
         })

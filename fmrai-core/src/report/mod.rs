@@ -3,10 +3,14 @@
 //! The host writes and draws them, so that an analyzer links no drawing or file library.
 
 pub mod figure;
+mod question;
 mod store;
 mod table;
 
 pub use figure::Figure;
+pub use question::{
+    Argument, DeclarationError, Fault, Form, Format, Kind, Parameter, Question, Section, Shown,
+};
 pub use store::{Index, Relation, Store};
 pub use table::{Column, Table, TableError, Values};
 

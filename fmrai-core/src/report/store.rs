@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{Question, Table};
 
 /// Relations that belong together, under a schema with a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Store {
     pub version: u32,
     /// The relations; those that others refer to come first.
     pub relations: Vec<Relation>,
+    /// What can be asked of these relations; written with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
 }
 
 /// A table with keys. Columns that another relation has as its key carry the same names there.

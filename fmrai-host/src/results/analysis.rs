@@ -179,6 +179,10 @@ fn tensors(tensors: &[NamedTensor], files: &mut Files) -> Result<Vec<Value>, Rep
 /// One database.
 fn store(store: Option<&Store>, files: &mut Files) -> Result<Option<Value>, ReportError> {
     let Some(store) = store else { return Ok(None) };
+    for fault in super::questions::faults(store) {
+        // What was found is worth more than a way to ask for it.
+        tracing::warn!("{fault}; the store is written, and does not answer it");
+    }
     let file = "store.sqlite";
     files.push((file.to_owned(), super::store::to_sqlite(store)?));
     let table = |r: &Relation| json!({ "name": r.table.name(), "about": r.about, "rows": r.table.rows() });

@@ -2,12 +2,13 @@
 
 pub mod analysis;
 pub mod folder;
+pub(crate) mod questions;
 mod store;
 pub mod summary;
 mod table;
 mod write;
 
-pub(crate) use store::to_sqlite;
+pub(crate) use store::{QUESTIONS, to_sqlite};
 pub use table::to_csv;
 pub use write::{WriteError, write, write_json, write_with};
 pub(crate) use write::{json_text, remove};

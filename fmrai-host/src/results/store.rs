@@ -1,16 +1,29 @@
 //! Relations as an `SQLite` database.
 
-use fmrai_core::report::{Column, Relation, Store, Values};
+use fmrai_core::report::{Column, Question, Relation, Store, Values};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+/// The relation that has the questions, each as JSON.
+pub(crate) const QUESTIONS: &str = "questions";
+
 /// The store as the bytes of a database file: one transaction, the same bytes for the same store.
 ///
-/// `PRAGMA user_version` is the version of the schema. The table `about` has its name, and a line on each relation.
+/// `PRAGMA user_version` is the version of the schema. The table `about` has its name, and a line on each relation; the table
+/// `questions`, where the store has any, what can be asked.
 ///
 /// # Errors
 /// What `SQLite` says: a name that is taken twice, a key that is not unique, or a column that is not there.
 pub(crate) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
+    Ok(database(store, true)?.serialize("main")?.to_vec())
+}
+
+/// The tables and indexes of a store, without rows in its relations.
+pub(super) fn without_rows(store: &Store) -> rusqlite::Result<Connection> {
+    database(store, false)
+}
+
+fn database(store: &Store, rows: bool) -> rusqlite::Result<Connection> {
     let mut database = Connection::open_in_memory()?;
     database.pragma_update(None, "page_size", 4096)?;
     database.pragma_update(None, "user_version", store.version)?;
@@ -22,16 +35,36 @@ pub(crate) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
     for relation in &store.relations {
         about.execute((relation.table.name(), &relation.about))?;
         transaction.execute_batch(&create(relation))?;
-        fill(&transaction, relation)?;
+        if rows {
+            fill(&transaction, relation)?;
+        }
         for index in &relation.indexes {
             let (name, table) = (quoted(&index.name), quoted(relation.table.name()));
             let columns = list(index.columns.iter());
             transaction.execute_batch(&format!("CREATE INDEX {name} ON {table} ({columns});"))?;
         }
     }
+    if !store.questions.is_empty() {
+        about.execute((QUESTIONS, "a question that `fmrai query` asks of this store, as JSON"))?;
+        ask(&transaction, &store.questions)?;
+    }
     drop(about);
     transaction.commit()?;
-    Ok(database.serialize("main")?.to_vec())
+    Ok(database)
+}
+
+/// Writes the questions.
+fn ask(database: &Connection, questions: &[Question]) -> rusqlite::Result<()> {
+    database.execute_batch(&format!(
+        "CREATE TABLE {QUESTIONS} (place INTEGER PRIMARY KEY, name TEXT NOT NULL, question TEXT NOT NULL);"
+    ))?;
+    let mut insert = database.prepare(&format!("INSERT INTO {QUESTIONS} VALUES (?1, ?2, ?3)"))?;
+    for (place, question) in (0i64..).zip(questions) {
+        let text = serde_json::to_string(question)
+            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+        insert.execute((place, &question.name, text))?;
+    }
+    Ok(())
 }
 
 fn create(relation: &Relation) -> String {
@@ -98,7 +131,7 @@ mod tests {
         );
         let relation =
             Relation::new("a row", table.unwrap(), &["key"]).index("by_order", &["order", "number"]);
-        Store { schema: "test".into(), version: 7, relations: vec![relation] }
+        Store { schema: "test".into(), version: 7, relations: vec![relation], questions: Vec::new() }
     }
 
     #[test]
@@ -117,6 +150,30 @@ mod tests {
         let read = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).unwrap();
         let read: Vec<(i64, Option<f64>, String)> = read.map(Result::unwrap).collect();
         assert_eq!(read, [(1, None, String::new()), (2, Some(0.5), "it's".to_owned())]);
+    }
+
+    #[test]
+    fn questions_are_written_with_the_relations_and_only_if_there_are_any() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let tables = |store: &Store| -> Vec<String> {
+            std::fs::write(file.path(), to_sqlite(store).unwrap()).unwrap();
+            let database = Connection::open(file.path()).unwrap();
+            let mut names = database
+                .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+                .unwrap();
+            names.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let mut store = store(&[1, 2]);
+        assert_eq!(tables(&store), ["about", "odd \"name\""]);
+        store.questions = ["b", "a"].map(|name| Question::new(name, "Shows \"it\"")).to_vec();
+        assert_eq!(tables(&store), ["about", "odd \"name\"", QUESTIONS]);
+        let database = Connection::open(file.path()).unwrap();
+        let mut texts = database.prepare("SELECT question FROM questions ORDER BY place").unwrap();
+        let read = texts.query_map([], |r| r.get(0)).unwrap();
+        let read: Vec<Question> = read
+            .map(|text: rusqlite::Result<String>| serde_json::from_str(&text.unwrap()).unwrap())
+            .collect();
+        assert_eq!(read, store.questions);
     }
 
     #[test]

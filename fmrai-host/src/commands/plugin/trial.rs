@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Exit};
 use crate::plan::words;
 use crate::plugins::{Pins, Plugin, Policy, load};
+use crate::results::questions::faults;
 use crate::results::{analysis, write};
 
 /// One trial.
@@ -204,6 +205,9 @@ fn report(
     let report = drive(make()?.as_mut(), recorded).map_err(|e| e.to_string())?;
     let name = &analyzer.description().name;
     let files = analysis::files(name, name, config, &report).map_err(|e| e.to_string())?;
+    if let Some(fault) = report.store.iter().flat_map(faults).next() {
+        return Err(fault.to_string());
+    }
     let nothing = report.summary.is_empty() && files.len() == 1;
     if nothing { Err("its report is empty".to_owned()) } else { Ok(None) }
 }

@@ -2,6 +2,7 @@
 
 mod cards;
 mod figures;
+mod questions;
 mod relations;
 mod store;
 mod summary;

@@ -2,6 +2,7 @@
 
 use fmrai_core::report::{Relation, Store, TableError};
 
+use super::questions::{Known, questions};
 use super::relations;
 use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::conclusions::Conclusions;
@@ -68,5 +69,7 @@ pub(super) fn store(
             .index("agreement_by_rank", &["layer", "next_rank", "probability"]),
         );
     }
-    Ok(Store { schema: "ffn_key_value".to_owned(), version: SCHEMA, relations })
+    let known = Known { tokens: analysis.vocabulary.is_some(), values: conclusions.is_some() };
+    let questions = questions(known, analysis.config.key_sigma);
+    Ok(Store { schema: "ffn_key_value".to_owned(), version: SCHEMA, relations, questions })
 }
