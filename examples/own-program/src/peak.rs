@@ -36,8 +36,9 @@ impl Analyzer for Peaks {
         let (mut sum, mut rows) = (self.sum, self.rows);
         for id in &self.tensors {
             let probabilities = batch.f32::<2>(*id, "[sample, class]")?;
-            for sample in 0..probabilities.shape()[0] {
-                let row = probabilities.part([sample]);
+            let [samples, _] = probabilities.sizes();
+            for sample in 0..samples {
+                let row = probabilities.at([sample])?;
                 sum += f64::from(row.iter().copied().fold(0.0, f32::max));
                 rows += 1;
             }

@@ -1,0 +1,88 @@
+//! What version 0.2 wrote stays readable: stored activations, the checkpoint of an unfinished run, results
+//! (`tests/reference/version-0.2`).
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::{ROOT, err, fmrai, json_file, reference};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A copy of the files, and of the model beside them.
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(ROOT).join("tests/reference/version-0.2"), &folder.path().join("version-0.2"));
+    copy(&reference("minilm"), &folder.path().join("models/minilm"));
+    let inside = folder.path().join("version-0.2");
+    (folder, inside)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The tables of an analysis by name.
+fn tables(analysis: &Path) -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(analysis.join("tables")).unwrap().map(Result::unwrap);
+    files
+        .map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            (name, std::fs::read_to_string(file.path()).unwrap())
+        })
+        .collect()
+}
+
+fn run(folder: &Path, plan: &str) {
+    let output = fmrai(&["run", folder.join(plan).to_str().unwrap()]);
+    assert!(output.status.success(), "{plan}: {}", err(&output));
+}
+
+#[test]
+fn an_analysis_runs_from_stored_activations() {
+    let (_place, folder) = place();
+    let analyses = json!([{ "type": "attention_patterns" }]);
+    let stored = json!({ "format": 1, "activations": "activations/activations", "analyses": analyses, "output": "stored" });
+    let mut live = json_file(&folder.join("capture.json"));
+    live.as_object_mut().unwrap().remove("capture");
+    live["analyses"] = analyses;
+    live["output"] = "live".into();
+    for (name, plan) in [("stored", stored), ("live", live)] {
+        std::fs::write(folder.join(format!("{name}.json")), plan.to_string()).unwrap();
+        run(&folder, &format!("{name}.json"));
+    }
+    let found = tables(&folder.join("stored/attention_patterns"));
+    assert!(!found.is_empty());
+    assert_eq!(found, tables(&folder.join("live/attention_patterns")));
+}
+
+#[test]
+fn an_interrupted_run_is_finished() {
+    let (_place, folder) = place();
+    let written = json_file(&folder.join("interrupted/.checkpoint/checkpoint.json"));
+    let resumed = fmrai(&["run", folder.join("interrupted.json").to_str().unwrap(), "--resume"]);
+    let said = err(&resumed);
+    if !resumed.status.success() {
+        // With another libtorch than the one that it began with, a run is not gone on with.
+        let libtorch = written["identity"]["versions"]["libtorch"].as_str().unwrap();
+        assert!(said.contains("libtorch") && said.contains(libtorch), "{said}");
+        return;
+    }
+    for analysis in ["attention_patterns", "ffn_key_value"] {
+        let (found, expected) = (folder.join("interrupted").join(analysis), folder.join("results").join(analysis));
+        assert_eq!(tables(&found), tables(&expected), "{analysis}");
+    }
+    assert!(!folder.join("interrupted/.checkpoint").exists());
+}
