@@ -16,7 +16,6 @@ pub fn from_tch(tensor: &tch::Tensor) -> Tensor {
 }
 
 /// The tensor as tch holds it, sharing its elements.
-#[must_use]
 pub fn to_tch(tensor: &Tensor) -> tch::Tensor {
     let raw = tensor.clone().into_raw();
     // SAFETY: it is a `new at::Tensor` of the same libtorch, and was given up.

@@ -1,10 +1,10 @@
 //! fMRAi on libtorch, of any version from 2.9 on: what needs its C++ and no binding to it.
 //!
-//! - [`Tensor`], [`call`]: a counted handle to a tensor, and any operation by its name.
+//! - [`Tensor`] and [`call`]: a counted handle to a tensor, and any operation by its name.
 //! - [`capture`]: the hook in the dispatcher that sees every operation of a forward pass.
-//! - [`model`]: the [`Model`](model::Model) trait, where models come from, and what passes leave behind in them.
-//! - [`exported_program`], [`torchscript`]: models as PyTorch saves them, run without Python.
-//! - [`text`]: tokenizers.
+//! - [`model`]: what a [`Model`](model::Model) is, where models come from, and what passes leave behind in them.
+//! - [`exported_program`] and [`torchscript`]: models as PyTorch saves them, run without Python.
+//! - [`text`]: texts as tokens, and tokens as text.
 //! - [`data`]: texts, tensors and batches of them.
 //! - [`generate`]: texts that a model writes.
 //! - [`files`]: files that are read, and their hashes.

@@ -26,13 +26,13 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
         let (path, kind) = (options.model.display(), &loaded.info().architecture);
         Error::Usage(format!("{path}: a {kind} model does not continue texts, decoders do"))
     })?;
-    let tokenizer = model.tokenizer().ok_or_else(|| {
+    let tokenizer = loaded.tokenizer().ok_or_else(|| {
         let how = "make one in Python, `AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)`";
         Error::Usage(format!("{}: the model has no tokenizer: {how}", options.model.display()))
     })?;
     let usage = |error: fmrai_torch::text::TokenizerError| Error::Usage(error.to_string());
     let mut tokens = tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids;
-    if let Some(what) = unknown_token(tokenizer, &tokens, &model.inputs()) {
+    if let Some(what) = unknown_token(tokenizer, &tokens, &loaded.inputs()) {
         return Err(Error::Usage(format!("--prompt: {what}")));
     }
     let generated = continued(model, &tokens, &options.config, &mut |_| ())?;

@@ -56,7 +56,7 @@ impl<'a> Query<'a> {
     }
 
     /// What went wrong, with the names of the question and of this part of it.
-    pub(crate) fn error(self, question: &Question, what: impl ToString) -> QuestionError {
+    pub(crate) fn error(self, question: &Question, what: &dyn ToString) -> QuestionError {
         let part = match self {
             Self::Refusal(place, _) => format!("refusal {}", place + 1),
             Self::Section(section) => format!("section {:?}", section.heading),
@@ -70,7 +70,7 @@ impl<'a> Query<'a> {
         question: &Question,
         database: &'c Connection,
     ) -> Result<Statement<'c>, QuestionError> {
-        let fault = |what: String| self.error(question, what);
+        let fault = |what: String| self.error(question, &what);
         let statement = database.prepare(self.sql()).map_err(|e| fault(e.to_string()))?;
         if !statement.readonly() {
             return Err(fault("it would change the store".to_owned()));
@@ -101,13 +101,16 @@ pub(crate) fn queries(question: &Question) -> impl Iterator<Item = Query<'_>> {
     refusals.chain(question.sections.iter().map(Query::Section))
 }
 
+/// A function of one number.
+type OfOne = fn(f64) -> f64;
+
 /// From here on statements of a connection can read tables and call functions, and nothing else. Functions of `SQLite` that it may be
 /// built without are there: `sqrt`, `exp`, `ln` and `log2`.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub(crate) fn only_reads(database: &Connection) -> rusqlite::Result<()> {
-    let functions: [(&str, fn(f64) -> f64); 4] =
+    let functions: [(&str, OfOne); 4] =
         [("sqrt", f64::sqrt), ("exp", f64::exp), ("ln", f64::ln), ("log2", f64::log2)];
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     for (name, function) in functions {

@@ -11,7 +11,7 @@ use fmrai_core::tracker::{BoxError, CaptureRequest, Divergence, TrackError};
 use super::actions::{Action, Actions, Place};
 use super::captured::CapturedTensors;
 use super::decode::{self, Left};
-use crate::ffi::session::{Acted, Leaf, Session, register};
+use crate::ffi::session::{Act, Acted, Leaf, Session, register};
 use crate::ffi::tensor::Tensor;
 
 /// A graph, and what a later pass is compared with.
@@ -207,7 +207,7 @@ fn flags(
 fn acting(
     mut actions: Actions,
     failed: Rc<RefCell<Option<TrackError>>>,
-) -> Box<dyn FnMut(Acted, &Tensor) -> Result<Option<Tensor>, ()>> {
+) -> Act {
     Box::new(move |acted, value| {
         let place = match acted {
             Acted::Result(id) => Place::Tensor(TensorId(id)),

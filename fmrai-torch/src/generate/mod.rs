@@ -43,7 +43,7 @@ pub fn generate(
     if prompt.is_empty() {
         return Err(GenerateError::EmptyPrompt);
     }
-    let max_tokens = model.info().max_tokens.unwrap_or(usize::MAX);
+    let max_tokens = model.max_tokens().unwrap_or(usize::MAX);
     if prompt.len() > max_tokens {
         return Err(GenerateError::LongPrompt { found: prompt.len(), max_tokens });
     }

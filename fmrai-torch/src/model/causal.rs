@@ -1,10 +1,12 @@
 //! Models that continue a text.
 
 use super::error::ModelError;
-use super::loaded::Model;
 
 /// A model that gives the logits of the next token of a text: a decoder with its language-model head.
-pub trait CausalModel: Model {
+pub trait CausalModel {
+    /// Longest text that it reads, in tokens; `None` if there is no limit.
+    fn max_tokens(&self) -> Option<usize>;
+
     /// Tokens that end a text.
     fn end_tokens(&self) -> &[u32];
 

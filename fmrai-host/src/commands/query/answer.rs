@@ -33,7 +33,7 @@ pub(super) fn answer<'q>(
     let mut answer = Vec::new();
     for query in queries(question) {
         let statement = query.prepare(question, store.database()).map_err(broken)?;
-        let asked = rows(statement, told).map_err(|e| broken(query.error(question, e)))?;
+        let asked = rows(statement, told).map_err(|e| broken(query.error(question, &e)))?;
         match query {
             Query::Refusal(..) => {
                 if let Some(Value::Text(why)) = asked.0.into_iter().flatten().next() {

@@ -45,7 +45,7 @@ fn option(parameter: &Parameter) -> Arg {
     let parser: ValueParser = match parameter.kind {
         Kind::Integer => value_parser!(i64).into(),
         Kind::Number => ValueParser::new(number),
-        Kind::Text => value_parser!(String).into(),
+        Kind::Text => value_parser!(String),
     };
     let option = Arg::new(parameter.name.clone())
         .long(parameter.name.replace('_', "-"))

@@ -162,6 +162,10 @@ impl Model for CausalLm {
 }
 
 impl CausalModel for CausalLm {
+    fn max_tokens(&self) -> Option<usize> {
+        self.checkpoint.info.max_tokens
+    }
+
     /// As generation_config.json or else config.json says.
     fn end_tokens(&self) -> &[u32] {
         &self.spec.end_tokens
