@@ -81,7 +81,8 @@ fn an_interrupted_run_is_finished() {
         return;
     }
     for analysis in ["attention_patterns", "ffn_key_value"] {
-        let (found, expected) = (folder.join("interrupted").join(analysis), folder.join("results").join(analysis));
+        let (found, expected) =
+            (folder.join("interrupted").join(analysis), folder.join("results").join(analysis));
         assert_eq!(tables(&found), tables(&expected), "{analysis}");
     }
     assert!(!folder.join("interrupted/.checkpoint").exists());

@@ -13,7 +13,7 @@ impl HfCheckpoint {
     /// Reads a decoder, which can generate.
     ///
     /// # Errors
-    /// As [`ModelSource::load`]; [`ModelError::File`] for an encoder, too.
+    /// As [`ModelSource::load`](fmrai_torch::model::ModelSource::load); [`ModelError::File`] for an encoder, too.
     pub fn load_causal_lm(&self, context: &LoadContext<'_>) -> Result<CausalLm, ModelError> {
         let config = Config::read(&context.base.join(&self.path))?;
         CausalLm::load(&config, self.options(context)?).unwrap_or_else(|| {

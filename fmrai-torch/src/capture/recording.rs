@@ -204,10 +204,7 @@ fn flags(
 }
 
 /// What the session calls.
-fn acting(
-    mut actions: Actions,
-    failed: Rc<RefCell<Option<TrackError>>>,
-) -> Act {
+fn acting(mut actions: Actions, failed: Rc<RefCell<Option<TrackError>>>) -> Act {
     Box::new(move |acted, value| {
         let place = match acted {
             Acted::Result(id) => Place::Tensor(TensorId(id)),
