@@ -30,7 +30,8 @@ impl fmt::Display for Place {
 }
 
 /// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it. It has to be of the same shape, element type
-/// and device. What it computes is recorded for gradients as if the model did, and seen by no tracker.
+/// and device. What it computes is recorded for gradients as if the model did, and seen by no tracker. What it is shown is the model's
+/// own tensor: a clone that it keeps is part of the record of gradients.
 pub type Action = Box<dyn FnMut(&Tensor) -> Result<Option<Tensor>, BoxError>>;
 
 /// What acts on a pass. At one place, several act in the order in which they were added.

@@ -237,9 +237,9 @@ fn act(actions: &mut [Action], value: &Tensor) -> Result<Option<Tensor>, BoxErro
     Ok(made)
 }
 
-/// The tensors that were kept of a pass, as the model holds them: on its device, part of its record of gradients. They may share
-/// memory with others, so what the model writes afterwards may change them; [`into_activations`](Self::into_activations) gives
-/// memory of their own.
+/// The tensors that were kept of a pass, on the device of the model and outside of its record of gradients. They may share memory with
+/// others, so what the model writes afterwards may change them; [`into_activations`](Self::into_activations) gives memory of their
+/// own. To keep a tensor within the record of gradients, let an [`Action`] keep a clone of what it is shown.
 #[derive(Debug)]
 pub struct Kept {
     tensors: Vec<(TensorId, Tensor)>,
