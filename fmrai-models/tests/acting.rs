@@ -243,7 +243,10 @@ fn errors_name_the_place_and_the_reason() {
         format!("what acts on tensor {product} failed: no direction is given")
     );
     let panicking = |_: &fmrai_torch::Tensor| -> Result<_, _> { panic!("a bug") };
-    assert!(said(place, Box::new(panicking)).contains("what acts on this pass has failed"));
+    assert_eq!(
+        said(place, Box::new(panicking)),
+        format!("what acts on tensor {product} failed: it panicked: a bug")
+    );
     let nothing = || Box::new(|_: &fmrai_torch::Tensor| Ok(None));
     let input = graph.tensors().iter().find(|t| graph.producer(t.id).is_none()).unwrap().id;
     assert_eq!(
@@ -310,4 +313,51 @@ fn recordings_end_and_are_dropped_in_any_order() {
     assert!(inner.end().is_ok());
     // One that has seen nothing says so.
     assert!(matches!(begin().end(), Err(TrackError::Diverged(_))));
+}
+
+#[test]
+fn a_tensor_may_be_given_twice_and_is_not_written_by_the_model() {
+    let x = Tensor::from_slice(&[1.0f32, 2.0]);
+    let forward = || {
+        let (mut a, b) = (&x * 2.0, &x + 1.0);
+        let _ = a.g_add_(&b);
+        a + b
+    };
+    let (tracker, graph) = seen(forward);
+    let (a, b) = (result(&graph, "aten::mul"), graph.operations()[1].outputs[0]);
+    let patch = from_tch(&Tensor::from_slice(&[10.0f32, 20.0]));
+    let mut actions = Actions::none();
+    for place in [a, b] {
+        let patch = patch.clone();
+        actions.add(Place::Tensor(place), move |_| Ok(Some(patch.clone())));
+    }
+    assert_eq!(floats(&acted(&tracker, actions, forward).unwrap()), [30.0, 60.0]);
+    assert_eq!(patch.to_vec::<f32>().unwrap(), [10.0, 20.0], "what the model writes is its own");
+}
+
+#[test]
+fn what_acts_may_drop_its_recording() {
+    let (x, two) = (Tensor::from_slice(&[1.0f32, 2.0]), Tensor::from(2.0f32));
+    let forward = || (&x * &two) + &two;
+    let (tracker, graph) = seen(forward);
+    let product = result(&graph, "aten::mul");
+    for outer in [false, true] {
+        let slot = Rc::new(RefCell::new(None));
+        let around = outer.then(|| tracker.begin(&CaptureRequest::none(), Actions::none()).unwrap());
+        let own = Rc::clone(&slot);
+        let mut actions = Actions::none();
+        actions.add(Place::Tensor(product), move |value| {
+            drop(own.borrow_mut().take());
+            Ok(Some(value.mul_scalar(0.0)?))
+        });
+        let recording = tracker.begin(&CaptureRequest::none(), actions).unwrap();
+        *slot.borrow_mut() =
+            Some(if let Some(around) = around { vec![around, recording] } else { vec![recording] });
+        assert_eq!(floats(&forward()), [2.0, 2.0]);
+        assert!(slot.borrow().is_none());
+    }
+    assert_eq!(floats(&forward()), [4.0, 6.0], "nothing watches any more");
+    let again = tracker.begin(&CaptureRequest::none(), Actions::none()).unwrap();
+    let _ = forward();
+    assert!(again.end().is_ok());
 }

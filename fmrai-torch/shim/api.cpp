@@ -50,7 +50,9 @@ void fmrai_text_free(char* text) { std::free(text); }
 
 fmrai::Session* fmrai_session_new(void) { return new (std::nothrow) fmrai::Session(); }
 
-void fmrai_session_free(fmrai::Session* session) { delete session; }
+void fmrai_session_free(fmrai::Session* session) {
+  std::free(guarded([&] { fmrai::abandon(session); }));
+}
 
 char* fmrai_session_name(
     fmrai::Session* session, const at::Tensor* tensor, uint8_t kind, const char* name, size_t length) {
@@ -71,6 +73,7 @@ char* fmrai_session_act(
     fmrai_act act, void* context) {
   return guarded([&] {
     auto call = [act, context](fmrai::Part part, uint32_t place, const at::Tensor& value) {
+      fmrai::Acting acting;
       at::Tensor* other = nullptr;
       const bool done = act(context, static_cast<uint8_t>(part), place, &value, &other);
       std::unique_ptr<at::Tensor> owned(other);

@@ -18,6 +18,7 @@ char* fmrai_register(void);
 void fmrai_text_free(char* text);
 
 fmrai::Session* fmrai_session_new(void);
+// Ends it if it watches. From within what acts on a pass it is freed after the operation that is acted on.
 void fmrai_session_free(fmrai::Session* session);
 char* fmrai_session_name(
     fmrai::Session* session, const at::Tensor* tensor, uint8_t kind, const char* name, size_t length);

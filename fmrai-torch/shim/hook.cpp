@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "guard.h"
 #include "script.h"
 #include "undo.h"
 
@@ -21,6 +22,12 @@ namespace {
 
 thread_local Session* current = nullptr;
 thread_local Undo* undoing = nullptr;
+thread_local int acting = 0;
+// Never destroyed: Rust may drop a session while its thread ends.
+std::vector<Session*>& abandoned() {
+  thread_local auto& sessions = *new std::vector<Session*>();
+  return sessions;
+}
 
 // libtorch hands it, as it hands on the dispatch keys, to every thread that it gives a part of a pass to.
 const auto TRAIL = c10::DebugInfoKind::TEST_INFO_2;
@@ -120,8 +127,17 @@ at::Tensor staged_attention(torch::jit::Stack* stack, Scores act_on_scores, Prob
   return probabilities.to(type);
 }
 
+// Frees what was abandoned while an operation was acted on.
+struct Sweep {
+  ~Sweep() {
+    if (acting > 0 || abandoned().empty()) return;
+    for (Session* session : std::exchange(abandoned(), {})) std::free(guarded([&] { abandon(session); }));
+  }
+};
+
 void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
   c10::impl::ExcludeDispatchKeyGuard below(KEY);
+  Sweep sweep;
   if (current == nullptr && undoing == nullptr) {
     // Another thread than the one that is watched, with a part of its pass.
     if (auto* trail = dynamic_cast<Elsewhere*>(c10::ThreadLocalDebugInfo::get(TRAIL))) trail->add(operation_info(op).name);
@@ -198,6 +214,7 @@ void begin(Session& session) {
 }
 
 void end(Session& session) {
+  if (acting > 0) throw std::logic_error("a pass cannot be ended from within what acts on it");
   if (current == &session) {
     current = session.parent;
     c10::ThreadLocalDebugInfo::_forceCurrentDebugInfo(std::move(session.outer_info));
@@ -212,6 +229,20 @@ void end(Session& session) {
   session.parent = nullptr;
   watch_thread();
   session.finish();
+}
+
+Acting::Acting() { ++acting; }
+Acting::~Acting() { --acting; }
+
+void abandon(Session* session) {
+  if (acting > 0) {
+    abandoned().push_back(session);
+    return;
+  }
+  bool watching = false;
+  for (Session* other = current; other != nullptr; other = other->parent) watching |= other == session;
+  if (watching) end(*session);
+  delete session;
 }
 
 void begin(Undo& undo) {

@@ -21,6 +21,17 @@ void register_hook();
 // as far as libtorch tells of it, are counted: see `Session::elsewhere`.
 void begin(Session& session);
 void end(Session& session);
+
+// While it lives, something acts on a pass of this thread: no session ends or goes.
+class Acting {
+ public:
+  Acting();
+  ~Acting();
+  Acting(const Acting&) = delete;
+  Acting& operator=(const Acting&) = delete;
+};
+// Ends and frees a session, at once or, from within what acts on a pass, when the operation that it acts on is over.
+void abandon(Session* session);
 void begin(Undo& undo);
 void end(Undo& undo);
 

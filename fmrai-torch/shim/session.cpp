@@ -1,6 +1,8 @@
 // See session.h.
 #include "session.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -389,7 +391,10 @@ void Session::act_on_results(
       value.copy_(other);
       return {};
     }
-    return other;
+    // A tensor of its own, laid out as the one it stands for: whoever gave it may keep it, or give it twice, and the model may write it.
+    if (!value.is_non_overlapping_and_dense()) return other.clone();
+    auto own = at::empty_strided(value.sizes(), value.strides(), value.options());
+    return own.copy_(other);
   };
   const size_t first = stack->size() - returns.size();
   for (size_t i = 0; i < returns.size(); ++i) {

@@ -42,7 +42,7 @@ char* fmrai_tensor_facts_of(const at::Tensor* tensor, fmrai_tensor_facts* facts)
     facts->axes = static_cast<uint32_t>(tensor->dim());
     facts->elements = static_cast<uint64_t>(tensor->numel());
     facts->strided = tensor->layout() == at::kStrided && !tensor->is_nested() && tensor->has_storage();
-    facts->contiguous = facts->strided && tensor->is_contiguous();
+    facts->contiguous = facts->strided && tensor->is_contiguous() && !tensor->is_conj() && !tensor->is_neg();
     facts->gradient = tensor->requires_grad();
   });
 }

@@ -52,7 +52,6 @@ argument_from! {
     Vec<i64> => |value| Self::Ints(value),
     &'a str => |value| Self::Text(value),
     Device => |value| Self::Device(value),
-    DType => |value| value.to_c10().map_or(Self::None, |code| Self::Int(i64::from(code))),
 }
 
 /// Calls an operation that gives one tensor, such as `aten::softmax.int`, with arguments in the order of its schema; those left out

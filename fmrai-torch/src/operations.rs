@@ -13,6 +13,13 @@ use crate::operation::{Argument, call, call_bool, call_truth};
 
 type Made = Result<Tensor, TorchError>;
 
+/// An element type as an argument; one that has no code is an error, not the default.
+fn known(dtype: DType) -> Result<Argument<'static>, TorchError> {
+    let code =
+        dtype.to_c10().ok_or_else(|| TorchError::new(format!("no tensor can be made of type {dtype}")))?;
+    Ok(Argument::Int(i64::from(code)))
+}
+
 impl Tensor {
     /// A tensor of the CPU with one axis and these elements.
     pub fn from_slice<T: Element>(elements: &[T]) -> Made {
@@ -27,12 +34,12 @@ impl Tensor {
 
     /// A tensor of the CPU with these sizes, of zeros.
     pub fn zeros(shape: &[i64], dtype: DType) -> Made {
-        call("aten::zeros", &[shape.into(), dtype.into()])
+        call("aten::zeros", &[shape.into(), known(dtype)?])
     }
 
     /// A tensor of the CPU with these sizes, whose elements are what was in its memory.
     pub fn empty(shape: &[i64], dtype: DType) -> Made {
-        call("aten::empty.memory_format", &[shape.into(), dtype.into()])
+        call("aten::empty.memory_format", &[shape.into(), known(dtype)?])
     }
 
     /// The tensors one after the other along an axis.
@@ -53,12 +60,12 @@ impl Tensor {
 
     /// Of another element type; itself if it has that already.
     pub fn to_dtype(&self, dtype: DType) -> Made {
-        self.with("aten::to.dtype", &[dtype.into()])
+        self.with("aten::to.dtype", &[known(dtype)?])
     }
 
     /// On another device; itself if it is there already.
     pub fn to_device(&self, device: Device) -> Made {
-        self.with("aten::to.device", &[device.into(), self.dtype().into()])
+        self.with("aten::to.dtype_layout", &[Argument::None, Argument::None, device.into()])
     }
 
     /// The same elements with other sizes, row-major; -1 is what is left.
@@ -139,7 +146,7 @@ impl Tensor {
 
     /// The sum of all elements, in another element type.
     pub fn sum(&self, dtype: DType) -> Made {
-        self.with("aten::sum", &[dtype.into()])
+        self.with("aten::sum", &[known(dtype)?])
     }
 
     /// Which elements are finite.

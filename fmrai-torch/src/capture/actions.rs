@@ -12,10 +12,11 @@ use crate::ffi::tensor::Tensor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A result of an operation, before anything else uses it. Of fused attention that is its context, or its probabilities
-    /// `[batch, head, query, key]` after softmax and dropout.
+    /// `[batch, head, query, key]` after softmax and dropout. What an operation has written in place is given the elements; if the
+    /// operation saved it for gradients, these cannot be computed then.
     Tensor(TensorId),
     /// Scores of fused attention `[batch, head, query, key]`: scaled, masked (minus infinity where a query does not see a key), before
-    /// the softmax.
+    /// the softmax. They and the probabilities are float32 where the model computes in 16 bits.
     Scores(OperationId),
 }
 
@@ -29,8 +30,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it. It has to be of the same shape, element type
-/// and device. What it computes is recorded for gradients as if the model did, and seen by no tracker. What it is shown is the model's
+/// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it: its elements are copied. It has to be of the same
+/// shape and device, and of the same element type or another floating one. What it computes is recorded for gradients as if the model did, and seen by no tracker. What it is shown is the model's
 /// own tensor: a clone that it keeps is part of the record of gradients.
 pub type Action = Box<dyn FnMut(&Tensor) -> Result<Option<Tensor>, BoxError>>;
 

@@ -1,7 +1,9 @@
 //! Passes that begin and end where the caller says.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -71,6 +73,8 @@ pub struct Recording {
     request: CaptureRequest,
     explicit: Vec<OperationId>,
     failed: Rc<RefCell<Option<TrackError>>>,
+    /// Where something acts that has not been called.
+    idle: Rc<RefCell<BTreeSet<Place>>>,
 }
 
 impl Recording {
@@ -94,15 +98,17 @@ impl Recording {
             .expect(&recorded.hashes, &recorded.results, &explicit, &wanted)
             .map_err(TrackError::Internal)?;
         let failed = Rc::new(RefCell::new(None));
+        let idle = Rc::new(RefCell::new(BTreeSet::new()));
         if !actions.is_empty() {
             let (results, scores) = flags(graph, &actions, &mut explicit)?;
-            let act = acting(actions, Rc::clone(&failed));
+            idle.borrow_mut().extend(actions.places());
+            let act = acting(actions, Rc::clone(&failed), Rc::clone(&idle));
             session.act(&results, &scores, act).map_err(TrackError::Internal)?;
         }
         session.begin().map_err(TrackError::Internal)?;
         let explicit =
             (0u32..).zip(&explicit).filter(|(_, e)| **e != 0).map(|(i, _)| OperationId(i)).collect();
-        Ok(Self { session, recorded: Arc::clone(recorded), request: request.clone(), explicit, failed })
+        Ok(Self { session, recorded: Arc::clone(recorded), request: request.clone(), explicit, failed, idle })
     }
 
     /// Ends the pass; what the model returned is not needed.
@@ -125,6 +131,10 @@ impl Recording {
         ended?;
         if let Some(divergence) = self.left()? {
             return Err(TrackError::Diverged(divergence));
+        }
+        if let Some(place) = self.idle.borrow().first() {
+            let why = "its operation gives nothing back that could be replaced";
+            return Err(TrackError::NoPlace { place: place.to_string(), why });
         }
         let mut tensors = Vec::new();
         for (id, tensor) in self.session.take().map_err(TrackError::Internal)? {
@@ -204,14 +214,24 @@ fn flags(
 }
 
 /// What the session calls.
-fn acting(mut actions: Actions, failed: Rc<RefCell<Option<TrackError>>>) -> Act {
+fn acting(
+    mut actions: Actions,
+    failed: Rc<RefCell<Option<TrackError>>>,
+    idle: Rc<RefCell<BTreeSet<Place>>>,
+) -> Act {
     Box::new(move |acted, value| {
         let place = match acted {
             Acted::Result(id) => Place::Tensor(TensorId(id)),
             Acted::Scores(operation) => Place::Scores(OperationId(operation)),
         };
         let Some(all) = actions.at.get_mut(&place) else { return Ok(None) };
-        act(all, value).map_err(|source| {
+        idle.borrow_mut().remove(&place);
+        let made = catch_unwind(AssertUnwindSafe(|| act(all, value))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            Err(format!("it panicked: {text}").into())
+        });
+        made.map_err(|source| {
             *failed.borrow_mut() = Some(TrackError::Action { place: place.to_string(), source });
         })
     })
@@ -224,6 +244,9 @@ fn act(actions: &mut [Action], value: &Tensor) -> Result<Option<Tensor>, BoxErro
         let now = made.as_ref().unwrap_or(value);
         let Some(other) = action(now)? else { continue };
         let form = |tensor: &Tensor| (tensor.size(), tensor.dtype(), tensor.device());
+        let floats = other.dtype().is_float() && value.dtype().is_float();
+        let other =
+            if floats && other.dtype() != value.dtype() { other.to_dtype(value.dtype())? } else { other };
         if !other.is_defined() || form(&other) != form(value) {
             let (found, needed) = (form(&other), form(value));
             return Err(format!(

@@ -226,14 +226,16 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Err(message) = self.end() {
-            tracing::error!(%message, "a capture session could not be ended");
-        }
-        // SAFETY: made by `fmrai_session_new`, freed once; it watches no more.
+        let ended = self.end();
+        // SAFETY: made by `fmrai_session_new`, given up once. The shim ends it if it watches still, which it does from within what
+        // acts on it: then it is freed when the operation that is acted on is over.
         unsafe { fmrai_session_free(self.raw.as_ptr()) }
-        if let Some(act) = self.act.take() {
+        match (ended, self.act.take()) {
             // SAFETY: leaked by `act`, and given back once; the session that called it is gone.
-            drop(unsafe { Box::from_raw(act.as_ptr()) });
+            (Ok(()), Some(act)) => drop(unsafe { Box::from_raw(act.as_ptr()) }),
+            (Ok(()), None) => {}
+            // What acts may be running now: it is never freed.
+            (Err(message), _) => tracing::error!(%message, "a capture session could not be ended"),
         }
     }
 }

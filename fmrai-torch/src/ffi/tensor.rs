@@ -229,7 +229,12 @@ impl Tensor {
     pub fn to_bytes(&self) -> Result<Vec<u8>, TorchError> {
         let width =
             self.dtype().size().ok_or_else(|| TorchError::new("elements of its type cannot be read"))?;
-        let mut bytes = vec![0u8; self.numel().saturating_mul(width)];
+        let count = self.numel().saturating_mul(width);
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(count)
+            .map_err(|_| TorchError::new(format!("{count} bytes are more than there is memory for")))?;
+        bytes.resize(count, 0u8);
         // SAFETY: the tensor is live; `bytes` is valid for as many writes as are told, and the shim compares.
         checked(unsafe { fmrai_tensor_bytes(self.as_raw(), bytes.as_mut_ptr(), bytes.len()) })
             .map_err(TorchError::new)?;
