@@ -8,9 +8,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{ROOT, err, fmrai, json_file, reference};
 use serde_json::json;
 use tempfile::TempDir;
+
+use common::{ROOT, copy, err, fmrai, json_file, reference};
 
 /// A copy of the files, and of the model beside them.
 fn place() -> (TempDir, PathBuf) {
@@ -19,19 +20,6 @@ fn place() -> (TempDir, PathBuf) {
     copy(&reference("minilm"), &folder.path().join("models/minilm"));
     let inside = folder.path().join("version-0.2");
     (folder, inside)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// The tables of an analysis by name.

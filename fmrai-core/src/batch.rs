@@ -70,6 +70,20 @@ pub fn is_token_input(name: &str) -> bool {
 }
 
 impl Sample {
+    /// A sample without tokens, such as an image.
+    #[must_use]
+    pub fn new(id: u64) -> Self {
+        Self {
+            id,
+            text: None,
+            token_ids: Vec::new(),
+            special: Vec::new(),
+            offsets: Vec::new(),
+            span: 0..0,
+            sequences: Vec::new(),
+        }
+    }
+
     /// The tokens of an input; `None` where the sample has none of that name.
     #[must_use]
     pub fn tokens(&self, input: &str) -> Option<Tokens<'_>> {

@@ -82,18 +82,15 @@ impl Batches for Rows {
         let index = self.next;
         let Some(row) = usize::try_from(index).ok().and_then(|i| self.rows.get(i)) else { return Ok(None) };
         self.next += 1;
-        let sample = Sample {
-            id: index,
-            text: None,
-            token_ids: Vec::new(),
-            special: Vec::new(),
-            offsets: Vec::new(),
-            span: 0..0,
-            sequences: Vec::new(),
-        };
         let x = Tensor::from_slice(row)?.reshape(&[1, WIDTH])?;
         let inputs = NamedTensors(vec![("x".to_owned(), x)]);
-        Ok(Some(InputBatch { index, samples: vec![sample], inputs, whole: Vec::new(), filler: 0 }))
+        Ok(Some(InputBatch {
+            index,
+            samples: vec![Sample::new(index)],
+            inputs,
+            whole: Vec::new(),
+            filler: 0,
+        }))
     }
 
     fn counts(&self) -> Counts {

@@ -8,16 +8,15 @@ use fmrai_core::tensor::DType;
 use crate::device::Device;
 use crate::element::Element;
 use crate::error::TorchError;
-use crate::ffi::tensor::Tensor;
+use crate::ffi::call::copy_unseen;
+use crate::ffi::tensor::{Tensor, code};
 use crate::operation::{Argument, call, call_bool, call_truth};
 
 type Made = Result<Tensor, TorchError>;
 
 /// An element type as an argument; one that has no code is an error, not the default.
 fn known(dtype: DType) -> Result<Argument<'static>, TorchError> {
-    let code =
-        dtype.to_c10().ok_or_else(|| TorchError::new(format!("no tensor can be made of type {dtype}")))?;
-    Ok(Argument::Int(i64::from(code)))
+    Ok(Argument::Int(i64::from(code(dtype)?)))
 }
 
 impl Tensor {
@@ -83,15 +82,15 @@ impl Tensor {
         self.with("aten::detach", &[])
     }
 
-    /// A copy in memory of its own.
-    pub fn copy(&self) -> Made {
-        self.with("aten::clone", &[])
+    /// A copy in memory of its own, outside of any record of gradients. No tracker sees it being made.
+    pub fn detached_copy(&self) -> Made {
+        copy_unseen(self).map_err(TorchError::new)
     }
 
     /// A dense copy in memory of its own, with no record of gradients, and conjugates and negatives carried out.
     pub(crate) fn dense_copy(&self) -> Made {
         let dense = self.detach()?.with("aten::resolve_conj", &[])?.with("aten::resolve_neg", &[])?;
-        dense.contiguous()?.copy()
+        dense.contiguous()?.with("aten::clone", &[])
     }
 
     /// `length` places along an axis from `start` on, sharing memory.
@@ -187,11 +186,6 @@ impl Tensor {
     /// The elements where `mask` is true, along one axis.
     pub fn masked_select(&self, mask: &Self) -> Made {
         self.with("aten::masked_select", &[mask.into()])
-    }
-
-    /// Writes the elements of another tensor into this one's memory.
-    pub fn copy_(&self, from: &Self) -> Result<(), TorchError> {
-        self.with("aten::copy_", &[from.into()]).map(drop)
     }
 
     /// True if sizes and all elements are equal.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{assert_exit, contents, err, json_file, reference, sentences};
+use crate::common::{assert_exit, contents, copy, err, json_file, reference, sentences};
 
 /// The program that is tried.
 pub(crate) fn program() -> PathBuf {
@@ -185,20 +185,6 @@ impl Place {
 
 fn map() -> Value {
     json!({ "type": "attention_clustering", "name": "map", "starts": 1 })
-}
-
-/// Copies a folder over what is there.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).unwrap();
-        }
-    }
 }
 
 /// Waits until something holds; false if it does not within half a minute.

@@ -5,9 +5,10 @@ use std::process::Command;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
+use crate::common::copy;
 use crate::common::{assert_exit, err};
 use crate::faults::{Fault, counted, inject};
-use crate::place::{Place, copy, setting};
+use crate::place::{Place, setting};
 
 /// What the folder holds when the run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,19 +59,10 @@ impl Batches for Numbers {
         let width = u64::try_from(self.width).unwrap_or(0);
         let values: Vec<f32> = rows.clone().flat_map(|row| (row..row + width).map(share)).collect();
         let x = Tensor::from_slice(&values)?.reshape(&[-1, self.width])?;
-        let sample = |id| Sample {
-            id,
-            text: None,
-            token_ids: Vec::new(),
-            special: Vec::new(),
-            offsets: Vec::new(),
-            span: 0..0,
-            sequences: Vec::new(),
-        };
         self.next = rows.end;
         Ok(Some(InputBatch {
             index: rows.start / BATCH,
-            samples: rows.map(sample).collect(),
+            samples: rows.map(Sample::new).collect(),
             inputs: NamedTensors(vec![(self.input.clone(), x)]),
             whole: Vec::new(),
             filler: 0,

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use fmrai_core::tolerance::Tolerance;
 use serde_json::{Value, json};
 
 fn program(folder: &Path, arguments: &[&str]) -> Output {
@@ -41,7 +42,7 @@ fn a_plan_names_what_the_program_links() {
         1.0 / y.iter().map(|value| (value - largest).exp()).sum::<f64>()
     };
     let expected = (0..10).map(peak).sum::<f64>() / 10.0;
-    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    Tolerance { absolute: 1e-6, relative: 0.0 }.check(&[found], &[expected]).unwrap();
 }
 
 #[test]

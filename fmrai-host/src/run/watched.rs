@@ -153,11 +153,7 @@ fn own(inputs: &NamedTensors, written: &[String]) -> Result<NamedTensors, Error>
     let mut own = Vec::with_capacity(inputs.0.len());
     for (name, tensor) in &inputs.0 {
         let copied = written.contains(name);
-        let tensor = if copied {
-            tensor.detach().and_then(|own| own.copy()).map_err(ModelError::from)?
-        } else {
-            tensor.clone()
-        };
+        let tensor = if copied { tensor.detached_copy().map_err(ModelError::from)? } else { tensor.clone() };
         own.push((name.clone(), tensor));
     }
     Ok(NamedTensors(own))

@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use fmrai_core::file_kind::plain;
+use fmrai_core::registry::Named;
+use fmrai_core::tensor::DType;
+use fmrai_torch::files::FileInfo;
+use fmrai_torch::files::Hasher;
+use fmrai_torch::model::{ModelError, ModelInfo};
+use fmrai_torch::text::{FoundTokenizer, Tokenizer};
 use serde_json::{Map, Value};
 use tch::{Device, Tensor};
 
@@ -14,13 +21,6 @@ use super::source::HfCheckpoint;
 use super::weights::Weights;
 use super::{decoder, encoder};
 use crate::convert::from_tch;
-use fmrai_core::file_kind::plain;
-use fmrai_core::registry::Named;
-use fmrai_core::tensor::DType;
-use fmrai_torch::files::FileInfo;
-use fmrai_torch::files::Hasher;
-use fmrai_torch::model::{ModelError, ModelInfo};
-use fmrai_torch::text::{FoundTokenizer, Tokenizer};
 
 /// A config.json that names its `model_type`.
 #[derive(Debug)]

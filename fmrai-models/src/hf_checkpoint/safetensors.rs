@@ -7,14 +7,14 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use fmrai_torch::files::FileInfo;
+use fmrai_torch::files::Hasher;
+use fmrai_torch::model::ModelError;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use tch::{Kind, Tensor};
 
 use crate::convert::model_error;
-use fmrai_torch::files::FileInfo;
-use fmrai_torch::files::Hasher;
-use fmrai_torch::model::ModelError;
 
 /// Longest header that is read, as in the safetensors library.
 const MAX_HEADER: u64 = 100_000_000;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::folder::{Adapter, other_weights};
 use fmrai_core::file_kind::{FileKind, plain};
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::files::Hasher;
 use fmrai_torch::model::ModelError;
+use serde::Deserialize;
+
+use super::folder::{Adapter, other_weights};
 
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";

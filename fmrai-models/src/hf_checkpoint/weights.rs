@@ -4,6 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use fmrai_torch::files::FileInfo;
+use fmrai_torch::model::{ModelError, NonFiniteWeight};
 use safetensors::Dtype;
 use tch::{Device, Kind, Tensor};
 
@@ -13,8 +15,6 @@ use super::safetensors::{NonFinite, SafetensorsFile};
 use super::shards::{INDEX, Shards};
 use super::wrappers::Wrappers;
 use crate::convert::OfModel;
-use fmrai_torch::files::FileInfo;
-use fmrai_torch::model::{ModelError, NonFiniteWeight};
 
 /// The weights of a model by their names.
 #[derive(Debug)]

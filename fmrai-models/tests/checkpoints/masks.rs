@@ -1,11 +1,12 @@
 //! Masks in every element type: padding of any kind leaves the numbers of real tokens as they are alone, and is itself finite.
 
+use std::path::Path;
+
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::{HfCheckpoint, Precision};
 use fmrai_torch::Device;
 use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
-use std::path::Path;
 use tch::Tensor;
 
 use crate::common::*;

@@ -2,6 +2,7 @@
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
+use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::json;
@@ -12,7 +13,6 @@ use crate::attention::{BatchAttention, HeadLayout, PatternSums, TextAttention, T
 use crate::finite::finite;
 use crate::statistics::divergence::{HeadRows, pairs};
 
-const NAME: &str = "attention_clustering";
 const VERSION: u32 = 2;
 
 /// The analysis; made by [`AttentionClusteringConfig`].
@@ -79,7 +79,7 @@ impl Analyzer for AttentionClustering {
 
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new(
-            NAME,
+            AttentionClusteringConfig::NAME,
             VERSION,
             json!({ "heads": self.layout.to_document(), "smoothing": self.config.smoothing }),
         );
@@ -90,7 +90,7 @@ impl Analyzer for AttentionClustering {
     }
 
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(NAME, VERSION)?;
+        state.expect(AttentionClusteringConfig::NAME, VERSION)?;
         state.expect_field("heads", &self.layout.to_document())?;
         state.expect_field("smoothing", &json!(self.config.smoothing))?;
         let patterns = PatternSums::read(state, &self.layout)?;

@@ -2,6 +2,7 @@
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
+use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::json;
@@ -10,7 +11,6 @@ use super::config::AttentionPatternsConfig;
 use super::report;
 use crate::attention::{BatchAttention, HeadLayout, PatternSums, TokenKinds};
 
-const NAME: &str = "attention_patterns";
 const VERSION: u32 = 2;
 
 /// The analysis; made by [`AttentionPatternsConfig`].
@@ -55,7 +55,7 @@ impl Analyzer for AttentionPatterns {
 
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new(
-            NAME,
+            AttentionPatternsConfig::NAME,
             VERSION,
             json!({ "heads": self.layout.to_document(), "smoothing": self.config.smoothing }),
         );
@@ -64,7 +64,7 @@ impl Analyzer for AttentionPatterns {
     }
 
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(NAME, VERSION)?;
+        state.expect(AttentionPatternsConfig::NAME, VERSION)?;
         state.expect_field("heads", &self.layout.to_document())?;
         state.expect_field("smoothing", &json!(self.config.smoothing))?;
         self.sums.add(&PatternSums::read(state, &self.layout)?);

@@ -2,11 +2,13 @@
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
+use fmrai_core::registry::Named;
 use fmrai_core::report::{Report, Store};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::Value;
 
 use super::analysis::FfnKeyValue;
+use super::config::FfnKeyValueConfig;
 use super::layout::Layout;
 use super::memories::Memories;
 use super::projection::MapPlace;
@@ -14,7 +16,6 @@ use super::sample::Sample;
 use super::{report, state};
 use crate::lens::Lens;
 
-const NAME: &str = "ffn_key_value";
 const VERSION: u32 = 2;
 
 impl Analyzer for FfnKeyValue {
@@ -49,7 +50,7 @@ impl Analyzer for FfnKeyValue {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut document = self.settings();
         document.insert("blocks".to_owned(), self.layout.to_document());
-        let mut state = State::new(NAME, VERSION, Value::Object(document));
+        let mut state = State::new(FfnKeyValueConfig::NAME, VERSION, Value::Object(document));
         state::write(&self.memories, &mut state)?;
         if let Some(sample) = &self.sample {
             sample.write(&mut state)?;
@@ -58,7 +59,7 @@ impl Analyzer for FfnKeyValue {
     }
 
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(NAME, VERSION)?;
+        state.expect(FfnKeyValueConfig::NAME, VERSION)?;
         state.expect_field("blocks", &self.layout.to_document())?;
         self.settings().iter().try_for_each(|(name, needed)| state.expect_field(name, needed))?;
         let sample = self.sample.as_ref().map(|sample| sample.read(state)).transpose()?;

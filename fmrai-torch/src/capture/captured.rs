@@ -3,14 +3,14 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use crate::device::Device;
-use crate::ffi::tensor::Tensor;
-
-use crate::ffi::plain::PlainTensor;
-use crate::ffi::settings::synchronize;
 use fmrai_core::graph::TensorId;
 use fmrai_core::tensor::{DType, DeviceTensor, TensorError, TensorView};
 use fmrai_core::tracker::Activations;
+
+use crate::device::Device;
+use crate::ffi::plain::PlainTensor;
+use crate::ffi::settings::synchronize;
+use crate::ffi::tensor::Tensor;
 
 /// Tensors kept during a forward pass. Their memory is shared with nothing, so no later pass can change it.
 ///

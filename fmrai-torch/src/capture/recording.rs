@@ -13,7 +13,7 @@ use fmrai_core::tracker::{BoxError, CaptureRequest, Divergence, TrackError};
 use super::actions::{Action, Actions, Place};
 use super::captured::CapturedTensors;
 use super::decode::{self, Left};
-use crate::ffi::session::{Act, Acted, Leaf, Session, register};
+use crate::ffi::session::{Act, Acted, Leaf, Session};
 use crate::ffi::tensor::Tensor;
 
 /// A graph, and what a later pass is compared with.
@@ -34,7 +34,6 @@ pub(super) struct Discovery {
 
 impl Discovery {
     pub(super) fn begin(named: &[Named]) -> Result<Self, TrackError> {
-        register().map_err(TrackError::Internal)?;
         let mut session = Session::new().map_err(TrackError::Internal)?;
         for (kind, name, tensor) in named {
             session.name(tensor, *kind, name).map_err(TrackError::Internal)?;

@@ -1,10 +1,10 @@
 //! Graphs of programs that have not run.
 
-use crate::ffi::tensor::Tensor;
+use fmrai_core::graph::RecordedGraph;
 
 use super::decode;
 use crate::ffi::session::{Leaf, Session};
-use fmrai_core::graph::RecordedGraph;
+use crate::ffi::tensor::Tensor;
 
 /// A tensor that a graph starts from.
 pub(crate) struct NamedLeaf<'a> {

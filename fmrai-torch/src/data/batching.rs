@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fmrai_core::batch::Sample;
+
 use super::fit::Fit;
 use super::ids::{unknown_token, valid};
 use super::records::{Records, open_text};
@@ -13,7 +15,6 @@ use crate::files::FileInfo;
 use crate::model::InputSpec;
 use crate::text::HOW;
 use crate::text::Tokenizer;
-use fmrai_core::batch::Sample;
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;

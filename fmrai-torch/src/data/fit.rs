@@ -1,11 +1,11 @@
 //! Texts for any model: which inputs it is given, and how many rows and positions they have.
 
-use crate::ffi::tensor::Tensor;
-
-use super::DataError;
-use crate::model::{Axis, InputSpec, NamedTensors};
 use fmrai_core::batch::Sample;
 use fmrai_core::tensor::DType;
+
+use super::DataError;
+use crate::ffi::tensor::Tensor;
+use crate::model::{Axis, InputSpec, NamedTensors};
 
 /// What texts can give.
 const GIVEN: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];

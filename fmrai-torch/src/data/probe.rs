@@ -1,9 +1,10 @@
 //! Inputs for a model that is to run once, to be looked at.
 
+use fmrai_core::batch::Sample;
+
 use super::DataError;
 use super::fit::Fit;
 use crate::model::{InputSpec, NamedTensors};
-use fmrai_core::batch::Sample;
 
 /// Tokens of the made-up text.
 const TOKENS: usize = 8;

@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use fmrai_core::file_kind::{ENOUGH, FileKind};
+
 use super::DataError;
 use super::steady::SteadyFile;
-use fmrai_core::file_kind::{ENOUGH, FileKind};
 
 /// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
 pub(super) const MAX_RECORD: u64 = 16 << 20;

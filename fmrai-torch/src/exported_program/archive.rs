@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::ffi::tensor::Tensor;
+use fmrai_core::tensor::DType;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::memory::Memory;
 use crate::ffi::call::{copy_unseen, storage_in};
+use crate::ffi::tensor::Tensor;
 use crate::files::FileInfo;
 use crate::model::ModelError;
 use crate::model::archives::{not_zip, other_archive};
-use fmrai_core::tensor::DType;
 
 /// Largest text that is read of an archive, in bytes; programs of a thousand layers stay below.
 const LARGEST_TEXT: u64 = 4 << 30;

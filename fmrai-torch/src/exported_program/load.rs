@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::device::Device;
+use fmrai_core::registry::Named;
+use fmrai_core::structure::valid_ids;
+use fmrai_core::tensor::DType;
 
 use super::archive::Archive;
 use super::compile::Compiler;
@@ -16,13 +18,11 @@ use super::schema::{self, Argument, InputSpec, OutputSpec, SymIntArgument, Versi
 use super::simulate::{Foreseen, Leaf, foresee};
 use super::weights::{Loaded, Payloads, form};
 use super::{metadata, names};
+use crate::device::Device;
 use crate::ffi::call::{Held, Slot, copy_unseen, imagined};
 use crate::files::FileInfo;
 use crate::model::{LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight};
 use crate::text::{FoundTokenizer, tokenizer_beside};
-use fmrai_core::registry::Named;
-use fmrai_core::structure::valid_ids;
-use fmrai_core::tensor::DType;
 
 /// The major version of the schema that this program reads.
 const SCHEMA: i64 = 8;

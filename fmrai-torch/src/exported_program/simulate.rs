@@ -1,11 +1,12 @@
 //! The graph of a program that has not run, from what its example was like.
 
+use fmrai_core::graph::RecordedGraph;
+
 use super::program::{Action, Block, Operand};
 use super::run::{held, number};
 use crate::capture::{NamedLeaf, simulate};
 use crate::ffi::call::{Frame, Held};
 use crate::ffi::session::Session;
-use fmrai_core::graph::RecordedGraph;
 
 /// A value that a program starts from, as it was in the example.
 pub(super) struct Leaf<'a> {

@@ -207,12 +207,13 @@ impl Tensor {
     /// A dense tensor of the CPU with a copy of these elements, given as bytes in the order of the machine.
     ///
     /// # Errors
-    /// [`TorchError`] if there are more or fewer bytes than `shape` and `dtype` need, if a size is negative, or if `dtype` is
-    /// [`DType::Other`].
+    /// [`TorchError`] if there are more or fewer bytes than `shape` and `dtype` need, if a size is negative, if `dtype` is
+    /// [`DType::Other`], or for a truth value that is neither 0 nor 1.
     pub fn from_bytes(bytes: &[u8], shape: &[i64], dtype: DType) -> Result<Self, TorchError> {
-        let code = dtype
-            .to_c10()
-            .ok_or_else(|| TorchError::new(format!("no tensor can be made of type {dtype}")))?;
+        let code = code(dtype)?;
+        if dtype == DType::Bool && bytes.iter().any(|byte| *byte > 1) {
+            return Err(TorchError::new("truth values are bytes of 0 and 1, there are others"));
+        }
         made(|out| {
             // SAFETY: bytes and sizes are read during the call, with the lengths given.
             unsafe {
@@ -291,6 +292,11 @@ impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor[{:?}, {}]", self.size(), self.dtype())
     }
+}
+
+/// The code of an element type that tensors can be made of.
+pub(crate) fn code(dtype: DType) -> Result<i32, TorchError> {
+    dtype.to_c10().ok_or_else(|| TorchError::new(format!("no tensor can be made of type {dtype}")))
 }
 
 /// A tensor that a function of the shim has made.

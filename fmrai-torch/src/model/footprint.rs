@@ -89,7 +89,7 @@ impl<'m> Footprint<'m> {
     /// [`ModelError::Torch`] if there is no memory for a copy.
     pub fn keep(&self, outputs: NamedTensors) -> Result<NamedTensors, ModelError> {
         let own = |(name, tensor): (String, Tensor)| {
-            let tensor = if self.wrote(&tensor) { tensor.detach()?.copy()? } else { tensor };
+            let tensor = if self.wrote(&tensor) { tensor.detached_copy()? } else { tensor };
             Ok((name, tensor))
         };
         outputs.0.into_iter().map(own).collect::<Result<_, _>>().map(NamedTensors)

@@ -49,7 +49,6 @@ pub struct NonFiniteWeight {
 
 impl NonFiniteWeight {
     /// What is not finite in `tensor`; `None` if everything is, or if its elements are no real numbers.
-    /// Counted without a tracker seeing it, where none is watching.
     #[must_use]
     pub fn of(name: &str, tensor: &Tensor) -> Option<Self> {
         if !tensor.dtype().is_float() || tensor.numel() == 0 {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_core::structure::AttentionForm;
+use fmrai_torch::capture::scope;
 use tch::{Kind, TchError, Tensor};
 
 use super::cache::Cache;
@@ -11,8 +13,6 @@ use super::norm::{Norm, narrowed};
 use super::rotary::Angles;
 use super::spec::DecoderSpec;
 use crate::hf_checkpoint::modules::Linear;
-use fmrai_core::structure::AttentionForm;
-use fmrai_torch::capture::scope;
 
 #[derive(Debug)]
 pub(crate) struct Attention {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_core::structure::AttentionForm;
+use fmrai_torch::capture::scope;
 use tch::{TchError, Tensor};
 
 use super::attention::Attention;
@@ -11,8 +13,6 @@ use super::rotary::Angles;
 use super::spec::DecoderSpec;
 use crate::hf_checkpoint::activation::Activation;
 use crate::hf_checkpoint::modules::Linear;
-use fmrai_core::structure::AttentionForm;
-use fmrai_torch::capture::scope;
 
 /// `W₂ act(W₁ x)`, or `W₂ (act(W_g x) ∘ W₁ x)` with a gate: Shazeer 2020, "GLU Variants Improve Transformer".
 #[derive(Debug)]

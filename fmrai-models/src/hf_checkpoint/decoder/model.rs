@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_core::file_kind::plain;
+use fmrai_core::structure::AttentionForm;
+use fmrai_core::tensor::DType;
+use fmrai_torch::model::{CausalModel, Continuation, InputSpec, Model, ModelError, ModelInfo, NamedTensors};
+use fmrai_torch::text::Tokenizer;
 use serde_json::Value;
 use tch::{Device, Tensor};
 
@@ -15,11 +20,6 @@ use crate::hf_checkpoint::checkpoint::{Checkpoint, Config};
 use crate::hf_checkpoint::fields::Fields;
 use crate::hf_checkpoint::inputs::{self, Inputs, Limits};
 use crate::hf_checkpoint::options::Options;
-use fmrai_core::file_kind::plain;
-use fmrai_core::structure::AttentionForm;
-use fmrai_core::tensor::DType;
-use fmrai_torch::model::{CausalModel, Continuation, InputSpec, Model, ModelError, ModelInfo, NamedTensors};
-use fmrai_torch::text::Tokenizer;
 
 /// A decoder with its language-model head.
 ///

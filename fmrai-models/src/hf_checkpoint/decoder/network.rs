@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, btree_map};
 
+use fmrai_core::structure::AttentionForm;
+use fmrai_torch::capture::scope;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::attention::soften;
@@ -13,8 +15,6 @@ use super::rotary::{Angles, Rotary};
 use super::spec::{DecoderSpec, HEAD};
 use crate::hf_checkpoint::inputs::Inputs;
 use crate::hf_checkpoint::modules::{Embedding, Layout, Linear};
-use fmrai_core::structure::AttentionForm;
-use fmrai_torch::capture::scope;
 
 /// A decoder with its head.
 #[derive(Debug)]

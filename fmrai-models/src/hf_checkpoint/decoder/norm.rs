@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_torch::capture::scope;
 use tch::{Kind, TchError, Tensor};
 
 use super::family::NormKind;
 use crate::hf_checkpoint::modules::{LayerNorm, join, weight};
-use fmrai_torch::capture::scope;
 
 /// A norm over the last axis.
 #[derive(Debug)]

@@ -1,5 +1,9 @@
 //! An encoder as a [`Model`].
 
+use fmrai_torch::Tensor;
+use fmrai_torch::model::{InputSpec, Model, ModelError, ModelInfo, NamedTensors};
+use fmrai_torch::text::Tokenizer;
+
 use super::config::EncoderConfig;
 use super::network::Encoder;
 use crate::convert::{OfModel, from_tch};
@@ -7,9 +11,6 @@ use crate::hf_checkpoint::checkpoint::{Checkpoint, Config};
 use crate::hf_checkpoint::fields::Fields;
 use crate::hf_checkpoint::inputs::{self, Limits};
 use crate::hf_checkpoint::options::Options;
-use fmrai_torch::Tensor;
-use fmrai_torch::model::{InputSpec, Model, ModelError, ModelInfo, NamedTensors};
-use fmrai_torch::text::Tokenizer;
 
 /// A loaded encoder.
 #[derive(Debug)]

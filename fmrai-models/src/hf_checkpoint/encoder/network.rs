@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_core::structure::AttentionForm;
+use fmrai_torch::capture::scope;
 use tch::{Kind, TchError, Tensor};
 
 use super::config::EncoderConfig;
@@ -9,8 +11,6 @@ use super::family::Positions;
 use crate::hf_checkpoint::activation::Activation;
 use crate::hf_checkpoint::inputs::Inputs;
 use crate::hf_checkpoint::modules::{Embedding, LayerNorm, Layout, Linear, inside, lowest};
-use fmrai_core::structure::AttentionForm;
-use fmrai_torch::capture::scope;
 
 /// What the encoder computes.
 pub(crate) struct Outputs {

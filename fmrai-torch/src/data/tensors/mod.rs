@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use crate::ffi::tensor::Tensor;
+use fmrai_core::batch::Vocabulary;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batching::{default_batch_size, fitting};
 use super::ids;
 use super::{Batches, Counts, DataContext, DataError, DataSource, InputBatch};
+use crate::ffi::tensor::Tensor;
 use crate::files::FileInfo;
 use crate::model::{Axis, InputSpec, NamedTensors};
 use crate::text::Tokenizer;
-use fmrai_core::batch::Vocabulary;
 use samples::Misfit;
 use stored::Stored;
 

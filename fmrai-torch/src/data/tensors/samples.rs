@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::ffi::tensor::Tensor;
-
-use crate::model::NamedTensors;
 use fmrai_core::batch::{Sample, Sequence, TOKENS, Vocabulary, is_token_input};
 use fmrai_core::tensor::DType;
+
+use crate::ffi::tensor::Tensor;
+use crate::model::NamedTensors;
 
 /// An input whose elements make no samples.
 pub(super) struct Misfit {
@@ -36,15 +36,7 @@ pub(super) fn of(
     let all = all?;
     let mut samples = Vec::with_capacity(rows.len());
     for (row, id) in rows.clone().enumerate() {
-        let mut sample = Sample {
-            id: id as u64,
-            text: None,
-            token_ids: Vec::new(),
-            special: Vec::new(),
-            offsets: Vec::new(),
-            span: 0..0,
-            sequences: Vec::new(),
-        };
+        let mut sample = Sample::new(id as u64);
         for ids in &all {
             let Some(sequence) = ids.sequence(row, id, vocabulary)? else { continue };
             if sequence.input == TOKENS {

@@ -4,14 +4,14 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::ffi::tensor::Tensor;
+use fmrai_core::file_kind::FileKind;
+use fmrai_core::tensor::{DType, SafetensorsIndex, StoredTensor};
 
 use super::npy::Header;
 use crate::data::DataError;
 use crate::data::steady::SteadyFile;
+use crate::ffi::tensor::Tensor;
 use crate::files::FileInfo;
-use fmrai_core::file_kind::FileKind;
-use fmrai_core::tensor::{DType, SafetensorsIndex, StoredTensor};
 
 /// A tensor in a file. Axis 0 runs over its rows.
 #[derive(Debug)]
