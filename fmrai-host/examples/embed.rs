@@ -37,6 +37,7 @@ impl Shares {
             parameters: 9,
             dtype: DType::Float32,
             max_tokens: None,
+            quantisation: None,
             unused_weights: Vec::new(),
             non_finite_weights: Vec::new(),
             warnings: Vec::new(),

@@ -131,7 +131,7 @@ enum Command {
     },
     /// Writes activations of a model over data to disk
     Capture {
-        /// A model's folder, a .pt2 or .pt file, or a plan
+        /// A model's folder, a .gguf, .pt2 or .pt file, or a plan
         model: PathBuf,
         /// A .txt, .jsonl, .csv, .tsv, .safetensors or .npy file, or NAME=FILE.npy for each input
         #[arg(long, value_name = "FILE")]
@@ -172,7 +172,7 @@ enum Command {
     },
     /// Tells what a model is made of; runs it on a short text where that is not known beforehand
     Inspect {
-        /// A model's folder, a .pt2 or .pt file, or a plan
+        /// A model's folder, a .gguf, .pt2 or .pt file, or a plan
         model: PathBuf,
         /// List the tensors that a selector selects, and nothing else; may be repeated
         #[arg(long, value_name = "SELECTOR")]
@@ -198,11 +198,14 @@ enum Command {
     },
     /// Continues a text with a decoder, and prints it
     Generate {
-        /// Folder of a Hugging Face checkpoint
+        /// Folder of a Hugging Face checkpoint, or a GGUF file
         model: PathBuf,
         /// The text to continue
         #[arg(long, value_name = "TEXT")]
         prompt: String,
+        /// Take the text as what a user says in a dialogue, by the model's own chat template, and print the answer
+        #[arg(long)]
+        chat: bool,
         /// Most tokens to add
         #[arg(long, value_name = "N", default_value_t = 50)]
         max_new_tokens: usize,
@@ -346,9 +349,9 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
-        Command::Generate { model, prompt, max_new_tokens, temperature, top_k, top_p, seed } => {
+        Command::Generate { model, prompt, chat, max_new_tokens, temperature, top_k, top_p, seed } => {
             let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
-            generate::generate(&generate::GenerateOptions { model, prompt, config })
+            generate::generate(&generate::GenerateOptions { model, prompt, chat, config })
         }
         Command::Query { run, json, question } => query::query(&run, question.as_ref(), json),
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),

@@ -39,6 +39,7 @@ impl ModelSource for Rings {
             parameters: weight.numel() as u64,
             dtype: DType::Float32,
             max_tokens: None,
+            quantisation: None,
             unused_weights: Vec::new(),
             non_finite_weights: Vec::new(),
             warnings: Vec::new(),

@@ -13,6 +13,8 @@ use crate::terminal;
 pub(crate) struct GenerateOptions {
     pub(crate) model: PathBuf,
     pub(crate) prompt: String,
+    /// Whether the prompt is what a user says in a dialogue.
+    pub(crate) chat: bool,
     pub(crate) config: GenerateConfig,
 }
 
@@ -31,12 +33,23 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
         Error::Usage(format!("{}: the model has no tokenizer: {how}", options.model.display()))
     })?;
     let usage = |error: fmrai_torch::text::TokenizerError| Error::Usage(error.to_string());
-    let mut tokens = tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids;
+    let mut tokens = if options.chat {
+        let template = tokenizer.chat_template().ok_or_else(|| {
+            Error::Usage(format!("--chat: {}: the model has no chat template", options.model.display()))
+        })?;
+        let text = template.render(&options.prompt).map_err(|what| Error::Usage(format!("--chat: {what}")))?;
+        tokenizer.encode_framed(&text).map_err(usage)?.token_ids
+    } else {
+        tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids
+    };
     if let Some(what) = unknown_token(tokenizer, &tokens, &loaded.inputs()) {
         return Err(Error::Usage(format!("--prompt: {what}")));
     }
     let generated = continued(model, &tokens, &options.config, &mut |_| ())?;
     let count = super::count(generated.tokens.len() as u64, "token");
+    if options.chat {
+        tokens.clear(); // the answer alone
+    }
     tokens.extend(generated.tokens);
     terminal::answer(&tokenizer.decode(&tokens).map_err(usage)?)?;
     terminal::note(&match generated.stopped {

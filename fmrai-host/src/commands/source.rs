@@ -64,6 +64,10 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
             }
             Ok(Named::Model(model))
         }
+        Some(FileKind::Gguf) => match tokenizer {
+            None => Ok(Named::Model(json!({ "type": "gguf", "path": written(path)? }))),
+            Some(_) => wrong("holds its own tokenizer: leave out --tokenizer"),
+        },
         Some(FileKind::Pickle) => {
             wrong("is a pickle of torch.save, which is not read: export the model with torch.export.save")
         }
@@ -77,7 +81,7 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
             wrong("holds weights alone: give the folder that it is in, with config.json")
         }
         Some(kind) => {
-            wrong(&format!("is {kind}; needed is the folder of a model, a .pt2 or .pt archive, or a plan"))
+            wrong(&format!("is {kind}; needed is the folder of a model, a .gguf file, a .pt2 or .pt archive, or a plan"))
         }
     }
 }

@@ -1,13 +1,19 @@
 //! From a folder to a model.
 
-use fmrai_torch::model::{LoadContext, Model, ModelError};
+use fmrai_core::file_kind::plain;
+use fmrai_core::registry::Named;
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelInfo};
+use fmrai_torch::text::{FoundTokenizer, Tokenizer};
+use serde_json::Value;
 
-use super::checkpoint::{Config, supported};
-use super::decoder::{self, CausalLm};
-use super::encoder::EncoderModel;
-use super::options::Options;
+use super::config_file::{ConfigFile, supported};
 use super::source::HfCheckpoint;
+use super::weights::Weights;
 use crate::convert::device_of;
+use crate::options::Options;
+use crate::transformer::decoder::{self, CausalLm, DecoderSpec};
+use crate::transformer::encoder::{EncoderConfig, EncoderModel};
+use crate::transformer::{Fields, Loaded, Needs, OnDemand, count};
 
 impl HfCheckpoint {
     /// Reads a decoder, which can generate.
@@ -15,11 +21,12 @@ impl HfCheckpoint {
     /// # Errors
     /// As [`ModelSource::load`](fmrai_torch::model::ModelSource::load); [`ModelError::File`] for an encoder, too.
     pub fn load_causal_lm(&self, context: &LoadContext<'_>) -> Result<CausalLm, ModelError> {
-        let config = Config::read(&context.base.join(&self.path))?;
-        CausalLm::load(&config, self.options(context)?).unwrap_or_else(|| {
+        let config = ConfigFile::read(&context.base.join(&self.path))?;
+        let Some(spec) = decoder::read(config.model_type(), Fields::new(config.fields(), "")) else {
             let (found, needed) = (config.model_type(), decoder::names());
-            config.blame(Err(format!("`model_type` is {found:?}, decoders are {needed}")))
-        })
+            return config.blame(Err(format!("`model_type` is {found:?}, decoders are {needed}")));
+        };
+        decoder_of(&config, config.blame(spec)?, self.options(context)?)
     }
 
     fn options(&self, context: &LoadContext<'_>) -> Result<Options, ModelError> {
@@ -29,14 +36,82 @@ impl HfCheckpoint {
 
 /// Reads an encoder or a decoder.
 pub(super) fn load(source: &HfCheckpoint, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
-    let config = Config::read(&context.base.join(&source.path))?;
+    let config = ConfigFile::read(&context.base.join(&source.path))?;
     let options = source.options(context)?;
-    if let Some(model) = EncoderModel::load(&config, options) {
-        return Ok(Box::new(model?));
+    let (model_type, fields) = (config.model_type(), Fields::new(config.fields(), ""));
+    if let Some(encoder) = EncoderConfig::read(model_type, fields) {
+        let encoder = config.blame(encoder)?;
+        let tokens = usize::try_from(encoder.max_tokens()).ok();
+        let loaded = loaded(&config, &encoder, encoder.vocabulary, encoder.padding, tokens, options)?;
+        return Ok(Box::new(EncoderModel::new(loaded, encoder, options.attention)?));
     }
-    if let Some(model) = CausalLm::load(&config, options) {
-        return Ok(Box::new(model?));
+    if let Some(spec) = decoder::read(model_type, fields) {
+        return Ok(Box::new(decoder_of(&config, config.blame(spec)?, options)?));
     }
-    let (found, needed) = (config.model_type(), supported());
-    config.blame(Err(format!("`model_type` is {found:?}, supported are {needed}")))
+    let needed = supported();
+    config.blame(Err(format!("`model_type` is {model_type:?}, supported are {needed}")))
+}
+
+fn decoder_of(config: &ConfigFile, mut spec: DecoderSpec, options: Options) -> Result<CausalLm, ModelError> {
+    let tokens = usize::try_from(spec.max_tokens).ok();
+    let mut loaded = loaded(config, &spec, spec.vocabulary, spec.padding, tokens, options)?;
+    decoder::tie(&mut loaded, &spec)?;
+    if let Some(tokens) = generation_end_tokens(config)? {
+        spec.end_tokens = tokens;
+    }
+    CausalLm::new(loaded, spec, options.attention)
+}
+
+/// Reads weights and tokenizer of the checkpoint that `config` belongs to.
+fn loaded(
+    config: &ConfigFile,
+    needs: &dyn Needs,
+    vocabulary: i64,
+    padding: Option<i64>,
+    max_tokens: Option<usize>,
+    options: Options,
+) -> Result<Loaded, ModelError> {
+    let rows = u32::try_from(vocabulary).unwrap_or(u32::MAX);
+    let padding = padding.and_then(|id| u32::try_from(id).ok());
+    let FoundTokenizer { tokenizer, files: tokenizer_files, warnings } =
+        Tokenizer::find(config.folder(), rows, padding)?;
+    let weights = Weights::load(config.folder(), needs, options.dtype.kind(), options.device)?;
+    let mut files = weights.files;
+    files.push(config.file().clone());
+    files.extend(tokenizer_files);
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files.dedup();
+    let info = ModelInfo {
+        source: HfCheckpoint::NAME.to_owned(),
+        architecture: config.model_type().to_owned(),
+        path: config.folder().to_owned(),
+        files,
+        parameters: count(&weights.tensors),
+        dtype: options.dtype.into(),
+        max_tokens,
+        quantisation: None,
+        unused_weights: weights.unused,
+        non_finite_weights: weights.non_finite,
+        warnings: weights.warnings.into_iter().chain(warnings).collect(),
+    };
+    let on_demand = OnDemand::default();
+    Ok(Loaded { info, weights: weights.tensors, on_demand, tokenizer, device: options.device })
+}
+
+/// The end tokens that generation_config.json names, if there is one and it does.
+fn generation_end_tokens(file: &ConfigFile) -> Result<Option<Vec<u32>>, ModelError> {
+    let path = file.folder().join("generation_config.json");
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ModelError::Io { path, source }),
+    };
+    let wrong = |what: String| ModelError::File { path: path.clone(), what };
+    let text = plain(&bytes).map_err(wrong)?;
+    let json: Value = serde_json::from_slice(text).map_err(|e| wrong(format!("malformed JSON: {e}")))?;
+    let Some(value) = json.get("eos_token_id").filter(|value| !value.is_null()) else { return Ok(None) };
+    let tokens = decoder::end_tokens(value);
+    tokens.map(Some).ok_or_else(|| {
+        wrong(format!("`eos_token_id` is {value}, an integer, a list of them or null is needed"))
+    })
 }

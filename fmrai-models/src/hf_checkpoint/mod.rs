@@ -1,27 +1,17 @@
 //! Hugging Face checkpoints: a folder with config.json, safetensors weights and tokenizer.json.
 //!
-//! Encoders of the BERT family and decoders from GPT-2 to Gemma 3, each kind one implementation with the differences
-//! between families as data. No Python anywhere.
+//! Encoders of the BERT family and decoders from GPT-2 to Gemma 3. No Python anywhere.
 
-mod activation;
-mod checkpoint;
-mod decoder;
-mod encoder;
-mod fields;
+mod config_file;
 mod folder;
-mod inputs;
 mod load;
-mod modules;
-mod needs;
-mod options;
 mod safetensors;
 mod shards;
 mod source;
 mod weights;
 mod wrappers;
 
-pub use decoder::{Cache, CausalLm};
-pub use source::{HfCheckpoint, Precision};
+pub use source::HfCheckpoint;
 
 use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource};
 

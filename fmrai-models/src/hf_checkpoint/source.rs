@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use fmrai_core::structure::AttentionForm;
-use fmrai_core::tensor::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::Kind;
+
+use crate::options::{Precision, fused_attention};
 
 /// A Hugging Face folder: `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its shards) and, for
 /// texts, `tokenizer.json`, `vocab.txt`, or `vocab.json` with `merges.txt`.
@@ -25,7 +25,7 @@ pub struct HfCheckpoint {
     pub path: PathBuf,
     /// How attention is computed: `fused` (the default), with `scaled_dot_product_attention`, or `eager`. Results
     /// agree within rounding. Attention with soft-capped scores is always eager.
-    #[serde(default = "fused")]
+    #[serde(default = "fused_attention")]
     pub attention: AttentionForm,
     /// Element type that the model computes in, whatever the weights are stored as: `float32` (the default),
     /// `bfloat16` or `float16`.
@@ -33,47 +33,10 @@ pub struct HfCheckpoint {
     pub dtype: Precision,
 }
 
-fn fused() -> AttentionForm {
-    AttentionForm::Fused
-}
-
-/// Element type that a model computes in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32 bits: 4 bytes for each weight.
-    #[default]
-    Float32,
-    /// 16 bits, with the range of float32 and 8 bits of precision.
-    Bfloat16,
-    /// 16 bits, up to 65504 and with 11 bits of precision.
-    Float16,
-}
-
-impl Precision {
-    pub(super) fn kind(self) -> Kind {
-        match self {
-            Self::Float32 => Kind::Float,
-            Self::Bfloat16 => Kind::BFloat16,
-            Self::Float16 => Kind::Half,
-        }
-    }
-}
-
-impl From<Precision> for DType {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Float32 => Self::Float32,
-            Precision::Bfloat16 => Self::BFloat16,
-            Precision::Float16 => Self::Float16,
-        }
-    }
-}
-
 impl HfCheckpoint {
     /// The folder at `path`, with fused attention and in float32.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), attention: fused(), dtype: Precision::Float32 }
+        Self { path: path.into(), attention: fused_attention(), dtype: Precision::Float32 }
     }
 }

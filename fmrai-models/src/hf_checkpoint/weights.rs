@@ -10,11 +10,11 @@ use safetensors::Dtype;
 use tch::{Device, Kind, Tensor};
 
 use super::folder::Adapter;
-use super::needs::Needs;
 use super::safetensors::{NonFinite, SafetensorsFile};
 use super::shards::{INDEX, Shards};
 use super::wrappers::Wrappers;
 use crate::convert::OfModel;
+use crate::transformer::Needs;
 
 /// The weights of a model by their names.
 #[derive(Debug)]

@@ -158,6 +158,7 @@ fn models_written_in_rust_are_taken_back_too() {
         parameters: 2,
         dtype: DType::Float32,
         max_tokens: None,
+        quantisation: None,
         unused_weights: Vec::new(),
         warnings: Vec::new(),
         non_finite_weights: Vec::new(),

@@ -429,6 +429,7 @@ fn info(
         parameters: count,
         dtype,
         max_tokens: tokens,
+        quantisation: None,
         unused_weights: Vec::new(),
         non_finite_weights: parameters
             .iter()

@@ -242,8 +242,12 @@ impl Tensor {
         Ok(bytes)
     }
 
-    /// Writes bytes into a dense tensor of the CPU, from the byte `at` on.
-    pub(crate) fn write_part(&self, at: usize, bytes: &[u8]) -> Result<(), TorchError> {
+    /// Writes bytes, in the order of the machine, into a dense tensor of the CPU, from the byte `at` on. No tracker sees it. Two threads may
+    /// write at the same time into parts that do not overlap.
+    ///
+    /// # Errors
+    /// [`TorchError`] if the tensor is not dense or not of the CPU, or if the part lies outside of it.
+    pub fn write_part(&self, at: usize, bytes: &[u8]) -> Result<(), TorchError> {
         // SAFETY: the tensor is live, `bytes` is read during the call; the shim checks that the part lies inside.
         checked(unsafe { fmrai_tensor_write_part(self.as_raw(), at, bytes.as_ptr(), bytes.len()) })
             .map_err(TorchError::new)

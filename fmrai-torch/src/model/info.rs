@@ -1,5 +1,6 @@
 //! What is known of a loaded model.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fmrai_core::tensor::DType;
@@ -27,6 +28,9 @@ pub struct ModelInfo {
     pub dtype: DType,
     /// Longest input, in tokens; `None` if there is no limit.
     pub max_tokens: Option<usize>,
+    /// What of its weights is quantised in the files; `None` if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantisation: Option<Quantisation>,
     /// Weights in the files that the model does not use, e.g. a head for another task.
     pub unused_weights: Vec<String>,
     /// Weights that hold NaN or infinity.
@@ -34,6 +38,17 @@ pub struct ModelInfo {
     /// What else a user should know of its files: copies of weights that do not count, an adapter that is not applied, ...
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// Weights that are stored in fewer bits than they were trained in. Whatever is computed, it is computed with weights rounded so.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quantisation {
+    /// Bits of the files for each weight, on average over all weights.
+    pub bits_per_weight: f64,
+    /// How many weights are stored in which form, by the name that the format has for it, such as `Q4_K`.
+    pub weights: BTreeMap<String, u64>,
+    /// Bytes of weights that are made anew in each pass, because all of them are more than there is memory for.
+    pub remade_bytes: u64,
 }
 
 /// A weight with elements that are not numbers.

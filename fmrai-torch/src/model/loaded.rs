@@ -9,6 +9,7 @@ use super::error::ModelError;
 use super::info::ModelInfo;
 use super::input::InputSpec;
 use super::named_tensors::NamedTensors;
+use super::remade::RemadeWeights;
 use super::state::{ModelState, NoState};
 use crate::ffi::tensor::Tensor;
 use crate::text::Tokenizer;
@@ -20,6 +21,11 @@ pub trait Model: Send {
 
     /// Its weights and buffers by name, sharing memory with the model; sorted by name.
     fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// The values of those of its [`parameters`](Self::parameters) that are not in memory all the time; `None` if all are.
+    fn remade_weights(&self) -> Option<Arc<dyn RemadeWeights>> {
+        None
+    }
 
     /// Its tokenizer, if it reads text.
     fn tokenizer(&self) -> Option<&Tokenizer>;

@@ -1,8 +1,10 @@
 //! Texts as tokens.
 
+mod chat;
 mod surface;
 mod tokenizer;
 mod vocabulary_files;
 
+pub use chat::ChatTemplate;
 pub use tokenizer::{Encoded, FoundTokenizer, Tokenizer, TokenizerError, no_tokenizer, tokenizer_beside};
 pub(crate) use vocabulary_files::HOW;

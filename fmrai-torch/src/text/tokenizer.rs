@@ -9,6 +9,7 @@ use fmrai_core::file_kind::plain;
 use serde_json::Value;
 use tokenizers::{Encoding, ModelWrapper, Token};
 
+use super::chat::{self, ChatTemplate};
 use super::surface;
 use super::vocabulary_files::{self, Assembled, HOW};
 use crate::files::{FileError, FileInfo, Hasher};
@@ -65,6 +66,7 @@ pub struct Tokenizer {
     vocabulary: Vocabulary,
     inner: tokenizers::Tokenizer,
     special_tokens: usize,
+    chat_template: Option<ChatTemplate>,
 }
 
 /// The tokens of one text.
@@ -137,8 +139,24 @@ impl Tokenizer {
     }
 
     fn parse(bytes: &[u8], rows: u32, names: &SpecialTokens, padding: Option<u32>) -> Result<Self, String> {
-        let broken = |e: tokenizers::Error| format!("broken tokenizer: {e}");
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(broken)?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(broken)?;
+        Self::with(inner, rows, names, padding)
+    }
+
+    /// A tokenizer that was made in memory, for a model with `rows` rows in its embedding table and this padding token.
+    ///
+    /// # Errors
+    /// What is inconsistent in it.
+    pub fn of(inner: tokenizers::Tokenizer, rows: u32, padding: Option<u32>) -> Result<Self, String> {
+        guarded(|| Self::with(inner, rows, &SpecialTokens::default(), padding))
+    }
+
+    fn with(
+        mut inner: tokenizers::Tokenizer,
+        rows: u32,
+        names: &SpecialTokens,
+        padding: Option<u32>,
+    ) -> Result<Self, String> {
         let tokens = tokens(&inner, rows);
         let own_padding = inner.get_padding().map(|p| (p.pad_token.clone(), p.pad_id));
         inner.with_padding(None);
@@ -160,7 +178,19 @@ impl Tokenizer {
         let Frame { first, separator, special_tokens } = frame;
         let texts = surface::texts(&inner, &tokens);
         let vocabulary = Vocabulary { tokens, texts, first, separator, padding, unknown };
-        Ok(Self { vocabulary, inner, special_tokens })
+        Ok(Self { vocabulary, inner, special_tokens, chat_template: names.chat_template.clone() })
+    }
+
+    /// The same tokenizer with the template by which its model reads dialogues.
+    #[must_use]
+    pub fn with_chat_template(self, template: Option<ChatTemplate>) -> Self {
+        Self { chat_template: template, ..self }
+    }
+
+    /// The template by which its model reads dialogues, if there is one.
+    #[must_use]
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.chat_template.as_ref()
     }
 
     /// Its tokens.
@@ -195,6 +225,15 @@ impl Tokenizer {
         Ok(cut(&encoding, max_tokens.unwrap_or(usize::MAX)))
     }
 
+    /// The tokens of a text in which special tokens stand already, such as that of a [`ChatTemplate`].
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_framed(&self, text: &str) -> Result<Encoded, TokenizerError> {
+        let encode = || self.inner.encode(text, false).map_err(|e| e.to_string());
+        Ok(cut(&guarded(encode).map_err(TokenizerError::Encode)?, usize::MAX))
+    }
+
     /// The text that tokens stand for, without special tokens. Bytes that are no text, such as the first ones of a character whose last are
     /// missing, are spelled `<0xE9>`.
     ///
@@ -203,6 +242,10 @@ impl Tokenizer {
     pub fn decode(&self, token_ids: &[u32]) -> Result<String, TokenizerError> {
         guarded(|| surface::decode(&self.inner, token_ids)).map_err(TokenizerError::Decode)
     }
+}
+
+fn broken(error: impl std::fmt::Display) -> String {
+    format!("broken tokenizer: {error}")
 }
 
 /// The tokenizer library panics on some inconsistent files, e.g. a template whose special token is not defined.
@@ -263,6 +306,7 @@ fn tokens(inner: &tokenizers::Tokenizer, rows: u32) -> Vec<String> {
 struct SpecialTokens {
     padding: Option<String>,
     unknown: Option<String>,
+    chat_template: Option<ChatTemplate>,
 }
 
 impl SpecialTokens {
@@ -285,6 +329,7 @@ impl SpecialTokens {
             };
             names.padding = names.padding.or_else(|| token("pad_token"));
             names.unknown = names.unknown.or_else(|| token("unk_token"));
+            names.chat_template = chat::in_folder(folder, &json).or(names.chat_template);
         }
         Ok(names)
     }

@@ -186,6 +186,7 @@ fn info(
         parameters: elements.values().sum(),
         dtype: elements.into_iter().max_by_key(|(_, n)| *n).map_or(DType::Float32, |(dtype, _)| dtype),
         max_tokens: None,
+        quantisation: None,
         unused_weights: Vec::new(),
         non_finite_weights,
         warnings,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{BATCHES, MANIFEST};
@@ -50,7 +51,7 @@ pub(super) fn drop_state(output: &Path) -> Result<(), WriteError> {
 pub(super) fn remove_staged(output: &Path) -> Result<(), WriteError> {
     let path = output.join(STATE).join(STAGED);
     match std::fs::remove_dir_all(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(WriteError { path, source }),
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(WriteError { path, source }),
         _ => Ok(()),
     }
 }
@@ -61,8 +62,12 @@ pub(super) fn release(output: &Path) -> Result<(), WriteError> {
     drop_state(output)?;
     remove(&state.join(OWNER))?;
     remove(&state.join(LOCK))?;
-    let _ = std::fs::remove_dir(&state); // stays if somebody else has put something in
-    Ok(())
+    match std::fs::remove_dir(&state) {
+        // Somebody else has put something in.
+        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => Ok(()),
+        Err(source) => Err(WriteError { path: state, source }),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Removes an output folder that a run has made for nothing.

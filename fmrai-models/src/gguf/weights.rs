@@ -1,0 +1,178 @@
+//! The weights of a file, as the network needs them: dequantised, in its own order of rows, under its own names.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fmrai_torch::model::ModelError;
+use tch::{Device, Kind, Tensor};
+
+use super::blocks::BlockType;
+use super::container::{GgufFile, TensorInfo};
+use super::names::Lay;
+use crate::convert::{OfModel, from_tch};
+use crate::transformer::WeightSource;
+
+/// Elements that are dequantised at a time by one thread: what fits into its share of the cache.
+const PIECE: u64 = 1 << 18;
+
+/// One weight.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The tensor of the file, by its number.
+    pub(super) tensor: usize,
+    pub(super) lay: Lay,
+}
+
+/// The weights of a file by their names in the network.
+#[derive(Debug)]
+pub(super) struct GgufWeights {
+    pub(super) file: GgufFile,
+    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) kind: Kind,
+}
+
+/// Elements that are no finite numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct NonFinite {
+    pub(super) nan: u64,
+    pub(super) infinite: u64,
+}
+
+impl WeightSource for GgufWeights {
+    fn make(&self, name: &str) -> Result<Tensor, ModelError> {
+        Ok(self.make_counted(name)?.0)
+    }
+}
+
+impl GgufWeights {
+    /// The tensor of the file that a weight is.
+    pub(super) fn info(&self, name: &str) -> Result<(&TensorInfo, Lay), ModelError> {
+        let found = self.entries.get(name).and_then(|e| Some((self.file.tensors().get(e.tensor)?, e.lay)));
+        found.ok_or_else(|| ModelError::File {
+            path: self.file.path().to_owned(),
+            what: format!("there is no weight {name}"),
+        })
+    }
+
+    /// The weight and what is not finite in it. All cores read, dequantise and convert, each a piece of its own.
+    pub(super) fn make_counted(&self, name: &str) -> Result<(Tensor, NonFinite), ModelError> {
+        let (info, lay) = self.info(name)?;
+        let shape: Vec<i64> = info.shape.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX)).collect();
+        let made = Tensor::f_empty(shape.as_slice(), (self.kind, Device::Cpu)).of_model()?;
+        let count = self.fill(info, lay, &made)?;
+        let made = if lay == Lay::Transposed && shape.len() == 2 {
+            made.f_transpose(0, 1).and_then(|made| made.f_contiguous()).of_model()?
+        } else {
+            made
+        };
+        Ok((made, count))
+    }
+
+    fn fill(&self, info: &TensorInfo, lay: Lay, made: &Tensor) -> Result<NonFinite, ModelError> {
+        let columns = info.shape.last().copied().unwrap_or(1).max(1);
+        let rows = info.elements() / columns;
+        let rows_at_a_time = (PIECE / columns).max(1);
+        let pieces = usize::try_from(rows.div_ceil(rows_at_a_time)).unwrap_or(usize::MAX);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(pieces);
+        let next = AtomicUsize::new(0);
+        let outcome: Mutex<Result<NonFinite, ModelError>> = Mutex::new(Ok(NonFinite::default()));
+        let work = |made: fmrai_torch::Tensor| {
+            let mut piece = Piece::default();
+            loop {
+                let first = next.fetch_add(1, Ordering::Relaxed) as u64 * rows_at_a_time;
+                if first >= rows {
+                    return;
+                }
+                let count = rows_at_a_time.min(rows - first);
+                let done = self.fill_rows(info, lay, first, count, &made, &mut piece);
+                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                match (&mut *outcome, done) {
+                    (Ok(sum), Ok(found)) => {
+                        sum.nan += found.nan;
+                        sum.infinite += found.infinite;
+                    }
+                    (Ok(_), Err(error)) => *outcome = Err(error),
+                    (Err(_), _) => return,
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                let made = from_tch(made);
+                scope.spawn(|| work(made));
+            }
+            work(from_tch(made));
+        });
+        outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fill_rows(
+        &self,
+        info: &TensorInfo,
+        lay: Lay,
+        first: u64,
+        rows: u64,
+        made: &fmrai_torch::Tensor,
+        piece: &mut Piece,
+    ) -> Result<NonFinite, ModelError> {
+        let columns = info.shape.last().copied().unwrap_or(1).max(1);
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        self.file.read(info, first, rows, &mut piece.stored)?;
+        piece.values.resize(size(rows * columns), 0.0);
+        info.block.dequantise(&piece.stored, &mut piece.values).map_err(|what| ModelError::File {
+            path: self.file.path().to_owned(),
+            what: format!("tensor `{}`: {what}", info.name),
+        })?;
+        if lay == Lay::PlusOne {
+            piece.values.iter_mut().for_each(|value| *value -= 1.0);
+        }
+        let found = NonFinite {
+            nan: piece.values.iter().filter(|value| value.is_nan()).count() as u64,
+            infinite: piece.values.iter().filter(|value| value.is_infinite()).count() as u64,
+        };
+        encode(&piece.values, self.kind, &mut piece.bytes);
+        let element = piece.bytes.len() / piece.values.len().max(1);
+        if !lay.moves_rows() {
+            made.write_part(size(first * columns) * element, &piece.bytes)?;
+            return Ok(found);
+        }
+        // A bias is one row of the file; the rows of the network are its elements.
+        let (all, row_length) =
+            if info.shape.len() > 1 { (info.elements() / columns, columns) } else { (columns, 1) };
+        let start = first * columns / row_length;
+        for (row, bytes) in (start..).zip(piece.bytes.chunks(size(row_length) * element)) {
+            made.write_part(size(lay.row(row, all) * row_length) * element, bytes)?;
+        }
+        Ok(found)
+    }
+}
+
+/// What one thread works with.
+#[derive(Default)]
+struct Piece {
+    stored: Vec<u8>,
+    values: Vec<f32>,
+    bytes: Vec<u8>,
+}
+
+/// The values as elements of `kind`, rounded to nearest, ties to even.
+fn encode(values: &[f32], kind: Kind, bytes: &mut Vec<u8>) {
+    fn write<const N: usize>(values: &[f32], bytes: &mut Vec<u8>, of: impl Fn(f32) -> [u8; N]) {
+        bytes.resize(values.len() * N, 0);
+        for (place, value) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+            *place = of(*value);
+        }
+    }
+    match kind {
+        Kind::Half => write(values, bytes, |value| half::f16::from_f32(value).to_ne_bytes()),
+        Kind::BFloat16 => write(values, bytes, |value| half::bf16::from_f32(value).to_ne_bytes()),
+        _ => write(values, bytes, f32::to_ne_bytes),
+    }
+}
+
+/// True for types of floating-point numbers: what is stored so is not quantised.
+pub(super) fn is_plain(block: BlockType) -> bool {
+    matches!(block, BlockType::F32 | BlockType::F16 | BlockType::BF16)
+}
