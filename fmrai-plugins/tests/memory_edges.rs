@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ModelView, State, Weights};
 use fmrai_core::batch::Batch;
 use fmrai_core::report::figure::{Card, Plot};
-use fmrai_core::report::{Report, Values};
+use fmrai_core::report::{Column, Report, Values};
 use fmrai_core::structure::{ActivationFunction, Experts, FeedForwardKind, Structure};
 use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::testing::{check_config, empty_graph};
@@ -42,6 +42,40 @@ fn refused(structure: &Structure, config: &FfnKeyValueConfig) -> String {
     let graph = empty_graph().unwrap();
     let model = ModelView { graph: &graph, structure, vocabulary: None, weights: None };
     config.build().unwrap().prepare(&model).unwrap_err().to_string()
+}
+
+#[test]
+fn layers_that_are_asked_for_are_as_among_all_and_keep_their_numbers() {
+    let texts: Vec<Text> = (0..3).map(|id| text(id, 7)).collect();
+    let report = |layers: Option<Vec<usize>>| {
+        let config = FfnKeyValueConfig { layers, ..FfnKeyValueConfig::default() };
+        let mut analyzer = prepared(&config, &structure(&LAYERS), None, None);
+        track(&mut *analyzer, &texts, &LAYERS, Form::default());
+        analyzer.analyze().unwrap()
+    };
+    let rows = |report: &Report, layer: i64| -> Vec<String> {
+        let table = report.tables.iter().find(|table| table.name() == "neurons").unwrap();
+        let columns = table.columns();
+        let Values::Int(layers) = &columns[0].values else { panic!("layers are whole numbers") };
+        let cell = |column: &Column, at: usize| match &column.values {
+            Values::Int(all) => all[at].to_string(),
+            Values::Float(all) => all[at].to_bits().to_string(),
+            Values::Text(all) => all[at].clone(),
+        };
+        let row = |at: usize| columns.iter().map(|column| cell(column, at) + " ").collect();
+        layers.iter().enumerate().filter(|(_, number)| **number == layer).map(|(at, _)| row(at)).collect()
+    };
+    let (all, second) = (report(None), report(Some(vec![1])));
+    assert_eq!(rows(&second, 1), rows(&all, 1));
+    assert_eq!((rows(&second, 1).len(), rows(&second, 0).len()), (18, 0));
+    assert_eq!(second.summary["layer_numbers"], serde_json::json!([1]));
+    assert!(!all.summary.contains_key("layer_numbers"));
+    let unknown = FfnKeyValueConfig { layers: Some(vec![0, 2]), ..FfnKeyValueConfig::default() };
+    let error = refused(&structure(&LAYERS), &unknown);
+    assert!(error.contains("no feed-forward block of layer 2") && error.contains("layers from 0 to 1"), "{error}");
+    let none = FfnKeyValueConfig { layers: Some(Vec::new()), ..FfnKeyValueConfig::default() };
+    let error = none.build().map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, "layers is [], valid is a list of at least one layer");
 }
 
 #[test]

@@ -37,9 +37,9 @@ struct Cli {
 enum Command {
     /// Fetch libtorch and the demo model into .fmrai (pinned, hashes checked; safe to interrupt and to repeat)
     Setup(setup::Options),
-    /// Set up, build, and run the demo plan
+    /// Set up, build, and run the demo plan: heads of a small encoder, or with `decoder` those of a language model of 253 MB
     Demo {
-        /// Passed on to `fmrai run`
+        /// `decoder` for the second demo; what else is given is passed on to `fmrai run`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

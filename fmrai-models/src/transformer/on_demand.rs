@@ -108,19 +108,15 @@ impl OnDemand {
         let (Some(source), Some(weights)) = (&self.source, self.parts.get(path)) else {
             return Ok(Held { weights: &[] });
         };
-        let places: Vec<(&str, Device)> = weights.iter().map(|w| (w.name.as_str(), w.tensor.device())).collect();
-        let make = || {
-            let make = |(name, device): &(&str, Device)| source.make(name)?.f_to_device(*device).of_model();
-            places.iter().map(make).collect::<Result<Vec<_>, ModelError>>()
-        };
-        // On a thread of its own: what it does is no operation of the pass.
-        let made = std::thread::scope(|scope| {
-            scope.spawn(make).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })?;
+        let place = |weight: &Weight| (weight.name.clone(), weight.tensor.shallow_clone());
+        let places: Vec<(String, Tensor)> = weights.iter().map(place).collect();
         let held = Held { weights };
-        for (weight, made) in weights.iter().zip(&made) {
-            weight.tensor.shallow_clone().f_set_data(made).of_model()?;
-        }
+        unseen(move || {
+            places.into_iter().try_for_each(|(name, mut tensor)| {
+                let made = source.make(&name)?.f_to_device(tensor.device()).of_model()?;
+                tensor.f_set_data(&made).of_model()
+            })
+        })?;
         Ok(held)
     }
 }
@@ -154,10 +150,22 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        for weight in self.weights {
-            if let Err(error) = weight.tensor.shallow_clone().f_set_data(&weight.absent) {
-                tracing::error!(%error, weight = weight.name, "the memory of a weight cannot be given up");
-            }
+        if self.weights.is_empty() {
+            return;
+        }
+        let both = |weight: &Weight| (weight.tensor.shallow_clone(), weight.absent.shallow_clone());
+        let tensors: Vec<(Tensor, Tensor)> = self.weights.iter().map(both).collect();
+        let given_up =
+            unseen(move || tensors.into_iter().try_for_each(|(mut tensor, absent)| tensor.f_set_data(&absent)));
+        if let Err(error) = given_up {
+            tracing::error!(%error, "the memory of weights cannot be given up");
         }
     }
+}
+
+/// Does work on a thread of its own, so that no tracker takes it for operations of the pass.
+fn unseen<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

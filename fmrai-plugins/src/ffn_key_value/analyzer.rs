@@ -22,7 +22,12 @@ impl Analyzer for FfnKeyValue {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         self.map = MapPlace::find(model.structure, model.graph, &self.config);
         let lens = self.map.as_ref().ok().and_then(|map| map.lens.as_ref().ok());
-        self.layout = Layout::of(model.graph, model.structure, lens.map(Lens::stream_number))?;
+        self.layout = Layout::of(
+            model.graph,
+            model.structure,
+            lens.map(Lens::stream_number),
+            self.config.layers.as_deref(),
+        )?;
         self.memories = Memories::new(&self.layout, &self.config);
         self.vocabulary = model.vocabulary.cloned();
         self.weights = model.weights.cloned();

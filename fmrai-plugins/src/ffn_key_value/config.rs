@@ -24,6 +24,10 @@ pub struct FfnKeyValueConfig {
     /// The strongest of these of which the coefficients of the tokens around are kept as well, for memory cards and the
     /// store. 0 to 100, default 3. Memory: 152 bytes for each of them, neuron and sign.
     pub contexts: usize,
+    /// Layers to look at, by the numbers of their feed-forward blocks (`fmrai inspect` lists them). Not given: all. The map of values to the
+    /// vocabulary, the longest part in models with a large one, is made for these alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<usize>>,
     /// Which positions are looked at: `prefix` (all) or `first_token`. Default `prefix`.
     pub strategy: Strategy,
     /// False to look past tokens that the tokenizer added, such as `[SEP]`; the strategy `first_token` looks at position
@@ -58,6 +62,7 @@ impl Default for FfnKeyValueConfig {
         Self {
             triggers: 50,
             contexts: 3,
+            layers: None,
             strategy: Strategy::Prefix,
             special_tokens: true,
             tied_embedding: false,

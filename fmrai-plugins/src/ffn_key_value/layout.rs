@@ -27,6 +27,8 @@ pub(super) struct Stream {
 pub(super) struct Block {
     /// Its role and number as selectors have them: `ffn[3]`.
     pub(super) label: String,
+    /// The layer that it is called by: its number where no two blocks that are read share one, else its place among them.
+    pub(super) layer: usize,
     pub(super) module: String,
     pub(super) neurons: usize,
     /// Neurons of the blocks before it.
@@ -42,8 +44,7 @@ pub(super) struct Block {
     pub(super) stream: Option<Stream>,
 }
 
-/// The blocks of a model, in execution order: block `l` is layer `l`. Neuron `i` of layer `l` has the index (neurons of
-/// the layers before `l`) `+ i`.
+/// The blocks of a model that are read, in execution order. Neuron `i` of a block has the index (neurons of the blocks before it) `+ i`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) blocks: Vec<Block>,
@@ -63,7 +64,15 @@ impl Layout {
         graph: &dyn Graph,
         structure: &Structure,
         read: Option<usize>,
+        layers: Option<&[usize]>,
     ) -> Result<Self, AnalyzerError> {
+        if let Some(layer) = layers.into_iter().flatten().find(|layer| {
+            structure.feed_forward.iter().all(|block| block.layer != **layer)
+        }) {
+            let last = structure.feed_forward.iter().map(|block| block.layer).max();
+            let needed = last.map_or("a model with feed-forward blocks".to_owned(), |last| format!("layers from 0 to {last}"));
+            return Err(AnalyzerError::Unsuitable { found: format!("no feed-forward block of layer {layer}"), needed });
+        }
         let mut layout = Self::default();
         let settled = settled(structure);
         let mut first = 0;
@@ -78,6 +87,9 @@ impl Layout {
         let chosen = of_read.or_else(|| inputs().find(|input| *input == TOKENS)).or_else(|| inputs().next());
         let chosen = chosen.map(str::to_owned);
         for (position, block) in structure.feed_forward.iter().enumerate() {
+            if layers.is_some_and(|layers| !layers.contains(&block.layer)) {
+                continue;
+            }
             let label = format!("{}[{}]", block.role(), block.layer);
             if block.kind == FeedForwardKind::Experts {
                 layout.left_out.push((label, ROUTED.to_owned()));
@@ -105,6 +117,7 @@ impl Layout {
             let stream = structure.residual.iter().zip(&settled).find(|(r, _)| alone(r));
             layout.blocks.push(Block {
                 label,
+                layer: block.layer,
                 module: block.module.clone(),
                 neurons: block.neurons,
                 first,
@@ -123,6 +136,11 @@ impl Layout {
             first += block.neurons;
         }
         if first > 0 {
+            let mut numbers: Vec<usize> = layout.blocks.iter().map(|block| block.layer).collect();
+            numbers.sort_unstable();
+            if numbers.windows(2).any(|pair| pair[0] == pair[1]) {
+                layout.blocks.iter_mut().enumerate().for_each(|(place, block)| block.layer = place);
+            }
             return Ok(layout);
         }
         let found = match layout.left_out.len() {
@@ -135,6 +153,11 @@ impl Layout {
         };
         let needed = "a feed-forward block that every token goes through".to_owned();
         Err(AnalyzerError::Unsuitable { found, needed })
+    }
+
+    /// What the layer at this place among those that are read is called.
+    pub(super) fn number(&self, place: usize) -> usize {
+        self.blocks.get(place).map_or(place, |block| block.layer)
     }
 
     /// Neurons of all layers.

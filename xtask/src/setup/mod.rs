@@ -44,13 +44,18 @@ pub(crate) struct Options {
     /// Fetch the demo model alone
     #[arg(long)]
     model_only: bool,
+    /// Fetch the model of the second demo too, a decoder of 253 MB
+    #[arg(long)]
+    decoder: bool,
 }
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self { no_model: false, model_only: false };
+    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false };
     /// What is needed to build.
-    pub(crate) const LIBTORCH: Self = Self { no_model: true, model_only: false };
+    pub(crate) const LIBTORCH: Self = Self { no_model: true, model_only: false, decoder: false };
+    /// What the second demo needs.
+    pub(crate) const DECODER: Self = Self { no_model: true, model_only: false, decoder: true };
 }
 
 /// Sets up what is missing.
@@ -65,6 +70,9 @@ pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError>
     }
     if !options.no_model {
         components.push(&pins::DEMO_MODEL);
+    }
+    if options.decoder {
+        components.push(&pins::DEMO_DECODER);
     }
     ensure(project, &components, &pip::Pip::default())
 }
@@ -104,6 +112,9 @@ fn ensure(project: &Project, components: &[&Component], fetch: &dyn Fetch) -> Re
                 install::install(component, &place, fetch)?;
                 let folder = place.of(component);
                 println!("{}: installed in {}", component.title, project.relative(&folder).display());
+                if let Some(terms) = component.terms {
+                    println!("{}: {terms}", component.title);
+                }
             }
         }
     }

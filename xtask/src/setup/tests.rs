@@ -130,9 +130,11 @@ fn component(content: &[u8], version: &'static str) -> Component {
         title: "libtorch",
         folder: "libtorch",
         wheels,
+        joined: &[],
         written: &[("lib/libtorch.so", "INPUT(libtorch_cpu.so)\n")],
         installed_bytes: 24,
         native: false,
+        terms: None,
     }
 }
 

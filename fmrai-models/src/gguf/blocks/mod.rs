@@ -8,6 +8,9 @@ mod k;
 mod legacy;
 mod unpack;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use half::{bf16, f16};
@@ -96,12 +99,6 @@ impl BlockType {
     /// Bytes of a block.
     pub(crate) fn block_bytes(self) -> usize {
         self.layout().bytes
-    }
-
-    /// Bits that a weight takes, its share of the scales included.
-    pub(crate) fn bits_per_weight(self) -> f64 {
-        let Layout { length, bytes, .. } = self.layout();
-        bytes as f64 * 8.0 / length as f64
     }
 
     /// Writes the weights of whole blocks to `out`.

@@ -8,8 +8,8 @@ use std::io::Read;
 
 use super::fault::Fault;
 
-/// Longest header that is read. Those of models have some tens of megabytes, nearly all of it the vocabulary.
-const MAX_HEADER: u64 = 1 << 28;
+/// Longest header that is read. Those of models have at most some tens of megabytes, nearly all of it the vocabulary.
+const MAX_HEADER: u64 = 1 << 27;
 
 /// The part of a header that was not read yet.
 pub(super) struct Header<R> {
@@ -116,7 +116,7 @@ mod tests {
     fn a_header_has_a_largest_length() {
         let header = Header::new(std::io::empty(), 1 << 40);
         assert_eq!(header.need(MAX_HEADER, 1, "bytes").unwrap() as u64, MAX_HEADER);
-        let expected = "at least 268435457 bytes are needed for bytes, 268435456 are left of the 268435456 that a \
+        let expected = "at least 134217729 bytes are needed for bytes, 134217728 are left of the 134217728 that a \
                         header may have";
         assert_eq!(what(header.need(MAX_HEADER + 1, 1, "bytes")), expected);
     }

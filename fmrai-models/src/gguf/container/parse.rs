@@ -20,6 +20,7 @@ const MAX_ALIGNMENT: u64 = 1 << 24;
 /// What the header of a file says.
 #[derive(Debug)]
 pub(super) struct Parsed {
+    /// Keys and values.
     pub(super) metadata: BTreeMap<String, Value>,
     /// Tensors in the order of the file. Names may stand twice, all else is checked.
     pub(super) tensors: Vec<TensorInfo>,

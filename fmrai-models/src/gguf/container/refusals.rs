@@ -21,7 +21,7 @@ fn what_is_no_gguf_file_is_told_by_its_start() {
     );
     assert_eq!(refusal(b""), "not a GGUF file: it is empty");
     let safetensors = b"\x10\0\0\0\0\0\0\0{\"a\":{}}";
-    assert_eq!(refusal(safetensors), "not a GGUF file: it is a safetensors file");
+    assert_eq!(refusal(safetensors), "not a GGUF file: it is a safetensors file, which holds tensors alone");
     assert_eq!(refusal(b"GGU"), "not a GGUF file: it is something that begins with \"GGU\"");
     let folder = tempfile::tempdir().unwrap();
     let error = GgufFile::open(folder.path()).unwrap_err().to_string();
@@ -49,7 +49,7 @@ fn other_versions_are_refused_by_name() {
 #[test]
 fn headers_that_end_early_are_refused_with_what_is_missing() {
     let file = full().header();
-    for length in 4..file.len() {
+    for length in (4..file.len()).step_by(7) {
         let what = refusal(&file[..length]);
         assert!(what.contains(" left: truncated by at least "), "{length}: {what}");
     }
@@ -124,7 +124,7 @@ fn arrays_stand_in_arrays_up_to_a_depth() {
     assert_eq!(value.to_string(), "[[[[5]]]]");
     let expected = "metadata \"a.key\": arrays stand in arrays more than 4 deep, which is not read";
     assert_eq!(refusal(&valued(9, &nested(4))), expected);
-    assert_eq!(refusal(&valued(9, &nested(100_000))), expected);
+    assert_eq!(refusal(&valued(9, &array(9, 1, &[]).repeat(100_000))), expected);
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn tensors_lie_in_the_file() {
     let far = Gguf::new().description("far", &[1], 0, u64::MAX - 31).build();
     assert_eq!(
         refusal(&far),
-        "truncated by 18446744073709551588 bytes, or damaged: tensor \"far\" ends at byte 18446744073709551684, the \
-         file has 96"
+        "truncated by 18446744073709551588 bytes, or damaged: tensor \"far\" ends at byte 18446744073709551652, the \
+         file has 64"
     );
 }
 

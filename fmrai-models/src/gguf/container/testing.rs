@@ -27,9 +27,9 @@ impl Gguf {
     }
 
     /// The same with data aligned to `alignment`, and metadata that say so.
-    pub(crate) fn alignment(self, alignment: u32) -> Self {
-        let alignment_of_data = alignment as usize;
-        Self { alignment: alignment_of_data, ..self }.value("general.alignment", 4, &alignment.to_le_bytes())
+    pub(crate) fn alignment(mut self, alignment: u32) -> Self {
+        self.alignment = alignment as usize;
+        self.value("general.alignment", 4, &alignment.to_le_bytes())
     }
 
     /// Adds a value, given by the code of its type and its bytes.

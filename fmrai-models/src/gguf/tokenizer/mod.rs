@@ -3,6 +3,8 @@
 mod byte_level;
 mod pieces;
 mod sentence_piece;
+#[cfg(test)]
+mod tests;
 mod word_piece;
 
 use std::collections::BTreeMap;

@@ -126,7 +126,8 @@ impl<'a> Pieces<'a> {
         vocabulary
     }
 
-    /// Adds the tokens that are found in texts as they are.
+    /// Adds the tokens that are found in texts as they are. Those whose spelling is another than that of texts are not: they are
+    /// joined of their parts.
     pub(super) fn add_to(&self, tokenizer: &mut Tokenizer, spell: impl Fn(usize, &str) -> String) {
         let mut added = Vec::new();
         for (id, (token, kind)) in self.tokens.iter().zip(&self.kinds).enumerate() {
@@ -135,8 +136,8 @@ impl<'a> Pieces<'a> {
                 Kind::UserDefined => false,
                 Kind::Normal | Kind::Unused | Kind::Byte => continue,
             };
-            if !token.is_empty() {
-                added.push(AddedToken::from(spell(id, token), special).normalized(false));
+            if !token.is_empty() && spell(id, token) == *token {
+                added.push(AddedToken::from(token.clone(), special).normalized(false));
             }
         }
         tokenizer.add_tokens(&added);

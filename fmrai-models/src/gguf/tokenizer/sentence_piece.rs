@@ -74,9 +74,19 @@ fn spelled(token: &str, kind: Option<Kind>) -> String {
     }
 }
 
-/// The pairs of pieces that make a piece, those that are joined first come first.
+/// A pair of pieces that is joined.
+struct Merge {
+    score: f32,
+    /// Of pieces that a user has defined, the shorter ones come first; 0 for all others.
+    length: usize,
+    left: String,
+    right: String,
+}
+
+/// The pairs of pieces that make a piece, those that are joined first come first: those of the pieces that a user has defined, whatever
+/// their scores, and then the others by their scores.
 fn merges(pieces: &Pieces<'_>, scores: &[f32], vocabulary: &Vocab) -> Vec<(String, String)> {
-    let mut merges: Vec<(f32, String, String)> = Vec::new();
+    let mut merges: Vec<Merge> = Vec::new();
     for (id, (token, score)) in pieces.tokens.iter().zip(scores).enumerate() {
         let kind = pieces.kinds.get(id).copied();
         if !matches!(kind, Some(Kind::Normal | Kind::UserDefined)) {
@@ -91,11 +101,17 @@ fn merges(pieces: &Pieces<'_>, scores: &[f32], vocabulary: &Vocab) -> Vec<(Strin
             }
         }
         local.sort_unstable_by_key(|(first, second, ..)| (*first, *second));
-        merges.extend(local.into_iter().map(|(_, _, left, right)| (*score, left.to_owned(), right.to_owned())));
+        let (score, length) =
+            if kind == Some(Kind::UserDefined) { (f32::INFINITY, token.len()) } else { (*score, 0) };
+        let merge = |(_, _, left, right): (u32, u32, &str, &str)| {
+            Merge { score, length, left: left.to_owned(), right: right.to_owned() }
+        };
+        merges.extend(local.into_iter().map(merge));
     }
     merges.sort_by(|a, b| {
-        let lengths = |merge: &(f32, String, String)| (merge.1.chars().count(), merge.2.chars().count());
-        b.0.total_cmp(&a.0).then_with(|| lengths(b).cmp(&lengths(a)))
+        let lengths = |merge: &Merge| (merge.left.chars().count(), merge.right.chars().count());
+        let first = b.score.total_cmp(&a.score).then(a.length.cmp(&b.length));
+        first.then_with(|| lengths(b).cmp(&lengths(a)))
     });
-    merges.into_iter().map(|(_, left, right)| (left, right)).collect()
+    merges.into_iter().map(|merge| (merge.left, merge.right)).collect()
 }

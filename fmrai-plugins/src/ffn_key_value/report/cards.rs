@@ -97,7 +97,7 @@ fn card(
         100.0 * neuron.active_share
     ));
     Some(Card {
-        title: format!("layer {} neuron {}", neuron.layer, neuron.neuron),
+        title: format!("layer {} neuron {}", analysis.layout.number(neuron.layer), neuron.neuron),
         details,
         passages: contexts.iter().map(|(t, w)| passage(analysis, t, w, sign, f64::from(largest))).collect(),
     })

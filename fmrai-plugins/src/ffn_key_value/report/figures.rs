@@ -8,6 +8,7 @@ use crate::ffn_key_value::agreement::{LayerAgreement, five_numbers};
 use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
+use crate::ffn_key_value::layout::Layout;
 use crate::ffn_key_value::statistics::Statistics;
 
 /// Most columns of the heat map: neurons of wider layers share one.
@@ -24,7 +25,7 @@ pub(super) fn figures(
     if let Some(known) = conclusions {
         let data = format!("{data}.{}", in_caption(analysis));
         figures.extend(agreement(analysis, known, &data));
-        figures.extend(ranks(known, &data));
+        figures.extend(ranks(&analysis.layout, known, &data));
         figures.extend(bins(known, &data));
         figures.extend(composition(analysis, known, &data));
     }
@@ -40,8 +41,8 @@ fn line(name: &str, points: Vec<(f64, f64)>) -> Series {
 }
 
 /// One point per layer, layers without a number left out.
-pub(super) fn by_layer(values: impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
-    values.enumerate().filter(|(_, v)| v.is_finite()).map(|(l, v)| (l as f64, v)).collect()
+pub(super) fn by_layer(layout: &Layout, values: impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
+    values.enumerate().filter(|(_, v)| v.is_finite()).map(|(l, v)| (layout.number(l) as f64, v)).collect()
 }
 
 fn largest(series: &[Series]) -> f64 {
@@ -54,7 +55,7 @@ fn active(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
     let boxes = (0..blocks.len()).map(|layer| five_numbers(of(layer).collect()).unwrap_or([0.0; 5]));
     let boxes = BoxPlot {
         category_axis: "layer".to_owned(),
-        categories: (0..blocks.len()).map(|l| l.to_string()).collect(),
+        categories: blocks.iter().map(|block| block.layer.to_string()).collect(),
         y: Axis::new("share of positions", None).range(0.0, 1.0),
         boxes: boxes.collect(),
     };
@@ -93,7 +94,7 @@ fn key_neurons(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
     let heat_map = HeatMap {
         row_axis: "layer".to_owned(),
         column_axis: axis,
-        rows: (0..blocks.len()).map(|l| l.to_string()).collect(),
+        rows: blocks.iter().map(|block| block.layer.to_string()).collect(),
         columns: (0..columns).map(|c| (c * bin).to_string()).collect(),
         values,
         scale: Axis::new("z of the mean coefficient", None).range(0.0, top.max(1.0)),
@@ -114,8 +115,8 @@ fn key_neurons(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
 fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let chance = 1.0 / known.tokens as f64;
     let series = vec![
-        line("agreement rate", by_layer(known.agreement.iter().map(LayerAgreement::rate))),
-        line("chance by token frequency", by_layer(known.agreement.iter().map(|a| a.unigram_chance))),
+        line("agreement rate", by_layer(&analysis.layout, known.agreement.iter().map(LayerAgreement::rate))),
+        line("chance by token frequency", by_layer(&analysis.layout, known.agreement.iter().map(|a| a.unigram_chance))),
     ];
     if series[0].points.is_empty() {
         return None;
@@ -140,9 +141,9 @@ fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<
     ))
 }
 
-fn ranks(known: &Conclusions, data: &str) -> Option<Figure> {
+fn ranks(layout: &Layout, known: &Conclusions, data: &str) -> Option<Figure> {
     let found =
-        known.agreement.iter().enumerate().filter_map(|(layer, a)| Some((layer.to_string(), a.ranks?)));
+        known.agreement.iter().enumerate().filter_map(|(layer, a)| Some((layout.number(layer).to_string(), a.ranks?)));
     let (categories, boxes): (Vec<_>, Vec<_>) = found.unzip();
     let boxes = BoxPlot {
         category_axis: "layer".to_owned(),
@@ -218,13 +219,13 @@ fn read_through(analysis: &FfnKeyValue, known: &Conclusions) -> String {
 fn composition(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let all = &known.composition;
     let of = |name: &str, of: fn(&Composition) -> f64| {
-        line(name, all.iter().map(|c| (c.layer as f64, of(c))).collect())
+        line(name, all.iter().map(|c| (analysis.layout.number(c.layer) as f64, of(c))).collect())
     };
     let share = || Axis::new("share of positions", None).range(0.0, 1.0);
     let cases = |name: &str, of: fn(&Composition) -> f64| (name.to_owned(), all.iter().map(of).collect());
     let stack = Bars {
         category_axis: "layer".to_owned(),
-        categories: all.iter().map(|c| c.layer.to_string()).collect(),
+        categories: all.iter().map(|c| analysis.layout.number(c.layer).to_string()).collect(),
         y: share(),
         groups: vec![
             cases("residual", |c| c.residual),

@@ -31,14 +31,14 @@ pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
     let known = conclusions.as_ref();
     let mut tables = vec![
         relations::layers(analysis, &all, known)?,
-        relations::neurons(&all)?,
+        relations::neurons(&analysis.layout, &all)?,
         relations::triggers(analysis, 1)?,
     ];
     if let Some(known) = known {
         tables.push(relations::agreement(analysis, known)?);
         tables.push(relations::bins(known)?);
         if !known.composition.is_empty() {
-            tables.push(relations::composition(known)?);
+            tables.push(relations::composition(&analysis.layout, known)?);
         }
         tables.push(relations::most_predictive(analysis, known)?);
     }

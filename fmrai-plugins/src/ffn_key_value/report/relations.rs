@@ -7,6 +7,7 @@ use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::contexts::first;
+use crate::ffn_key_value::layout::Layout;
 use crate::ffn_key_value::sign::Sign;
 use crate::ffn_key_value::statistics::Statistics;
 
@@ -30,11 +31,11 @@ fn word(analysis: &FfnKeyValue, id: i64) -> String {
 }
 
 /// One row per neuron.
-pub(super) fn neurons(all: &Statistics) -> Made {
+pub(super) fn neurons(layout: &Layout, all: &Statistics) -> Made {
     let column = |name, of: fn(&crate::ffn_key_value::statistics::Neuron) -> f64| {
         float(name, all.neurons.iter().map(of).collect())
     };
-    let (layers, numbers) = all.neurons.iter().map(|n| (n.layer as i64, n.neuron as i64)).unzip();
+    let (layers, numbers) = all.neurons.iter().map(|n| (layout.number(n.layer) as i64, n.neuron as i64)).unzip();
     Table::new(
         "neurons",
         vec![
@@ -56,7 +57,7 @@ pub(super) fn layers(analysis: &FfnKeyValue, all: &Statistics, conclusions: Opti
     let blocks = &analysis.layout.blocks;
     let positions = &analysis.memories.positions;
     let mut columns = vec![
-        int("layer", (0..blocks.len() as i64).collect()),
+        int("layer", blocks.iter().map(|block| block.layer as i64).collect()),
         text("block", blocks.iter().map(|b| b.label.clone()).collect()),
         text("module", blocks.iter().map(|b| b.module.clone()).collect()),
         text("function", blocks.iter().map(|b| b.function.name().to_owned()).collect()),
@@ -94,7 +95,7 @@ pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
             for (rank, trigger) in (0i64..).zip(shard.triggers(sign, neuron)).take(most) {
                 let known = analysis.memories.texts.get(trigger.text);
                 let token = known.and_then(|t| t.tokens.get(trigger.position as usize));
-                layers.push(shard.layer as i64);
+                layers.push(analysis.layout.number(shard.layer) as i64);
                 neurons.push((shard.start + neuron) as i64);
                 signs.push(sign.factor() as i64);
                 ranks.push(rank);
@@ -127,7 +128,7 @@ pub(super) fn contexts(analysis: &FfnKeyValue) -> Made {
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
             for (rank, (trigger, window)) in (0i64..).zip(shard.contexts(sign, neuron)) {
-                layers.push(shard.layer as i64);
+                layers.push(analysis.layout.number(shard.layer) as i64);
                 neurons.push((shard.start + neuron) as i64);
                 signs.push(sign.factor() as i64);
                 ranks.push(rank);
@@ -162,7 +163,7 @@ pub(super) fn agreement(analysis: &FfnKeyValue, found: &Conclusions) -> Made {
             else {
                 continue;
             };
-            layers.push(layer as i64);
+            layers.push(analysis.layout.number(layer) as i64);
             neurons.push(neuron as i64);
             predicted.push(i64::from(top));
             next.push(i64::from(*target));
@@ -192,13 +193,13 @@ pub(super) fn agreement(analysis: &FfnKeyValue, found: &Conclusions) -> Made {
 }
 
 /// The most probable tokens of all values.
-pub(super) fn value_tokens(found: &Conclusions) -> Made {
+pub(super) fn value_tokens(layout: &Layout, found: &Conclusions) -> Made {
     let [mut layers, mut neurons, mut ranks, mut tokens] = [const { Vec::new() }; 4];
     let mut probabilities = Vec::new();
     for (layer, values) in found.distributions.iter().enumerate() {
         for neuron in 0..values.ranks.len() {
             for (rank, (token, p)) in (0i64..).zip(values.of(neuron)) {
-                layers.push(layer as i64);
+                layers.push(layout.number(layer) as i64);
                 neurons.push(neuron as i64);
                 ranks.push(rank);
                 tokens.push(i64::from(token));
@@ -235,13 +236,13 @@ pub(super) fn bins(found: &Conclusions) -> Made {
 }
 
 /// How predictions are composed, one row per layer whose stream is known.
-pub(super) fn composition(found: &Conclusions) -> Made {
+pub(super) fn composition(layout: &Layout, found: &Conclusions) -> Made {
     let all = &found.composition;
     let column = |name, of: fn(&Composition) -> f64| float(name, all.iter().map(of).collect());
     Table::new(
         "composition",
         vec![
-            int("layer", all.iter().map(|c| c.layer as i64).collect()),
+            int("layer", all.iter().map(|c| layout.number(c.layer) as i64).collect()),
             int("positions", vec![found.drawn as i64; all.len()]),
             column("residual", |c| c.residual),
             column("agreement", |c| c.agreement),
@@ -260,7 +261,7 @@ pub(super) fn most_predictive(analysis: &FfnKeyValue, found: &Conclusions) -> Ma
     Table::new(
         "most_predictive",
         vec![
-            int("layer", all.iter().map(|p| p.layer as i64).collect()),
+            int("layer", all.iter().map(|p| analysis.layout.number(p.layer) as i64).collect()),
             int("neuron", all.iter().map(|p| p.neuron as i64).collect()),
             int("predicted", all.iter().map(|p| i64::from(p.token)).collect()),
             text("predicted_token", all.iter().map(|p| analysis.surface(p.token)).collect()),

@@ -30,7 +30,7 @@ pub(super) fn store(
     relations.push(Relation::new("a token of such a text", tokens, &["text", "position"]));
     let layers = relations::layers(analysis, all, conclusions)?;
     relations.push(Relation::new("a feed-forward block", layers, &["layer"]));
-    let neurons = relations::neurons(all)?;
+    let neurons = relations::neurons(&analysis.layout, all)?;
     relations.push(Relation::new("a neuron", neurons, &["layer", "neuron"]).index("neurons_by_z", &["z"]));
     let triggers = relations::triggers(analysis, usize::MAX)?;
     relations.push(
@@ -50,13 +50,13 @@ pub(super) fn store(
         ));
     }
     if let Some(conclusions) = conclusions {
-        let tokens = relations::value_tokens(conclusions)?;
+        let tokens = relations::value_tokens(&analysis.layout, conclusions)?;
         relations.push(
             Relation::new("one of a value's most probable tokens", tokens, &["layer", "neuron", "rank"])
                 .index("value_tokens_by_token", &["token", "probability"]),
         );
         if !conclusions.composition.is_empty() {
-            let composition = relations::composition(conclusions)?;
+            let composition = relations::composition(&analysis.layout, conclusions)?;
             relations.push(Relation::new("how a layer's predictions are composed", composition, &["layer"]));
         }
         let agreement = relations::agreement(analysis, conclusions)?;

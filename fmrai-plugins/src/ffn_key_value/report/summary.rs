@@ -20,6 +20,9 @@ pub(super) fn summary(
     put("texts", json!(memories.seen));
     put("positions", json!(memories.positions));
     put("layers", json!(layout.blocks.len()));
+    if config.layers.is_some() {
+        put("layer_numbers", json!(layout.blocks.iter().map(|block| block.layer).collect::<Vec<_>>()));
+    }
     put("neurons", json!(layout.neurons()));
     put("active_share", json!(all.layers.iter().map(|l| l.active_share).collect::<Vec<_>>()));
     put("key_sigma", json!(config.key_sigma));
