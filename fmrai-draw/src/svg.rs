@@ -111,6 +111,10 @@ fn draw(backend: &mut SVGBackend<'_>, shape: &Shape) -> Result<(), Failure> {
     match shape {
         Shape::Rect { rect, fill } => {
             let corners = (units_xy((rect.x, rect.y)), units_xy((rect.right(), rect.bottom())));
+            // Nothing of it would be seen, and readers of SVG complain of it.
+            if corners.0.0 == corners.1.0 || corners.0.1 == corners.1.1 {
+                return Ok(());
+            }
             backend.draw_rect(corners.0, corners.1, &filled(*fill), true)?;
         }
         Shape::Circle { centre, radius, fill } => {
@@ -176,6 +180,16 @@ mod tests {
         assert_eq!(rendering(rect, 200, 100), "pixelated");
         assert_eq!(rendering(rect, 201, 100), "smooth");
         assert_eq!(rendering(rect, 200, 101), "smooth");
+    }
+
+    #[test]
+    fn a_rectangle_without_a_height_is_left_out() {
+        let mut scene = Scene::default();
+        scene.rect(Rect::new(1.0, 1.0, 2.0, 0.01), Rgb(1, 2, 3));
+        scene.rect(Rect::new(1.0, 1.0, 0.0, 2.0), Rgb(1, 2, 3));
+        scene.rect(Rect::new(1.0, 1.0, 2.0, 1.0), Rgb(1, 2, 3));
+        let svg = svg(&scene, Size { w: 4.0, h: 4.0 }, "a").unwrap();
+        assert_eq!(svg.matches("<rect").count(), 1, "{svg}");
     }
 
     #[test]

@@ -107,6 +107,18 @@ pub(crate) fn weights(bytes: &[u8]) {
     });
 }
 
+/// A file of llama.cpp; a text is read by what loads.
+pub(crate) fn gguf(bytes: &[u8]) {
+    in_folder("model.gguf", bytes, |folder| {
+        let source = json!({ "type": "gguf", "path": "model.gguf" });
+        let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
+        let loaded = source.load(&LoadContext { base: folder, device: fmrai_torch::Device::Cpu });
+        if let Some(tokenizer) = loaded.ok().as_ref().and_then(|model| model.tokenizer()) {
+            let _ = tokenizer.encode("The keeper wrote \u{e9} in a book.\u{0}", Some(8));
+        }
+    });
+}
+
 fn load_checkpoint(folder: &Path) {
     let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(json!({ "type": "hf_checkpoint", "path": folder })).expect("a source");

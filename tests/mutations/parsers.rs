@@ -20,7 +20,12 @@ enum Kind {
     Json,
     Safetensors,
     Text,
+    /// Its first bytes, where the numbers are.
+    Start,
 }
+
+/// Bytes of a file that are its start.
+const START: usize = 4000;
 
 /// Every parser with a file that it reads.
 fn parsers() -> Vec<(Parser, Kind, Vec<u8>)> {
@@ -36,6 +41,7 @@ fn parsers() -> Vec<(Parser, Kind, Vec<u8>)> {
     let header: serde_json::Value = serde_json::from_slice(&batch[8..8 + header]).unwrap();
     let header = header["__metadata__"]["batch"].as_str().unwrap().as_bytes().to_vec();
     let bert = reference("bert");
+    let gguf = |name: &str| file(&Path::new(ROOT).join(format!("tests/reference/gguf/models/{name}.gguf")));
     vec![
         (fuzzed::plan, Kind::Json, file(&Path::new(ROOT).join("examples/minilm.json"))),
         (fuzzed::graph, Kind::Json, found(activations, "graph.json")),
@@ -48,6 +54,9 @@ fn parsers() -> Vec<(Parser, Kind, Vec<u8>)> {
         (fuzzed::config, Kind::Json, file(&bert.join("config.json"))),
         (fuzzed::index, Kind::Json, file(&reference("bert-sharded").join("model.safetensors.index.json"))),
         (fuzzed::weights, Kind::Safetensors, file(&bert.join("model.safetensors"))),
+        (fuzzed::gguf, Kind::Start, gguf("llama-tied")),
+        (fuzzed::gguf, Kind::Start, gguf("qwen2")),
+        (fuzzed::gguf, Kind::Start, gguf("bert")),
         (fuzzed::text, Kind::Text, b"the keeper\nwrote\n\nin a book\n".to_vec()),
         (fuzzed::csv, Kind::Text, b"id,text\n1,\"the \"\"keeper\"\"\"\n2,\n3,wrote\n".to_vec()),
         (
@@ -70,6 +79,10 @@ fn parsers_survive_what_fuzz_targets_give_them() {
             Kind::Json => changed(random, std::str::from_utf8(content).unwrap()),
             Kind::Safetensors => safetensors(random, content),
             Kind::Text => text(random, &String::from_utf8_lossy(content)),
+            Kind::Start => {
+                let (start, rest) = content.split_at(START.min(content.len()));
+                [bytes(random, start), rest.to_vec()].concat()
+            }
         };
         parse(&content);
     });

@@ -45,7 +45,7 @@ pub(crate) const DEMO_DECODER: Component = Component {
         sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     }],
     written: &[],
-    installed_bytes: 2 * 253_113_024,
+    installed_bytes: 253_283_898,
     native: false,
     terms: Some(
         "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms; a copy of them is GEMMA_TERMS.html",

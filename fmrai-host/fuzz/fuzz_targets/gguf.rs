@@ -1,0 +1,7 @@
+//! Any bytes as a file of llama.cpp.
+#![no_main]
+
+#[path = "../parsers.rs"]
+mod parsers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::gguf(bytes));
