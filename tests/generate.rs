@@ -89,3 +89,81 @@ fn what_cannot_be_continued_is_said() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+/// The model is asked what it makes of a dialogue, and its answer is printed alone.
+#[test]
+fn a_prompt_may_be_what_a_user_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let decoder = reference("decoders/gpt2");
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(decoder.join(file), folder.path().join(file)).unwrap();
+    }
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmrai"));
+        command
+            .arg("generate")
+            .arg(folder.path())
+            .args(["--max-new-tokens", "5"])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let none = run(&["--prompt", "rain", "--chat"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("the model has no chat template"), "{none:?}");
+    let template = "{% for m in messages %}the {{ m.content }}{% endfor %}{% if not add_generation_prompt %}no{% endif %}";
+    std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let whole = text(&run(&["--prompt", "the rain"]));
+    let answer = text(&run(&["--prompt", "rain", "--chat"]));
+    assert_eq!(format!("the rain{answer}"), whole);
+}
+
+#[test]
+fn a_gguf_file_is_inspected_run_and_continued() {
+    let greedy =
+        text(&generate("gguf/models/llama.gguf", &["--prompt", "the rain", "--max-new-tokens", "5"]));
+    assert!(greedy.starts_with("the rain") && greedy.len() > "the rain\n".len(), "{greedy}");
+    let inspected = Command::new(env!("CARGO_BIN_EXE_fmrai"))
+        .arg("inspect")
+        .arg(reference("gguf/models/llama-k.gguf"))
+        .output()
+        .unwrap();
+    let told = text(&inspected);
+    assert!(told.contains("model: llama (gguf) from "), "{told}");
+    assert!(told.contains(" bits a weight on average; weights by type: F32: "), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("texts.txt"), "the keeper writes a book\nrain, then\n").unwrap();
+    let summary = |name: &str, weight_bytes: Option<u64>| -> Value {
+        let mut model =
+            json!({ "type": "gguf", "path": reference("gguf/models/llama-k.gguf").canonicalize().unwrap() });
+        if let Some(bytes) = weight_bytes {
+            model["weight_bytes"] = json!(bytes);
+        }
+        let plan = json!({
+            "format": 1, "model": model, "data": { "type": "text", "path": "texts.txt" },
+            "analyses": [{ "type": "attention_patterns" }, { "type": "ffn_key_value", "layers": [1] }], "output": name,
+        });
+        let path = folder.path().join(format!("{name}.json"));
+        std::fs::write(&path, plan.to_string()).unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_fmrai")).arg("run").arg(&path).output().unwrap();
+        let _ = text(&run);
+        serde_json::from_slice(&std::fs::read(folder.path().join(name).join("summary.json")).unwrap())
+            .unwrap()
+    };
+    let (kept, remade) = (summary("kept", None), summary("remade", Some(0)));
+    let stored = &kept["model"]["quantisation"];
+    assert!(
+        stored["bits_per_weight"].as_f64().unwrap() < 8.0 && kept["model"]["remade_bytes"].is_null(),
+        "{kept}"
+    );
+    assert!(remade["model"]["remade_bytes"].as_u64().unwrap() > 1_000_000, "{remade}");
+    for results in [
+        "attention_patterns/summary.json",
+        "ffn_key_value/tensors.safetensors",
+        "ffn_key_value/tables/layers.csv",
+    ] {
+        let [one, other] =
+            ["kept", "remade"].map(|name| std::fs::read(folder.path().join(name).join(results)).unwrap());
+        assert!(one == other, "{results} differs where weights are read again in each pass");
+    }
+}

@@ -133,7 +133,7 @@ impl fmt::Display for FileKind {
             Self::Bzip2 => "compressed by bzip2: unpack it",
             Self::Safetensors => "a safetensors file, which holds tensors alone",
             Self::Npy => "a .npy file of NumPy",
-            Self::Gguf => "a GGUF file of llama.cpp, which is not read: use the safetensors that it was made of",
+            Self::Gguf => "a GGUF file of llama.cpp, which is a model by itself: give it as a model of type gguf",
             Self::Hdf5 => "an HDF5 file, as Keras writes it, which is not read: save the model as safetensors",
             Self::Parquet => "a Parquet table, which is not read: write the texts as JSON lines or CSV",
             Self::Arrow => "an Arrow table, which is not read: write the texts as JSON lines or CSV",

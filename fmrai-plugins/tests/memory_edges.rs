@@ -72,7 +72,10 @@ fn layers_that_are_asked_for_are_as_among_all_and_keep_their_numbers() {
     assert!(!all.summary.contains_key("layer_numbers"));
     let unknown = FfnKeyValueConfig { layers: Some(vec![0, 2]), ..FfnKeyValueConfig::default() };
     let error = refused(&structure(&LAYERS), &unknown);
-    assert!(error.contains("no feed-forward block of layer 2") && error.contains("layers from 0 to 1"), "{error}");
+    assert!(
+        error.contains("no feed-forward block of layer 2") && error.contains("layers from 0 to 1"),
+        "{error}"
+    );
     let none = FfnKeyValueConfig { layers: Some(Vec::new()), ..FfnKeyValueConfig::default() };
     let error = none.build().map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "layers is [], valid is a list of at least one layer");

@@ -40,6 +40,7 @@ impl ModelSource for Rings {
             dtype: DType::Float32,
             max_tokens: None,
             quantisation: None,
+            remade_bytes: 0,
             unused_weights: Vec::new(),
             non_finite_weights: Vec::new(),
             warnings: Vec::new(),

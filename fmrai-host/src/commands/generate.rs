@@ -37,7 +37,8 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
         let template = tokenizer.chat_template().ok_or_else(|| {
             Error::Usage(format!("--chat: {}: the model has no chat template", options.model.display()))
         })?;
-        let text = template.render(&options.prompt).map_err(|what| Error::Usage(format!("--chat: {what}")))?;
+        let text =
+            template.render(&options.prompt).map_err(|what| Error::Usage(format!("--chat: {what}")))?;
         tokenizer.encode_framed(&text).map_err(usage)?.token_ids
     } else {
         tokenizer.encode(&options.prompt, None).map_err(usage)?.token_ids

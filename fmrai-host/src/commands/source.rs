@@ -80,9 +80,9 @@ pub(super) fn named(path: &Path, tokenizer: Option<&Path>) -> Result<Named, Erro
         None | Some(FileKind::Safetensors | FileKind::Json | FileKind::Empty) => {
             wrong("holds weights alone: give the folder that it is in, with config.json")
         }
-        Some(kind) => {
-            wrong(&format!("is {kind}; needed is the folder of a model, a .gguf file, a .pt2 or .pt archive, or a plan"))
-        }
+        Some(kind) => wrong(&format!(
+            "is {kind}; needed is the folder of a model, a .gguf file, a .pt2 or .pt archive, or a plan"
+        )),
     }
 }
 

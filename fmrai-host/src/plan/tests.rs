@@ -120,7 +120,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(|p| p["analyses"] = json!([]), &["analyses: is a list of 0, needed a list that is not empty"]);
     check(
         |p| p["model"] = json!({"path": "model"}),
-        &["model.type: missing, needed \"exported_program\", \"hf_checkpoint\" or \"torchscript\""],
+        &["model.type: missing, needed \"exported_program\", \"gguf\", \"hf_checkpoint\" or \"torchscript\""],
     );
     check(
         |p| p["model"]["path"] = json!("nowhere"),
@@ -129,7 +129,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["model"]["type"] = json!("hf_chekpoint"),
         &[
-            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"exported_program\", \
+            "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"exported_program\", \"gguf\", \
              \"hf_checkpoint\" or \"torchscript\"",
         ],
     );

@@ -74,7 +74,9 @@ impl Tensors<'_> {
         let table = table.ok_or_else(|| format!("no tensor `{name}`"))?;
         match table.shape.as_slice() {
             [rows, _] => Ok(*rows),
-            other => Err(format!("tensor `{name}` has the shape {other:?}, a table [row, channel] is needed")),
+            other => {
+                Err(format!("tensor `{name}` has the shape {other:?}, a table [row, channel] is needed"))
+            }
         }
     }
 }
@@ -308,7 +310,10 @@ fn same_heads(keys: &Keys<'_>) -> Result<(), String> {
 
 fn bert(keys: &Keys<'_>, tensors: &Tensors<'_>) -> Result<Description, String> {
     if keys.flag("attention.causal")? == Some(true) {
-        return Err(format!("`{}` is true, encoders see all tokens: false is needed", keys.name("attention.causal")));
+        return Err(format!(
+            "`{}` is true, encoders see all tokens: false is needed",
+            keys.name("attention.causal")
+        ));
     }
     same_heads(keys)?;
     let positions = tensors.rows("position_embd.weight")?;

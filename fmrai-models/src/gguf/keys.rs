@@ -8,6 +8,11 @@ use super::container::Value;
 /// Sizes beyond this do not occur.
 const MAX_SIZE: u64 = 1 << 30;
 
+/// `found` where `needed` is.
+pub(super) fn wrong(key: &str, found: &Value, needed: &str) -> String {
+    format!("`{key}` is {found}, {needed}")
+}
+
 /// The metadata that describe an architecture: those whose keys begin with its name.
 pub(super) struct Keys<'a> {
     metadata: &'a BTreeMap<String, Value>,
@@ -41,7 +46,7 @@ impl<'a> Keys<'a> {
 
     /// `found` where `needed` is.
     pub(super) fn wrong(&self, key: &str, found: &Value, needed: &str) -> String {
-        format!("`{}` is {found}, {needed}", self.name(key))
+        wrong(&self.name(key), found, needed)
     }
 
     fn missing(&self, key: &str) -> String {
@@ -58,7 +63,8 @@ impl<'a> Keys<'a> {
                     all.iter().all(|other| *other == first).then(|| u64::try_from(first).ok())?
                 };
                 value.as_u64().or_else(same).filter(|n| (1..=MAX_SIZE).contains(n)).ok_or_else(|| {
-                    let needed = format!("a whole number from 1 to {MAX_SIZE}, the same for all layers, is needed");
+                    let needed =
+                        format!("a whole number from 1 to {MAX_SIZE}, the same for all layers, is needed");
                     self.wrong(key, value, &needed)
                 })
             })
@@ -105,7 +111,8 @@ impl<'a> Keys<'a> {
     pub(super) fn reject_unknown(&self) -> Result<(), String> {
         let known = self.known.borrow();
         let start = format!("{}.", self.architecture);
-        let unknown = self.metadata.iter().find(|(name, _)| name.starts_with(&start) && !known.contains(*name));
+        let unknown =
+            self.metadata.iter().find(|(name, _)| name.starts_with(&start) && !known.contains(*name));
         let Some((name, value)) = unknown else { return Ok(()) };
         let all: Vec<&str> = known.iter().map(String::as_str).collect();
         Err(format!(

@@ -96,7 +96,9 @@ fn divide_frequencies(file: &GgufFile, spec: &mut DecoderSpec) -> Result<(), Mod
     let pairs = spec.rotary.iter().map(|rotary| rotary.width / 2).max().unwrap_or(0);
     if info.shape.as_slice() != [u64::try_from(pairs).unwrap_or(0)] || !is_plain(info.block) {
         let (found, block) = (&info.shape, info.block.name());
-        return Err(wrong(format!("is {block} of shape {found:?}, floating-point numbers of shape [{pairs}] are needed")));
+        return Err(wrong(format!(
+            "is {block} of shape {found:?}, floating-point numbers of shape [{pairs}] are needed"
+        )));
     }
     let mut bytes = Vec::new();
     file.read(info, 0, 1, &mut bytes)?;
@@ -152,7 +154,8 @@ impl Network<'_> {
             parameters: count(&weights),
             dtype: options.dtype.into(),
             max_tokens: self.max_tokens,
-            quantisation: quantised.map(|quantised| Quantisation { remade_bytes, ..quantised }),
+            quantisation: quantised,
+            remade_bytes,
             unused_weights: Vec::new(),
             non_finite_weights: non_finite,
             warnings,
@@ -178,13 +181,15 @@ impl Network<'_> {
         let (mut unknown, mut misshapen) = (Vec::new(), Vec::new());
         for (index, tensor) in file.tensors().iter().enumerate() {
             let named = self.names.of(&tensor.name);
-            let Some((name, lay, shape)) = named.and_then(|(n, lay)| Some((n.clone(), lay, needed.get(&n)?))) else {
+            let Some((name, lay, shape)) = named.and_then(|(n, lay)| Some((n.clone(), lay, needed.get(&n)?)))
+            else {
                 if tensor.name != FREQUENCY_DIVISORS {
                     unknown.push(tensor.name.clone());
                 }
                 continue;
             };
-            let mut found: Vec<i64> = tensor.shape.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX)).collect();
+            let mut found: Vec<i64> =
+                tensor.shape.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX)).collect();
             if lay == Lay::Transposed {
                 found.reverse();
             }
@@ -193,7 +198,8 @@ impl Network<'_> {
             }
             entries.insert(name, Entry { tensor: index, lay });
         }
-        let missing: Vec<String> = needed.keys().filter(|name| !entries.contains_key(*name)).cloned().collect();
+        let missing: Vec<String> =
+            needed.keys().filter(|name| !entries.contains_key(*name)).cloned().collect();
         if missing.is_empty() && unknown.is_empty() && misshapen.is_empty() {
             return Ok(entries);
         }
@@ -289,7 +295,12 @@ fn is_of(name: &str, path: &str) -> bool {
 }
 
 /// The part of free memory that is for weights.
-#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a share of memory need not be exact")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "a share of memory need not be exact"
+)]
 fn share(free: u64) -> u64 {
     (free as f64 * SHARE) as u64
 }
@@ -313,7 +324,7 @@ fn quantisation(file: &GgufFile, entries: &BTreeMap<String, Entry>) -> Option<Qu
     }
     let elements: u64 = tensors.iter().map(|tensor| tensor.elements()).sum();
     let bits: u64 = tensors.iter().map(|tensor| tensor.bytes() * 8).sum();
-    Some(Quantisation { bits_per_weight: bits as f64 / elements.max(1) as f64, weights, remade_bytes: 0 })
+    Some(Quantisation { bits_per_weight: bits as f64 / elements.max(1) as f64, weights })
 }
 
 /// The parts of the file and their hashes.

@@ -72,9 +72,11 @@ impl Names for OfDecoder<'_> {
         let (spec, family) = (self.spec, self.spec.family);
         let (module, kind) = name.rsplit_once('.')?;
         let norm = if family.norm == NormKind::RmsPlusOne { Lay::PlusOne } else { Lay::Same };
-        let linear = if family.linear.is_transposed() && kind == "weight" { Lay::Transposed } else { Lay::Same };
+        let linear =
+            if family.linear.is_transposed() && kind == "weight" { Lay::Transposed } else { Lay::Same };
         let top = |path: &str| format!("{}.{path}.{kind}", family.stack);
-        let Some((layer, module)) = in_layer(name).and_then(|(layer, rest)| Some((layer, rest.rsplit_once('.')?.0)))
+        let Some((layer, module)) =
+            in_layer(name).and_then(|(layer, rest)| Some((layer, rest.rsplit_once('.')?.0)))
         else {
             return Some(match module {
                 "token_embd" => (top(family.embedding), Lay::Same),

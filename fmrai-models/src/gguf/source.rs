@@ -38,6 +38,11 @@ impl Gguf {
     /// The file at `path`, with fused attention and in float32.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), attention: fused_attention(), dtype: Precision::Float32, weight_bytes: None }
+        Self {
+            path: path.into(),
+            attention: fused_attention(),
+            dtype: Precision::Float32,
+            weight_bytes: None,
+        }
     }
 }

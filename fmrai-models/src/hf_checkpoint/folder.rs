@@ -73,7 +73,7 @@ pub(super) fn without_config(folder: &Path) -> String {
         );
     }
     let archives = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let archive = |name: &String| ends(name, "pt2");
+    let archive = |name: &String| ends(name, "pt2") || ends(name, "gguf");
     let archives = archives.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(archive);
     if let Some(archive) = archives.min() {
         return format!("; {archive} in it is a model by itself: give that file");
@@ -125,7 +125,7 @@ pub(super) fn other_weights(folder: &Path) -> String {
         ),
         (&|name| name.starts_with("pytorch_model") && name.ends_with(".bin"), "a pickle", again),
         (&|name| ["pth", "ckpt"].iter().any(|end| ends(name, end)), "a pickle of torch.save", again),
-        (&|name| ends(name, "gguf"), "weights of llama.cpp", "use the safetensors that they were made of"),
+        (&|name| ends(name, "gguf"), "a model by itself", "give that file, as a model of type gguf"),
         (
             &|name| name == "tf_model.h5" || name == "flax_model.msgpack",
             "weights of another framework",

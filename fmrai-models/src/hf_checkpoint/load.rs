@@ -7,6 +7,7 @@ use fmrai_torch::text::{FoundTokenizer, Tokenizer};
 use serde_json::Value;
 
 use super::config_file::{ConfigFile, supported};
+use super::quantised::Scheme;
 use super::source::HfCheckpoint;
 use super::weights::Weights;
 use crate::convert::device_of;
@@ -71,11 +72,13 @@ fn loaded(
     max_tokens: Option<usize>,
     options: Options,
 ) -> Result<Loaded, ModelError> {
+    let scheme = config.blame(Scheme::read(config.fields()))?;
     let rows = u32::try_from(vocabulary).unwrap_or(u32::MAX);
     let padding = padding.and_then(|id| u32::try_from(id).ok());
     let FoundTokenizer { tokenizer, files: tokenizer_files, warnings } =
         Tokenizer::find(config.folder(), rows, padding)?;
-    let weights = Weights::load(config.folder(), needs, options.dtype.kind(), options.device)?;
+    let weights =
+        Weights::load(config.folder(), needs, scheme.as_ref(), options.dtype.kind(), options.device)?;
     let mut files = weights.files;
     files.push(config.file().clone());
     files.extend(tokenizer_files);
@@ -89,7 +92,8 @@ fn loaded(
         parameters: count(&weights.tensors),
         dtype: options.dtype.into(),
         max_tokens,
-        quantisation: None,
+        quantisation: weights.quantisation,
+        remade_bytes: 0,
         unused_weights: weights.unused,
         non_finite_weights: weights.non_finite,
         warnings: weights.warnings.into_iter().chain(warnings).collect(),

@@ -4,9 +4,15 @@
 
 mod config_file;
 mod folder;
+mod forms;
+mod found;
+mod in_file;
 mod load;
+mod quantised;
+mod reading;
 mod safetensors;
 mod shards;
+mod sorting;
 mod source;
 mod weights;
 mod wrappers;

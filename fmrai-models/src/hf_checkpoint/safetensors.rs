@@ -78,14 +78,12 @@ impl SafetensorsFile {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
-    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name, as elements of type
-    /// `target`, with what is not finite in it.
+    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name.
     pub(super) fn read(
         mut self,
         name: &str,
-        target: Kind,
         wanted: impl Fn(&str) -> bool,
-        mut found: impl FnMut(&str, Tensor, NonFinite) -> Result<(), ModelError>,
+        mut found: impl FnMut(StoredTensor<'_>) -> Result<(), ModelError>,
     ) -> Result<FileInfo, ModelError> {
         let mut buffer = Vec::new();
         for (tensor, info) in &self.tensors {
@@ -96,12 +94,49 @@ impl SafetensorsFile {
                 .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
             self.hasher.update(&buffer);
             if wanted(tensor) {
-                let values =
-                    tensor_of(&buffer, info, target).map_err(|e| e.into_error(&self.path, tensor))?;
-                found(tensor, values, NonFinite::count(&buffer, info.dtype))?;
+                found(StoredTensor { path: &self.path, name: tensor, info, bytes: &buffer })?;
             }
         }
         Ok(self.hasher.finish(name))
+    }
+}
+
+/// A tensor as it is stored.
+pub(super) struct StoredTensor<'f> {
+    path: &'f Path,
+    name: &'f str,
+    info: &'f TensorInfo,
+    bytes: &'f [u8],
+}
+
+impl StoredTensor<'_> {
+    /// Its name in the file.
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Its elements, little-endian and in the order of its axes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// The tensor as libtorch holds it, with elements of type `target`.
+    pub(super) fn tensor(&self, target: Kind) -> Result<Tensor, ModelError> {
+        tensor_of(self.bytes, self.info, target).map_err(|e| e.into_error(self.path, self.name))
+    }
+
+    /// What is not finite in it.
+    pub(super) fn non_finite(&self) -> NonFinite {
+        NonFinite::count(self.bytes, self.info.dtype)
+    }
+
+    /// True if all of its elements are 0, of either sign.
+    pub(super) fn is_zero(&self) -> bool {
+        let Some((_, size)) = kind(self.info.dtype) else { return self.bytes.iter().all(|byte| *byte == 0) };
+        let element = |element: &[u8]| {
+            element.split_last().is_none_or(|(last, rest)| last & 0x7f == 0 && rest.iter().all(|b| *b == 0))
+        };
+        self.bytes.chunks(size).all(element)
     }
 }
 
@@ -121,6 +156,13 @@ impl NonFinite {
             Dtype::BF16 => half(0x7f80),
             _ => Self::among(bytes.as_chunks().0, u32::from_le_bytes, 0x7f80_0000, 0x7fff_ffff),
         }
+    }
+
+    /// Counts in numbers.
+    pub(super) fn of(values: &[f32]) -> Self {
+        let nan = values.iter().filter(|x| x.is_nan()).count() as u64;
+        let infinite = values.iter().filter(|x| x.is_infinite()).count() as u64;
+        Self { nan, infinite }
     }
 
     /// An element whose exponent bits are all set is an infinity if its other bits, the sign aside, are 0, else NaN.

@@ -13,7 +13,7 @@ use crate::options::{Precision, fused_attention};
 ///
 /// Supported values of `model_type` in config.json: the encoders bert (also MiniLM), roberta, xlm-roberta, camembert
 /// and distilbert, and the decoders gemma2, gemma3, gemma3_text, gpt2, gpt_neox (also Pythia), llama, mistral, qwen2
-/// and qwen3.
+/// and qwen3. Weights quantised by FP8 with scales, GPTQ or AWQ are dequantised when they are read.
 /// Inputs are `input_ids` and `attention_mask` (1 for tokens, 0 for padding), and optionally `token_type_ids` and
 /// `position_ids`, all `[batch, token]` of int64. Outputs of an encoder are `last_hidden_state` `[batch, token, channel]`
 /// and, if the checkpoint has a pooler, `pooler_output` `[batch, channel]`; that of a decoder is `logits`

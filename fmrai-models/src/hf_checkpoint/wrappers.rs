@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use crate::transformer::Needs;
 
-
 /// Parts of names that wrappers put anywhere into a path, and that no model has.
 const ANYWHERE: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 

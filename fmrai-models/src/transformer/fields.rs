@@ -59,10 +59,6 @@ impl<'a> Fields<'a> {
         {
             return Err(self.wrong("pruned_heads", heads, "only models with all their heads are supported"));
         }
-        if self.get("quantization_config").is_some() {
-            let path = self.path;
-            return Err(format!("it has a `{path}quantization_config`, quantised weights are not supported"));
-        }
         Ok(())
     }
 

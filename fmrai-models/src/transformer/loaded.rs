@@ -41,6 +41,7 @@ impl Loaded {
             dtype: weights.values().next().map_or(DType::Float32, |weight| from_tch(weight).dtype()),
             max_tokens,
             quantisation: None,
+            remade_bytes: 0,
             unused_weights: Vec::new(),
             non_finite_weights: Vec::new(),
             warnings: Vec::new(),

@@ -95,7 +95,8 @@ impl OnDemand {
 
     /// What gives the values of these weights to those who read them between passes; `None` if there are none.
     pub(crate) fn remade(&self) -> Option<Arc<dyn RemadeWeights>> {
-        let names: BTreeSet<String> = self.parts.values().flatten().map(|weight| weight.name.clone()).collect();
+        let names: BTreeSet<String> =
+            self.parts.values().flatten().map(|weight| weight.name.clone()).collect();
         let source = self.source.as_ref().filter(|_| !names.is_empty())?;
         Some(Arc::new(Remade { source: Arc::clone(source), names }))
     }
@@ -155,8 +156,9 @@ impl Drop for Held<'_> {
         }
         let both = |weight: &Weight| (weight.tensor.shallow_clone(), weight.absent.shallow_clone());
         let tensors: Vec<(Tensor, Tensor)> = self.weights.iter().map(both).collect();
-        let given_up =
-            unseen(move || tensors.into_iter().try_for_each(|(mut tensor, absent)| tensor.f_set_data(&absent)));
+        let given_up = unseen(move || {
+            tensors.into_iter().try_for_each(|(mut tensor, absent)| tensor.f_set_data(&absent))
+        });
         if let Err(error) = given_up {
             tracing::error!(%error, "the memory of weights cannot be given up");
         }

@@ -281,7 +281,7 @@ fn what_lies_in_place_of_a_checkpoint_is_told() {
         ("model-00001-of-00002.safetensors", "is shards without their index"),
         ("model.fp16.safetensors", "is safetensors of another name"),
         ("consolidated.00.pth", "is a pickle of torch.save"),
-        ("model-q4.gguf", "is weights of llama.cpp"),
+        ("model-q4.gguf", "is a model by itself, give that file, as a model of type gguf"),
         ("tf_model.h5", "is weights of another framework"),
     ];
     for (file, words) in cases {
@@ -517,7 +517,8 @@ fn a_text_part_is_read_wherever_its_fields_stand() {
     flag.json("config.json", |json| json["text_config"]["quantization_config"] = json!({"bits": 4}));
     assert_eq!(
         flag.error(),
-        "./config.json: it has a `text_config.quantization_config`, quantised weights are not supported"
+        "./config.json: `text_config.quantization_config.quant_method` is null, one of awq, compressed-tensors, fbgemm_fp8, \
+         fp8, gptq is needed"
     );
 }
 

@@ -42,9 +42,17 @@ pub(crate) const DECODERS: [&str; 15] = [
     "qwen3",
 ];
 
+/// Decoders whose weights are quantised.
+pub(crate) const QUANTISED: [&str; 7] =
+    ["awq", "compressed-tensors", "fbgemm_fp8", "fp8", "gptq", "gptq-8bit", "gptq-gpt2"];
+
 /// Folder of a reference model.
 pub(crate) fn model_folder(name: &str) -> PathBuf {
-    let kind = if DECODERS.contains(&name) { "decoders" } else { "models" };
+    let kind = match name {
+        _ if DECODERS.contains(&name) => "decoders",
+        _ if QUANTISED.contains(&name) => "quantised",
+        _ => "models",
+    };
     reference().join(kind).join(name)
 }
 

@@ -151,8 +151,9 @@ fn settings_that_would_change_the_result_are_refused() {
         (
             "llama",
             "quantization_config",
-            json!({"quant_method": "gptq"}),
-            "it has a `quantization_config`, quantised weights are not supported",
+            json!({"quant_method": "hqq"}),
+            "weights quantised by hqq are not read, only those by awq, compressed-tensors, fbgemm_fp8, fp8, gptq: use the \
+             checkpoint that they were made of",
         ),
     ];
     for (model, field, value, message) in cases {

@@ -86,10 +86,13 @@ fn tokens_logits_hidden_states_and_texts_are_those_of_transformers() {
             let config = GenerateConfig { max_new_tokens: 40, ..GenerateConfig::default() };
             let generated = generate(model.causal().unwrap(), &tokens, &config, &mut |_| ()).unwrap().tokens;
             let greedy = reference("greedy".to_owned());
-            let greedy: Vec<u32> = greedy.i64().unwrap().iter().map(|id| u32::try_from(*id).unwrap()).collect();
+            let greedy: Vec<u32> =
+                greedy.i64().unwrap().iter().map(|id| u32::try_from(*id).unwrap()).collect();
             assert_eq!(generated, greedy, "{prompt}");
         }
-        println!("{attention:?}: of the largest value, logits {worst_logit:e}, hidden states {worst_state:e}");
+        println!(
+            "{attention:?}: of the largest value, logits {worst_logit:e}, hidden states {worst_state:e}"
+        );
         assert!(worst_logit < TOLERANCE && worst_state < TOLERANCE, "{worst_logit:e} {worst_state:e}");
     }
 }
@@ -104,7 +107,9 @@ fn tokens_of_thousands_of_lines_are_those_of_transformers() {
     let wrong: Vec<&Value> = all
         .iter()
         .zip(lines["ids"].as_array().unwrap())
-        .filter(|(line, expected)| tokenizer.encode(line.as_str().unwrap(), None).unwrap().token_ids != ids(expected))
+        .filter(|(line, expected)| {
+            tokenizer.encode(line.as_str().unwrap(), None).unwrap().token_ids != ids(expected)
+        })
         .map(|(line, _)| line)
         .collect();
     println!("{} of {} lines differ", wrong.len(), all.len());

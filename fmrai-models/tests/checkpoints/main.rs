@@ -1,5 +1,10 @@
 //! Models and data against PyTorch's results, and against everything that can be wrong with them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod as_found;
 mod common;
@@ -9,10 +14,14 @@ mod decoder_errors;
 mod decoder_graphs;
 mod decoders;
 mod generation;
+mod gguf;
+mod gguf_real;
 mod masks;
 mod model_errors;
 mod model_inputs;
 mod models;
+mod quantised;
+mod recorded;
 mod surfaces;
 #[path = "../tensors/mod.rs"]
 mod tensors;

@@ -84,7 +84,8 @@ fn wrong_configs() {
         (
             "bert",
             &|c| set(c, "quantization_config", json!({"bits": 4})),
-            "./config.json: it has a `quantization_config`, quantised weights are not supported",
+            "./config.json: `quantization_config.quant_method` is null, one of awq, compressed-tensors, fbgemm_fp8, fp8, gptq is \
+             needed",
         ),
         (
             "bert",
@@ -373,7 +374,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
         |json: Value| serde_json::from_value::<Box<dyn RegisteredModelSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(json!({"type": "onnx", "path": "."})),
-        "unknown variant `onnx`, expected one of `exported_program`, `hf_checkpoint`, `torchscript`"
+        "unknown variant `onnx`, expected one of `exported_program`, `gguf`, `hf_checkpoint`, `torchscript`"
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attn": "eager"})),

@@ -264,7 +264,7 @@ fn activation_and_epsilon_of_the_config_are_used() {
 fn sources_are_listed_with_their_fields() {
     let sources = ModelSources::linked().unwrap();
     let names: Vec<_> = sources.iter().map(|s| s.about().name).collect();
-    assert_eq!(names, ["exported_program", "hf_checkpoint", "torchscript"]);
+    assert_eq!(names, ["exported_program", "gguf", "hf_checkpoint", "torchscript"]);
     let schema = (sources.get("hf_checkpoint").unwrap().about().schema)();
     let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["path", "attention", "dtype"]);

@@ -67,7 +67,11 @@ fn valid(tensor: &Tensor, mask: &Tensor) -> Vec<f32> {
 }
 
 /// Compares the hidden states of a batch with those that are expected.
-pub(crate) fn check_hidden_states(what: &str, recorded: &mut Recorded, expected: &BTreeMap<String, TensorValue>) {
+pub(crate) fn check_hidden_states(
+    what: &str,
+    recorded: &mut Recorded,
+    expected: &BTreeMap<String, TensorValue>,
+) {
     let layers = expected.keys().filter(|key| key.starts_with("hidden_states.")).count() - 1;
     let states = hidden_states(recorded, layers);
     let batch = ["input_ids", "attention_mask"].map(|n| (n, int64(&expected[n])));

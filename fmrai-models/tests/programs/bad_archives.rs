@@ -148,7 +148,7 @@ fn programs_that_lie_are_refused_at_the_node() {
         &mut program["graph_module"]["graph"]["nodes"]
     }
     let tensor = |name: &str| json!({ "as_tensor": { "name": name } });
-    let cases: [(String, &str); 18] = [
+    let cases: [(String, &str); 20] = [
         (
             after(|p| p["schema_version"]["major"] = json!(9)),
             "has schema 9.20 of torch 2.13.0, this program reads schema 8",
@@ -173,6 +173,15 @@ fn programs_that_lie_are_refused_at_the_node() {
         (
             after(|p| nodes(p)[1]["target"] = json!("torch.ops.mine.relu.default")),
             "a custom operation that is written in Python",
+        ),
+        (
+            after(|p| nodes(p)[1]["target"] = json!("torch.ops.export.access_subclass_inner_tensor.default")),
+            "tensors of a subclass, as quantisation by torchao makes them: export the model again after \
+             `torchao.utils.unwrap_tensor_subclass(model)`",
+        ),
+        (
+            after(|p| nodes(p)[1]["target"] = json!("torch.ops.torchao.quantize_affine.default")),
+            "`import torchao; torch.export.save(torch.export.load(PATH).run_decompositions(), PATH)`",
         ),
         (
             after(|p| nodes(p)[1]["target"] = json!("os.system")),

@@ -159,6 +159,7 @@ fn models_written_in_rust_are_taken_back_too() {
         dtype: DType::Float32,
         max_tokens: None,
         quantisation: None,
+        remade_bytes: 0,
         unused_weights: Vec::new(),
         warnings: Vec::new(),
         non_finite_weights: Vec::new(),

@@ -66,12 +66,19 @@ impl Layout {
         read: Option<usize>,
         layers: Option<&[usize]>,
     ) -> Result<Self, AnalyzerError> {
-        if let Some(layer) = layers.into_iter().flatten().find(|layer| {
-            structure.feed_forward.iter().all(|block| block.layer != **layer)
-        }) {
+        if let Some(layer) = layers
+            .into_iter()
+            .flatten()
+            .find(|layer| structure.feed_forward.iter().all(|block| block.layer != **layer))
+        {
             let last = structure.feed_forward.iter().map(|block| block.layer).max();
-            let needed = last.map_or("a model with feed-forward blocks".to_owned(), |last| format!("layers from 0 to {last}"));
-            return Err(AnalyzerError::Unsuitable { found: format!("no feed-forward block of layer {layer}"), needed });
+            let needed = last.map_or("a model with feed-forward blocks".to_owned(), |last| {
+                format!("layers from 0 to {last}")
+            });
+            return Err(AnalyzerError::Unsuitable {
+                found: format!("no feed-forward block of layer {layer}"),
+                needed,
+            });
         }
         let mut layout = Self::default();
         let settled = settled(structure);

@@ -425,6 +425,16 @@ fn number(operand: Operand) -> Given {
 
 /// What can be done about an operation that is none of PyTorch's own.
 fn custom(target: &str) -> String {
+    if target.starts_with("torch.ops.export.access_subclass_inner_tensor") {
+        return "the weights are tensors of a subclass, as quantisation by torchao makes them: export the model again after \
+                `torchao.utils.unwrap_tensor_subclass(model)`, which leaves plain weights and PyTorch's own operations"
+            .to_owned();
+    }
+    if target.starts_with("torch.ops.torchao.") {
+        return "torchao makes it of PyTorch's own operations, in a Python that has it: \
+                `import torchao; torch.export.save(torch.export.load(PATH).run_decompositions(), PATH)`"
+            .to_owned();
+    }
     format!(
         "a custom operation that is written in Python, or in a library that Python loads, cannot run without it, and no such \
          library is loaded here. Replace it in the program, in Python where the operation is registered: \

@@ -430,6 +430,7 @@ fn info(
         dtype,
         max_tokens: tokens,
         quantisation: None,
+        remade_bytes: 0,
         unused_weights: Vec::new(),
         non_finite_weights: parameters
             .iter()

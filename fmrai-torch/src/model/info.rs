@@ -31,6 +31,9 @@ pub struct ModelInfo {
     /// What of its weights is quantised in the files; `None` if nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantisation: Option<Quantisation>,
+    /// Bytes of weights that are made anew in each pass, because all of them are more than there is memory for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub remade_bytes: u64,
     /// Weights in the files that the model does not use, e.g. a head for another task.
     pub unused_weights: Vec<String>,
     /// Weights that hold NaN or infinity.
@@ -40,6 +43,11 @@ pub struct ModelInfo {
     pub warnings: Vec<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 /// Weights that are stored in fewer bits than they were trained in. Whatever is computed, it is computed with weights rounded so.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantisation {
@@ -47,8 +55,6 @@ pub struct Quantisation {
     pub bits_per_weight: f64,
     /// How many weights are stored in which form, by the name that the format has for it, such as `Q4_K`.
     pub weights: BTreeMap<String, u64>,
-    /// Bytes of weights that are made anew in each pass, because all of them are more than there is memory for.
-    pub remade_bytes: u64,
 }
 
 /// A weight with elements that are not numbers.

@@ -94,7 +94,8 @@ mod tests {
         let refuses = template("{{ raise_exception('a system prompt is needed') }}");
         assert_eq!(refuses.render("x").unwrap_err(), "the chat template, line 1: a system prompt is needed");
         assert!(template("{% if %}").render("x").unwrap_err().starts_with("the chat template, line 1: "));
-        let endless = template("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}");
+        let endless =
+            template("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}");
         assert!(endless.render("x").is_err());
     }
 

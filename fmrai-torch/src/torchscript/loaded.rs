@@ -187,6 +187,7 @@ fn info(
         dtype: elements.into_iter().max_by_key(|(_, n)| *n).map_or(DType::Float32, |(dtype, _)| dtype),
         max_tokens: None,
         quantisation: None,
+        remade_bytes: 0,
         unused_weights: Vec::new(),
         non_finite_weights,
         warnings,

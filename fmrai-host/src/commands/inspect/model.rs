@@ -23,14 +23,20 @@ pub(super) fn text(model: &dyn Model) -> String {
     }
     let _ = writeln!(text, "parameters: {} weights, computed in {}", grouped(info.parameters), info.dtype);
     if let Some(quantisation) = &info.quantisation {
-        let stored: Vec<String> =
-            quantisation.weights.iter().map(|(kind, weights)| format!("{kind}: {}", grouped(*weights))).collect();
+        let stored: Vec<String> = quantisation
+            .weights
+            .iter()
+            .map(|(kind, weights)| format!("{kind}: {}", grouped(*weights)))
+            .collect();
         let (bits, stored) = (quantisation.bits_per_weight, stored.join(", "));
         let _ = writeln!(text, "  quantised, {bits:.2} bits a weight on average; weights by type: {stored}");
-        if quantisation.remade_bytes > 0 {
-            let bytes = grouped(quantisation.remade_bytes);
-            let _ = writeln!(text, "  {bytes} bytes of them are read from the file again in each pass, for want of memory");
-        }
+    }
+    if info.remade_bytes > 0 {
+        let bytes = grouped(info.remade_bytes);
+        let _ = writeln!(
+            text,
+            "  {bytes} bytes of them are read from the file again in each pass, for want of memory"
+        );
     }
     for (kind, (tensors, bytes)) in kinds {
         // Of exotic types the size is not known here.

@@ -180,7 +180,10 @@ fn files_of_the_reference_are_read_to_the_bit() {
         info.block.dequantise(&bytes, &mut found).unwrap();
         let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
         let values = values.view();
-        assert_eq!(values.shape(), info.shape.iter().map(|n| usize::try_from(*n).unwrap()).collect::<Vec<_>>());
+        assert_eq!(
+            values.shape(),
+            info.shape.iter().map(|n| usize::try_from(*n).unwrap()).collect::<Vec<_>>()
+        );
         assert!(found.iter().zip(values.f32().unwrap()).all(same), "{name}");
         compared += 1;
     }

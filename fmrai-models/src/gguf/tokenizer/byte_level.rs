@@ -12,8 +12,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
 use super::pieces::Pieces;
-use super::wrong;
 use crate::gguf::container::Value;
+use crate::gguf::keys::wrong;
 
 /// How a text is cut before its bytes are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,13 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const WAYS: [Way; 5] = [
-    Way { names: &["gpt-2", "gpt2", "jais", "mpt", "phi-2"], cut: Cut::Gpt2, composed: false, whole: false, begin: false },
+    Way {
+        names: &["gpt-2", "gpt2", "jais", "mpt", "phi-2"],
+        cut: Cut::Gpt2,
+        composed: false,
+        whole: false,
+        begin: false,
+    },
     Way { names: &["olmo"], cut: Cut::Gpt2, composed: true, whole: false, begin: false },
     Way {
         names: &["codeshell", "exaone", "minerva-7b", "refact", "smollm", "starcoder"],
@@ -58,7 +64,13 @@ const WAYS: [Way; 5] = [
         whole: true,
         begin: true,
     },
-    Way { names: &["deepseek-r1-qwen", "qwen2"], cut: Cut::By(QWEN2), composed: true, whole: false, begin: false },
+    Way {
+        names: &["deepseek-r1-qwen", "qwen2"],
+        cut: Cut::By(QWEN2),
+        composed: true,
+        whole: false,
+        begin: false,
+    },
 ];
 
 /// The tokenizer of these pieces. `Err` of the inner result says why it is not read.
@@ -67,15 +79,19 @@ pub(super) fn assemble(
     pieces: &Pieces<'_>,
 ) -> Result<Result<Tokenizer, String>, String> {
     let key = "tokenizer.ggml.pre";
+    let architecture = metadata.get("general.architecture").and_then(Value::as_str);
     let pre = match metadata.get(key) {
-        None => "gpt-2",
+        None if matches!(architecture, Some("gpt2" | "gptneox")) => "gpt-2",
+        None => return Ok(Err(format!("no `{key}`, as in old files: how texts are cut is not told"))),
         Some(value) => value.as_str().ok_or_else(|| wrong(key, value, "a text is needed"))?,
     };
     let Some(way) = WAYS.iter().find(|way| way.names.contains(&pre)) else {
         let mut known: Vec<&str> = WAYS.iter().flat_map(|way| way.names).copied().collect();
         known.sort_unstable();
         let known = known.join(", ");
-        return Ok(Err(format!("`{key}` is {pre:?}: how it cuts texts is not known here; known are {known}")));
+        return Ok(Err(format!(
+            "`{key}` is {pre:?}: how it cuts texts is not known here; known are {known}"
+        )));
     };
     let key = "tokenizer.ggml.merges";
     let value = metadata.get(key).ok_or_else(|| format!("no `{key}`"))?;
@@ -83,9 +99,12 @@ pub(super) fn assemble(
     let mut merges = Vec::with_capacity(lines.len());
     for (line, number) in lines.iter().zip(1..) {
         // The first token may begin with a space in the spelling of some vocabularies, never the second.
-        let parts = line.char_indices().skip(1).find(|(_, c)| *c == ' ').map(|(place, _)| line.split_at(place));
+        let parts =
+            line.char_indices().skip(1).find(|(_, c)| *c == ' ').map(|(place, _)| line.split_at(place));
         let Some((first, second)) = parts else {
-            return Err(format!("merge {number} of `{key}` is {line:?}, two tokens with a space between are needed"));
+            return Err(format!(
+                "merge {number} of `{key}` is {line:?}, two tokens with a space between are needed"
+            ));
         };
         merges.push((first.to_owned(), second.get(1..).unwrap_or_default().to_owned()));
     }
@@ -105,7 +124,8 @@ pub(super) fn assemble(
         Cut::Digits => Sequence::new(vec![Digits::new(true).into(), bytes(true).into()]).into(),
         Cut::By(pattern) => {
             let pattern = SplitPattern::Regex(pattern.to_owned());
-            let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| e.to_string())?;
+            let split =
+                Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| e.to_string())?;
             Sequence::new(vec![split.into(), bytes(false).into()]).into()
         }
     };

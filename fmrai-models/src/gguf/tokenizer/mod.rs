@@ -12,20 +12,29 @@ use std::collections::BTreeMap;
 use fmrai_torch::text::{ChatTemplate, Tokenizer};
 
 use super::container::Value;
+use super::keys::wrong;
 use pieces::Pieces;
 
 /// Kinds of tokenizers that are read, as `tokenizer.ggml.model` names them.
 const READ: &str = "bert, gpt2, llama";
 
 /// Settings whose meaning is known, besides those that [`Pieces`] reads.
-const KNOWN: [&str; 5] =
-    ["tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.merges", "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces"];
+const KNOWN: [&str; 5] = [
+    "tokenizer.ggml.model",
+    "tokenizer.ggml.pre",
+    "tokenizer.ggml.merges",
+    "tokenizer.ggml.add_space_prefix",
+    "tokenizer.ggml.remove_extra_whitespaces",
+];
 
 /// The tokenizer of a file, for a model with `rows` rows in its embedding table.
 ///
 /// # Errors
 /// What is wrong with it. `Err` of the inner result says why a sound tokenizer is not read.
-pub(super) fn read(metadata: &BTreeMap<String, Value>, rows: u32) -> Result<Result<Tokenizer, String>, String> {
+pub(super) fn read(
+    metadata: &BTreeMap<String, Value>,
+    rows: u32,
+) -> Result<Result<Tokenizer, String>, String> {
     let text = |key: &str| {
         let value = metadata.get(key);
         value.map(|value| value.as_str().ok_or_else(|| wrong(key, value, "a text is needed"))).transpose()
@@ -45,7 +54,9 @@ pub(super) fn read(metadata: &BTreeMap<String, Value>, rows: u32) -> Result<Resu
         "gpt2" => byte_level::assemble(metadata, &pieces)?,
         "bert" => Ok(word_piece::assemble(&pieces)?),
         other => {
-            return Ok(Err(format!("`tokenizer.ggml.model` is {other:?}, which is not read; read are {READ}")));
+            return Ok(Err(format!(
+                "`tokenizer.ggml.model` is {other:?}, which is not read; read are {READ}"
+            )));
         }
     };
     let inner = match inner {
@@ -66,9 +77,4 @@ fn unknown(key: &str) -> bool {
     key.strip_prefix("tokenizer.ggml.").is_some_and(|own| {
         !KNOWN.contains(&key) && !pieces::KNOWN.contains(&own) && !own.ends_with("_token_id")
     })
-}
-
-/// `found` where `needed` is.
-fn wrong(key: &str, found: &Value, needed: &str) -> String {
-    format!("`{key}` is {found}, {needed}")
 }

@@ -6,8 +6,8 @@ use tokenizers::models::bpe::Vocab;
 use tokenizers::processors::template::{TemplateProcessing, Tokens};
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::wrong;
 use crate::gguf::container::Value;
+use crate::gguf::keys::wrong;
 
 /// Settings that are read here, after `tokenizer.ggml.`.
 pub(super) const KNOWN: [&str; 8] = [
@@ -69,14 +69,16 @@ impl<'a> Pieces<'a> {
         let name = |key: &str| format!("tokenizer.ggml.{key}");
         let get = |key: &str| metadata.get(&name(key));
         let Some(value) = get("tokens") else { return Err(format!("no `{}`", name("tokens"))) };
-        let tokens = value.as_strings().ok_or_else(|| wrong(&name("tokens"), value, "a list of texts is needed"))?;
+        let tokens =
+            value.as_strings().ok_or_else(|| wrong(&name("tokens"), value, "a list of texts is needed"))?;
         let kinds = match get("token_type") {
             None => vec![Kind::Normal; tokens.len()],
             Some(value) => {
                 let codes = value.as_i64s().filter(|codes| codes.len() == tokens.len());
                 let kinds = codes.and_then(|codes| codes.iter().map(|code| Kind::of(*code)).collect());
                 kinds.ok_or_else(|| {
-                    let needed = format!("a number from 1 to 6 for each of the {} tokens is needed", tokens.len());
+                    let needed =
+                        format!("a number from 1 to 6 for each of the {} tokens is needed", tokens.len());
                     wrong(&name("token_type"), value, &needed)
                 })?
             }
@@ -90,7 +92,11 @@ impl<'a> Pieces<'a> {
             if id == u32::MAX || (id as usize) < tokens.len() {
                 return Ok(Some(id).filter(|id| *id != u32::MAX));
             }
-            Err(wrong(&name(&key), value, &format!("a number below {}, that of tokens, is needed", tokens.len())))
+            Err(wrong(
+                &name(&key),
+                value,
+                &format!("a number below {}, that of tokens, is needed", tokens.len()),
+            ))
         };
         let flag = |key: &str| {
             let value = get(key);
@@ -161,7 +167,8 @@ impl<'a> Pieces<'a> {
         let mut put = |name: &str, token: Option<(String, u32)>, template: &mut Vec<String>| {
             let Some((token, id)) = token else { return Ok::<(), String>(()) };
             template.push(name.to_owned());
-            let made = tokenizers::processors::template::SpecialToken::new(name.to_owned(), vec![id], vec![token]);
+            let made =
+                tokenizers::processors::template::SpecialToken::new(name.to_owned(), vec![id], vec![token]);
             special.push(made.map_err(|e| e.to_string())?);
             Ok(())
         };

@@ -15,8 +15,8 @@ use tokenizers::normalizers::{Prepend, Replace};
 use tokenizers::{NormalizerWrapper, Tokenizer};
 
 use super::pieces::{Kind, Pieces};
-use super::wrong;
 use crate::gguf::container::Value;
+use crate::gguf::keys::wrong;
 
 /// Stands for a space in pieces.
 const SPACE: &str = "▁";
@@ -103,8 +103,11 @@ fn merges(pieces: &Pieces<'_>, scores: &[f32], vocabulary: &Vocab) -> Vec<(Strin
         local.sort_unstable_by_key(|(first, second, ..)| (*first, *second));
         let (score, length) =
             if kind == Some(Kind::UserDefined) { (f32::INFINITY, token.len()) } else { (*score, 0) };
-        let merge = |(_, _, left, right): (u32, u32, &str, &str)| {
-            Merge { score, length, left: left.to_owned(), right: right.to_owned() }
+        let merge = |(_, _, left, right): (u32, u32, &str, &str)| Merge {
+            score,
+            length,
+            left: left.to_owned(),
+            right: right.to_owned(),
         };
         merges.extend(local.into_iter().map(merge));
     }

@@ -28,7 +28,8 @@ fn ids_are_those_of_the_tokenizers_that_files_were_made_of() {
         for (number, (text, ids)) in texts.iter().zip(expected["ids"].as_array().unwrap()).enumerate() {
             // More spaces than the longest token of them has: SentencePiece takes as many as it can at a time, transformers joins them
             // from two on. We do as transformers.
-            let as_transformers = Some(&expected["transformers"][number.to_string()]).filter(|_| name == "gemma-spm");
+            let as_transformers =
+                Some(&expected["transformers"][number.to_string()]).filter(|_| name == "gemma-spm");
             let expected = as_transformers.filter(|ids| ids.is_array()).unwrap_or(ids);
             let expected: Vec<u32> =
                 expected.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
@@ -63,10 +64,17 @@ fn what_is_not_known_is_told_by_its_key() {
     };
     let text = |text: &str| Value::String(text.to_owned());
     let reason = |key: &str, value: Value| with(key, value).unwrap().unwrap_err();
+    assert!(reason("tokenizer.ggml.pre", text("viking")).starts_with(
+        "`tokenizer.ggml.pre` is \"viking\": how it cuts texts is not known here; known are codeshell, "
+    ));
+    let mut old = file.metadata().clone();
+    old.remove("tokenizer.ggml.pre");
+    old.insert("general.architecture".to_owned(), text("llama"));
     assert!(
-        reason("tokenizer.ggml.pre", text("viking"))
-            .starts_with("`tokenizer.ggml.pre` is \"viking\": how it cuts texts is not known here; known are codeshell, ")
+        read(&old, u32::MAX).unwrap().unwrap_err().starts_with("no `tokenizer.ggml.pre`, as in old files")
     );
+    old.insert("general.architecture".to_owned(), text("gpt2"));
+    assert!(read(&old, u32::MAX).unwrap().is_ok());
     assert_eq!(
         reason("tokenizer.ggml.model", text("rwkv")),
         "`tokenizer.ggml.model` is \"rwkv\", which is not read; read are bert, gpt2, llama"
@@ -76,7 +84,10 @@ fn what_is_not_known_is_told_by_its_key() {
         "`tokenizer.ggml.precompiled_charsmap` is 1: what it means for texts is not known here"
     );
     let error = |key: &str, value: Value| with(key, value).unwrap_err();
-    assert_eq!(error("tokenizer.ggml.tokens", Value::U8(3)), "`tokenizer.ggml.tokens` is 3, a list of texts is needed");
+    assert_eq!(
+        error("tokenizer.ggml.tokens", Value::U8(3)),
+        "`tokenizer.ggml.tokens` is 3, a list of texts is needed"
+    );
     let needed = "a number below 600, that of tokens, is needed";
     let found = error("tokenizer.ggml.bos_token_id", Value::U32(70_000));
     assert!(found.starts_with("`tokenizer.ggml.bos_token_id` is 70000, a number below "), "{found} {needed}");

@@ -18,7 +18,8 @@ pub(super) fn assemble(pieces: &Pieces<'_>) -> Result<Tokenizer, String> {
     let unknown = pieces.unknown.and_then(|id| pieces.token(id)).unwrap_or("[UNK]");
     let vocabulary = pieces.vocabulary(spell);
     // The file does not say whether texts are read in lower case: a vocabulary with capital letters would be useless then.
-    let cased = pieces.tokens.iter().any(|token| !token.starts_with('[') && token.chars().any(char::is_uppercase));
+    let cased =
+        pieces.tokens.iter().any(|token| !token.starts_with('[') && token.chars().any(char::is_uppercase));
     let model = WordPiece::builder()
         .vocab(vocabulary)
         .unk_token(unknown.to_owned())

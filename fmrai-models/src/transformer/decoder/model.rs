@@ -34,7 +34,11 @@ pub struct CausalLm {
 
 impl CausalLm {
     /// The decoder that `spec` describes, with what was loaded of it.
-    pub(crate) fn new(loaded: Loaded, spec: DecoderSpec, attention: AttentionForm) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        loaded: Loaded,
+        spec: DecoderSpec,
+        attention: AttentionForm,
+    ) -> Result<Self, ModelError> {
         let decoder = Decoder::new(&loaded.weights, &spec, attention, loaded.device).of_model()?;
         Ok(Self { loaded, spec, decoder })
     }

@@ -148,7 +148,8 @@ impl Decoder {
             .map(|window| mask::additive(&mask, tokens, *window, self.kind))
             .collect::<Result<Vec<_>, _>>()?;
         let angles = self.angles(&positions)?;
-        for ((layer, path), (window, rotary)) in self.layers.iter().zip(&self.layer_paths).zip(&self.choices) {
+        for ((layer, path), (window, rotary)) in self.layers.iter().zip(&self.layer_paths).zip(&self.choices)
+        {
             let held = weights.hold(path)?;
             let mask = masks.get(*window).ok_or_else(|| TchError::Torch("no mask".to_owned()))?;
             hidden = layer.forward(&hidden, mask, angles.get(*rotary), cache.as_deref_mut())?;

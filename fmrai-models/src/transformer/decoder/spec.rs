@@ -74,11 +74,17 @@ impl DecoderSpec {
     pub(crate) fn divide_frequencies(&mut self, by: &[f32]) -> Result<(), String> {
         for rotary in &mut self.rotary {
             if rotary.scaling != Scaling::None {
-                return Err("stands beside a rule to stretch rotary positions, one of the two is needed".to_owned());
+                return Err(
+                    "stands beside a rule to stretch rotary positions, one of the two is needed".to_owned()
+                );
             }
             rotary.scaling = Scaling::Divided { by: by.to_vec() };
         }
-        if self.rotary.is_empty() { Err("divides frequencies, which the model has not".to_owned()) } else { Ok(()) }
+        if self.rotary.is_empty() {
+            Err("divides frequencies, which the model has not".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     /// Names and shapes of the weights, those of the head included if `head`; linear maps are `[out, in]`, those of

@@ -116,7 +116,10 @@ fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<
     let chance = 1.0 / known.tokens as f64;
     let series = vec![
         line("agreement rate", by_layer(&analysis.layout, known.agreement.iter().map(LayerAgreement::rate))),
-        line("chance by token frequency", by_layer(&analysis.layout, known.agreement.iter().map(|a| a.unigram_chance))),
+        line(
+            "chance by token frequency",
+            by_layer(&analysis.layout, known.agreement.iter().map(|a| a.unigram_chance)),
+        ),
     ];
     if series[0].points.is_empty() {
         return None;
@@ -142,8 +145,11 @@ fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<
 }
 
 fn ranks(layout: &Layout, known: &Conclusions, data: &str) -> Option<Figure> {
-    let found =
-        known.agreement.iter().enumerate().filter_map(|(layer, a)| Some((layout.number(layer).to_string(), a.ranks?)));
+    let found = known
+        .agreement
+        .iter()
+        .enumerate()
+        .filter_map(|(layer, a)| Some((layout.number(layer).to_string(), a.ranks?)));
     let (categories, boxes): (Vec<_>, Vec<_>) = found.unzip();
     let boxes = BoxPlot {
         category_axis: "layer".to_owned(),

@@ -35,7 +35,8 @@ pub(super) fn neurons(layout: &Layout, all: &Statistics) -> Made {
     let column = |name, of: fn(&crate::ffn_key_value::statistics::Neuron) -> f64| {
         float(name, all.neurons.iter().map(of).collect())
     };
-    let (layers, numbers) = all.neurons.iter().map(|n| (layout.number(n.layer) as i64, n.neuron as i64)).unzip();
+    let (layers, numbers) =
+        all.neurons.iter().map(|n| (layout.number(n.layer) as i64, n.neuron as i64)).unzip();
     Table::new(
         "neurons",
         vec![
