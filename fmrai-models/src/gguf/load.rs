@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fmrai_core::registry::Named;
 use fmrai_torch::files::FileInfo;
+use fmrai_torch::give_back_freed_pages;
 use fmrai_torch::model::{LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight, Quantisation};
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +28,9 @@ const FREQUENCY_DIVISORS: &str = "rope_freqs.weight";
 
 /// Of the memory that is free when a model is loaded, this share is for its weights.
 const SHARE: f64 = 2.0 / 3.0;
+
+/// So many bytes of weights are given up before their memory goes back to the system.
+const GIVE_BACK: u64 = 256 << 20;
 
 /// Reads a file.
 pub(super) fn load(source: &Gguf, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
@@ -222,6 +226,7 @@ impl Network<'_> {
         };
         let remade = self.remade(shapes, kind, budget);
         let mut made = Made::new(source);
+        let mut given_up = 0;
         for (name, shape) in shapes {
             let (weight, found) = source.make_counted(name)?;
             if found.nan + found.infinite > 0 {
@@ -233,6 +238,12 @@ impl Network<'_> {
             let weight = match part {
                 None => weight.f_to_device(device).of_model()?,
                 Some(part) => {
+                    drop(weight);
+                    given_up += bytes(shape, kind);
+                    if given_up > GIVE_BACK {
+                        give_back_freed_pages();
+                        given_up = 0;
+                    }
                     made.remade_bytes += bytes(shape, kind);
                     made.on_demand.add(part, name, shape, kind, device).of_model()?
                 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use fmrai_torch::give_back_freed_pages;
 use fmrai_torch::model::{ModelError, RemadeWeights};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -162,6 +163,7 @@ impl Drop for Held<'_> {
         if let Err(error) = given_up {
             tracing::error!(%error, "the memory of weights cannot be given up");
         }
+        give_back_freed_pages();
     }
 }
 

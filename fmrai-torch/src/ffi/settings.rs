@@ -79,3 +79,16 @@ pub fn keep_freed_pages() {
     // SAFETY: takes nothing; sets two thresholds of the allocator, which it may do at any time.
     unsafe { fmrai_keep_freed_pages() }
 }
+
+/// Gives the memory back to the system that is free in this process: what [`keep_freed_pages`] keeps for the next time, and what lies between
+/// memory that is in use. Takes milliseconds, and what comes next has to ask for pages anew. Does nothing where the C library is not glibc.
+pub fn give_back_freed_pages() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: takes a number of bytes to leave at the end; touches free memory alone, and any thread may call it.
+        let _ = unsafe { malloc_trim(0) };
+    }
+}

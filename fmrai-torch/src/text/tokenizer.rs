@@ -312,6 +312,7 @@ struct SpecialTokens {
 impl SpecialTokens {
     fn read(folder: &Path, files: &mut Vec<FileInfo>) -> Result<Self, FileError> {
         let mut names = Self::default();
+        let mut config = Value::Null;
         for file in ["special_tokens_map.json", "tokenizer_config.json"] {
             let path = folder.join(file);
             if !path.exists() {
@@ -329,8 +330,9 @@ impl SpecialTokens {
             };
             names.padding = names.padding.or_else(|| token("pad_token"));
             names.unknown = names.unknown.or_else(|| token("unk_token"));
-            names.chat_template = chat::in_folder(folder, &json).or(names.chat_template);
+            config = json;
         }
+        names.chat_template = chat::in_folder(folder, &config);
         Ok(names)
     }
 }
