@@ -7,6 +7,7 @@
 mod convert;
 mod gguf;
 mod hf_checkpoint;
+mod non_finite;
 mod options;
 mod transformer;
 

@@ -65,12 +65,12 @@ struct Tensors<'a> {
 
 impl Tensors<'_> {
     fn has(&self, name: &str) -> bool {
-        self.file.tensors().iter().any(|tensor| tensor.name == name)
+        self.file.tensor(name).is_some()
     }
 
     /// Rows of a table.
     fn rows(&self, name: &str) -> Result<u64, String> {
-        let table = self.file.tensors().iter().find(|tensor| tensor.name == name);
+        let table = self.file.tensor(name);
         let table = table.ok_or_else(|| format!("no tensor `{name}`"))?;
         match table.shape.as_slice() {
             [rows, _] => Ok(*rows),

@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::container::Value;
-
-/// Sizes beyond this do not occur.
-const MAX_SIZE: u64 = 1 << 30;
+use crate::transformer::MAX_SIZE;
 
 /// `found` where `needed` is.
 pub(super) fn wrong(key: &str, found: &Value, needed: &str) -> String {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use fmrai_core::registry::Named;
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::give_back_freed_pages;
-use fmrai_torch::model::{LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight, Quantisation};
+use fmrai_torch::model::{
+    LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight, Quantisation, StoredWeight,
+};
 use tch::{Device, Kind, Tensor};
 
 use super::container::{GgufFile, Value};
@@ -26,8 +28,8 @@ use crate::transformer::{Fields, Loaded, Needs, OnDemand, WeightSource, count};
 /// Frequencies of rotary positions are divided by these numbers.
 const FREQUENCY_DIVISORS: &str = "rope_freqs.weight";
 
-/// Of the memory that is free when a model is loaded, this share is for its weights.
-const SHARE: f64 = 2.0 / 3.0;
+/// Of the memory that is free when a model is loaded, so many of so many parts are for its weights.
+const SHARE: (u64, u64) = (2, 3);
 
 /// So many bytes of weights are given up before their memory goes back to the system.
 const GIVE_BACK: u64 = 256 << 20;
@@ -90,7 +92,7 @@ fn end_tokens(metadata: &BTreeMap<String, Value>) -> Vec<u32> {
 
 /// Takes over what the frequencies of rotary positions are divided by.
 fn divide_frequencies(file: &GgufFile, spec: &mut DecoderSpec) -> Result<(), ModelError> {
-    let Some(info) = file.tensors().iter().find(|tensor| tensor.name == FREQUENCY_DIVISORS) else {
+    let Some(info) = file.tensor(FREQUENCY_DIVISORS) else {
         return Ok(());
     };
     let wrong = |what: String| ModelError::File {
@@ -221,7 +223,9 @@ impl Network<'_> {
     ) -> Result<Made, ModelError> {
         let (kind, device) = (options.dtype.kind(), options.device);
         let budget = match device {
-            Device::Cpu => budget.or_else(|| memory::free().map(share)).unwrap_or(u64::MAX),
+            Device::Cpu => {
+                budget.or_else(|| memory::free().map(|free| free / SHARE.1 * SHARE.0)).unwrap_or(u64::MAX)
+            }
             _ => budget.unwrap_or(u64::MAX),
         };
         let remade = self.remade(shapes, kind, budget);
@@ -229,11 +233,7 @@ impl Network<'_> {
         let mut given_up = 0;
         for (name, shape) in shapes {
             let (weight, found) = source.make_counted(name)?;
-            if found.nan + found.infinite > 0 {
-                let (info, _) = source.info(name)?;
-                let (nan, infinite) = (found.nan, found.infinite);
-                made.non_finite.push(NonFiniteWeight { name: info.name.clone(), nan, infinite });
-            }
+            made.non_finite.extend(found.of_weight(&source.info(name)?.0.name));
             let part = remade.iter().find(|part| shape.len() > 1 && is_of(name, part));
             let weight = match part {
                 None => weight.f_to_device(device).of_model()?,
@@ -305,17 +305,6 @@ fn is_of(name: &str, path: &str) -> bool {
     name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// The part of free memory that is for weights.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    clippy::cast_possible_truncation,
-    reason = "a share of memory need not be exact"
-)]
-fn share(free: u64) -> u64 {
-    (free as f64 * SHARE) as u64
-}
-
 /// Bytes of a weight in memory.
 fn bytes(shape: &[i64], kind: Kind) -> u64 {
     let elements: u64 = shape.iter().map(|n| u64::try_from(*n).unwrap_or(0)).product();
@@ -323,19 +312,14 @@ fn bytes(shape: &[i64], kind: Kind) -> u64 {
 }
 
 /// How the weights are stored; `None` if none is quantised.
-#[expect(clippy::cast_precision_loss, reason = "numbers of weights are far below 2^52")]
 fn quantisation(file: &GgufFile, entries: &BTreeMap<String, Entry>) -> Option<Quantisation> {
-    let tensors: Vec<_> = entries.values().filter_map(|entry| file.tensors().get(entry.tensor)).collect();
-    if tensors.iter().all(|tensor| is_plain(tensor.block)) {
-        return None;
-    }
-    let mut weights = BTreeMap::new();
-    for tensor in &tensors {
-        *weights.entry(tensor.block.name().to_owned()).or_insert(0) += tensor.elements();
-    }
-    let elements: u64 = tensors.iter().map(|tensor| tensor.elements()).sum();
-    let bits: u64 = tensors.iter().map(|tensor| tensor.bytes() * 8).sum();
-    Some(Quantisation { bits_per_weight: bits as f64 / elements.max(1) as f64, weights })
+    let tensors = entries.values().filter_map(|entry| file.tensors().get(entry.tensor));
+    Quantisation::of(tensors.map(|tensor| StoredWeight {
+        form: tensor.block.name().to_owned(),
+        weights: tensor.elements(),
+        bytes: tensor.bytes(),
+        quantised: !is_plain(tensor.block),
+    }))
 }
 
 /// The parts of the file and their hashes.

@@ -12,6 +12,7 @@ use super::blocks::BlockType;
 use super::container::{GgufFile, TensorInfo};
 use super::names::Lay;
 use crate::convert::{OfModel, from_tch};
+use crate::non_finite::NonFinite;
 use crate::transformer::WeightSource;
 
 /// Elements that are dequantised at a time by one thread: what fits into its share of the cache.
@@ -31,13 +32,6 @@ pub(super) struct GgufWeights {
     pub(super) file: GgufFile,
     pub(super) entries: BTreeMap<String, Entry>,
     pub(super) kind: Kind,
-}
-
-/// Elements that are no finite numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct NonFinite {
-    pub(super) nan: u64,
-    pub(super) infinite: u64,
 }
 
 impl WeightSource for GgufWeights {
@@ -71,8 +65,7 @@ impl GgufWeights {
     }
 
     fn fill(&self, info: &TensorInfo, lay: Lay, made: &Tensor) -> Result<NonFinite, ModelError> {
-        let columns = info.shape.last().copied().unwrap_or(1).max(1);
-        let rows = info.elements() / columns;
+        let (columns, rows) = (info.columns(), info.rows());
         let rows_at_a_time = (PIECE / columns).max(1);
         let pieces = usize::try_from(rows.div_ceil(rows_at_a_time)).unwrap_or(usize::MAX);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(pieces);
@@ -89,10 +82,7 @@ impl GgufWeights {
                 let done = self.fill_rows(info, lay, first, count, &made, &mut piece);
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                 match (&mut *outcome, done) {
-                    (Ok(sum), Ok(found)) => {
-                        sum.nan += found.nan;
-                        sum.infinite += found.infinite;
-                    }
+                    (Ok(sum), Ok(found)) => *sum = sum.and(found),
                     (Ok(_), Err(error)) => *outcome = Err(error),
                     (Err(_), _) => return,
                 }
@@ -117,7 +107,7 @@ impl GgufWeights {
         made: &fmrai_torch::Tensor,
         piece: &mut Piece,
     ) -> Result<NonFinite, ModelError> {
-        let columns = info.shape.last().copied().unwrap_or(1).max(1);
+        let columns = info.columns();
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         self.file.read(info, first, rows, &mut piece.stored)?;
         piece.values.resize(size(rows * columns), 0.0);
@@ -128,10 +118,7 @@ impl GgufWeights {
         if lay == Lay::PlusOne {
             piece.values.iter_mut().for_each(|value| *value -= 1.0);
         }
-        let found = NonFinite {
-            nan: piece.values.iter().filter(|value| value.is_nan()).count() as u64,
-            infinite: piece.values.iter().filter(|value| value.is_infinite()).count() as u64,
-        };
+        let found = NonFinite::of(&piece.values);
         encode(&piece.values, self.kind, &mut piece.bytes);
         let element = piece.bytes.len() / piece.values.len().max(1);
         if !lay.moves_rows() {
@@ -139,8 +126,7 @@ impl GgufWeights {
             return Ok(found);
         }
         // A bias is one row of the file; the rows of the network are its elements.
-        let (all, row_length) =
-            if info.shape.len() > 1 { (info.elements() / columns, columns) } else { (columns, 1) };
+        let (all, row_length) = if info.shape.len() > 1 { (info.rows(), columns) } else { (columns, 1) };
         let start = first * columns / row_length;
         for (row, bytes) in (start..).zip(piece.bytes.chunks(size(row_length) * element)) {
             made.write_part(size(lay.row(row, all) * row_length) * element, bytes)?;

@@ -8,9 +8,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::in_file::InFile;
 use super::quantised::QuantisedWeight;
-use super::safetensors::{NonFinite, StoredTensor};
+use super::safetensors::StoredTensor;
 use super::sorting::Source;
 use crate::convert::OfModel;
+use crate::non_finite::NonFinite;
 
 /// The weights that were read so far.
 pub(super) struct Reading<'w> {
@@ -111,11 +112,9 @@ impl<'w> Reading<'w> {
         name: &str,
         in_files: &str,
         tensor: &Tensor,
-        NonFinite { nan, infinite }: NonFinite,
+        non_finite: NonFinite,
     ) -> Result<(), ModelError> {
-        if nan + infinite > 0 {
-            self.non_finite.push(NonFiniteWeight { name: in_files.to_owned(), nan, infinite });
-        }
+        self.non_finite.extend(non_finite.of_weight(in_files));
         self.tensors.insert(name.to_owned(), tensor.f_to_device(self.device).of_model()?);
         Ok(())
     }

@@ -10,7 +10,7 @@ mod modules;
 mod needs;
 mod on_demand;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, MAX_SIZE};
 pub(crate) use loaded::{Loaded, count};
 pub(crate) use needs::Needs;
 pub(crate) use on_demand::{OnDemand, WeightSource};

@@ -71,6 +71,20 @@ pub(crate) fn expected(name: &str) -> BTreeMap<String, TensorValue> {
     from_safetensors(&bytes).unwrap().0.into_iter().collect()
 }
 
+/// The batch that outputs are expected of.
+pub(crate) fn batch(expected: &BTreeMap<String, TensorValue>) -> NamedTensors {
+    let names = ["input_ids", "attention_mask"];
+    named(names.map(|name| (name, int64(&expected[name]))))
+}
+
+/// Rows of a tensor `[text, token, ..]` that belong to tokens; what stands at padding means nothing.
+pub(crate) fn valid(values: &[f32], mask: &TensorValue) -> Vec<f32> {
+    let mask = mask.i64().unwrap();
+    let width = values.len() / mask.len();
+    let rows = values.chunks_exact(width).zip(mask).filter(|(_, mask)| **mask == 1);
+    rows.flat_map(|(row, _)| row.to_vec()).collect()
+}
+
 /// An int64 tensor of libtorch with the elements of `value`.
 pub(crate) fn int64(value: &TensorValue) -> Tensor {
     let shape: Vec<i64> = value.shape().iter().map(|&n| i64::try_from(n).unwrap()).collect();

@@ -24,19 +24,6 @@ fn load_as(folder: &Path, attention: AttentionForm, dtype: Precision) -> Box<dyn
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
 }
 
-fn batch(expected: &BTreeMap<String, TensorValue>) -> NamedTensors {
-    let names = ["input_ids", "attention_mask"];
-    named(names.map(|name| (name, int64(&expected[name]))))
-}
-
-/// Rows of a tensor `[text, token, ..]` that belong to tokens; what stands at padding means nothing.
-fn valid(values: &[f32], mask: &TensorValue) -> Vec<f32> {
-    let mask = mask.i64().unwrap();
-    let width = values.len() / mask.len();
-    let rows = values.chunks_exact(width).zip(mask).filter(|(_, mask)| **mask == 1);
-    rows.flat_map(|(row, _)| row.to_vec()).collect()
-}
-
 fn check(what: &str, model: &dyn Model, expected: &BTreeMap<String, TensorValue>) {
     let logits = model.forward(&batch(expected)).unwrap_or_else(|e| panic!("{what}: {e}"));
     let actual = f32s(logits.get("logits").unwrap());

@@ -11,7 +11,7 @@ use fmrai_core::tolerance::Tolerance;
 use fmrai_models::{Gguf, Precision};
 use fmrai_torch::Device;
 use fmrai_torch::generate::{GenerateConfig, generate};
-use fmrai_torch::model::{LoadContext, LoadedWeights, Model, ModelError, ModelSource, NamedTensors};
+use fmrai_torch::model::{LoadContext, LoadedWeights, Model, ModelError, ModelSource};
 
 use crate::common::*;
 use crate::recorded::{check_hidden_states, record};
@@ -50,21 +50,8 @@ fn load(source: &Gguf) -> Box<dyn Model> {
     try_load(source).unwrap_or_else(|e| panic!("{}: {e}", source.path.display()))
 }
 
-fn batch(expected: &BTreeMap<String, TensorValue>) -> NamedTensors {
-    let names = ["input_ids", "attention_mask"];
-    named(names.map(|name| (name, int64(&expected[name]))))
-}
-
 fn logits(model: &dyn Model, expected: &BTreeMap<String, TensorValue>, output: &str) -> Vec<f32> {
     f32s(model.forward(&batch(expected)).unwrap().get(output).unwrap())
-}
-
-/// Rows of `[text, token, ..]` that belong to tokens.
-fn valid(values: &[f32], mask: &TensorValue) -> Vec<f32> {
-    let mask = mask.i64().unwrap();
-    let width = values.len() / mask.len();
-    let rows = values.chunks_exact(width).zip(mask).filter(|(_, mask)| **mask == 1);
-    rows.flat_map(|(row, _)| row.to_vec()).collect()
 }
 
 fn check(what: &str, model: &dyn Model, expected: &BTreeMap<String, TensorValue>, output: &str) {

@@ -13,6 +13,7 @@ mod data_sources;
 mod decoder_errors;
 mod decoder_graphs;
 mod decoders;
+mod encoder_graphs;
 mod generation;
 mod gguf;
 mod gguf_real;

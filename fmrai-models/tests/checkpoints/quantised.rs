@@ -22,14 +22,9 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Logits of the reference texts at their tokens, of a model and expected.
 fn logits(model: &dyn Model, name: &str) -> (Vec<f32>, Vec<f32>) {
     let expected = expected(name);
-    let given = ["input_ids", "attention_mask"].map(|name| (name, int64(&expected[name])));
-    let actual = f32s(model.forward(&named(given)).unwrap().get("logits").unwrap());
-    let mask = expected["attention_mask"].i64().unwrap();
-    let valid = |all: &[f32]| -> Vec<f32> {
-        let rows = all.chunks_exact(all.len() / mask.len()).zip(mask).filter(|(_, mask)| **mask == 1);
-        rows.flat_map(|(row, _)| row.to_vec()).collect()
-    };
-    (valid(&actual), valid(expected["logits"].view().f32().unwrap()))
+    let actual = f32s(model.forward(&batch(&expected)).unwrap().get("logits").unwrap());
+    let mask = &expected["attention_mask"];
+    (valid(&actual, mask), valid(expected["logits"].view().f32().unwrap(), mask))
 }
 
 fn check(model: &dyn Model, name: &str) {

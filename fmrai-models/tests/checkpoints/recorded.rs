@@ -8,7 +8,7 @@ use fmrai_core::tensor::TensorValue;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::Model;
+use fmrai_torch::model::{Model, NamedTensors};
 use tch::Tensor;
 
 use crate::common::*;
@@ -20,19 +20,25 @@ pub(crate) struct Recorded {
     pub(crate) graph: Arc<RecordedGraph>,
 }
 
+/// The model with the graph of a text of three tokens.
 pub(crate) fn record(model: Box<dyn Model>) -> Recorded {
+    let first = inputs(&[("input_ids", &[&[5, 6, 7]]), ("attention_mask", &[&[1, 1, 1]])]);
+    record_on(model, &first)
+}
+
+/// The model with the graph of these inputs.
+pub(crate) fn record_on(model: Box<dyn Model>, first: &NamedTensors) -> Recorded {
     let _no_grad = tch::no_grad_guard();
     let mut tracker = DispatchTracker::new().unwrap();
     for (name, tensor) in model.parameters() {
         tracker.name_parameter(&name, &tensor);
     }
-    let first = inputs(&[("input_ids", &[&[5, 6, 7]]), ("attention_mask", &[&[1, 1, 1]])]);
     for (name, tensor) in &first.0 {
         tracker.name_input(name, tensor);
     }
     let graph = tracker
         .discover(&mut || {
-            model.forward(&first)?;
+            model.forward(first)?;
             Ok(())
         })
         .unwrap();

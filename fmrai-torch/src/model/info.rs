@@ -57,6 +57,37 @@ pub struct Quantisation {
     pub weights: BTreeMap<String, u64>,
 }
 
+/// How one weight is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWeight {
+    /// The name that the format has for it.
+    pub form: String,
+    /// Its number of elements.
+    pub weights: u64,
+    /// Bytes of the files for it.
+    pub bytes: u64,
+    /// False for floating-point numbers.
+    pub quantised: bool,
+}
+
+impl Quantisation {
+    /// How these are stored together; `None` if none of them is quantised.
+    #[expect(clippy::cast_precision_loss, reason = "numbers of weights are far below 2^52")]
+    #[must_use]
+    pub fn of(stored: impl Iterator<Item = StoredWeight>) -> Option<Self> {
+        let mut weights: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut bytes, mut quantised) = (0, false);
+        for weight in stored {
+            *weights.entry(weight.form).or_default() += weight.weights;
+            bytes += weight.bytes;
+            quantised |= weight.quantised;
+        }
+        let all: u64 = weights.values().sum();
+        let bits_per_weight = (bytes * 8) as f64 / all.max(1) as f64;
+        quantised.then_some(Self { bits_per_weight, weights })
+    }
+}
+
 /// A weight with elements that are not numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NonFiniteWeight {

@@ -17,7 +17,7 @@ mod weights;
 pub use causal::{CausalModel, Continuation};
 pub use error::ModelError;
 pub use footprint::Footprint;
-pub use info::{ModelInfo, NonFiniteWeight, Quantisation};
+pub use info::{ModelInfo, NonFiniteWeight, Quantisation, StoredWeight};
 pub use input::{Axis, InputSpec};
 pub use loaded::Model;
 pub use named_tensors::NamedTensors;

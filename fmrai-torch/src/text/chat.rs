@@ -6,6 +6,8 @@ use minijinja::value::Value as Jinja;
 use minijinja::{Environment, Error, ErrorKind, context};
 use serde_json::Value;
 
+use super::vocabulary_files::content;
+
 /// The template by which a model reads dialogues: a text in the language of Jinja, as tokenizers of Hugging Face and GGUF files have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatTemplate {
@@ -61,11 +63,8 @@ pub(super) fn in_folder(folder: &Path, config: &Value) -> Option<ChatTemplate> {
         value.as_str().map(str::to_owned).or_else(|| named(value))
     };
     let source = std::fs::read_to_string(folder.join("chat_template.jinja")).ok().or_else(within)?;
-    let token = |field: &str| {
-        let value = config.get(field)?;
-        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
-    };
-    let [begin, end] = ["bos_token", "eos_token"].map(|field| token(field).unwrap_or_default());
+    let token = |field: &str| config.get(field).and_then(content).unwrap_or_default().to_owned();
+    let [begin, end] = ["bos_token", "eos_token"].map(token);
     Some(ChatTemplate { source, begin, end })
 }
 

@@ -8,3 +8,4 @@ mod vocabulary_files;
 pub use chat::ChatTemplate;
 pub use tokenizer::{Encoded, FoundTokenizer, Tokenizer, TokenizerError, no_tokenizer, tokenizer_beside};
 pub(crate) use vocabulary_files::HOW;
+pub use vocabulary_files::QWEN2_PATTERN;

@@ -11,7 +11,7 @@ use tokenizers::{Encoding, ModelWrapper, Token};
 
 use super::chat::{self, ChatTemplate};
 use super::surface;
-use super::vocabulary_files::{self, Assembled, HOW};
+use super::vocabulary_files::{self, Assembled, HOW, content};
 use crate::files::{FileError, FileInfo, Hasher};
 
 const FILE: &str = "tokenizer.json";
@@ -323,11 +323,7 @@ impl SpecialTokens {
                 serde_json::from_slice(plain(bytes)?).map_err(|e| format!("malformed JSON: {e}"))
             };
             let json = parse(&bytes).map_err(|what| FileError::Content { path, what })?;
-            // Either a text or an object that describes the token.
-            let token = |field: &str| {
-                let value = json.get(field)?;
-                value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
-            };
+            let token = |field: &str| json.get(field).and_then(content).map(str::to_owned);
             names.padding = names.padding.or_else(|| token("pad_token"));
             names.unknown = names.unknown.or_else(|| token("unk_token"));
             config = json;

@@ -59,6 +59,11 @@ impl GgufFile {
         &self.tensors
     }
 
+    /// The tensor of this name.
+    pub(crate) fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
     /// The path of the first file.
     pub(crate) fn path(&self) -> &Path {
         self.parts.first().map_or(Path::new(""), |part| &part.path)

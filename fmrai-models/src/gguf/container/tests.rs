@@ -172,7 +172,7 @@ fn files_of_the_reference_are_read_to_the_bit() {
         let (block, tensor) = name.split_once('.').unwrap();
         let path = folder.join(format!("{block}.gguf"));
         let file = GgufFile::open(&path).unwrap();
-        let info = file.tensors().iter().find(|info| info.name == tensor).unwrap();
+        let info = file.tensor(tensor).unwrap();
         assert_eq!(info.block.name(), block);
         let mut bytes = Vec::new();
         file.read(info, 0, info.rows(), &mut bytes).unwrap();

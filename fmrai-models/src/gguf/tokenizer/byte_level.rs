@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fmrai_torch::text::QWEN2_PATTERN;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -39,7 +40,6 @@ struct Way {
 }
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const WAYS: [Way; 5] = [
     Way {
@@ -66,7 +66,7 @@ const WAYS: [Way; 5] = [
     },
     Way {
         names: &["deepseek-r1-qwen", "qwen2"],
-        cut: Cut::By(QWEN2),
+        cut: Cut::By(QWEN2_PATTERN),
         composed: true,
         whole: false,
         begin: false,

@@ -1,25 +1,18 @@
 //! What is captured of small random encoders, against the hidden states and attention probabilities that
 //! transformers returns for the same weights and texts (`tests/reference/models`).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
-mod tensors;
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::structure::{AttentionForm, AttentionKind, Structure};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
-use fmrai_models as _; // registers its sources
 use fmrai_torch::Device;
-use fmrai_torch::capture::DispatchTracker;
 use fmrai_torch::model::{LoadContext, RegisteredModelSource};
 use tch::{Kind, Tensor};
-use tensors::{AsTch, named};
 
-fn reference(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/models").join(name)
-}
+use crate::common::*;
+use crate::recorded::{Recorded, record_on};
 
 fn flat(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).unwrap()
@@ -45,7 +38,7 @@ impl Expected {
 }
 
 fn check(name: &str, attention: &str) {
-    let folder = reference(name);
+    let folder = model_folder(name);
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(serde_json::json!({
         "type": "hf_checkpoint", "path": folder, "attention": attention
     }))
@@ -56,21 +49,9 @@ fn check(name: &str, attention: &str) {
     let inputs = named(["input_ids", "attention_mask"].map(|n| (n, expected.get(n).shallow_clone())));
     let _no_grad = tch::no_grad_guard();
 
-    let mut tracker = DispatchTracker::new().unwrap();
-    for (name, tensor) in model.parameters() {
-        tracker.name_parameter(&name, &tensor);
-    }
     // Discovered on one text alone: batch size and length change afterwards.
     let first = named(inputs.0.iter().map(|(n, t)| (n, t.tch().narrow(0, 1, 1).narrow(1, 0, 4))));
-    for (name, tensor) in &first.0 {
-        tracker.name_input(name, tensor);
-    }
-    let graph = tracker
-        .discover(&mut || {
-            model.forward(&first)?;
-            Ok(())
-        })
-        .unwrap();
+    let Recorded { model, mut tracker, graph } = record_on(model, &first);
     let blocks = Structure::of(graph.as_ref()).attention;
     assert_eq!(blocks.len(), expected.layers(), "{name}: one block per layer");
     // One norm after the embeddings, two in each layer: the second closes the layer.
