@@ -6,7 +6,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fmrai_core::abi::loopback;
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+use fmrai_core::analyzer::{
+    Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State,
+};
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
@@ -34,6 +36,7 @@ impl Analyzer for Looked {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         Ok(model.structure.attention.iter().map(|a| a.probabilities).collect())
     }
+
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         for id in [TensorId(0), TensorId(1)] {
             let view = batch.tensor(id)?;
@@ -42,12 +45,17 @@ impl Analyzer for Looked {
         self.0 += f32::from(u8::try_from(batch.samples().len()).unwrap_or(0));
         Ok(())
     }
+}
+
+impl Analysis for Looked {
     fn state(&self) -> Result<State, AnalyzerError> {
         Ok(State::new("bench_look", 1, serde_json::Value::Null))
     }
+
     fn merge(&mut self, _: &State) -> Result<(), AnalyzerError> {
         Ok(())
     }
+
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         Ok(Report::default())
     }

@@ -4,6 +4,7 @@ mod reading;
 
 pub use reading::{AxesView, ShapedView};
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,6 +34,31 @@ pub struct Sample {
     /// The tokens of the model's other inputs of token ids, each with its own length and padding: a decoder's. Those above
     /// are of `input_ids`.
     pub sequences: Vec<Sequence>,
+    /// What the data say of it where they are pairs of texts.
+    pub pair: Option<Pair>,
+}
+
+/// Which text of a pair a sample is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairRole {
+    /// The text on which the model shows what is studied.
+    Clean,
+    /// The same text with something changed, so that it does not.
+    Corrupted,
+}
+
+/// What the data say of a text that is one of a pair. In a batch, the corrupted text of a pair follows its clean one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Which of the two it is.
+    pub role: PairRole,
+    /// Tokens that are right after the clean text.
+    pub right: Vec<u32>,
+    /// Tokens that are wrong after it; may be empty.
+    pub wrong: Vec<u32>,
+    /// Parts of the text with names, as its tokens without padding.
+    pub marks: BTreeMap<String, Range<usize>>,
 }
 
 /// The tokens that one input of the model has for a sample.
@@ -81,6 +107,7 @@ impl Sample {
             offsets: Vec::new(),
             span: 0..0,
             sequences: Vec::new(),
+            pair: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! - [`structure`]: attention found in a graph by its data flow, never by names.
 //! - [`selector`]: what a plan or a caller names tensors by: role and layer, module path, name or id.
 //! - [`analyzer`]: the [`Analyzer`](analyzer::Analyzer) trait, its configs and their registry.
+//! - [`experiment`]: the [`Experiment`](experiment::Experiment) trait, and what it can ask of a model: edits, measures, gradients.
 //! - [`registry`]: what plans can name, registered by the crates that have it.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
@@ -18,6 +19,7 @@ pub mod abi;
 pub mod activations;
 pub mod analyzer;
 pub mod batch;
+pub mod experiment;
 pub mod file_kind;
 pub mod graph;
 pub mod json_float;

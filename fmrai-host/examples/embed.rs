@@ -2,7 +2,7 @@
 //! or written. `cargo run -p fmrai-host --example embed`
 #![expect(clippy::print_stdout, reason = "an example tells what it found")]
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
+use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::graph::{Origin, TensorId};
 use fmrai_core::report::Report;
@@ -130,7 +130,9 @@ impl Analyzer for Largest {
         self.largest = shares.iter().copied().fold(self.largest, f32::max);
         Ok(())
     }
+}
 
+impl Analysis for Largest {
     fn state(&self) -> Result<State, AnalyzerError> {
         Ok(State::new("largest", 1, json!({ "largest": self.largest })))
     }

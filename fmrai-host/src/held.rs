@@ -1,27 +1,27 @@
-//! An analyzer and its end: what it does when it is dropped is foreign code, and must not hide what went wrong before.
+//! A method and its end: what it does when it is dropped is foreign code, and must not hide what went wrong before.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fmrai_core::analyzer::Analyzer;
+use fmrai_core::analyzer::Method;
 
 use crate::calls;
 
 /// What is said of an analyzer that panicked.
 pub(crate) const PANICKED: &str = "the analyzer panicked: a bug in it, please report it";
 
-/// An analyzer that may panic when it is dropped. It panics nowhere else: a failure is told to who closes it, and otherwise
+/// A method that may panic when it is dropped. It panics nowhere else: a failure is told to who closes it, and otherwise
 /// logged.
 pub struct Held {
-    analyzer: Option<Box<dyn Analyzer>>,
+    method: Option<Method>,
     who: Arc<str>,
 }
 
 impl Held {
-    /// Holds an analyzer; `who` it is, for messages.
+    /// Holds a method; `who` it is, for messages.
     #[must_use]
-    pub fn new(analyzer: Box<dyn Analyzer>, who: &str) -> Self {
-        Self { analyzer: Some(analyzer), who: who.into() }
+    pub fn new(method: Method, who: &str) -> Self {
+        Self { method: Some(method), who: who.into() }
     }
 
     /// Who it is, for messages.
@@ -30,19 +30,15 @@ impl Held {
         &self.who
     }
 
-    /// The analyzer, until it is closed.
+    /// The method, until it is closed.
     #[must_use]
-    pub fn get(&self) -> Option<&dyn Analyzer> {
-        self.analyzer.as_deref()
+    pub fn get(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
 
-    /// The analyzer, until it is closed.
-    pub fn get_mut(&mut self) -> Option<&mut dyn Analyzer> {
-        // Written out: the borrow of the box does not outlive `self`, as `as_deref_mut` would have it.
-        match &mut self.analyzer {
-            Some(analyzer) => Some(analyzer.as_mut()),
-            None => None,
-        }
+    /// The method, until it is closed.
+    pub fn get_mut(&mut self) -> Option<&mut Method> {
+        self.method.as_mut()
     }
 
     /// Drops the analyzer.
@@ -50,8 +46,8 @@ impl Held {
     /// # Errors
     /// What its end fails with.
     pub fn close(&mut self) -> Result<(), String> {
-        let Some(analyzer) = self.analyzer.take() else { return Ok(()) };
-        let drop = || drop(analyzer);
+        let Some(method) = self.method.take() else { return Ok(()) };
+        let drop = || drop(method);
         match calls::during("drop", &self.who, || catch_unwind(AssertUnwindSafe(drop))) {
             Ok(()) => Ok(()),
             Err(payload) => {

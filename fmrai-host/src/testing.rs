@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+use fmrai_core::analyzer::{
+    Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State,
+};
 use fmrai_core::batch::Batch;
 use fmrai_core::graph::{Origin, TensorId};
 use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
@@ -83,7 +85,9 @@ impl Analyzer for Sums {
         };
         Ok(())
     }
+}
 
+impl Analysis for Sums {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new("test_sums", 1, json!({ "count": self.count }));
         let sum = TensorValue::new([1], TensorData::F64(vec![self.sum])).unwrap();
@@ -144,15 +148,21 @@ impl Analyzer for TestFailing {
     fn prepare(&mut self, _: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         self.at("prepare").map(|()| CaptureRequest::none())
     }
+
     fn track_batch(&mut self, _: &Batch<'_>) -> Result<(), AnalyzerError> {
         self.at("track_batch")
     }
+}
+
+impl Analysis for TestFailing {
     fn state(&self) -> Result<State, AnalyzerError> {
         self.at("state").map(|()| State::new("test_failing", 1, Value::Null))
     }
+
     fn merge(&mut self, _: &State) -> Result<(), AnalyzerError> {
         self.at("merge")
     }
+
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         self.at("analyze")?;
         let table = Table::new("same", vec![]).unwrap();

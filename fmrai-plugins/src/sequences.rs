@@ -120,6 +120,7 @@ impl Stream {
                 span: span.start.saturating_add(self.before)..span.end.saturating_add(self.before),
                 id: sample.id,
                 sequences: Vec::new(),
+                pair: None,
             }
         };
         Some(samples.iter().map(own).collect())

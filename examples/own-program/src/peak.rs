@@ -46,7 +46,9 @@ impl Analyzer for Peaks {
         (self.sum, self.rows) = (sum, rows); // the last thing that can fail is behind us
         Ok(())
     }
+}
 
+impl Analysis for Peaks {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new(Peak::NAME, 1, serde_json::Value::Null);
         state.put_number("sum", self.sum)?;

@@ -238,5 +238,6 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
         offsets: offsets.as_chunks::<2>().0.iter().map(|[a, b]| position(*a)..position(*b)).collect(),
         span: position(sample.span_begin)..position(sample.span_end),
         sequences,
+        pair: None,
     })
 }

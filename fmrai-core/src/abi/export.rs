@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::guard::{Failure, guard, install_hook};
 use super::raw::{self, ERR_PANIC, OK, Sink, Status, slice};
 use super::{batch, log, manifest, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerEntry, AnalyzerError, RegisteredConfig, Registry, State};
+use crate::analyzer::{Analyzer, AnalyzerEntry, AnalyzerError, Method, RegisteredConfig, Registry, State};
 use crate::report::Report;
 
 /// Instances that were created and not yet destroyed.
@@ -33,9 +33,14 @@ pub(super) fn analyzers() -> Result<&'static [&'static raw::Analyzer], String> {
     static ANALYZERS: OnceLock<Result<Vec<&'static raw::Analyzer>, String>> = OnceLock::new();
     let made = ANALYZERS.get_or_init(|| {
         let registry = Registry::linked().map_err(|e| e.to_string())?;
-        Ok(registry.iter().map(|entry| &*Box::leak(Box::new(vtable(entry)))).collect())
+        Ok(carried(&registry).map(|entry| &*Box::leak(Box::new(vtable(entry)))).collect())
     });
     made.as_deref().map_err(Clone::clone)
+}
+
+/// Those that this ABI carries: methods that observe.
+fn carried(registry: &Registry) -> impl Iterator<Item = &'static AnalyzerEntry> + '_ {
+    registry.iter().filter(|entry| !entry.drives_model)
 }
 
 fn vtable(entry: &'static AnalyzerEntry) -> raw::Analyzer {
@@ -142,7 +147,12 @@ unsafe extern "C" fn create(
         if out.is_null() {
             return Err(Failure::invalid("out is NULL"));
         }
-        let instance = Box::new(Instance { analyzer: config.build()?, poisoned: false, leases: Vec::new() });
+        let Method::Analyzer(analyzer) = config.method()? else {
+            return Err(Failure::invalid(
+                "it drives the model, which this version of the ABI does not carry",
+            ));
+        };
+        let instance = Box::new(Instance { analyzer, poisoned: false, leases: Vec::new() });
         INSTANCES.fetch_add(1, Ordering::SeqCst);
         // SAFETY: not NULL, and the host's.
         unsafe { out.write(Box::into_raw(instance).cast()) };
@@ -377,7 +387,7 @@ pub fn entry(host_major: u32) -> *const c_void {
 /// Analyzers of this program by name, each behind its C functions; for tests that run them both ways.
 pub(super) fn vtables() -> Result<BTreeMap<&'static str, &'static raw::Analyzer>, String> {
     let registry = Registry::linked().map_err(|e| e.to_string())?;
-    Ok(registry.iter().map(|e| e.about.name).zip(analyzers()?.iter().copied()).collect())
+    Ok(carried(&registry).map(|e| e.about.name).zip(analyzers()?.iter().copied()).collect())
 }
 
 /// Makes the analyzers of this crate a plugin: exports the one symbol that hosts look for, and the manifest that they

@@ -10,7 +10,7 @@ use super::description::{Description, StateFormat};
 use super::functions::Functions;
 use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_PANIC, OK, Sink, Status};
 use super::{batch, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
+use crate::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
 use crate::batch::Batch;
 use crate::graph::TensorId;
 use crate::report::{Report, Store};
@@ -150,7 +150,9 @@ impl Analyzer for Instance {
             self.call(|f, this, err| f.track_batch.map_or(OK, |f| unsafe { f(this, batch, err) }))
         })?
     }
+}
 
+impl Analysis for Instance {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut out = Collected::new();
         let mut sink = out.sink();

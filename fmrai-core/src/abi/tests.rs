@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+use crate::analyzer::{Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 use crate::batch::{Batch, Sample};
 use crate::graph::TensorId;
 use crate::report::figure::{Axis, HeatMap, Plot};
@@ -83,6 +83,7 @@ impl Analyzer for Probing {
         assert_eq!(model.vocabulary.map(|v| [v.surface(1), v.surface(2)]), Some(["ing", "é"]));
         Ok(model.structure.attention.iter().map(|a| a.probabilities).collect())
     }
+
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         match self.config.failure.as_str() {
             "panic" => panic!("as told in batch {}", batch.index()),
@@ -97,17 +98,22 @@ impl Analyzer for Probing {
         self.samples.extend(batch.samples().iter().cloned());
         Ok(())
     }
+}
+
+impl Analysis for Probing {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new("abi_probe", 1, json!({ "samples": self.samples.len() }));
         let seen = TensorValue::new([self.seen.len()], TensorData::F64(self.seen.clone())).unwrap();
         state.tensors.insert("seen".into(), seen);
         Ok(state)
     }
+
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
         state.expect("abi_probe", 1)?;
         self.seen.extend(state.tensors["seen"].f64().unwrap());
         Ok(())
     }
+
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         let addresses =
             TensorValue::new([self.addresses.len()], TensorData::I64(self.addresses.clone())).unwrap();

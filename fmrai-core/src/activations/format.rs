@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::ActivationsError;
 use super::axes::axes;
-use crate::batch::{Sample, Sequence};
+use crate::batch::{Pair, Sample, Sequence};
 use crate::graph::{Fingerprint, Graph, TensorId};
 use crate::selector::{Selected, Selector};
 use crate::structure::{Structure, Visible};
@@ -168,6 +168,8 @@ struct SampleRecord {
     span: (usize, usize),
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sequences: Vec<SequenceRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pair: Option<Pair>,
 }
 
 /// The tokens of another input of a sample, as they are written.
@@ -207,6 +209,7 @@ impl BatchHeader {
             offsets: s.offsets.iter().map(|r| (r.start, r.end)).collect(),
             span: (s.span.start, s.span.end),
             sequences: s.sequences.iter().map(SequenceRecord::of).collect(),
+            pair: s.pair.clone(),
         });
         let samples = samples.collect();
         serde_json::to_string(&HeaderRecord { index: self.index, counts: self.counts.clone(), samples })
@@ -240,6 +243,7 @@ impl BatchHeader {
                 offsets: sample.offsets.into_iter().map(|(start, end)| start..end).collect(),
                 span: sample.span.0..sample.span.1,
                 sequences,
+                pair: sample.pair,
             });
         }
         Ok(Self { index: record.index, counts: record.counts, samples })

@@ -15,12 +15,6 @@ pub trait AnalyzerConfig: fmt::Debug + Send + Sync {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError>;
 }
 
-/// A config with its name: what the field `type` of an object in a plan chooses.
-///
-/// [`register_analyzer!`](crate::register_analyzer) implements it.
-#[typetag::serde(tag = "type")]
-pub trait RegisteredConfig: AnalyzerConfig {}
-
 /// A field of a config has a value that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {found}, valid is {valid}")]

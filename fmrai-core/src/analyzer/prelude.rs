@@ -1,6 +1,6 @@
 //! What the file of an analyzer imports: `use fmrai_core::analyzer::prelude::*;`.
 
-pub use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+pub use crate::analyzer::{Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 pub use crate::batch::Batch;
 pub use crate::graph::TensorId;
 pub use crate::register_analyzer;

@@ -1,21 +1,29 @@
-//! All analyzers linked into this program.
+//! All methods linked into this program.
 
-use super::config::RegisteredConfig;
+use super::method::RegisteredConfig;
 use crate::registry::{self, Entry, Registered};
 
-/// What is known of an analyzer without building it.
+/// What is known of a method without building it.
 pub struct AnalyzerEntry {
     /// Its name, and what it answers.
     pub about: Entry,
     /// The config with all fields at their defaults.
     pub example: fn() -> Box<dyn RegisteredConfig>,
+    /// True for an [`Experiment`](crate::experiment::Experiment).
+    pub drives_model: bool,
 }
 
 impl AnalyzerEntry {
     /// The entry of the analyzer whose config is `C`.
     #[must_use]
     pub const fn of<C: RegisteredConfig + Default + 'static>(about: Entry) -> Self {
-        Self { about, example: || Box::new(C::default()) }
+        Self { about, example: || Box::new(C::default()), drives_model: false }
+    }
+
+    /// The entry of the experiment whose config is `C`.
+    #[must_use]
+    pub const fn of_experiment<C: RegisteredConfig + Default + 'static>(about: Entry) -> Self {
+        Self { about, example: || Box::new(C::default()), drives_model: true }
     }
 }
 
@@ -60,9 +68,35 @@ pub type Registry = registry::Registry<AnalyzerEntry>;
 #[macro_export]
 macro_rules! register_analyzer {
     ($config:ty, name: $name:literal, summary: $summary:literal $(,)?) => {
+        impl $crate::analyzer::MethodConfig for $config {
+            fn method(&self) -> ::core::result::Result<$crate::analyzer::Method, $crate::analyzer::ConfigError> {
+                $crate::analyzer::AnalyzerConfig::build(self).map($crate::analyzer::Method::Analyzer)
+            }
+        }
+
         $crate::register!(
             $config as $crate::analyzer::RegisteredConfig,
             $crate::analyzer::AnalyzerEntry::of::<$config>,
+            name: $name,
+            summary: $summary
+        );
+    };
+}
+
+/// Registers the config of an [`Experiment`](crate::experiment::Experiment), as [`register_analyzer!`](crate::register_analyzer) does
+/// that of an analyzer: both are named in a plan alike, and their names are one set.
+#[macro_export]
+macro_rules! register_experiment {
+    ($config:ty, name: $name:literal, summary: $summary:literal $(,)?) => {
+        impl $crate::analyzer::MethodConfig for $config {
+            fn method(&self) -> ::core::result::Result<$crate::analyzer::Method, $crate::analyzer::ConfigError> {
+                $crate::experiment::ExperimentConfig::build(self).map($crate::analyzer::Method::Experiment)
+            }
+        }
+
+        $crate::register!(
+            $config as $crate::analyzer::RegisteredConfig,
+            $crate::analyzer::AnalyzerEntry::of_experiment::<$config>,
             name: $name,
             summary: $summary
         );

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::analyzer::{AnalyzerConfig, RegisteredConfig, Registry};
+use crate::analyzer::{MethodConfig, RegisteredConfig, Registry};
 use crate::batch::Sample;
 use crate::graph::{GraphError, OperationId, RecordedGraph, TensorId};
 use crate::structure::{Attention, AttentionForm, AttentionKind, Structure, Visible};
@@ -84,6 +84,7 @@ pub fn padded_sample(id: u64, token_ids: &[u32], left: usize) -> Sample {
         offsets: vec![0..0; token_ids.len()],
         span: left..left + token_ids.len(),
         sequences: Vec::new(),
+        pair: None,
     }
 }
 
@@ -128,7 +129,7 @@ pub fn empty_graph() -> Result<RecordedGraph, GraphError> {
 /// A sentence that says what does not hold.
 pub fn check_config<T>(name: &str) -> Result<(), String>
 where
-    T: AnalyzerConfig + Default + PartialEq + Serialize + DeserializeOwned,
+    T: MethodConfig + Default + PartialEq + Serialize + DeserializeOwned,
 {
     let entry = Registry::linked()
         .map_err(|e| e.to_string())?
@@ -149,7 +150,7 @@ where
     if read != default {
         return Err("the default is not the same after writing and reading".to_owned());
     }
-    default.build().map_err(|e| format!("the default is refused: {e}"))?;
+    default.method().map_err(|e| format!("the default is refused: {e}"))?;
     let mut unknown = written;
     unknown["no_such_field"] = serde_json::Value::Bool(true);
     match serde_json::from_value::<Box<dyn RegisteredConfig>>(unknown) {

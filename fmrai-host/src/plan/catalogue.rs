@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fmrai_core::abi::{ConfigRefused, ForeignAnalyzer};
-use fmrai_core::analyzer::{Analyzer, AnalyzerEntry, RegisteredConfig, Registry};
+use fmrai_core::analyzer::{AnalyzerEntry, Method, RegisteredConfig, Registry};
 use fmrai_core::registry::{DuplicateName, Entry, Registered};
 use fmrai_torch::data::DataSourceEntry;
 use fmrai_torch::model::ModelSourceEntry;
@@ -224,15 +224,15 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigRefused`] for a field whose value makes no sense.
-    pub fn build(&self) -> Result<Box<dyn Analyzer>, ConfigRefused> {
+    pub fn build(&self) -> Result<Method, ConfigRefused> {
         match self {
-            Self::Linked(config) => config.build().map_err(|error| ConfigRefused {
+            Self::Linked(config) => config.method().map_err(|error| ConfigRefused {
                 field: Some(error.field.to_owned()),
                 what: format!("is {}, needed {}", error.found, error.valid),
             }),
-            Self::Loaded(analyzer, fields, plugin) => {
-                calls::during("create", &who(analyzer, plugin), || analyzer.build(fields))
-            }
+            Self::Loaded(analyzer, fields, plugin) => calls::during("create", &who(analyzer, plugin), || {
+                analyzer.build(fields).map(Method::Analyzer)
+            }),
         }
     }
 

@@ -179,22 +179,22 @@ impl Plan {
         for (index, Analysis { name, kind, config }) in self.analyses.drain(..) {
             let path = JsonPath::root().field("analyses").element(index);
             match (config.build(), config.fields()) {
-                (Ok(analyzer), Ok(fields)) => {
+                (Ok(method), Ok(fields)) => {
                     let who = match config.plugin() {
                         Some(plugin) => {
                             format!("the analysis {name:?} ({kind} of the plugin {})", plugin.display())
                         }
                         None => format!("the analysis {name:?} ({kind})"),
                     };
-                    let analyzer = Held::new(analyzer, &who);
-                    built.push(ResolvedAnalysis { name, kind, config: fields, analyzer });
+                    let method = Held::new(method, &who);
+                    built.push(ResolvedAnalysis { name, kind, config: fields, method });
                 }
                 (Err(error), _) => {
                     let place = error.field.map_or(path.clone(), |field| path.field(&field));
                     self.problems.push(Problem::new(place, error.what));
                 }
-                (Ok(analyzer), Err(error)) => {
-                    drop(Held::new(analyzer, &name));
+                (Ok(method), Err(error)) => {
+                    drop(Held::new(method, &name));
                     self.problems.push(Problem::new(path, format!("cannot be written again: {error}")));
                 }
             }

@@ -57,7 +57,7 @@ pub struct ResolvedAnalysis {
     /// Its config with all defaults filled in, without `type`.
     pub config: Map<String, Value>,
     /// The analyzer, before it has seen anything.
-    pub analyzer: Held,
+    pub method: Held,
 }
 
 impl ResolvedAnalysis {

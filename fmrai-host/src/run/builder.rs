@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fmrai_core::analyzer::{Analyzer, RegisteredConfig};
+use fmrai_core::analyzer::{Analyzer, Method, RegisteredConfig};
+use fmrai_core::experiment::Experiment;
 use fmrai_core::report::Report;
 use fmrai_torch::data::{Batches, RegisteredDataSource};
 use fmrai_torch::model::{Model, RegisteredModelSource};
@@ -83,7 +84,7 @@ pub struct Run {
 
 /// An analysis.
 enum Given {
-    Analyzer(Box<dyn Analyzer>),
+    Method(Method),
     Config(Config),
 }
 
@@ -139,7 +140,13 @@ impl Run {
 
     /// Adds an analysis by this analyzer, which has seen nothing yet.
     pub fn analyzer(mut self, name: &str, analyzer: Box<dyn Analyzer>) -> Self {
-        self.analyses.push((name.to_owned(), Given::Analyzer(analyzer)));
+        self.analyses.push((name.to_owned(), Given::Method(Method::Analyzer(analyzer))));
+        self
+    }
+
+    /// Adds an analysis by this experiment, which has seen nothing yet.
+    pub fn experiment(mut self, name: &str, experiment: Box<dyn Experiment>) -> Self {
+        self.analyses.push((name.to_owned(), Given::Method(Method::Experiment(experiment))));
         self
     }
 
@@ -296,20 +303,20 @@ impl Run {
 
 /// An analysis that can run.
 fn resolved(name: String, given: Given) -> Result<ResolvedAnalysis, RunError> {
-    let (kind, config, analyzer) = match given {
-        Given::Analyzer(analyzer) => (GIVEN.to_owned(), Map::new(), analyzer),
+    let (kind, config, method) = match given {
+        Given::Method(method) => (GIVEN.to_owned(), Map::new(), method),
         Given::Config(config) => {
-            let analyzer = config.build();
-            let analyzer = analyzer.map_err(|source| RunError::Config { analysis: name.clone(), source })?;
+            let method = config.build();
+            let method = method.map_err(|source| RunError::Config { analysis: name.clone(), source })?;
             let unwritable = |error: serde_json::Error| RunError::Document {
                 what: format!("the config of the analysis {name:?}"),
                 message: error.to_string(),
             };
-            (config.kind().to_owned(), config.fields().map_err(unwritable)?, analyzer)
+            (config.kind().to_owned(), config.fields().map_err(unwritable)?, method)
         }
     };
-    let analyzer = Held::new(analyzer, &format!("the analysis {name:?} ({kind})"));
-    Ok(ResolvedAnalysis { name, kind, config, analyzer })
+    let method = Held::new(method, &format!("the analysis {name:?} ({kind})"));
+    Ok(ResolvedAnalysis { name, kind, config, method })
 }
 
 /// What results say of a run that no plan describes.

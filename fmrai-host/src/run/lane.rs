@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView};
+use fmrai_core::analyzer::{AnalyzerError, Method, ModelView};
 use fmrai_core::batch::Batch;
+use fmrai_core::experiment::Bench;
 use fmrai_core::report::{Report, Store};
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ pub(super) struct Lane {
     pub(super) kind: String,
     pub(super) config: Map<String, Value>,
     pub(super) request: CaptureRequest,
-    analyzer: Held,
+    method: Held,
     limit: Limit,
     failure: Option<Failure>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Lane {
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `state`, `analyze`, `report` or `drop`.
+    /// `prepare`, `track_batch`, `run_batch`, `state`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -49,8 +50,8 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, AnalyzerError>) -> Result<T, Stri
 impl Lane {
     /// `limit` is that of the plan, for a call that does not come back.
     pub(super) fn new(analysis: ResolvedAnalysis, limit: Limit) -> Self {
-        let ResolvedAnalysis { name, kind, config, analyzer } = analysis;
-        Self { name, kind, config, request: CaptureRequest::none(), analyzer, limit, failure: None }
+        let ResolvedAnalysis { name, kind, config, method } = analysis;
+        Self { name, kind, config, request: CaptureRequest::none(), method, limit, failure: None }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -72,15 +73,15 @@ impl Lane {
     fn attempt<T>(
         &mut self,
         stage: &str,
-        call: impl FnOnce(&mut dyn Analyzer) -> Result<T, AnalyzerError>,
+        call: impl FnOnce(&mut Method) -> Result<T, AnalyzerError>,
     ) -> Option<T> {
         if self.failure.is_some() {
             return None;
         }
-        let who = Arc::clone(self.analyzer.who());
-        let analyzer = self.analyzer.get_mut()?;
+        let who = Arc::clone(self.method.who());
+        let method = self.method.get_mut()?;
         let _limited = self.limit.call(stage, &who);
-        let said = calls::during(stage, &who, || guarded(|| call(analyzer)));
+        let said = calls::during(stage, &who, || guarded(|| call(method)));
         said.map_err(|message| {
             self.fail(stage, &message);
         })
@@ -89,8 +90,8 @@ impl Lane {
 
     /// Drops the analyzer; a panic in that fails it too, since what else it left undone nobody knows.
     pub(super) fn close(&mut self) {
-        let limited = self.limit.call("drop", self.analyzer.who());
-        let closed = self.analyzer.close();
+        let limited = self.limit.call("drop", self.method.who());
+        let closed = self.method.close();
         drop(limited);
         match closed {
             Err(message) if self.failure.is_none() => {
@@ -103,17 +104,34 @@ impl Lane {
     }
 
     pub(super) fn prepare(&mut self, model: &ModelView<'_>) {
-        if let Some(request) = self.attempt("prepare", |a| a.prepare(model)) {
+        if let Some(request) = self.attempt("prepare", |m| m.prepare(model)) {
             self.request = request;
         }
     }
 
+    /// True if the method runs the model itself.
+    pub(super) fn drives_model(&self) -> bool {
+        matches!(self.method.get(), Some(Method::Experiment(_)))
+    }
+
+    /// Shows the batch to a method that observes.
     pub(super) fn track_batch(&mut self, batch: &Batch<'_>) {
-        self.attempt("track_batch", |a| a.track_batch(batch));
+        self.attempt("track_batch", |method| match method {
+            Method::Analyzer(analyzer) => analyzer.track_batch(batch),
+            Method::Experiment(_) => Ok(()),
+        });
+    }
+
+    /// Gives the batch to a method that runs the model itself.
+    pub(super) fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) {
+        self.attempt("run_batch", |method| match method {
+            Method::Analyzer(_) => Ok(()),
+            Method::Experiment(experiment) => experiment.run_batch(batch, bench),
+        });
     }
 
     pub(super) fn progress(&mut self) -> Progress {
-        if let Some(state) = self.attempt("state", |a| a.state()) {
+        if let Some(state) = self.attempt("state", |m| m.analysis().state()) {
             return Progress::Running(state);
         }
         let failure = self.failure.clone();
@@ -124,10 +142,10 @@ impl Lane {
     /// What can be queried already. A failure of this is no failure of the analysis: whether it is asked depends on the
     /// clock, and results must not.
     pub(super) fn interim(&self) -> Option<Store> {
-        let who = self.analyzer.who();
-        let analyzer = self.analyzer.get().filter(|_| self.is_running())?;
+        let who = self.method.who();
+        let method = self.method.get().filter(|_| self.is_running())?;
         let _limited = self.limit.call("interim", who);
-        let said = calls::during("interim", who, || guarded(|| analyzer.interim()));
+        let said = calls::during("interim", who, || guarded(|| method.analysis().interim()));
         said.unwrap_or_else(|message| {
             tracing::warn!(analysis = self.name, message, "it has nothing to query yet; the run goes on");
             None
@@ -141,7 +159,7 @@ impl Lane {
                 self.fail(stage, message);
             }
             Progress::Running(state) => {
-                self.attempt("merge", |a| a.merge(state));
+                self.attempt("merge", |m| m.analysis_mut().merge(state));
                 if let Some(Failure { message, .. }) = self.failure.take_if(|f| f.stage == "merge") {
                     return Err(ResumeError::Refused { analysis: self.name.clone(), message });
                 }
@@ -151,6 +169,6 @@ impl Lane {
     }
 
     pub(super) fn analyze(&mut self) -> Option<Report> {
-        self.attempt("analyze", |a| a.analyze())
+        self.attempt("analyze", |m| m.analysis().analyze())
     }
 }

@@ -1,6 +1,6 @@
 //! The analysis as an analyzer.
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
+use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
@@ -76,7 +76,9 @@ impl Analyzer for AttentionClustering {
         }
         Ok(())
     }
+}
 
+impl Analysis for AttentionClustering {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new(
             AttentionClusteringConfig::NAME,

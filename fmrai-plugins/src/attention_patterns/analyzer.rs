@@ -1,6 +1,6 @@
 //! The analysis as an analyzer.
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
+use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
@@ -52,7 +52,9 @@ impl Analyzer for AttentionPatterns {
         self.sums.add(&sums);
         Ok(())
     }
+}
 
+impl Analysis for AttentionPatterns {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut state = State::new(
             AttentionPatternsConfig::NAME,

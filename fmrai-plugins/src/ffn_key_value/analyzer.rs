@@ -1,6 +1,6 @@
 //! The analysis as an analyzer.
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerError, ModelView, State};
+use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::{Report, Store};
@@ -51,7 +51,9 @@ impl Analyzer for FfnKeyValue {
         let batch = own.as_deref().map_or(*batch, |samples| batch.with_samples(samples));
         memories.track(&batch, layout, config, sample.as_mut())
     }
+}
 
+impl Analysis for FfnKeyValue {
     fn state(&self) -> Result<State, AnalyzerError> {
         let mut document = self.settings();
         document.insert("blocks".to_owned(), self.layout.to_document());

@@ -119,6 +119,7 @@ mod tests {
             offsets,
             span: 0..0,
             sequences: Vec::new(),
+            pair: None,
         }
     }
 

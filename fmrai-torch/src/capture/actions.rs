@@ -3,32 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::experiment::Place;
 use fmrai_core::tracker::BoxError;
 
 use crate::ffi::tensor::Tensor;
-
-/// Where something can act in a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A result of an operation, before anything else uses it. Of fused attention that is its context, or its probabilities
-    /// `[batch, head, query, key]` after softmax and dropout. What an operation has written in place is given the elements; if the
-    /// operation saved it for gradients, these cannot be computed then.
-    Tensor(TensorId),
-    /// Scores of fused attention `[batch, head, query, key]`: scaled, masked (minus infinity where a query does not see a key), before
-    /// the softmax. They and the probabilities are float32 where the model computes in 16 bits.
-    Scores(OperationId),
-}
-
-/// `tensor #12`, `the scores of operation 7`.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tensor(id) => write!(f, "tensor {id}"),
-            Self::Scores(operation) => write!(f, "the scores of operation {}", operation.0),
-        }
-    }
-}
 
 /// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it: its elements are copied. It has to be of the same
 /// shape and device, and of the same element type or another floating one. What it computes is recorded for gradients as if the model did, and seen by no tracker. What it is shown is the model's

@@ -44,9 +44,10 @@ mod recording;
 mod scope;
 mod simulated;
 
-pub use actions::{Action, Actions, Place};
+pub use actions::{Action, Actions};
 pub use captured::CapturedTensors;
 pub use dispatch_tracker::DispatchTracker;
+pub use fmrai_core::experiment::Place;
 pub use recording::{Kept, Recording};
 pub use scope::{Scope, scope};
 pub(crate) use simulated::{NamedLeaf, simulate};

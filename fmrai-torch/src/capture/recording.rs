@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use fmrai_core::experiment::Place;
 use fmrai_core::graph::{Graph, OperationId, RecordedGraph, TensorId};
 use fmrai_core::tracker::{BoxError, CaptureRequest, Divergence, TrackError};
 
-use super::actions::{Action, Actions, Place};
+use super::actions::{Action, Actions};
 use super::captured::CapturedTensors;
 use super::decode::{self, Left};
 use crate::ffi::session::{Act, Acted, Leaf, Session};

@@ -188,6 +188,7 @@ impl TextBatches<'_> {
             offsets: encoded.offsets,
             span: 0..tokens,
             sequences: Vec::new(),
+            pair: None,
         };
         Ok((tokens > 0).then_some(Ready { sample, truncated: encoded.truncated }))
     }

@@ -30,6 +30,7 @@ pub fn probe(inputs: &[InputSpec]) -> Result<NamedTensors, DataError> {
         span: 0..token_ids.len(),
         token_ids,
         sequences: Vec::new(),
+        pair: None,
     };
     Ok(fit.inputs(&[sample], 0)?.0)
 }

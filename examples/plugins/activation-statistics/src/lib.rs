@@ -6,7 +6,7 @@
 mod report;
 mod sums;
 
-use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
+use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
@@ -112,7 +112,9 @@ impl Analyzer for ActivationStatistics {
         self.sums.add(&seen);
         Ok(())
     }
+}
 
+impl Analysis for ActivationStatistics {
     fn state(&self) -> Result<State, AnalyzerError> {
         let neurons: Vec<usize> = self.layers.iter().map(|layer| layer.neurons).collect();
         let mut state =

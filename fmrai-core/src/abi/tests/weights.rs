@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::{loopback, model, raw};
-use crate::analyzer::{Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State, Weights};
+use crate::analyzer::{
+    Analysis, Analyzer, AnalyzerConfig, AnalyzerError, ConfigError, ModelView, State, Weights,
+};
 use crate::batch::Batch;
 use crate::graph::TensorId;
 use crate::report::Report;
@@ -74,15 +76,21 @@ impl Analyzer for Keeping {
         *KEPT.lock().unwrap() = model.weights.cloned();
         Ok(CaptureRequest::none())
     }
+
     fn track_batch(&mut self, _: &Batch<'_>) -> Result<(), AnalyzerError> {
         Ok(())
     }
+}
+
+impl Analysis for Keeping {
     fn state(&self) -> Result<State, AnalyzerError> {
         Ok(State::new("abi_keeper", 1, Value::Null))
     }
+
     fn merge(&mut self, _: &State) -> Result<(), AnalyzerError> {
         Ok(())
     }
+
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         Ok(Report::default())
     }

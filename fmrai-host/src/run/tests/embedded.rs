@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use fmrai_core::analyzer::RegisteredConfig;
+use fmrai_core::analyzer::{Method, MethodConfig, RegisteredConfig};
 use fmrai_core::report::Report;
 use fmrai_torch::Device;
 use fmrai_torch::data::{Batches, Counts, DataContext, DataError, InputBatch, RegisteredDataSource};
@@ -94,7 +94,7 @@ fn values_give_what_the_plan_gives_and_no_file() {
     let before = contents(place.path());
 
     let (model, batches) = values(place.path());
-    let analyzer = fmrai_core::analyzer::AnalyzerConfig::build(config("tokens").as_ref()).unwrap();
+    let Method::Analyzer(analyzer) = config("tokens").method().unwrap() else { panic!("it observes") };
     let run = Run::new().model(model).batches(batches);
     let outcome = run.config("test_sums", config("texts")).analyzer("tokens", analyzer).run().unwrap();
     assert_eq!(contents(place.path()), before);

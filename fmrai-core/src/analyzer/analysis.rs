@@ -1,0 +1,42 @@
+//! What observing and driving methods have in common.
+
+use super::error::AnalyzerError;
+use super::state::State;
+use crate::report::{Report, Store};
+
+/// What a method has absorbed of the data, and the conclusions: three required methods.
+///
+/// At any time after its `prepare`, the host may call `state`, or `merge` what another one of the same config has seen.
+///
+/// **The merge law**: absorbing two parts of the data separately and merging gives what one pass over both gives, whichever part
+/// is merged into which and however the data are batched (up to rounding in `f64`).
+pub trait Analysis: Send {
+    /// Everything absorbed so far, as a value that can be stored and merged.
+    ///
+    /// # Errors
+    /// Any [`AnalyzerError`].
+    fn state(&self) -> Result<State, AnalyzerError>;
+
+    /// Absorbs what another one of the same config and model has seen. Merging into a freshly prepared one restores the state.
+    ///
+    /// # Errors
+    /// [`AnalyzerError::State`] if the state is of another method, version or model.
+    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError>;
+
+    /// Draws the conclusions.
+    ///
+    /// # Errors
+    /// [`AnalyzerError::NotEnoughData`] if too little was absorbed for any answer.
+    fn analyze(&self) -> Result<Report, AnalyzerError>;
+
+    /// What people can query already: relations of what was absorbed so far, without what only the end can tell. The host
+    /// writes them at checkpoints, so that also a run that is killed leaves them. `None` where there is nothing to query.
+    ///
+    /// # Errors
+    /// Any [`AnalyzerError`].
+    fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
+        Ok(None)
+    }
+}
+
+const _: Option<&dyn Analysis> = None; // stays object-safe
