@@ -84,7 +84,7 @@ fn of_python() -> Result<PathBuf, String> {
 
 /// The shim in two parts, one for each of two cores: reading the headers of libtorch takes most of the time.
 const UNITS: [(&str, &[&str]); 2] = [
-    ("capture", &["session", "undo", "hook", "api", "tensor"]),
+    ("capture", &["session", "clean", "undo", "hook", "api", "tensor"]),
     ("programs", &["call", "program_api", "stand_ins", "attributes", "script_ids", "script"]),
 ];
 

@@ -26,6 +26,7 @@ pub mod json_float;
 pub mod registry;
 pub mod report;
 pub mod selector;
+pub mod strict_json;
 pub mod structure;
 pub mod suggest;
 pub mod tensor;

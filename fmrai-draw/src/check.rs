@@ -74,6 +74,9 @@ fn heat_map(plot: &HeatMap) -> Result<(), Problem> {
     if plot.values.len() > MOST_CELLS {
         return Err(Problem::TooManyCells { cells: plot.values.len(), most: MOST_CELLS });
     }
+    if !plot.texts.is_empty() && plot.texts.len() != plot.values.len() {
+        return Err(Problem::CellTexts { texts: plot.texts.len(), cells: plot.values.len() });
+    }
     plot.values.iter().try_for_each(|&value| shade(value, || "a cell".to_owned()))?;
     for (what, groups, available) in
         [("row", &plot.row_groups, rows), ("column", &plot.column_groups, columns)]

@@ -132,6 +132,14 @@ pub enum Problem {
         /// Number of values.
         values: usize,
     },
+    /// Texts that are not those of the cells.
+    #[error("the heat map has texts for {texts} of its {cells} cells")]
+    CellTexts {
+        /// Number of texts.
+        texts: usize,
+        /// Number of cells.
+        cells: usize,
+    },
     /// A matrix too large for a picture.
     #[error(
         "{cells} cells are more than the {most} that a picture can show: average or select before drawing"

@@ -45,6 +45,7 @@ fn heat_map(rows: usize, columns: usize, value: impl Fn(usize) -> f64) -> HeatMa
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
+        texts: Vec::new(),
     }
 }
 

@@ -140,6 +140,11 @@ pub(crate) fn json_lines(bytes: &[u8]) {
     read(bytes, &json!({ "type": "jsonl", "path": "data", "field": "text", "batch_size": 3 }), &ids());
 }
 
+/// Pairs of texts.
+pub(crate) fn pairs(bytes: &[u8]) {
+    read(bytes, &json!({ "type": "pairs", "path": "data", "batch_size": 2 }), &ids());
+}
+
 /// An array of `NumPy`.
 pub(crate) fn npy(bytes: &[u8]) {
     let axes = vec![Axis::Range { min: 1, max: None }, Axis::Fixed(3)];

@@ -1,21 +1,34 @@
 //! Built-in analyzers of fMRAi, each in a folder of its own, and the statistics that they share.
 //!
+//! - [`activation_patching`]: which activations carry an answer, by running texts with those of others (Meng et al. 2022).
 //! - [`attention_patterns`]: where each attention head looks, and how broadly (Clark et al. 2019, section 3).
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
+//! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
+//! - [`logit_lens`]: what the residual stream predicts after every block (nostalgebraist 2020).
 //! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
+//! - [`pairs`], [`metric`], [`sites`]: pairs of texts, how well they are answered, and the sites of a model, as experiments share them.
 //! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
 //! - [`sequences`]: which tokens the positions of a tensor are.
 //! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
 //!
 //! Linking the crate registers the analyzers; name it in one `use` so that the linker keeps it.
 
+pub mod activation_patching;
 pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
+pub mod direct_logit_attribution;
 pub mod ffn_key_value;
 mod finite;
 pub mod lens;
+pub mod logit_lens;
+pub mod metric;
+pub mod pairs;
+mod patching;
+mod read_blocks;
+mod rows;
 pub mod sequences;
+pub mod sites;
 pub mod statistics;

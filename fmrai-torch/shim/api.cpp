@@ -13,6 +13,7 @@
 #include <new>
 #include <string>
 
+#include "clean.h"
 #include "guard.h"
 #include "hook.h"
 #include "session.h"
@@ -39,6 +40,10 @@ using fmrai::give;
 using fmrai::guarded;
 
 }  // namespace
+
+struct fmrai_clean {
+  std::shared_ptr<fmrai::Clean> pass;
+};
 
 extern "C" {
 
@@ -119,6 +124,17 @@ char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at
     *tensor = valid ? new at::Tensor(std::move(slot.tensor)) : nullptr;
   });
 }
+
+fmrai_clean* fmrai_clean_new(uint64_t limit) {
+  fmrai_clean* made = nullptr;
+  std::free(guarded([&] { made = new fmrai_clean{std::make_shared<fmrai::Clean>(limit)}; }));
+  return made;
+}
+void fmrai_clean_free(fmrai_clean* clean) { delete clean; }
+uint64_t fmrai_clean_bytes(const fmrai_clean* clean) { return clean->pass->bytes(); }
+uint64_t fmrai_clean_served(const fmrai_clean* clean) { return clean->pass->served; }
+void fmrai_session_fill(fmrai::Session* session, const fmrai_clean* clean) { session->fill(clean->pass); }
+void fmrai_session_serve(fmrai::Session* session, const fmrai_clean* clean) { session->serve(clean->pass); }
 
 char* fmrai_undo_new(fmrai::Undo** undo) {
   return guarded([&] { *undo = new fmrai::Undo(); });

@@ -12,6 +12,7 @@ namespace fmrai {
 class Session;
 class Undo;
 }
+struct fmrai_clean;  // a counted reference
 
 extern "C" {
 char* fmrai_register(void);
@@ -47,6 +48,15 @@ char* fmrai_session_elsewhere(
 size_t fmrai_session_kept(const fmrai::Session* session);
 // Takes one kept tensor out: a new tensor that the caller owns, or null in `tensor` if it was overwritten.
 char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor);
+
+// What a clean pass made, up to `limit` bytes of it.
+fmrai_clean* fmrai_clean_new(uint64_t limit);  // null when out of memory
+void fmrai_clean_free(fmrai_clean* clean);
+uint64_t fmrai_clean_bytes(const fmrai_clean* clean);
+uint64_t fmrai_clean_served(const fmrai_clean* clean);
+// Said before the session begins.
+void fmrai_session_fill(fmrai::Session* session, const fmrai_clean* clean);
+void fmrai_session_serve(fmrai::Session* session, const fmrai_clean* clean);
 
 char* fmrai_undo_new(fmrai::Undo** undo);
 void fmrai_undo_free(fmrai::Undo* undo);

@@ -156,6 +156,14 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     in_stages |= session->acts_inside(info);
   }
   at::Tensor probabilities;
+  // The arguments are gone when what the operation makes is known.
+  std::vector<c10::IValue> given;
+  for (Session* session = current; session != nullptr; session = session->parent) {
+    if (session->fills()) given.assign(arguments.begin(), arguments.end());
+  }
+  // The innermost pass decides: those around it see the same results.
+  const bool served = current != nullptr && !in_stages && current->serve(info, stack, &probabilities);
+  if (in_stages) current->touch_results();
   if (in_stages) {
     // The innermost acts first; those around it act on what it made.
     auto through = [](at::Tensor (Session::*act)(const at::Tensor&)) {
@@ -166,9 +174,9 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     };
     probabilities =
         staged_attention(stack, through(&Session::act_on_scores), through(&Session::act_on_probabilities));
-  } else if (as_explicit) {
+  } else if (as_explicit && !served) {
     probabilities = explicit_attention(stack);
-  } else {
+  } else if (!served) {
     op.callBoxed(stack);
   }
   for (Session* session = current; session != nullptr; session = session->parent) {
@@ -177,6 +185,7 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
   const auto returns = torch::jit::last(*stack, info.returns);
   for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->after(info, returns);
   for (Session* session = current; session != nullptr; session = session->parent) {
+    session->fill(op, info, given, returns, probabilities);
     session->after(info, returns, probabilities);
   }
 }
@@ -201,6 +210,7 @@ void register_hook() {
 void begin(Session& session) {
   for (Session* other = current; other != nullptr; other = other->parent) {
     if (other == &session) throw std::logic_error("this session is watching already");
+    if (other->serves()) throw std::logic_error("a pass that is served from a clean one cannot be watched from within");
   }
   if (c10::impl::tls_is_dispatch_key_excluded(KEY)) {
     throw std::logic_error("a pass cannot be watched from within what acts on another one");

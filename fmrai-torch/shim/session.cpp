@@ -7,6 +7,8 @@
 #include <cstring>
 #include <memory>
 
+#include "clean.h"
+
 namespace fmrai {
 namespace {
 
@@ -167,12 +169,8 @@ uint32_t Session::allocate(const at::Tensor& tensor, Leaf leaf, uint32_t operati
 void Session::keep(uint32_t id, const at::Tensor& tensor) {
   if (diverged_ || id >= wanted_.size() || !wanted_[id] || !tensor.defined()) return;
   if (auto* storage = storage_of(tensor)) kept_in_[storage].push_back(kept.size());
-  // An alias of the memory, not the model's own handle: the model may count references to it, or exchange its data.
-  // Its version counter is its own at first: a factory function gives its result away as another tensor if anybody
-  // shares the counter by then.
-  auto* impl = tensor.unsafeGetTensorImpl();
-  const auto counter = tensor.is_inference() ? impl->version_counter() : c10::VariableVersion(0);
-  at::Tensor alias(impl->shallow_copy_and_detach(counter, /*allow_tensor_metadata_change=*/false));
+  // Not the model's own handle: the model may count references to it, or exchange its data.
+  at::Tensor alias = another_handle(tensor);
   kept.push_back({id, std::move(alias), 0, false, Kept::Valid});
   if (!tensor.is_inference()) unsettled_.emplace_back(kept.size() - 1, TensorPin(tensor.getIntrusivePtr()));
 }
@@ -375,6 +373,38 @@ at::Tensor Session::act_on_probabilities(const at::Tensor& probabilities) {
   return other.defined() ? other : probabilities;
 }
 
+void Session::touch(const at::Tensor& tensor) {
+  if (auto* storage = storage_of(tensor)) touched_.insert(storage);
+}
+
+bool Session::serve(const OperationInfo& info, std::vector<c10::IValue>* stack, at::Tensor* probabilities) {
+  touching_ = false;
+  if (served_ == nullptr) return false;
+  const size_t count = info.arguments.size();
+  const auto arguments = torch::jit::last(*stack, count);
+  auto look = [&](const at::Tensor& tensor) {
+    auto* storage = storage_of(tensor);
+    touching_ |= storage == nullptr || touched_.count(storage) != 0;
+  };
+  for (const auto& value : arguments) each_tensor(value, look);
+  if (touching_ || info.writes || info.transparent || !follows()) return false;
+  const auto* made = served_->made(operations_);
+  if (made == nullptr || made->returns.size() != info.returns) return false;
+  if (wants_explicit_attention(info) && !made->probabilities.defined()) return false;
+  ++served_->served;
+  torch::jit::drop(*stack, count);
+  for (const auto& value : made->returns) stack->push_back(aliased(value));
+  *probabilities = made->probabilities;
+  return true;
+}
+
+void Session::fill(
+    const c10::OperatorHandle& op, const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments,
+    c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities) {
+  if (filled_ == nullptr || info.transparent || diverged_) return;
+  filled_->add(op, info, arguments, returns, probabilities);
+}
+
 void Session::act_on_results(
     const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, std::vector<c10::IValue>* stack) {
   if (!act_ || !follows() || info.transparent) return;
@@ -389,12 +419,15 @@ void Session::act_on_results(
       if (!written.tensor.is_same(value)) continue;
       // The model holds this very tensor: it is given the other elements.
       value.copy_(other);
+      if (served_ != nullptr) touch(value);
       return {};
     }
     // A tensor of its own, laid out as the one it stands for: whoever gave it may keep it, or give it twice, and the model may write it.
-    if (!value.is_non_overlapping_and_dense()) return other.clone();
-    auto own = at::empty_strided(value.sizes(), value.strides(), value.options());
-    return own.copy_(other);
+    auto own = value.is_non_overlapping_and_dense()
+        ? at::empty_strided(value.sizes(), value.strides(), value.options()).copy_(other)
+        : other.clone();
+    if (served_ != nullptr) touch(own);
+    return own;
   };
   const size_t first = stack->size() - returns.size();
   for (size_t i = 0; i < returns.size(); ++i) {
@@ -507,6 +540,12 @@ uint32_t Session::output(const at::Tensor& tensor, uint32_t operation) {
 
 void Session::after(
     const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities) {
+  if (touching_) {
+    // What is computed from something touched is touched; so is what it is written into.
+    auto mark = [&](const at::Tensor& tensor) { touch(tensor); };
+    for (const auto& value : returns) each_tensor(value, mark);
+    for (const auto& written : written_) touch(written.tensor);
+  }
   if (diverged_) return;
   if (info.transparent) {
     // Same values, so the same id, wherever they lie in memory.
@@ -606,6 +645,10 @@ void Session::finish() {
   kept_in_.clear();
   named_.clear();
   written_.clear();
+  touched_.clear();
+  if (filled_ != nullptr) filled_->finish();
+  filled_.reset();
+  served_.reset();
 }
 
 std::string Session::recording() const {

@@ -27,6 +27,25 @@ inline c10::StorageImpl* storage_of(const at::Tensor& tensor) {
   return impl->has_storage() ? impl->unsafe_storage().unsafeGetStorageImpl() : nullptr;
 }
 
+// Another tensor with the same memory. Its version counter is its own at first: a factory function gives its result away as another tensor
+// if anybody shares the counter, or the tensor itself, by then.
+inline at::Tensor another_handle(const at::Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  auto* impl = tensor.unsafeGetTensorImpl();
+  const auto counter = tensor.is_inference() ? impl->version_counter() : c10::VariableVersion(0);
+  return at::Tensor(impl->shallow_copy_and_detach(counter, /*allow_tensor_metadata_change=*/false));
+}
+
+// Calls `see` with every tensor in these values.
+template <typename See>
+void each_tensor(const c10::IValue& value, See see) {
+  if (value.isTensor()) {
+    if (value.toTensor().defined()) see(value.toTensor());
+  } else if (value.isList()) {
+    for (const auto& item : value.toListRef()) each_tensor(item, see);
+  }
+}
+
 // What the schema of an operation says, looked up once per operation and thread.
 struct ArgumentInfo {
   std::string name;
@@ -79,6 +98,8 @@ enum class Part : uint8_t { Result = 0, Scores = 1 };
 // Gives a tensor to go on with instead, or an undefined one to leave it as it is.
 using Act = std::function<at::Tensor(Part part, uint32_t place, const at::Tensor& value)>;
 
+class Clean;
+
 class Session {
  public:
   enum class Leaf : uint8_t { Constant = 0, Input = 1, Parameter = 2, Made = 3 };
@@ -97,6 +118,20 @@ class Session {
   at::Tensor act_on_probabilities(const at::Tensor& probabilities);
   // Lets what acts change the results of the operation that has just run, before `after` sees them.
   void act_on_results(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, std::vector<c10::IValue>* stack);
+
+  // Makes the pass add what it makes to `clean`, or be served from there.
+  void fill(std::shared_ptr<Clean> clean) { filled_ = std::move(clean); }
+  void serve(std::shared_ptr<Clean> clean) { served_ = std::move(clean); }
+  // Puts what the operation made in the clean pass in place of its arguments, if no edit can have changed it.
+  bool serve(const OperationInfo& info, std::vector<c10::IValue>* stack, at::Tensor* probabilities);
+  // Adds what the operation has made to the clean pass.
+  void fill(
+      const c10::OperatorHandle& op, const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments,
+      c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities);
+  bool fills() const { return filled_ != nullptr; }
+  bool serves() const { return served_ != nullptr; }
+  // Something acts inside of the operation that runs next.
+  void touch_results() { touching_ = served_ != nullptr; }
 
   // Around every operation, on the thread of the pass.
   bool wants_explicit_attention(const OperationInfo& info) const;
@@ -194,7 +229,13 @@ class Session {
   std::vector<uint8_t> acts_;
   std::vector<uint8_t> acts_on_scores_;
   Act act_;
+  std::shared_ptr<Clean> filled_;
+  std::shared_ptr<Clean> served_;
+  bool touching_ = false;  // the operation that runs has an argument that an edit has touched
+  // Memory that edits have changed or that was computed from such. An address that is used again costs time only.
+  ska::flat_hash_set<const c10::StorageImpl*> touched_;
 
+  void touch(const at::Tensor& tensor);
   bool follows() const { return comparing_ && !diverged_ && !mismatch_; }
   bool acts_at(uint32_t id) const { return id < acts_.size() && acts_[id] != 0; }
 

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
 
 #include <cstring>
@@ -103,6 +104,25 @@ char* fmrai_tensor_read_part(const at::Tensor* tensor, size_t at, uint8_t* bytes
   return guarded([&] {
     const uint8_t* start = part(*tensor, at, count);
     std::copy(start, start + count, bytes);
+  });
+}
+
+char* fmrai_tensor_leaf(const at::Tensor* tensor, at::Tensor** leaf) {
+  return guarded([&] {
+    c10::impl::ExcludeDispatchKeyGuard unseen(fmrai::KEY);
+    *leaf = new at::Tensor(tensor->detach().clone().requires_grad_(true));
+  });
+}
+
+char* fmrai_gradients_of(const at::Tensor* of, const at::Tensor* const* to, size_t count, at::Tensor** gradients) {
+  return guarded([&] {
+    c10::impl::ExcludeDispatchKeyGuard unseen(fmrai::KEY);
+    std::vector<at::Tensor> inputs;
+    for (size_t i = 0; i < count; ++i) inputs.push_back(*to[i]);
+    auto made = torch::autograd::grad({*of}, inputs, {}, std::nullopt, false, /*allow_unused=*/true);
+    for (size_t i = 0; i < count; ++i) {
+      gradients[i] = made[i].defined() ? new at::Tensor(made[i].detach()) : nullptr;
+    }
   });
 }
 

@@ -32,15 +32,6 @@ bool same_form(const at::Tensor& a, const at::Tensor& b) {
       a.scalar_type() == b.scalar_type();
 }
 
-template <typename F>
-void each_tensor(const c10::IValue& value, F f) {
-  if (value.isTensor()) {
-    if (value.toTensor().defined()) f(value.toTensor());
-  } else if (value.isList()) {
-    for (const auto& item : value.toListRef()) each_tensor(item, f);
-  }
-}
-
 }  // namespace
 
 Randomness Randomness::now() {

@@ -9,6 +9,7 @@
 //! - [`generate`]: texts that a model writes.
 //! - [`files`]: files that are read, and their hashes.
 
+pub mod bench;
 pub mod capture;
 pub mod data;
 mod device;

@@ -63,16 +63,25 @@ fn json_lines() -> String {
         .collect()
 }
 
+fn pairs() -> String {
+    let pair = |i: usize| {
+        let clean = format!("the man sells {}a book", "it is ".repeat(i % 4));
+        let marks = json!({ "who": "man", "first": [1, 2] });
+        json!({ "clean": clean, "corrupted": clean, "answer": " it", "wrong": [" the", 30], "marks": marks })
+    };
+    (0..12).map(|i| pair(i).to_string() + "\n").collect()
+}
+
 #[test]
 fn changed_texts_are_read_or_refused() {
     let tokenizer = Tokenizer::read(&reference("bert"), 280, Some(0)).unwrap();
     cases("texts", 300, move |random, folder| {
-        let kind = random.below(3);
-        let content = [sentences(12), csv(), json_lines()][kind].clone();
+        let kind = random.below(4);
+        let content = [sentences(12), csv(), json_lines(), pairs()][kind].clone();
         let content = match random.below(4) {
             0 => bytes(random, content.as_bytes()),
             // One line of JSON lines is changed as JSON.
-            1 if kind == 2 => {
+            1 if kind >= 2 => {
                 let line = changed(random, content.lines().next().unwrap());
                 [line, b"\n".to_vec(), content.into_bytes()].concat()
             }
@@ -83,6 +92,7 @@ fn changed_texts_are_read_or_refused() {
             json!({ "type": "text", "path": "data", "batch_size": 3 }),
             json!({ "type": "csv", "path": "data", "column": "text", "batch_size": 3 }),
             json!({ "type": "jsonl", "path": "data", "field": "text", "batch_size": 3 }),
+            json!({ "type": "pairs", "path": "data", "batch_size": 2, "lengths": "any" }),
         ];
         read(source[kind].clone(), folder, Some(&tokenizer), &texts());
     });

@@ -64,6 +64,13 @@ fn parsers() -> Vec<(Parser, Kind, Vec<u8>)> {
             Kind::Json,
             json!({ "text": "the keeper", "more": [1] }).to_string().into_bytes(),
         ),
+        (
+            fuzzed::pairs,
+            Kind::Json,
+            json!({ "clean": "the man is", "corrupted": "the way is", "answer": " the", "marks": { "who": "man" } })
+                .to_string()
+                .into_bytes(),
+        ),
         (fuzzed::npy, Kind::Text, super::data::npy()),
         (fuzzed::tensors, Kind::Safetensors, super::data::small_tensors()),
     ]

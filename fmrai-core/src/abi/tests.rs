@@ -132,6 +132,7 @@ impl Analysis for Probing {
             diverging: false,
             row_groups: vec![("all".into(), 1)],
             column_groups: Vec::new(),
+            texts: Vec::new(),
         });
         Ok(Report {
             summary: Map::from_iter([

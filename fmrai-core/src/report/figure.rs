@@ -133,6 +133,9 @@ pub struct HeatMap {
     pub row_groups: Vec<(String, usize)>,
     /// The same for columns.
     pub column_groups: Vec<(String, usize)>,
+    /// What is written into the cells, `[row, column]`; empty where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
 }
 
 /// How a [`Series`] is drawn.

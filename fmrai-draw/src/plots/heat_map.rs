@@ -1,4 +1,4 @@
-//! A matrix of colours with its colour bar and groups of rows and columns.
+//! A matrix of colours with its colour bar, groups of rows and columns, and texts in its cells.
 
 use fmrai_core::report::figure::HeatMap;
 
@@ -10,9 +10,9 @@ use crate::guides::legend::{Block, Ramp};
 use crate::guides::missing::paint_missing;
 use crate::guides::ticks::Label;
 use crate::palette;
-use crate::scene::{Align, Rect, Rgb, Scene, Shape, Size, Turn};
+use crate::scene::{Align, Rect, Rgb, Scene, Shape, Size, Turn, Type};
 use crate::style::{LEGEND, NAME};
-use crate::text::{CAPITAL, Fonts, LEADING};
+use crate::text::{CAPITAL, Fonts, LEADING, visible};
 
 /// Maps with more cells are drawn as images.
 const MOST_RECTANGLES: usize = 20_000;
@@ -25,6 +25,11 @@ const WIDEST_GROUP: f64 = 80.0;
 /// Cells smaller than this would be hidden by lines between groups.
 const SMALLEST_PARTED: f64 = 2.0;
 const GAP: f64 = 4.0;
+/// Height of a cell with a text, and its narrowest and widest.
+const TEXT_CELL: f64 = 17.0;
+const TEXT_WIDTHS: (f64, f64) = (26.0, 74.0);
+/// Room left and right of a text in its cell.
+const TEXT_GAP: f64 = 3.0;
 /// Length of the brackets that show groups.
 const BRACKET: f64 = 4.0;
 
@@ -33,14 +38,41 @@ pub(crate) struct HeatMapPlot<'a> {
     fonts: &'a Fonts,
     scale: ColourScale<'a>,
     row_names: Vec<String>,
+    texts: Vec<String>,
 }
 
 impl<'a> HeatMapPlot<'a> {
     pub(crate) fn new(map: &'a HeatMap, fonts: &'a Fonts) -> Self {
-        let colours = if map.diverging { palette::diverging } else { palette::sequential };
+        let colours = match (map.texts.is_empty(), map.diverging) {
+            (true, false) => palette::sequential,
+            (true, true) => palette::diverging,
+            (false, false) => palette::behind_text,
+            (false, true) => palette::behind_text_diverging,
+        };
         let scale = ColourScale::new(&map.scale, map.diverging, colours, map.values.iter().copied());
         let row_names = map.rows.iter().map(|name| fonts.shorten(name, NAME, WIDEST_NAME)).collect();
-        Self { map, fonts, scale, row_names }
+        let most = TEXT_WIDTHS.1 - 2.0 * TEXT_GAP;
+        let texts = map.texts.iter().map(|text| fonts.shorten(&visible(fonts, text), NAME, most)).collect();
+        Self { map, fonts, scale, row_names, texts }
+    }
+
+    /// Size of cells with texts; `None` where there are none.
+    fn text_cell(&self) -> Option<Size> {
+        let widest = self.fonts.widest(self.texts.iter().map(String::as_str), NAME) + 2.0 * TEXT_GAP;
+        let width = widest.ceil().clamp(TEXT_WIDTHS.0, TEXT_WIDTHS.1);
+        (!self.texts.is_empty()).then_some(Size { w: width, h: TEXT_CELL })
+    }
+
+    fn paint_texts(&self, scene: &mut Scene, area: Rect) {
+        let (cell_w, cell_h) = self.cell(area);
+        let columns = self.map.columns.len().max(1);
+        for (at, (text, value)) in self.texts.iter().zip(&self.map.values).enumerate() {
+            let behind = if value.is_nan() { palette::MISSING } else { self.scale.colour(*value) };
+            let x = area.x + cell_w * ((at % columns) as f64 + 0.5);
+            let y = area.y + cell_h * ((at / columns) as f64 + 0.5) + NAME.size * CAPITAL / 2.0;
+            let letters = Type { rgb: palette::letters_on(behind), ..NAME };
+            scene.text(text, (x, y), letters, Align::Middle, Turn::Level);
+        }
     }
 
     /// Names of groups of columns, and the height of all of them: a name that is wider than its group stands upright.
@@ -208,6 +240,9 @@ impl<'a> HeatMapPlot<'a> {
 impl Panelled for HeatMapPlot<'_> {
     fn area(&self, target: Size) -> Size {
         let (rows, columns) = (self.map.rows.len().max(1) as f64, self.map.columns.len().max(1) as f64);
+        if let Some(cell) = self.text_cell() {
+            return Size { w: columns * cell.w, h: rows * cell.h };
+        }
         let target = Size { w: target.w, h: target.w };
         if rows.max(columns) / rows.min(columns) <= SQUARE_UP_TO {
             let cell = (target.w / columns).min(target.h / rows).min(LARGEST_CELL);
@@ -239,6 +274,7 @@ impl Panelled for HeatMapPlot<'_> {
         } else {
             self.paint_cells(scene, area);
             self.paint_groups(scene, area);
+            self.paint_texts(scene, area);
         }
         scene.frame(area, 0.75, palette::AXIS);
         self.paint_left(scene, area);

@@ -1,7 +1,6 @@
 //! Texts with a colour behind every token, on cards.
 
 mod flow;
-mod signs;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ mod fonts;
 mod lacking;
 mod lines;
 mod partition;
+mod signs;
 mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -12,4 +13,5 @@ mod tests;
 pub(crate) use drawable::drawable;
 pub(crate) use fonts::{CAPITAL, FILES, Fonts, LEADING};
 pub(crate) use partition::partition;
+pub(crate) use signs::visible;
 pub(crate) use stand_in::with_stand_ins;

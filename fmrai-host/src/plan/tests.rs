@@ -135,7 +135,9 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     );
     check(
         |p| p["data"]["type"] = json!("parquet"),
-        &["data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"tensors\" or \"text\""],
+        &[
+            "data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"pairs\", \"tensors\" or \"text\"",
+        ],
     );
     check(
         |p| p["plugins"] = json!([{"path": "a.so"}]),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fmrai_core::experiment::Bench;
 use fmrai_core::graph::{RecordedGraph, TensorId};
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::bench::BenchInputs;
 use fmrai_torch::data::{Batches, Counts, InputBatch};
 use fmrai_torch::manual_seed;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
@@ -132,6 +134,12 @@ impl Source for Live<'_> {
                 _ => false,
             };
         }
+    }
+
+    fn bench(&mut self) -> Result<Option<Box<dyn Bench + '_>>, Error> {
+        let current = self.current.as_ref().ok_or_else(before_the_first)?;
+        let batch = BenchInputs { inputs: &current.inputs, whole: &current.whole, rows: current.samples };
+        Ok(Some(Box::new(self.watched.bench(batch)?)))
     }
 
     fn has_to_run(&self) -> bool {

@@ -196,6 +196,14 @@ impl Session<'_> {
         self.told.look(batch, activations.as_ref(), &wanted, row_of);
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
         self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_running() && lane.drives_model()) {
+            match self.source.bench()? {
+                Some(mut bench) => lane.run_batch(&seen, bench.as_mut()),
+                None => {
+                    lane.fail("prepare", NO_MODEL);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -226,6 +234,10 @@ impl Session<'_> {
         Error::Write { source, kept }
     }
 }
+
+/// What is said of a method that drives the model where there is none.
+pub(super) const NO_MODEL: &str =
+    "it runs the model itself, and here are activations alone: run the plan with a model and data";
 
 /// Everything that any analysis still wants to see.
 pub(super) fn union(lanes: &[Lane]) -> CaptureRequest {

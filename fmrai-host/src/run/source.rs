@@ -1,5 +1,6 @@
 //! Where a run's batches and their activations come from.
 
+use fmrai_core::experiment::Bench;
 use fmrai_core::graph::TensorId;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::Counts;
@@ -28,6 +29,14 @@ pub(super) trait Source {
 
     /// Notes what could not be told of the tensors of the current batch.
     fn note(&self, _: &CaptureRequest, _: &mut Told) {}
+
+    /// Where methods run variants of the batch that was handed out last; `None` where there is no model to run.
+    ///
+    /// # Errors
+    /// Those of the bench.
+    fn bench(&mut self) -> Result<Option<Box<dyn Bench + '_>>, Error> {
+        Ok(None)
+    }
 
     /// True if the model has to run on the batch that was handed out last even if nobody asks for a tensor.
     fn has_to_run(&self) -> bool;

@@ -21,7 +21,7 @@ use super::live::Live;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
-use super::session::{Session, union};
+use super::session::{NO_MODEL, Session, union};
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
@@ -115,6 +115,10 @@ impl<R> Start<'_, R> {
         self.stopwatch.lap("load");
         let view = prepare(&mut self.lanes, &about);
         for lane in self.lanes.iter_mut().filter(|lane| lane.is_running()) {
+            if lane.drives_model() {
+                lane.fail("prepare", NO_MODEL);
+                continue;
+            }
             if let Some(message) = Stored::lacks(&folder, &view, &lane.request) {
                 lane.fail("prepare", &message);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fmrai_core::graph::RecordedGraph;
 use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Tracker};
+use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
 use fmrai_torch::capture::DispatchTracker;
 use fmrai_torch::model::{Footprint, Model, ModelError, NamedTensors};
 use fmrai_torch::no_grad;
@@ -108,6 +109,12 @@ impl<'m> Watched<'m> {
         })?;
         left.take_back()?;
         Ok(activations?)
+    }
+
+    /// Where variants of a batch are run. They leave no trace, neither in the model nor in the inputs.
+    pub(crate) fn bench<'b>(&'b self, batch: BenchInputs<'b>) -> Result<ModelBench<'b>, Error> {
+        let bench = ModelBench::new(self.model, &self.tracker, batch, BenchSettings::default());
+        bench.map_err(|error| Error::Internal(error.to_string()))
     }
 
     /// Runs the model on `inputs` for what the pass leaves in the model alone.

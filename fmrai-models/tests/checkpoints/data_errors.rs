@@ -219,7 +219,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
         |json: Value| serde_json::from_value::<Box<dyn RegisteredDataSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(with(text(), "type", "xml")),
-        "unknown variant `xml`, expected one of `csv`, `jsonl`, `tensors`, `text`"
+        "unknown variant `xml`, expected one of `csv`, `jsonl`, `pairs`, `tensors`, `text`"
     );
     assert_eq!(
         parse(with(text(), "max_token", 3)),

@@ -190,14 +190,18 @@ fn files_are_named_and_hashed() {
 fn sources_are_listed_with_their_fields() {
     let sources = DataSources::linked().unwrap();
     let about: Vec<_> = sources.iter().map(Registered::about).collect();
-    assert_eq!(about.iter().map(|s| s.name).collect::<Vec<_>>(), ["csv", "jsonl", "tensors", "text"]);
+    assert_eq!(
+        about.iter().map(|s| s.name).collect::<Vec<_>>(),
+        ["csv", "jsonl", "pairs", "tensors", "text"]
+    );
     for source in about.iter().filter(|source| source.name != "tensors") {
         let schema = (source.schema)();
         let fields = schema["properties"].as_object().unwrap();
         assert!(fields.values().all(|f| f["description"].is_string()), "{}", source.name);
+        let batch_size = if source.name == "pairs" { 4 } else { 8 };
         assert_eq!(
             (&fields["batch_size"]["default"], &schema["additionalProperties"]),
-            (&json!(8), &json!(false))
+            (&json!(batch_size), &json!(false))
         );
     }
 }

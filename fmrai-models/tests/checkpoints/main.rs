@@ -7,6 +7,7 @@
 )]
 
 mod as_found;
+mod bench;
 mod common;
 mod data_errors;
 mod data_sources;

@@ -86,6 +86,7 @@ fn distances(findings: &Findings<'_>) -> HeatMap {
         diverging: false,
         row_groups: groups.clone(),
         column_groups: groups,
+        texts: Vec::new(),
     }
 }
 
@@ -101,5 +102,6 @@ fn layer_distances(findings: &Findings<'_>) -> HeatMap {
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
+        texts: Vec::new(),
     }
 }

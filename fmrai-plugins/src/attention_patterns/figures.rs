@@ -111,6 +111,7 @@ fn heat_map(layout: &HeadLayout, values: &[f64], scale: Axis) -> HeatMap {
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
+        texts: Vec::new(),
     }
 }
 

@@ -9,12 +9,13 @@ use rayon::prelude::*;
 
 use super::config::FfnKeyValueConfig;
 use super::layout::{Block, Layout};
-use super::positions::{Rows, Selection};
+use super::positions::Selection;
 use super::sample::Sample;
 use super::shard::{LayerBatch, Shard, shards};
 use super::sign::Sign;
 use super::texts::Texts;
 use super::triggers::Trigger;
+use crate::rows::Rows;
 
 /// Moments and triggers of all neurons, the texts that these name, and how often each token follows another.
 #[derive(Debug)]

@@ -9,8 +9,9 @@ use fmrai_core::tracker::CaptureRequest;
 
 use super::config::FfnKeyValueConfig;
 use super::layout::{Layout, Stream};
-use super::positions::{Rows, Selection};
+use super::positions::Selection;
 use crate::lens::Lens;
+use crate::rows::Rows;
 
 /// The three parts of a stream around a block: before, written, after.
 pub(super) const PARTS: usize = 3;
@@ -149,7 +150,8 @@ impl Sample {
             if last.is_some_and(|last| key > last) {
                 continue;
             }
-            let vectors: Vec<f32> = rows.iter().flat_map(|r| r.row(at)).copied().collect();
+            let vectors: Vec<f32> =
+                rows.iter().flat_map(|r| r.row(at.sample, at.position)).copied().collect();
             let count = vectors.iter().filter(|x| !x.is_finite()).count();
             if count > 0 {
                 let what = "the residual stream".to_owned();
@@ -157,7 +159,7 @@ impl Sample {
             }
             let (top, logits) = match logits {
                 None => (None, Vec::new()),
-                Some(logits) => said(logits.row(at), text)?,
+                Some(logits) => said(logits.row(at.sample, at.position), text)?,
             };
             drawn.push((key, Drawn { vectors, top, logits }));
         }

@@ -10,7 +10,8 @@ use std::ops::Range;
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::moments::Moments;
-use super::positions::{Rows, Selection};
+use super::positions::Selection;
+use crate::rows::Rows;
 
 /// Neurons that are worked on together: what a thread has registers for.
 const LANES: usize = 8;
@@ -84,7 +85,8 @@ impl Scan {
         self.active.clear();
         self.active.resize(width, 0);
         self.origin.clear();
-        let first = selection.at.first().map_or(&[][..], |at| rows.part(*at, neurons.clone()));
+        let first =
+            selection.at.first().map_or(&[][..], |at| rows.part(at.sample, at.position, neurons.clone()));
         self.origin.extend_from_slice(first);
         self.origin.resize(width, f32::NAN);
         let mut from = 0;
@@ -93,8 +95,11 @@ impl Scan {
                 let block = first..(first + ROWS).min(end);
                 let mut parts = [Parts::default(); ROWS];
                 for (part, at) in parts.iter_mut().zip(&selection.at[block.clone()]) {
-                    let row = rows.part(*at, neurons.clone());
-                    *part = Parts { row, gate: gate.map_or(row, |gate| gate.part(*at, neurons.clone())) };
+                    let row = rows.part(at.sample, at.position, neurons.clone());
+                    *part = Parts {
+                        row,
+                        gate: gate.map_or(row, |gate| gate.part(at.sample, at.position, neurons.clone())),
+                    };
                 }
                 let parts = &parts[..block.len()];
                 let cells = text * width..(text + 1) * width;

@@ -13,10 +13,11 @@ use super::config::FfnKeyValueConfig;
 use super::contexts::{self, Contexts, Window};
 use super::layout::Block;
 use super::moments::Moments;
-use super::positions::{Position, Rows, Selection};
+use super::positions::Selection;
 use super::scan::{Row, Scan};
 use super::sign::Sign;
 use super::triggers::{Trigger, Triggers};
+use crate::rows::Rows;
 
 /// Neurons of a shard: enough work for a thread, and few enough to stay in its cache.
 const WIDTH: usize = 256;
@@ -167,7 +168,7 @@ fn window(batch: &LayerBatch<'_>, trigger: &Trigger, sample: usize, neuron: usiz
     // As in a selection, a sample without tokens has all positions of its row.
     let span = if span.is_empty() { 0..batch.rows.positions } else { span };
     let (first, end) = (span.start + contexts::first(trigger) as usize, span.end);
-    let row = |position| batch.rows.row(Position { sample, position, token: 0 });
+    let row = |position| batch.rows.row(sample, position);
     Window::of((first..end).map_while(|position| row(position).get(neuron).copied()))
 }
 
@@ -177,7 +178,7 @@ fn not_finite(batch: &LayerBatch<'_>, layer: usize) -> AnalyzerError {
     let what = format!("memory coefficients of layer {layer}");
     for (text, sample) in batch.samples.iter().enumerate() {
         let at = batch.selection.at.iter().filter(|at| at.sample == text);
-        let count: usize = at.map(|at| count(batch.rows.row(*at))).sum();
+        let count: usize = at.map(|at| count(batch.rows.row(at.sample, at.position))).sum();
         if count > 0 {
             return AnalyzerError::NotFinite { what, count, sample: sample.id };
         }

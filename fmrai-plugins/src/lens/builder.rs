@@ -24,6 +24,8 @@ pub(super) struct Builder<'g> {
     graph: &'g dyn Graph,
     sums: &'g BTreeSet<TensorId>,
     start: TensorId,
+    /// Further tensors that are given.
+    given: &'g [TensorId],
     recipes: Recipes<'g>,
     steps: BTreeMap<OperationId, Step>,
     reaches: bool,
@@ -31,7 +33,13 @@ pub(super) struct Builder<'g> {
 
 impl<'g> Builder<'g> {
     pub(super) fn new(graph: &'g dyn Graph, sums: &'g BTreeSet<TensorId>, start: TensorId) -> Self {
-        Self { graph, sums, start, recipes: Recipes::new(graph), steps: BTreeMap::new(), reaches: false }
+        let recipes = Recipes::new(graph);
+        Self { graph, sums, start, given: &[], recipes, steps: BTreeMap::new(), reaches: false }
+    }
+
+    /// The same where these are given, too.
+    pub(super) fn given(self, given: &'g [TensorId]) -> Self {
+        Self { given, ..self }
     }
 
     pub(super) fn program(mut self, end: TensorId) -> Result<Found, LensError> {
@@ -49,6 +57,9 @@ impl<'g> Builder<'g> {
     fn rows(&mut self, id: TensorId) -> Result<(), LensError> {
         if id == self.start {
             self.reaches = true;
+            return Ok(());
+        }
+        if self.given.contains(&id) {
             return Ok(());
         }
         if self.sums.contains(&id) {

@@ -31,6 +31,12 @@ pub enum LensError {
         /// What about it.
         what: String,
     },
+    /// Something is no sum of what goes into it, even where the statistics of norms are kept.
+    #[error("{operation} is not linear, so what it gives is no sum of parts")]
+    NotLinear {
+        /// The operation, without namespace and overload.
+        operation: String,
+    },
     /// The weights are not at hand.
     #[error("the model's weights are not at hand, only activations")]
     NoWeights,

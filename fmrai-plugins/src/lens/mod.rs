@@ -35,12 +35,14 @@ mod constants;
 mod error;
 mod find;
 mod from;
+pub mod frozen;
 mod map;
 mod operation;
 mod program;
 mod recipes;
 mod run;
 mod settled;
+mod steps;
 mod tail;
 
 pub use error::LensError;

@@ -6,7 +6,7 @@ use fmrai_core::graph::{OperationId, RecordedGraph};
 use fmrai_core::tracker::{Activations, CaptureRequest, Forward, TrackError, Tracker};
 
 use super::actions::Actions;
-use super::recording::{Discovery, Named, Recorded, Recording};
+use super::recording::{Discovery, Named, Recorded, Recording, Reuse};
 use crate::ffi::session::{Leaf, register};
 use crate::ffi::tensor::Tensor;
 
@@ -73,7 +73,27 @@ impl DispatchTracker {
     /// [`TrackError::NothingDiscovered`], [`TrackError::UnknownTensor`], and [`TrackError::NoPlace`] for places where nothing can act.
     pub fn begin(&self, request: &CaptureRequest, actions: Actions) -> Result<Recording, TrackError> {
         let recorded = self.recorded.as_ref().ok_or(TrackError::NothingDiscovered)?;
-        Recording::begin(recorded, request, actions)
+        Recording::begin(recorded, request, actions, Reuse::Nothing)
+    }
+
+    /// As [`begin`](Self::begin), for a pass that is to be held as the clean one, or to be served from it.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_reusing(
+        &self,
+        request: &CaptureRequest,
+        actions: Actions,
+        reuse: Reuse<'_>,
+    ) -> Result<Recording, TrackError> {
+        let recorded = self.recorded.as_ref().ok_or(TrackError::NothingDiscovered)?;
+        Recording::begin(recorded, request, actions, reuse)
+    }
+
+    /// The graph that passes are compared with; `None` before the first [`discover`](Tracker::discover).
+    #[must_use]
+    pub fn graph(&self) -> Option<&Arc<RecordedGraph>> {
+        self.recorded.as_ref().map(|recorded| &recorded.graph)
     }
 }
 

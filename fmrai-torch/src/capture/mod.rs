@@ -44,10 +44,11 @@ mod recording;
 mod scope;
 mod simulated;
 
+pub use crate::ffi::clean::CleanPass;
 pub use actions::{Action, Actions};
 pub use captured::CapturedTensors;
 pub use dispatch_tracker::DispatchTracker;
 pub use fmrai_core::experiment::Place;
-pub use recording::{Kept, Recording};
+pub use recording::{Kept, Recording, Reuse};
 pub use scope::{Scope, scope};
 pub(crate) use simulated::{NamedLeaf, simulate};

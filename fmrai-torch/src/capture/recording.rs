@@ -14,6 +14,7 @@ use fmrai_core::tracker::{BoxError, CaptureRequest, Divergence, TrackError};
 use super::actions::{Action, Actions};
 use super::captured::CapturedTensors;
 use super::decode::{self, Left};
+use crate::ffi::clean::CleanPass;
 use crate::ffi::session::{Act, Acted, Leaf, Session};
 use crate::ffi::tensor::Tensor;
 
@@ -65,6 +66,19 @@ fn ended(session: &mut Session, outcome: Result<(), BoxError>) -> Result<(), Tra
     }
 }
 
+/// What a pass has to do with one that was before it.
+#[derive(Clone, Copy, Default)]
+pub enum Reuse<'c> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It is the clean one, and what it makes is held for later ones.
+    Fill(&'c CleanPass),
+    /// Operations that nothing that acts on the pass can have changed are answered with what they made in the clean one. That was a pass of
+    /// the same graph on the same inputs from the same state.
+    Serve(&'c CleanPass),
+}
+
 /// A pass that is being watched, from [`DispatchTracker::begin`](super::DispatchTracker::begin) to [`end`](Self::end), on the thread
 /// where it began. Dropping it ends the watching. Recordings of a thread nest, and may end in any order.
 pub struct Recording {
@@ -82,6 +96,7 @@ impl Recording {
         recorded: &Arc<Recorded>,
         request: &CaptureRequest,
         actions: Actions,
+        reuse: Reuse<'_>,
     ) -> Result<Self, TrackError> {
         let graph = &recorded.graph;
         let mut wanted = vec![0; graph.tensors().len()];
@@ -104,6 +119,11 @@ impl Recording {
             idle.borrow_mut().extend(actions.places());
             let act = acting(actions, Rc::clone(&failed), Rc::clone(&idle));
             session.act(&results, &scores, act).map_err(TrackError::Internal)?;
+        }
+        match reuse {
+            Reuse::Nothing => {}
+            Reuse::Fill(clean) => session.fill(clean),
+            Reuse::Serve(clean) => session.serve(clean),
         }
         session.begin().map_err(TrackError::Internal)?;
         let explicit =

@@ -1,93 +1,68 @@
 //! From texts to batches.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fmrai_core::batch::Sample;
 
-use super::fit::Fit;
-use super::ids::{unknown_token, valid};
-use super::records::{Records, open_text};
-use super::steady::SteadyFile;
-use super::{Batches, Counts, DataContext, DataError, InputBatch};
+use super::encoding::Encoder;
+use super::records::Records;
+use super::{Batches, Counts, DataError, InputBatch};
 use crate::files::FileInfo;
-use crate::model::InputSpec;
-use crate::text::HOW;
-use crate::text::Tokenizer;
 
 /// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
 const WINDOW: usize = 64;
 
-pub(super) fn default_batch_size() -> usize {
-    8
+/// Samples that stand one after the other in the same batch: one text, or the two of a pair.
+#[derive(Default)]
+pub(super) struct Group {
+    /// Ids are given when it is read. Empty where the record is empty.
+    pub(super) samples: Vec<Sample>,
+    /// Tokens that were cut off.
+    pub(super) truncated: usize,
 }
 
-/// What every source of texts can be told.
-pub(super) struct Settings<'s> {
-    pub(super) path: &'s Path,
-    pub(super) batch_size: usize,
-    pub(super) max_tokens: Option<usize>,
-    pub(super) limit: Option<u64>,
+impl Group {
+    /// Tokens of its longest text.
+    fn length(&self) -> usize {
+        self.samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0)
+    }
 }
 
-impl Settings<'_> {
-    /// Checks the settings and opens the file; `records` tells how to read it.
-    pub(super) fn open<'a>(
-        &self,
-        context: &DataContext<'a>,
-        records: impl FnOnce(PathBuf, SteadyFile) -> Result<Box<dyn Records>, DataError>,
-    ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
-            if value == Some(0) {
-                return Err(DataError::Unsuitable(format!("{name} is 0, valid is 1 or more")));
-            }
+/// Reads a file group by group.
+pub(super) trait Groups {
+    /// What its groups are called in messages, e.g. `texts`.
+    const PLURAL: &'static str;
+
+    /// Texts of each group.
+    const TEXTS: usize;
+
+    /// The next group; `None` at the end.
+    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Group>, DataError>;
+
+    /// Bytes read so far.
+    fn bytes(&self) -> u64;
+}
+
+/// Texts, each for itself; those that are too long are cut.
+pub(super) struct Singles<R>(pub(super) R);
+
+impl<R: Records> Groups for Singles<R> {
+    const PLURAL: &'static str = "texts";
+    const TEXTS: usize = 1;
+
+    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Group>, DataError> {
+        let Some(record) = self.0.next()? else { return Ok(None) };
+        if record.text.trim().is_empty() {
+            return Ok(Some(Group::default()));
         }
-        let tokenizer = context.tokenizer.ok_or_else(|| {
-            DataError::Unsuitable(format!(
-                "the data are texts, but the model has no tokenizer: {HOW}, FOLDER being that of the model, or one that its \
-                 field `tokenizer` names where it has that field; or give token ids, as data of type `tensors`"
-            ))
-        })?;
-        let fit = Fit::of(context.inputs)?;
-        let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
-        let max_tokens = self.max_tokens(tokenizer, longest)?;
-        let path = context.base.join(self.path);
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let file = open_text(&path, &name)?;
-        let info = file.info().clone();
-        Ok(Box::new(TextBatches {
-            records: records(path.clone(), file)?,
-            path,
-            info,
-            tokenizer,
-            inputs: context.inputs,
-            batch_size: fitting(self.batch_size, fit.batch_size(self.batch_size)),
-            fit,
-            max_tokens,
-            left: self.limit.unwrap_or(u64::MAX),
-            window: VecDeque::new(),
-            ended: false,
-            next_index: 0,
-            next_id: 0,
-            counts: Counts::default(),
-        }))
+        let encoded = encoder.encode(record.text, encoder.max_tokens);
+        let (sample, truncated) = encoded.map_err(|what| encoder.error(record.line, what))?;
+        let samples = if sample.token_ids.is_empty() { Vec::new() } else { vec![sample] };
+        Ok(Some(Group { samples, truncated }))
     }
 
-    fn max_tokens(&self, tokenizer: &Tokenizer, limit: Option<usize>) -> Result<Option<usize>, DataError> {
-        let special = tokenizer.special_tokens();
-        let valid = special + 1..=limit.unwrap_or(usize::MAX);
-        let chosen = self.max_tokens.or(limit);
-        if let Some(found) = chosen.filter(|tokens| !valid.contains(tokens)) {
-            let valid = match limit {
-                Some(limit) => format!("{} to {limit}", special + 1),
-                None => format!("{} or more", special + 1),
-            };
-            return Err(DataError::Unsuitable(format!(
-                "max_tokens is {found}, valid is {valid} (the tokenizer adds {special} tokens to each text)"
-            )));
-        }
-        Ok(chosen)
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 }
 
@@ -103,98 +78,88 @@ pub(super) fn fitting(wanted: usize, taken: usize) -> usize {
     taken
 }
 
-/// A text with its tokens, and the number of tokens that were cut off.
-struct Ready {
-    sample: Sample,
-    truncated: usize,
-}
-
 /// Batches of the texts of one file.
 ///
-/// A window of [`WINDOW`] batches is read, sorted by number of tokens (texts of the same length stay in order) and cut
+/// A window of [`WINDOW`] batches is read, sorted by number of tokens (groups of the same length stay in order) and cut
 /// into batches, so memory does not depend on the size of the file, and the batches are always the same.
-struct TextBatches<'a> {
-    records: Box<dyn Records>,
-    path: PathBuf,
+pub(super) struct TextBatches<'a, G> {
+    groups: G,
     info: FileInfo,
-    tokenizer: &'a Tokenizer,
-    inputs: &'a [InputSpec],
-    fit: Fit,
+    encoder: Encoder<'a>,
+    /// Groups of a batch.
     batch_size: usize,
-    max_tokens: Option<usize>,
-    /// Texts that may still be read.
+    /// Groups that may still be read.
     left: u64,
-    window: VecDeque<Ready>,
+    window: VecDeque<Group>,
     ended: bool,
     next_index: u64,
     next_id: u64,
     counts: Counts,
 }
 
-impl TextBatches<'_> {
+impl<'a, G: Groups> TextBatches<'a, G> {
+    /// Batches of `batch_size` groups, or as many as the model takes, of the first `limit` ones of a file.
+    pub(super) fn new(
+        groups: G,
+        info: FileInfo,
+        encoder: Encoder<'a>,
+        batch_size: usize,
+        limit: Option<u64>,
+    ) -> Result<Self, DataError> {
+        let batch_size = fitting(batch_size, encoder.fit.groups(batch_size, G::TEXTS, G::PLURAL)?);
+        Ok(Self {
+            groups,
+            info,
+            encoder,
+            batch_size,
+            left: limit.unwrap_or(u64::MAX),
+            window: VecDeque::new(),
+            ended: false,
+            next_index: 0,
+            next_id: 0,
+            counts: Counts::default(),
+        })
+    }
+
     fn fill(&mut self) -> Result<(), DataError> {
         let size = self.batch_size.saturating_mul(WINDOW);
         while self.window.len() < size && self.left > 0 {
-            let Some(record) = self.records.next()? else { break };
-            let ready = if record.text.trim().is_empty() { None } else { self.encode(record)? };
-            match ready {
-                None => self.counts.skipped_empty += 1,
-                Some(ready) => {
-                    self.window.push_back(ready);
-                    self.next_id += 1;
-                    self.left -= 1;
-                }
+            let Some(mut group) = self.groups.next(&self.encoder)? else { break };
+            if group.samples.is_empty() {
+                self.counts.skipped_empty += 1;
+                continue;
             }
+            for sample in &mut group.samples {
+                sample.id = self.next_id;
+                self.next_id += 1;
+            }
+            self.window.push_back(group);
+            self.left -= 1;
         }
         self.ended = self.window.len() < size;
-        self.window.make_contiguous().sort_by_key(|ready| ready.sample.token_ids.len());
+        self.window.make_contiguous().sort_by_key(Group::length);
         if self.next_id == 0 {
-            let empty = self.counts.skipped_empty;
-            let what = format!("there are no texts in it, only {empty} empty records");
-            return Err(DataError::File { path: self.path.clone(), what });
+            let (what, empty) = (G::PLURAL, self.counts.skipped_empty);
+            let what = format!("there are no {what} in it, only {empty} empty records");
+            return Err(DataError::File { path: self.encoder.path.clone(), what });
         }
         Ok(())
     }
 
-    /// Texts in the next batch: where the model takes no mask, all have the same length.
+    /// Groups in the next batch: where the model takes no mask, all have the same length.
     fn next_size(&self) -> usize {
         let size = self.batch_size.min(self.window.len());
-        let length = |ready: &Ready| ready.sample.token_ids.len();
         match self.window.front() {
-            Some(first) if !self.fit.pads() => {
-                let equal = self.window.iter().take_while(|ready| length(ready) == length(first));
+            Some(first) if !self.encoder.fit.pads() => {
+                let equal = self.window.iter().take_while(|group| group.length() == first.length());
                 equal.take(size).count()
             }
             _ => size,
         }
     }
-
-    /// The tokens of a text; `None` if there are none.
-    fn encode(&self, record: super::records::Record) -> Result<Option<Ready>, DataError> {
-        let encoded = self.tokenizer.encode(&record.text, self.max_tokens).map_err(|e| {
-            DataError::Record { path: self.path.clone(), line: record.line, what: e.to_string() }
-        })?;
-        let tokens = encoded.token_ids.len();
-        let refused = self.fit.refuses(tokens).filter(|_| tokens > 0);
-        if let Some(what) = refused.or_else(|| unknown_token(self.tokenizer, &encoded.token_ids, self.inputs))
-        {
-            return Err(DataError::Record { path: self.path.clone(), line: record.line, what });
-        }
-        let sample = Sample {
-            id: self.next_id,
-            text: Some(Arc::from(record.text)),
-            token_ids: encoded.token_ids,
-            special: encoded.special,
-            offsets: encoded.offsets,
-            span: 0..tokens,
-            sequences: Vec::new(),
-            pair: None,
-        };
-        Ok((tokens > 0).then_some(Ready { sample, truncated: encoded.truncated }))
-    }
 }
 
-impl Batches for TextBatches<'_> {
+impl<G: Groups> Batches for TextBatches<'_, G> {
     fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
         if self.window.is_empty()
             && !self.ended
@@ -208,22 +173,18 @@ impl Batches for TextBatches<'_> {
             return Ok(None);
         }
         let size = self.next_size();
-        let ready: Vec<Ready> = self.window.drain(..size).collect();
-        for Ready { sample, truncated } in &ready {
-            self.counts.texts += 1;
-            self.counts.tokens += sample.token_ids.len() as u64;
-            self.counts.truncated_texts += u64::from(*truncated > 0);
-            self.counts.truncated_tokens += *truncated as u64;
+        let groups: Vec<Group> = self.window.drain(..size).collect();
+        for group in &groups {
+            self.counts.texts += group.samples.len() as u64;
+            self.counts.tokens += group.samples.iter().map(|s| s.token_ids.len() as u64).sum::<u64>();
+            self.counts.truncated_texts += u64::from(group.truncated > 0);
+            self.counts.truncated_tokens += group.truncated as u64;
         }
-        let samples: Vec<Sample> = ready.into_iter().map(|ready| ready.sample).collect();
-        // What fills rows up is masked, so any token does that the model has.
-        let valid = valid(self.inputs, "input_ids");
-        let known = |id: &u32| valid.is_none_or(|valid| valid.contains(&i64::from(*id)));
-        let padding = self.tokenizer.vocabulary().padding.filter(known).unwrap_or(0);
-        let (inputs, filler) = self.fit.inputs(&samples, padding)?;
+        let samples: Vec<Sample> = groups.into_iter().flat_map(|group| group.samples).collect();
+        let (inputs, filler) = self.encoder.fit.inputs(&samples, self.encoder.padding())?;
         let index = self.next_index;
         self.next_index += 1;
-        let whole = self.fit.whole();
+        let whole = self.encoder.fit.whole();
         Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
     }
 
@@ -232,7 +193,7 @@ impl Batches for TextBatches<'_> {
     }
 
     fn progress(&self) -> (u64, u64) {
-        (self.records.bytes().min(self.info.bytes), self.info.bytes)
+        (self.groups.bytes().min(self.info.bytes), self.info.bytes)
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {

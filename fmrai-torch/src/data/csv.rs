@@ -7,39 +7,23 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::batching::{Settings, default_batch_size};
 use super::records::{MAX_RECORD, Record, Records, quoted};
+use super::settings::text_source;
 use super::steady::SteadyFile;
 use super::{Batches, DataContext, DataError, DataSource};
 
-/// A CSV file in UTF-8 with a header line, the text in one column. Fields with delimiters, quotes or line ends are
-/// quoted with `"`. Empty texts are left out and counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Csv {
-    /// The file, relative to the plan.
-    pub path: PathBuf,
-    /// Name of the column that holds the text, as in the header line.
-    pub column: String,
-    /// What separates the fields, one ASCII character; a comma by default.
-    #[serde(default = "comma")]
-    pub delimiter: char,
-    /// Texts per batch, at least 1; 8 by default.
-    #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1))]
-    pub batch_size: usize,
-    /// Longest text in tokens, special tokens included; longer ones are cut, and counted. At least one token more than
-    /// the tokenizer adds, at most what the model takes, which is the default.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub max_tokens: Option<usize>,
-    /// Read the first texts only, at least 1; all by default.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub limit: Option<u64>,
+text_source! {
+    /// A CSV file in UTF-8 with a header line, the text in one column. Fields with delimiters, quotes or line ends are
+    /// quoted with `"`. Empty texts are left out and counted.
+    pub struct Csv {
+        /// Name of the column that holds the text, as in the header line.
+        pub column: String,
+        /// What separates the fields, one ASCII character; a comma by default.
+        #[serde(default = "comma")]
+        pub delimiter: char,
+    }
+    reads: "texts", batch_size: 8, too_long: "are cut, and counted"
 }
 
 fn comma() -> char {
@@ -59,13 +43,7 @@ impl DataSource for Csv {
                 let valid = "one ASCII character other than a quote or a line end";
                 DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
             })?;
-        Settings {
-            path: &self.path,
-            batch_size: self.batch_size,
-            max_tokens: self.max_tokens,
-            limit: self.limit,
-        }
-        .open(context, |path, file| Ok(Box::new(Rows::new(path, file, delimiter, &self.column)?)))
+        self.settings().open_texts(context, |path, file| Rows::new(path, file, delimiter, &self.column))
     }
 }
 

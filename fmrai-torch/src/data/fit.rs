@@ -154,9 +154,28 @@ impl Fit {
         })
     }
 
-    /// Texts in a batch where `wanted` were asked for.
-    pub(super) fn batch_size(&self, wanted: usize) -> usize {
-        wanted.clamp(self.rows.min, self.rows.max.unwrap_or(usize::MAX))
+    /// Groups of `texts` texts in a batch where `wanted` were asked for; they are called `plural` in messages.
+    ///
+    /// # Errors
+    /// [`DataError::Unsuitable`] if every batch that the model takes would cut a group.
+    pub(super) fn groups(&self, wanted: usize, texts: usize, plural: &str) -> Result<usize, DataError> {
+        let Bounds { min, max } = self.rows;
+        let rows = wanted.saturating_mul(texts).clamp(min, max.unwrap_or(usize::MAX));
+        let (below, above) = (rows / texts, rows.div_ceil(texts));
+        let fits = |groups: &usize| {
+            let rows = groups.saturating_mul(texts);
+            *groups > 0 && rows >= min && max.is_none_or(|max| rows <= max)
+        };
+        [below, above].into_iter().find(fits).map_or_else(
+            || {
+                let taken = self.rows.words("texts");
+                unsuitable(format!(
+                    "the model takes batches of {taken}, but {plural} need a multiple of {texts}, since the texts of one stand \
+                     in the same batch: export the model with another batch size, or with one that may vary (`dynamic_shapes`)"
+                ))
+            },
+            Ok,
+        )
     }
 
     /// The most tokens of a text.
@@ -300,7 +319,8 @@ mod tests {
         let axes = [Axis::Fixed(3), Axis::Fixed(4)];
         let mask = spec("attention_mask", DType::Int64, &axes, true);
         let fit = Fit::of(&[spec("input_ids", DType::Int32, &axes, true), mask]).unwrap();
-        assert_eq!((fit.batch_size(8), fit.batch_size(1), fit.max_tokens()), (3, 3, Some(4)));
+        let groups = |wanted| fit.groups(wanted, 1, "texts").unwrap();
+        assert_eq!((groups(8), groups(1), fit.max_tokens()), (3, 3, Some(4)));
         let (named, filler) = fit.inputs(&[sample(&[1]), sample(&[2, 3])], 0).unwrap();
         assert_eq!(filler, 1);
         assert_eq!(numbers(&named, "input_ids"), (vec![3, 4], vec![1, 0, 0, 0, 2, 3, 0, 0, 2, 3, 0, 0]));

@@ -3,6 +3,8 @@
 
 pub(crate) mod autocast;
 pub(crate) mod call;
+pub(crate) mod clean;
+pub(crate) mod gradients;
 mod message;
 pub(crate) mod plain;
 pub(crate) mod scopes;

@@ -20,6 +20,19 @@ def rms(x, eps):
     return torch.sqrt(x.pow(2).mean(-1, keepdim=True) + eps)
 
 
+class Record(dict):
+    """What a pass showed at (site, layer), with the axis of a batch of one, which is what the graph of gradients goes through."""
+
+    def __getitem__(self, key):
+        value = super().__getitem__(key)
+        return value[0] if isinstance(key, tuple) else value
+
+    def gradients(self, y, keys, weight=None):
+        """Of the sum of `y`, or of its product with `weight`."""
+        found = torch.autograd.grad(y, [self.get(key) for key in keys], weight, retain_graph=True)
+        return {key: g[0] for key, g in zip(keys, found, strict=True)}
+
+
 class Decoder:
     """A checkpoint folder of GPT-2, Llama, Qwen 3 or Gemma 3, loaded as transformers does, with hooks at every site.
 
@@ -91,7 +104,7 @@ class Decoder:
             )
             self.attention_added[l].register_forward_hook(lambda m, i, output, l=l: self._attention_added(l, output))
             self.ffn_norms[l].register_forward_pre_hook(
-                lambda m, i, l=l: self.record.__setitem__(("residual.between", l), i[0][0])
+                lambda m, i, l=l: self.record.__setitem__(("residual.between", l), i[0])
             )
             self.ffn_added[l].register_forward_hook(lambda m, i, output, l=l: self._at("ffn_output", l, output))
 
@@ -114,9 +127,8 @@ class Decoder:
         """Record the value of a site; `x` has the axis of a batch of one."""
         assert x.dtype == torch.float64 and x.shape[0] == 1, (site, x.dtype, x.shape)
         changed = self.edit(site, layer, x[0])
-        value = x[0] if changed is None else changed
-        self.record[site, layer] = value
-        return value[None]
+        self.record[site, layer] = x = x if changed is None else changed[None]
+        return x
 
     def _attention_added(self, layer, output):
         """attention_output, and residual.between through it: the block itself adds the two and shows no module for the sum."""
@@ -126,7 +138,7 @@ class Decoder:
         changed = self.edit("residual.between", layer, before + x[0])
         if changed is not None:
             x = (changed - before)[None]
-            self.record["attention_output", layer] = x[0]
+            self.record["attention_output", layer] = x
         return (x, *output[1:]) if isinstance(output, tuple) else x
 
     def _repeat(self, x):
@@ -151,7 +163,7 @@ class Decoder:
 
     def run(self, ids, edit=None, embedding=None, gradients=False):
         """One pass; `edit(site, layer, value)` gives another value or None. Returns the record, with `logits` [token, vocabulary]."""
-        self.record, self.mask, self.scaling = {}, {}, {}
+        self.record, self.mask, self.scaling = Record(), {}, {}
         edit = edit or (lambda *_: None)
 
         def every(site, layer, x):
@@ -165,8 +177,8 @@ class Decoder:
             logits = self.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
         self.edit = lambda *_: None
         record, self.record = self.record, None
-        record["logits"] = logits
-        record["final"] = record["residual.after", self.L - 1]
+        record |= {"logits": logits, "mask": self.mask, "scaling": self.scaling}
+        record["final", 0] = record.get(("residual.after", self.L - 1))
         return record
 
     def ids(self, text):
@@ -311,23 +323,20 @@ def node_outputs(decoder, record):
 
 def input_gradients(decoder, record, m):
     """The gradient of `m` with respect to what each destination reads of the stream, before the norm, through that reader alone."""
-    grad = lambda y, x, g: torch.autograd.grad(y, x, g, retain_graph=True)[0]
-    found = {"logits": grad(m, record["final"], None)}
+    found = {"logits": record.gradients(m, [("final", 0)])["final", 0]}
     for l in range(decoder.L):
-        before, between, written = record["residual.before", l], record["residual.between", l], record["ffn_output", l]
-        found[f"m{l}"] = grad(written, between, grad(m, written, None))
+        before, between, written, head = ("residual.before", l), ("residual.between", l), ("ffn_output", l), ("head", l)
+        g = record.gradients(m, [written, head])
+        found[f"m{l}"] = record.gradients(record[written], [between], g[written])[between]
         # Keys and values go to each query head that uses them on their own: ungrouped.
         query, key, value = (record[site, l] for site in ("query", "key", "value"))
-        repeated_key, repeated_value = (decoder._repeat(x.detach()).requires_grad_() for x in (key, value))
-        free_query = query.detach().requires_grad_()
-        scores = free_query @ repeated_key.transpose(-1, -2) * record["scaling"][l] + record["mask"][l]
-        head = torch.softmax(scores, dim=-1) @ repeated_value
-        g = torch.autograd.grad(head, [free_query, repeated_key, repeated_value], grad(m, record["head", l], None))
+        free = [x.detach().requires_grad_() for x in (query, decoder._repeat(key), decoder._repeat(value))]
+        scores = free[0] @ free[1].transpose(-1, -2) * record["scaling"][l] + record["mask"][l]
+        through = torch.autograd.grad(torch.softmax(scores, dim=-1) @ free[2], free, g[head])
         for h in range(decoder.H):
             kv = h * decoder.Hkv // decoder.H
-            found[f"a{l}.h{h}<q>"] = grad(query[h], before, g[0][h])
-            found[f"a{l}.h{h}<k>"] = grad(key[kv], before, g[1][h])
-            found[f"a{l}.h{h}<v>"] = grad(value[kv], before, g[2][h])
+            for x, whole, of in (("q", query[h], 0), ("k", key[kv], 1), ("v", value[kv], 2)):
+                found[f"a{l}.h{h}<{x}>"] = record.gradients(whole, [before], through[of][h])[before]
     return found
 
 

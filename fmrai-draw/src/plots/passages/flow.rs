@@ -6,10 +6,9 @@
 use fmrai_core::report::figure::{Passage, Token};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::signs::visible;
 use crate::scene::{Type, Weight};
 use crate::style::TOKEN;
-use crate::text::{Fonts, partition};
+use crate::text::{Fonts, partition, visible};
 
 /// Lines of the longest passage that is shown whole.
 pub(crate) const MOST_LINES: usize = 4;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use fmrai_core::analyzer::{Method, MethodConfig, RegisteredConfig};
+use fmrai_core::analyzer::{Method, RegisteredConfig};
 use fmrai_core::report::Report;
 use fmrai_torch::Device;
 use fmrai_torch::data::{Batches, Counts, DataContext, DataError, InputBatch, RegisteredDataSource};

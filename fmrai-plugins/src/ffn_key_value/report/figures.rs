@@ -101,6 +101,7 @@ fn key_neurons(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
+        texts: Vec::new(),
     };
     Figure::single(
         "key_neurons",

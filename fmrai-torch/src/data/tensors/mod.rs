@@ -12,7 +12,7 @@ use fmrai_core::batch::Vocabulary;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batching::{default_batch_size, fitting};
+use super::batching::fitting;
 use super::ids;
 use super::{Batches, Counts, DataContext, DataError, DataSource, InputBatch};
 use crate::ffi::tensor::Tensor;
@@ -42,6 +42,10 @@ pub struct TensorFiles {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<u64>,
+}
+
+fn default_batch_size() -> usize {
+    8
 }
 
 crate::register_data_source!(TensorFiles, name: "tensors", summary: "tensors in a safetensors file or .npy files, one for each input of the model",

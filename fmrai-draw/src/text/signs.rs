@@ -1,6 +1,6 @@
 //! Characters that are no letters, made visible.
 
-use crate::text::Fonts;
+use super::fonts::Fonts;
 
 /// Signs for a line break and a tab; the first that the font has is drawn.
 const LINE_BREAK: [char; 4] = ['⏎', '↵', '¶', ' '];

@@ -1,0 +1,7 @@
+//! Any bytes as pairs of texts.
+#![no_main]
+
+#[path = "../parsers.rs"]
+mod parsers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::pairs(bytes));

@@ -1,0 +1,171 @@
+//! Variants of a pass on the bench, against PyTorch's hooks, and against the same without anything that makes them cheap.
+
+use std::collections::BTreeMap;
+
+use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Sites, Variant};
+use fmrai_core::graph::RecordedGraph;
+use fmrai_core::structure::{AttentionForm, Structure};
+use fmrai_core::tensor::{TensorValue, from_safetensors};
+use fmrai_core::tolerance::Tolerance;
+use fmrai_core::tracker::{BoxError, Tracker};
+use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
+use fmrai_torch::capture::DispatchTracker;
+use fmrai_torch::model::{Model, NamedTensors};
+use tch::Tensor;
+
+use crate::common::*;
+
+const MODELS: [&str; 4] = ["gpt2", "llama", "qwen3", "gemma3"];
+const FORMS: [AttentionForm; 2] = [AttentionForm::Eager, AttentionForm::Fused];
+
+/// float32 against float64, through a few layers.
+const CLOSE: Tolerance = Tolerance { absolute: 1e-5, relative: 1e-4 };
+
+/// A reference model with its pairs: rows clean, corrupted, clean, ...
+struct Study {
+    model: Box<dyn Model>,
+    inputs: NamedTensors,
+    answers: Vec<Answer>,
+    expected: BTreeMap<String, TensorValue>,
+}
+
+impl Study {
+    fn of(name: &str, form: AttentionForm) -> Self {
+        let file = reference().join("experiments").join(name).join("expected.safetensors");
+        let expected: BTreeMap<_, _> =
+            from_safetensors(&std::fs::read(file).unwrap()).unwrap().0.into_iter().collect();
+        let ids = |name: &str| rows_of(&expected[name]);
+        let (clean, corrupted) = (ids("clean.ids"), ids("corrupted.ids"));
+        let (right, wrong) = (ids("answer.ids"), ids("wrong.ids"));
+        let width = clean.iter().map(Vec::len).max().unwrap();
+        let mut rows = Vec::new();
+        let mut answers = Vec::new();
+        for at in 0..clean.len() {
+            for row in [&clean[at], &corrupted[at]] {
+                rows.push(row.clone());
+                let tokens = |ids: &[i64]| ids.iter().map(|id| u32::try_from(*id).unwrap()).collect();
+                let (right, wrong) = (tokens(&right[at]), tokens(&wrong[at]));
+                answers.push(Answer { position: row.len() - 1, right, wrong });
+            }
+        }
+        let padded: Vec<i64> = rows
+            .iter()
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, width - row.len())))
+            .collect();
+        let mask: Vec<i64> =
+            rows.iter().flat_map(|row| (0..width).map(|at| i64::from(at < row.len()))).collect();
+        let shape = [rows.len() as i64, width as i64];
+        let inputs = named([
+            ("input_ids", Tensor::from_slice(&padded).reshape(shape)),
+            ("attention_mask", Tensor::from_slice(&mask).reshape(shape)),
+        ]);
+        let model = try_load(&model_folder(name), form).unwrap();
+        Self { model, inputs, answers, expected }
+    }
+
+    fn objective(&self, graph: &RecordedGraph, structure: &Structure) -> Objective {
+        let _ = graph;
+        let logits = structure.unembedding.last().unwrap().output;
+        Objective { logits, measure: Measure::LogitDifference(self.answers.clone()) }
+    }
+}
+
+fn rows_of(value: &TensorValue) -> Vec<Vec<i64>> {
+    let width = value.shape()[1];
+    let rows = value.i64().unwrap().chunks(width);
+    rows.map(|row| row.iter().copied().filter(|id| *id >= 0).collect()).collect()
+}
+
+fn recorded(study: &Study) -> (DispatchTracker, std::sync::Arc<RecordedGraph>) {
+    let mut tracker = DispatchTracker::new().unwrap();
+    for (name, tensor) in &study.inputs.0 {
+        tracker.name_input(name, tensor);
+    }
+    for (name, tensor) in study.model.parameters() {
+        tracker.name_parameter(&name, &tensor);
+    }
+    let graph = tracker
+        .discover(&mut || study.model.forward(&study.inputs).map(|_| ()).map_err(BoxError::from))
+        .unwrap();
+    (tracker, graph)
+}
+
+fn settings() -> Vec<(&'static str, BenchSettings)> {
+    let plain = BenchSettings::plain;
+    vec![
+        ("plain", plain()),
+        ("reuse", BenchSettings { reuse: true, ..plain() }),
+        ("pack", BenchSettings { pack: true, ..plain() }),
+        ("end early", BenchSettings { end_early: true, ..plain() }),
+        ("all", BenchSettings::default()),
+    ]
+}
+
+#[test]
+fn patching_gives_what_hooks_on_transformers_give() {
+    for name in MODELS {
+        for form in FORMS {
+            let study = Study::of(name, form);
+            let (tracker, graph) = recorded(&study);
+            let structure = Structure::of(graph.as_ref());
+            let sites = Sites::of(graph.as_ref(), &structure);
+            let objective = study.objective(&graph, &structure);
+            let rows = study.answers.len();
+            let corrupted: Vec<usize> = (0..rows).filter(|row| row % 2 == 1).collect();
+            let clean: Vec<usize> = corrupted.iter().map(|row| row - 1).collect();
+            let mut variants = Vec::new();
+            let layers = sites.blocks.len();
+            let heads = sites.blocks[0].attention.heads;
+            for block in &sites.blocks {
+                for head in 0..heads {
+                    let edit =
+                        Edit::new(sites.head(block), Change::Clean(clean.clone())).at(Axis::Head, [head]);
+                    variants.push(Variant::clean(corrupted.clone()).with(edit));
+                }
+            }
+            let positions = study.inputs.0[0].1.shape()[1];
+            for block in &sites.blocks {
+                let site: Site = sites.stream(block.before().unwrap());
+                for position in 0..positions {
+                    let edit =
+                        Edit::new(site.clone(), Change::Clean(clean.clone())).at(Axis::Position, [position]);
+                    variants.push(Variant::clean(corrupted.clone()).with(edit));
+                }
+            }
+            variants.push(Variant::clean((0..rows).collect::<Vec<_>>()));
+            for (what, settings) in settings() {
+                let batch = BenchInputs { inputs: &study.inputs, whole: &[], rows };
+                let mut bench = ModelBench::new(study.model.as_ref(), &tracker, batch, settings).unwrap();
+                let measured = bench.measure(&variants, std::slice::from_ref(&objective)).unwrap();
+                let check = |key: &str, found: &[f64], of: &dyn Fn(usize) -> Option<f64>| {
+                    let expected: Vec<f64> = (0..found.len()).filter_map(of).collect();
+                    let kept: Vec<f64> =
+                        (0..found.len()).filter(|at| of(*at).is_some()).map(|at| found[at]).collect();
+                    CLOSE
+                        .check(&kept, &expected)
+                        .unwrap_or_else(|e| panic!("{name} {form:?} {what} {key}: {e}"));
+                };
+                // [layer, head, pair] against [pair, layer, head].
+                let found: Vec<f64> = measured[..layers * heads].iter().flat_map(|m| m[0].clone()).collect();
+                let reference = study.expected["patched.head"].f64().unwrap();
+                let pairs = corrupted.len();
+                check("head", &found, &|at| {
+                    let (cell, pair) = (at / pairs, at % pairs);
+                    Some(reference[pair * layers * heads + cell])
+                });
+                let streams = &measured[layers * heads..variants.len() - 1];
+                let found: Vec<f64> = streams.iter().flat_map(|m| m[0].clone()).collect();
+                let reference = study.expected["patched.residual.before"].f64().unwrap();
+                check("residual.before", &found, &|at| {
+                    let (cell, pair) = (at / pairs, at % pairs);
+                    Some(reference[pair * layers * positions + cell]).filter(|value| !value.is_nan())
+                });
+                let plain = &measured[variants.len() - 1][0];
+                let reference = study.expected["metric.clean"].f64().unwrap();
+                check("clean", plain, &|at| (at % 2 == 0).then(|| reference[at / 2]));
+                let reference = study.expected["metric.corrupted"].f64().unwrap();
+                check("corrupted", plain, &|at| (at % 2 == 1).then(|| reference[at / 2]));
+            }
+        }
+    }
+}

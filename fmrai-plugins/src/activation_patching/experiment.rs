@@ -1,0 +1,207 @@
+//! The analysis: what it patches, and what it makes of that.
+
+use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State};
+use fmrai_core::batch::{Batch, Sample};
+use fmrai_core::experiment::{Axis, Bench, Change, Experiment, Layout, Place, Site, Sites, Variant};
+use fmrai_core::graph::TensorId;
+use fmrai_core::report::Report;
+use fmrai_core::structure::EmbeddingKind;
+use fmrai_core::tracker::CaptureRequest;
+
+use super::base::{Base, Noise, Owned, by_pair};
+use super::config::{ActivationPatchingConfig, Corruption, Direction};
+use super::report;
+use crate::pairs::{PairRows, pairs_of};
+use crate::patching::{NAMES, Patched, Totals, columns_of, members, too_close};
+use crate::sites::{Column, logits_of};
+
+const NAME: &str = "activation_patching";
+
+/// Runs texts with activations of other texts.
+pub struct ActivationPatching {
+    config: ActivationPatchingConfig,
+    logits: Option<TensorId>,
+    noise: Option<Noise>,
+    /// What was found at each site.
+    patched: Vec<Patched>,
+    totals: Totals,
+}
+
+/// One run: which cell it is for, and with what.
+struct Cell {
+    /// Which of the choices.
+    choice: usize,
+    /// Its place among the cells.
+    cell: usize,
+    column: Column,
+    /// The pairs that it is about.
+    owned: Vec<usize>,
+    pairs: Vec<usize>,
+}
+
+impl ActivationPatching {
+    pub(super) fn new(config: ActivationPatchingConfig) -> Self {
+        Self { config, logits: None, noise: None, patched: Vec::new(), totals: Totals::default() }
+    }
+
+    /// The noise on the token embeddings, if there is any.
+    fn noise(&self, model: &ModelView<'_>) -> Result<Option<Noise>, AnalyzerError> {
+        let Corruption::Gaussian { sigma, samples, mark, seed } = &self.config.corruption else {
+            return Ok(None);
+        };
+        let unsuitable = |found: &str| AnalyzerError::Unsuitable {
+            found: found.to_owned(),
+            needed: "token embeddings, which the noise is added to".to_owned(),
+        };
+        let embedding = model.structure.embeddings.iter().find(|e| e.kind == EmbeddingKind::Token);
+        let embedding = embedding.ok_or_else(|| unsuitable("no token embedding"))?;
+        let weights = model.weights.ok_or_else(|| unsuitable("no weights at hand"))?;
+        let table =
+            weights.weight(embedding.weight).ok_or_else(|| unsuitable("no table of embeddings"))??;
+        let table = table.view();
+        let table: &[f32] = table.elements()?;
+        let count = table.len().max(1) as f64;
+        let mean = table.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+        let variance = table.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
+        let channels = model.graph.tensor(embedding.output).and_then(|tensor| tensor.shape.last().copied());
+        let channels = channels.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        Ok(Some(Noise {
+            site: Site { place: Place::Tensor(embedding.output), layout: Layout::stream() },
+            channels,
+            sigma: sigma * variance.sqrt(),
+            samples: *samples,
+            mark: mark.clone(),
+            seed: *seed,
+        }))
+    }
+
+    /// The runs that a batch takes.
+    fn cells(&self, pairs: &[PairRows<'_>], base: &Base) -> (Vec<Cell>, Vec<Variant>) {
+        let mut cells = Vec::new();
+        let mut variants = Vec::new();
+        for (choice, patched) in self.patched.iter().enumerate() {
+            let map = &patched.map;
+            for (at, site) in map.sites.iter().enumerate() {
+                let start = at.saturating_sub(self.config.window / 2);
+                let end = (at + self.config.window.div_ceil(2)).min(map.sites.len());
+                for head in 0..site.heads.len() {
+                    for column in columns_of(map.choice.by, pairs) {
+                        let groups = members(pairs, &column);
+                        let all: Vec<usize> = groups.iter().flat_map(|(_, pairs)| pairs.clone()).collect();
+                        if all.is_empty() {
+                            continue;
+                        }
+                        let Owned { mut variant, pairs: owned, source } = base.variant(&all);
+                        for site in &map.sites[start..end] {
+                            for (positions, pairs) in &groups {
+                                let rows: Vec<usize> =
+                                    (0..owned.len()).filter(|row| pairs.contains(&owned[*row])).collect();
+                                let from = rows.iter().map(|row| source[*row]).collect();
+                                let mut edit = site.edit(Some(head), Change::Clean(from)).of_rows(rows);
+                                if let Some(positions) = positions {
+                                    edit = edit.at(Axis::Position, positions.clone());
+                                }
+                                variant = variant.with(edit);
+                            }
+                        }
+                        let cell = map.cell(site.layer, Some(head));
+                        cells.push(Cell { choice, cell, column, owned, pairs: all });
+                        variants.push(variant);
+                    }
+                }
+            }
+        }
+        (cells, variants)
+    }
+}
+
+impl Experiment for ActivationPatching {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        self.logits = Some(logits_of(model)?);
+        self.noise = self.noise(model)?;
+        let sites = Sites::of(model.graph, model.structure);
+        self.patched = Patched::all(&sites, &self.config.sites, &mut self.totals)?;
+        Ok(CaptureRequest::none())
+    }
+
+    fn passes(&self, samples: &[Sample]) -> f64 {
+        let Ok(pairs) = pairs_of(samples) else { return 0.0 };
+        let base = match &self.noise {
+            Some(noise) => Base::of_noise(&pairs, noise),
+            None => Ok(Base::of_data(&pairs, self.config.direction == Direction::Denoise)),
+        };
+        let Ok(base) = base else { return 0.0 };
+        let rows: usize = self.cells(&pairs, &base).1.iter().map(|variant| variant.rows.len()).sum();
+        (rows as f64) / samples.len().max(1) as f64 + 2.0
+    }
+
+    fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) -> Result<(), AnalyzerError> {
+        let Some(logits) = self.logits else { return Ok(()) };
+        let pairs = pairs_of(batch.samples())?;
+        crate::patching::aligned(&pairs)?;
+        let base = match &self.noise {
+            Some(noise) => Base::of_noise(&pairs, noise)?,
+            None => Base::of_data(&pairs, self.config.direction == Direction::Denoise),
+        };
+        let objective = self.config.metric.objective(logits, batch.samples())?;
+        let (cells, mut variants) = self.cells(&pairs, &base);
+        let every: Vec<usize> = (0..pairs.len()).collect();
+        variants.push(Variant::clean((0..batch.samples().len()).collect::<Vec<_>>()));
+        let unpatched = base.variant(&every);
+        let noisy = self.noise.is_some();
+        if noisy {
+            variants.push(unpatched.variant.clone());
+        }
+        let mut measured = bench.measure(&variants, std::slice::from_ref(&objective))?;
+        let mut last = || measured.pop().and_then(|mut of| of.pop()).unwrap_or_default();
+        let corrupted_rows = if noisy { by_pair(&unpatched.pairs, &last(), pairs.len()) } else { Vec::new() };
+        let own = last();
+        let clean: Vec<f64> = pairs.iter().map(|pair| own[pair.clean]).collect();
+        let corrupted: Vec<f64> =
+            if noisy { corrupted_rows } else { pairs.iter().map(|pair| own[pair.corrupted]).collect() };
+        for pair in &every {
+            self.totals.add(clean[*pair], corrupted[*pair]);
+        }
+        for (cell, values) in cells.iter().zip(measured) {
+            let values = by_pair(&cell.owned, &values[0], pairs.len());
+            let patched = &mut self.patched[cell.choice];
+            for pair in &cell.pairs {
+                patched.raw.add(cell.cell, cell.column.clone(), values[*pair]);
+                let (clean, corrupted) = (clean[*pair], corrupted[*pair]);
+                if !too_close(clean, corrupted) {
+                    let recovered = (values[*pair] - corrupted) / (clean - corrupted);
+                    patched.map.cells.add(cell.cell, cell.column.clone(), recovered);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Analysis for ActivationPatching {
+    fn state(&self) -> Result<State, AnalyzerError> {
+        let mut state = State::new(NAME, 1, serde_json::json!({}));
+        self.totals.put(&mut state)?;
+        for patched in &self.patched {
+            patched.put(&mut state, NAMES)?;
+        }
+        Ok(state)
+    }
+
+    fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
+        state.expect(NAME, 1)?;
+        let totals = Totals::get(state)?;
+        let others: Vec<_> =
+            self.patched.iter().map(|patched| patched.load(state, NAMES)).collect::<Result<_, _>>()?;
+        self.totals.merge(&totals);
+        for (patched, (recovered, raw)) in self.patched.iter_mut().zip(&others) {
+            patched.map.cells.merge(recovered);
+            patched.raw.merge(raw);
+        }
+        Ok(())
+    }
+
+    fn analyze(&self) -> Result<Report, AnalyzerError> {
+        report::report(&self.config, &self.patched, &self.totals)
+    }
+}

@@ -1,0 +1,13 @@
+//! Sites as plans name them, resolved block by block, and what is summed up of them cell by cell.
+
+mod cells;
+mod choice;
+mod kind;
+mod map;
+mod resolved;
+
+pub use cells::{Cells, Column, Moments};
+pub use choice::{By, SiteChoice, check_choices};
+pub use kind::SiteKind;
+pub use map::{Quantity, SiteMap};
+pub use resolved::{ResolvedSite, logits_of, resolve};

@@ -1,0 +1,115 @@
+//! What can be wrong with variants and objectives, before anything runs.
+
+use fmrai_core::experiment::{Axis, BenchError, Change, Edit, Objective, Place, Site, Variant};
+use fmrai_core::graph::{Graph, RecordedGraph};
+
+/// What is wrong with a site.
+pub(super) fn site(graph: &RecordedGraph, site: &Site) -> Result<(), BenchError> {
+    let wrong = |what: &str| Err(BenchError::Edit { place: site.place, what: what.to_owned() });
+    match site.place {
+        Place::Tensor(id) => {
+            if graph.tensor(id).is_none() {
+                return wrong("the model has no such tensor");
+            }
+            if graph.producer(id).is_none() {
+                return wrong("it is given to the pass, a weight or an input, and not made by it");
+            }
+        }
+        Place::Scores(operation) => {
+            let fused = graph.operation(operation).is_some_and(|found| {
+                found.outputs.iter().any(|id| graph.tensor(*id).is_some_and(|tensor| tensor.on_request))
+            });
+            if !fused {
+                return wrong("only fused attention has scores that are no tensor of the graph");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a variant for a batch of this many rows.
+pub(super) fn variant(graph: &RecordedGraph, variant: &Variant, rows: usize) -> Result<(), BenchError> {
+    if variant.rows.is_empty() {
+        return Err(BenchError::Pass("a variant has no rows".to_owned()));
+    }
+    if let Some(row) = variant.rows.iter().find(|row| **row >= rows) {
+        return Err(BenchError::Pass(format!("a variant runs on row {row}, the batch has {rows} rows")));
+    }
+    for (at, edit) in variant.edits.iter().enumerate() {
+        let wrong = |what: String| BenchError::Edit { place: edit.site.place, what };
+        site(graph, &edit.site)?;
+        let edited = edit.rows.as_deref();
+        if let Some(row) = edited.and_then(|edited| edited.iter().find(|row| **row >= variant.rows.len())) {
+            return Err(wrong(format!("it is of row {row}, the variant has {} rows", variant.rows.len())));
+        }
+        if let Change::Clean(from) = &edit.change {
+            let needed = edited.map_or(variant.rows.len(), <[usize]>::len);
+            if from.len() != needed {
+                return Err(wrong(format!(
+                    "it takes {} rows of the clean pass, needed {needed}",
+                    from.len()
+                )));
+            }
+            if let Some(row) = from.iter().find(|row| **row >= rows) {
+                return Err(wrong(format!(
+                    "it takes row {row} of the clean pass, the batch has {rows} rows"
+                )));
+            }
+        }
+        let mut axes: Vec<Axis> = edit.part.iter().map(|(axis, _)| *axis).collect();
+        axes.sort_unstable();
+        if axes.windows(2).any(|pair| pair[0] == pair[1]) || axes.contains(&Axis::Row) {
+            return Err(wrong(
+                "its part names an axis twice, or the rows, which have a field of their own".to_owned(),
+            ));
+        }
+        if edit.part.iter().any(|(_, places)| places.is_empty() || places.windows(2).any(|p| p[0] >= p[1])) {
+            return Err(wrong(
+                "the places of its part have to be ascending, each once, and at least one".to_owned(),
+            ));
+        }
+        let earlier = &variant.edits[..at];
+        if earlier.iter().any(|other| excludes(other, edit, variant.rows.len())) {
+            return Err(wrong(
+                "another edit of the same variant gives the same elements other values".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// True if both give new values to an element, so that the first would have no effect.
+fn excludes(first: &Edit, second: &Edit, rows: usize) -> bool {
+    let gives = |edit: &Edit| matches!(edit.change, Change::Zero | Change::Clean(_) | Change::Set(_));
+    if !gives(first) || !gives(second) || first.site.place != second.site.place {
+        return false;
+    }
+    let all: Vec<usize> = (0..rows).collect();
+    let of = |edit: &'_ Edit| edit.rows.clone().unwrap_or_else(|| all.clone());
+    let (first_rows, second_rows) = (of(first), of(second));
+    if !first_rows.iter().any(|row| second_rows.contains(row)) {
+        return false;
+    }
+    first.part.iter().all(|(axis, places)| {
+        let other = second.part.iter().find(|(other, _)| other == axis);
+        other.is_none_or(|(_, others)| places.iter().any(|place| others.contains(place)))
+    })
+}
+
+/// What is wrong with an objective for a batch of this many rows.
+pub(super) fn objective(graph: &RecordedGraph, objective: &Objective, rows: usize) -> Result<(), BenchError> {
+    let told = objective.measure.rows();
+    if told != rows {
+        return Err(BenchError::Objective(format!("it is told for {told} rows, the batch has {rows}")));
+    }
+    let Some(logits) = graph.tensor(objective.logits) else {
+        return Err(BenchError::Objective(format!("the model has no tensor {}", objective.logits)));
+    };
+    if logits.shape.len() < 2 || !logits.dtype.is_float() {
+        let (shape, dtype) = (&logits.shape, logits.dtype);
+        return Err(BenchError::Objective(format!(
+            "its logits are {dtype} of shape {shape:?}, needed floats [row, position, token]"
+        )));
+    }
+    Ok(())
+}

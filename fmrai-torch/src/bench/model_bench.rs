@@ -1,0 +1,583 @@
+//! The bench of a live model.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fmrai_core::experiment::{
+    Bench, BenchError, Change, Gradients, Layout, Measure, Objective, Place, Site, Variant,
+};
+use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
+use fmrai_core::tensor::TensorValue;
+use fmrai_core::tracker::CaptureRequest;
+
+use super::check;
+use super::clean_values::CleanValues;
+use super::edits::{Placed, edited};
+use super::measure::{Chosen, log_probabilities, measure};
+use super::packing::{Group, Packed, pack};
+use super::pass::{Read, Runner, read_at, refused};
+use super::readout::Readout;
+use super::settings::BenchSettings;
+use super::value::{failed, seen, value_of};
+use crate::capture::{Actions, CleanPass, DispatchTracker, Reuse};
+use crate::data::token_rows;
+use crate::ffi::tensor::Tensor;
+use crate::model::{Axis as InputAxis, Model, NamedTensors};
+use crate::operation::call;
+
+/// The batch that a bench runs variants of.
+#[derive(Clone, Copy)]
+pub struct BenchInputs<'b> {
+    /// What the model takes, its rows along axis 0.
+    pub inputs: &'b NamedTensors,
+    /// Names of the inputs that are given whole: their axis 0 does not run over the rows.
+    pub whole: &'b [String],
+    /// Rows that count; those after them fill up.
+    pub rows: usize,
+}
+
+/// Runs variants of a batch on a model. Made for one batch; what it holds of the clean pass is given up with it.
+pub struct ModelBench<'b> {
+    pub(super) runner: Runner<'b>,
+    graph: Arc<RecordedGraph>,
+    batch: BenchInputs<'b>,
+    settings: BenchSettings,
+    clean: Rc<CleanValues>,
+    /// Weights that the map to the vocabulary takes.
+    constants: BTreeMap<TensorId, Tensor>,
+    readouts: BTreeMap<TensorId, Readout>,
+    passes: f64,
+}
+
+impl<'b> ModelBench<'b> {
+    /// For a batch of a model whose graph the tracker has recorded.
+    ///
+    /// # Errors
+    /// [`BenchError::Pass`] if nothing has been recorded.
+    pub fn new(
+        model: &'b dyn Model,
+        tracker: &'b DispatchTracker,
+        batch: BenchInputs<'b>,
+        settings: BenchSettings,
+    ) -> Result<Self, BenchError> {
+        let none = || BenchError::Pass("the graph of the model has not been recorded".to_owned());
+        let graph = Arc::clone(tracker.graph().ok_or_else(none)?);
+        Ok(Self {
+            runner: Runner { model, tracker },
+            graph,
+            batch,
+            settings,
+            clean: Rc::new(CleanValues::new(batch.rows)),
+            constants: BTreeMap::new(),
+            readouts: BTreeMap::new(),
+            passes: 0.0,
+        })
+    }
+
+    /// How many passes of the batch have run so far, each row counted as its share of the batch.
+    #[must_use]
+    pub fn passes(&self) -> f64 {
+        self.passes
+    }
+
+    /// How many rows the model has to be given, where it takes no other number.
+    fn fixed_rows(&self) -> Option<usize> {
+        let specs = self.runner.model.inputs();
+        let own = specs.iter().filter(|spec| !self.batch.whole.contains(&spec.name));
+        let first = own.filter_map(|spec| spec.axes.as_ref()?.first().copied());
+        first
+            .filter_map(|axis| match axis {
+                InputAxis::Fixed(rows) => usize::try_from(rows).ok(),
+                InputAxis::Range { .. } => None,
+            })
+            .next()
+    }
+
+    /// The most rows that the model takes.
+    fn most_rows(&self) -> usize {
+        let specs = self.runner.model.inputs();
+        let own = specs.iter().filter(|spec| !self.batch.whole.contains(&spec.name));
+        let most = own.filter_map(|spec| match spec.axes.as_ref()?.first()? {
+            InputAxis::Fixed(rows) | InputAxis::Range { max: Some(rows), .. } => usize::try_from(*rows).ok(),
+            InputAxis::Range { max: None, .. } => None,
+        });
+        most.min().unwrap_or(usize::MAX)
+    }
+
+    /// How many variants of this many rows run together.
+    fn fits(&self, rows: usize) -> usize {
+        if !self.settings.pack {
+            return 1;
+        }
+        let first = self.batch.inputs.0.iter().find(|(name, _)| !self.batch.whole.contains(name));
+        let positions = first.and_then(|(_, tensor)| tensor.shape().get(1).copied()).unwrap_or(1).max(1);
+        let most = (self.settings.packed_positions / positions).min(self.most_rows());
+        (most / rows.max(1)).max(1)
+    }
+
+    /// The inputs of a pass with these rows of the batch, in memory of their own.
+    pub(super) fn inputs(&self, rows: &[usize]) -> Result<NamedTensors, BenchError> {
+        let index: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        let mut inputs = Vec::with_capacity(self.batch.inputs.0.len());
+        for (name, tensor) in &self.batch.inputs.0 {
+            let taken = if self.batch.whole.contains(name) {
+                tensor.detached_copy()
+            } else {
+                let index = Tensor::from_slice(&index).and_then(|index| index.to_device(tensor.device()));
+                index
+                    .and_then(|index| call("aten::index_select", &[tensor.into(), 0.into(), (&index).into()]))
+            };
+            inputs.push((name.clone(), taken.map_err(failed)?));
+        }
+        Ok(NamedTensors(inputs))
+    }
+
+    /// Rows of a pass, filled up to as many as the model takes.
+    pub(super) fn filled(&self, rows: &[usize]) -> Result<Vec<usize>, BenchError> {
+        let mut rows = rows.to_vec();
+        if let Some(fixed) = self.fixed_rows() {
+            if rows.len() > fixed {
+                let found = rows.len();
+                return Err(BenchError::Pass(format!(
+                    "a variant has {found} rows, the model takes batches of {fixed}: choose smaller batches"
+                )));
+            }
+            rows.resize(fixed, rows[0]);
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn count(&mut self, rows: usize) {
+        self.passes += rows as f64 / self.batch.rows.max(1) as f64;
+    }
+
+    pub(super) fn readout(&mut self, logits: TensorId) -> Readout {
+        let (graph, end_early) = (&self.graph, self.settings.end_early);
+        let make = || if end_early { Readout::of(graph, logits) } else { Readout::plain(logits) };
+        self.readouts.entry(logits).or_insert_with(make).clone()
+    }
+
+    /// Keeps of the clean pass what edits and objectives take from there.
+    pub(super) fn keep_clean(
+        &mut self,
+        variants: &[Variant],
+        objectives: &[Objective],
+    ) -> Result<(), BenchError> {
+        let mut places: Vec<Place> = Vec::new();
+        let edits = variants.iter().flat_map(|variant| &variant.edits);
+        places
+            .extend(edits.filter(|edit| matches!(edit.change, Change::Clean(_))).map(|edit| edit.site.place));
+        let mut constants: Vec<TensorId> = Vec::new();
+        for objective in objectives {
+            let readout = self.readout(objective.logits);
+            constants.extend(readout.constants);
+            if matches!(objective.measure, Measure::Divergence(_)) {
+                places.push(Place::Tensor(readout.read));
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places.retain(|place| !self.clean.has(*place));
+        constants.retain(|id| !self.constants.contains_key(id));
+        if places.is_empty() && constants.is_empty() {
+            return Ok(());
+        }
+        // Weights that stand in the graph as they are need no pass.
+        let parameters: BTreeMap<String, Tensor> = self.runner.model.parameters().into_iter().collect();
+        constants.retain(|id| {
+            let node = self.graph.tensor(*id);
+            let name =
+                node.filter(|_| self.graph.producer(*id).is_none()).and_then(|node| node.name.as_ref());
+            let weight = name.and_then(|name| parameters.get(name)).cloned();
+            let remade = self.runner.model.remade_weights();
+            let weight = match (remade, name) {
+                (Some(remade), Some(name)) => remade.weight(name).and_then(Result::ok).or(weight),
+                _ => weight,
+            };
+            match weight {
+                Some(weight) => {
+                    self.constants.insert(*id, weight);
+                    false
+                }
+                None => true,
+            }
+        });
+        if places.is_empty() && constants.is_empty() {
+            return Ok(());
+        }
+        let tensors = places.iter().filter_map(|place| match place {
+            Place::Tensor(id) => Some(*id),
+            Place::Scores(_) => None,
+        });
+        let request: CaptureRequest = tensors.chain(constants.iter().copied()).collect();
+        let (mut actions, read, left) = (Actions::none(), Read::default(), Rc::default());
+        for place in places.iter().filter(|place| matches!(place, Place::Scores(_))) {
+            read_at(&mut actions, *place, &read, &left, false, |value| value.detached_copy().map_err(failed));
+        }
+        let rows: Vec<usize> = (0..self.batch.rows).collect();
+        let filled = self.filled(&rows)?;
+        let inputs = self.inputs(&filled)?;
+        let kept = self.runner.run(&inputs, &request, actions, Reuse::Nothing, false)?;
+        self.count(filled.len());
+        let kept = kept.ok_or_else(|| BenchError::Pass("the clean pass has ended early".to_owned()))?;
+        for id in request.tensors() {
+            let tensor = kept.tensor(id).ok_or_else(|| BenchError::Pass(format!("{id} was not kept")))?;
+            if constants.contains(&id) {
+                self.constants.insert(id, tensor.clone());
+            }
+            if places.contains(&Place::Tensor(id)) {
+                let rows = real_rows(tensor, filled.len(), self.batch.rows)?;
+                self.clean.keep(Place::Tensor(id), rows);
+            }
+        }
+        for (place, tensor) in read.borrow().iter() {
+            self.clean.keep(*place, real_rows(tensor, filled.len(), self.batch.rows)?);
+        }
+        Ok(())
+    }
+
+    /// What acts on a pass for the edits of the variants in it.
+    pub(super) fn edit_actions(&self, variants: &[Variant], packed: &Packed, rows: usize) -> Actions {
+        let mut by_place: BTreeMap<Place, Vec<Placed>> = BTreeMap::new();
+        let mut start = 0;
+        for at in &packed.variants {
+            let variant = &variants[*at];
+            for edit in &variant.edits {
+                let own: Vec<usize> = match &edit.rows {
+                    Some(rows) => rows.iter().map(|row| start + row).collect(),
+                    None => (start..start + variant.rows.len()).collect(),
+                };
+                by_place.entry(edit.site.place).or_default().push(Placed { edit: edit.clone(), rows: own });
+            }
+            start += variant.rows.len();
+        }
+        let mut actions = Actions::none();
+        for (place, edits) in by_place {
+            let clean = Rc::clone(&self.clean);
+            actions.add(place, move |value| edited(value, &edits, rows, &clean).map(Some).map_err(refused));
+        }
+        actions
+    }
+
+    /// The positions whose logits count in a pass, as rows of the logits that are read.
+    pub(super) fn chosen(objectives: &[&Objective], rows: &[usize]) -> Chosen {
+        let mut next = 0;
+        let of_row = |row: &usize| {
+            let mut positions: Vec<usize> =
+                objectives.iter().flat_map(|objective| objective.measure.positions(*row)).collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let start = next;
+            next += positions.len();
+            positions.into_iter().zip(start..).collect()
+        };
+        rows.iter().map(of_row).collect()
+    }
+
+    /// The logits `[chosen, token]` of the clean pass at these positions of these rows.
+    pub(super) fn reference(
+        &mut self,
+        objective: &Objective,
+        rows: &[usize],
+        chosen: &Chosen,
+    ) -> Result<Option<Tensor>, BenchError> {
+        let Measure::Divergence(references) = &objective.measure else { return Ok(None) };
+        let readout = self.readout(objective.logits);
+        let whole = self.clean.tensor(Place::Tensor(readout.read), &Layout::stream())?;
+        let from: Vec<usize> = rows.iter().map(|row| references[*row].row).collect();
+        let picked = pick(&whole, &from, chosen).map_err(failed)?;
+        let logits = readout.logits(picked, &self.constants).map_err(failed)?;
+        log_probabilities(&logits).map(Some).map_err(failed)
+    }
+
+    /// The objectives `[row]` of a pass, of what was read in it.
+    pub(super) fn evaluate(
+        &mut self,
+        objectives: &[Objective],
+        rows: &[usize],
+        read: &BTreeMap<Place, Tensor>,
+    ) -> Result<Vec<Tensor>, BenchError> {
+        let mut logits: BTreeMap<TensorId, (Tensor, Chosen)> = BTreeMap::new();
+        for objective in objectives {
+            if logits.contains_key(&objective.logits) {
+                continue;
+            }
+            let same: Vec<&Objective> = objectives.iter().filter(|o| o.logits == objective.logits).collect();
+            let chosen = Self::chosen(&same, rows);
+            let readout = self.readout(objective.logits);
+            let none = || BenchError::Objective(format!("{} is not made in this pass", objective.logits));
+            let picked = read.get(&Place::Tensor(readout.read)).cloned().ok_or_else(none)?;
+            let made = readout.logits(picked, &self.constants).map_err(failed)?;
+            logits.insert(objective.logits, (made, chosen));
+        }
+        let mut values = Vec::with_capacity(objectives.len());
+        for objective in objectives {
+            let (logits, chosen) = &logits[&objective.logits];
+            let tokens = logits.shape().last().copied().unwrap_or(0);
+            if let Some(token) = largest_token(&objective.measure).filter(|token| *token as usize >= tokens) {
+                return Err(BenchError::Objective(format!(
+                    "it is about token {token}, the model has {tokens}"
+                )));
+            }
+            let reference = self.reference(objective, rows, chosen)?;
+            let value = measure(&objective.measure, logits, rows, chosen, reference.as_ref());
+            values.push(value.map_err(failed)?);
+        }
+        Ok(values)
+    }
+
+    /// Lets the logits that objectives need be read: what the readout reads, at the positions that count.
+    pub(super) fn read_logits(
+        &mut self,
+        actions: &mut Actions,
+        objectives: &[Objective],
+        rows: &[usize],
+        read: &Read,
+        left: &Rc<RefCell<usize>>,
+        end: bool,
+    ) {
+        let mut done: Vec<TensorId> = Vec::new();
+        for objective in objectives {
+            if done.contains(&objective.logits) {
+                continue;
+            }
+            done.push(objective.logits);
+            let same: Vec<&Objective> = objectives.iter().filter(|o| o.logits == objective.logits).collect();
+            let chosen = Self::chosen(&same, rows);
+            let place = Place::Tensor(self.readout(objective.logits).read);
+            let (own, pass_rows) = ((0..rows.len()).collect::<Vec<_>>(), rows.len());
+            read_at(actions, place, read, left, end, move |value| {
+                let seen =
+                    value.reshape(&seen(place, &Layout::stream(), value, pass_rows)?).map_err(failed)?;
+                pick(&seen, &own, &chosen).map_err(failed)
+            });
+        }
+    }
+
+    /// Runs one pass of variants: the objectives `[objective][row]`.
+    fn run_packed(
+        &mut self,
+        variants: &[Variant],
+        objectives: &[Objective],
+        packed: &Packed,
+        reuse: Reuse<'_>,
+    ) -> Result<Vec<Vec<f64>>, BenchError> {
+        let rows = self.filled(&packed.rows)?;
+        let inputs = self.inputs(&rows)?;
+        let mut actions = self.edit_actions(variants, packed, rows.len());
+        let (read, left) = (Read::default(), Rc::default());
+        let end = self.settings.end_early && !matches!(reuse, Reuse::Fill(_));
+        self.read_logits(&mut actions, objectives, &rows, &read, &left, end);
+        self.runner.run(&inputs, &CaptureRequest::none(), actions, reuse, false)?;
+        self.count(rows.len());
+        let read = read.borrow().clone();
+        let values = self.evaluate(objectives, &rows, &read)?;
+        values.iter().map(|value| value.to_vec::<f64>().map_err(failed)).collect()
+    }
+
+    /// Runs the passes of a group, and puts what they measure where it belongs.
+    fn run_group(
+        &mut self,
+        variants: &[Variant],
+        objectives: &[Objective],
+        group: &Group,
+        into: &mut [Vec<Vec<f64>>],
+    ) -> Result<(), BenchError> {
+        // One pass is not worth a clean one.
+        let reuses = self.settings.reuse && group.passes.len() > 2;
+        let clean = match (reuses, group.passes.first()) {
+            (true, Some(first)) => {
+                let clean = CleanPass::new(self.settings.memory).map_err(failed)?;
+                let none = Packed { variants: Vec::new(), rows: first.rows.clone() };
+                self.run_packed(variants, &[], &none, Reuse::Fill(&clean))?;
+                Some(clean)
+            }
+            _ => None,
+        };
+        for packed in &group.passes {
+            let reuse = clean.as_ref().map_or(Reuse::Nothing, Reuse::Serve);
+            let values = self.run_packed(variants, objectives, packed, reuse)?;
+            let mut start = 0;
+            for at in &packed.variants {
+                let variant = &variants[*at];
+                let rows = start..start + variant.rows.len();
+                start = rows.end;
+                for (objective, values) in objectives.iter().zip(&values) {
+                    let own = values[rows.clone()].to_vec();
+                    finite(objective, variant, &own)?;
+                    into[*at].push(own);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Bench for ModelBench<'_> {
+    fn measure(
+        &mut self,
+        variants: &[Variant],
+        objectives: &[Objective],
+    ) -> Result<Vec<Vec<Vec<f64>>>, BenchError> {
+        variants.iter().try_for_each(|variant| check::variant(&self.graph, variant, self.batch.rows))?;
+        objectives
+            .iter()
+            .try_for_each(|objective| check::objective(&self.graph, objective, self.batch.rows))?;
+        self.keep_clean(variants, objectives)?;
+        let groups = pack(&self.graph, variants, &|rows| self.fits(rows));
+        let mut measured = vec![Vec::with_capacity(objectives.len()); variants.len()];
+        for group in &groups {
+            self.run_group(variants, objectives, group, &mut measured)?;
+        }
+        Ok(measured)
+    }
+
+    fn read(&mut self, variant: &Variant, sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {
+        check::variant(&self.graph, variant, self.batch.rows)?;
+        sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
+        self.keep_clean(std::slice::from_ref(variant), &[])?;
+        let rows = self.filled(&variant.rows)?;
+        let inputs = self.inputs(&rows)?;
+        let packed = Packed { variants: vec![0], rows: rows.clone() };
+        let actions = self.edit_actions(std::slice::from_ref(variant), &packed, rows.len());
+        self.count(rows.len());
+        self.read_sites(&inputs, actions, sites, rows.len(), variant.rows.len())
+    }
+
+    fn gradients(
+        &mut self,
+        variant: &Variant,
+        objective: &Objective,
+        sites: &[Site],
+    ) -> Result<Gradients, BenchError> {
+        check::variant(&self.graph, variant, self.batch.rows)?;
+        check::objective(&self.graph, objective, self.batch.rows)?;
+        sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
+        self.keep_clean(std::slice::from_ref(variant), std::slice::from_ref(objective))?;
+        self.differentiate(variant, objective, sites)
+    }
+
+    fn read_tokens(&mut self, rows: &[Vec<u32>], sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {
+        sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
+        let inputs = token_rows(&self.runner.model.inputs(), rows);
+        let inputs = inputs.map_err(|error| BenchError::Pass(error.to_string()))?;
+        let device = self.batch.inputs.0.first().map(|(_, tensor)| tensor.device());
+        let mut there = Vec::with_capacity(inputs.0.len());
+        for (name, tensor) in inputs.0 {
+            let tensor = device.map_or_else(|| Ok(tensor.clone()), |device| tensor.to_device(device));
+            there.push((name, tensor.map_err(failed)?));
+        }
+        let passed =
+            there.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(rows.len());
+        self.count(passed);
+        self.read_sites(&NamedTensors(there), Actions::none(), sites, passed, rows.len())
+    }
+}
+
+impl ModelBench<'_> {
+    /// What sites hold in a pass of this many rows, of the first `rows` of them.
+    fn read_sites(
+        &mut self,
+        inputs: &NamedTensors,
+        mut actions: Actions,
+        sites: &[Site],
+        passed: usize,
+        rows: usize,
+    ) -> Result<Vec<TensorValue>, BenchError> {
+        let (read, left) = (Read::default(), Rc::default());
+        let mut places: Vec<Place> = sites.iter().map(|site| site.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        for place in places {
+            let take = |value: &Tensor| value.detached_copy().map_err(failed);
+            read_at(&mut actions, place, &read, &left, self.settings.end_early, take);
+        }
+        self.runner.run(inputs, &CaptureRequest::none(), actions, Reuse::Nothing, false)?;
+        let read = read.borrow();
+        let none = |place: Place| BenchError::Pass(format!("{place} is not made in this pass"));
+        sites
+            .iter()
+            .map(|site| {
+                let tensor = read.get(&site.place).ok_or_else(|| none(site.place))?;
+                site_value(tensor, site, passed, rows)
+            })
+            .collect()
+    }
+}
+
+/// A tensor of a pass as a value with the axes of its site, of the first `rows` rows.
+pub(super) fn site_value(
+    tensor: &Tensor,
+    site: &Site,
+    passed: usize,
+    rows: usize,
+) -> Result<TensorValue, BenchError> {
+    let mut sizes = seen(site.place, &site.layout, tensor, passed)?;
+    let mut shaped = tensor.reshape(&sizes).map_err(failed)?;
+    if let Some(axis) = site.layout.axis(fmrai_core::experiment::Axis::Row).filter(|_| rows < passed) {
+        shaped = shaped.narrow(axis as i64, 0, rows as i64).map_err(failed)?;
+        sizes[axis] = rows as i64;
+    }
+    value_of(&shaped, &sizes).map_err(failed)
+}
+
+/// The first rows of a tensor whose rows lie along axis 0, alone or with something else.
+fn real_rows(tensor: &Tensor, passed: usize, rows: usize) -> Result<Tensor, BenchError> {
+    let size = tensor.shape().first().copied().unwrap_or(0);
+    if rows == passed || !size.is_multiple_of(passed.max(1)) {
+        return Ok(tensor.clone());
+    }
+    tensor.narrow(0, 0, (size / passed * rows) as i64).map_err(failed)
+}
+
+/// The chosen positions of these rows of a tensor `[row, position, channel]`, one after the other.
+fn pick(seen: &Tensor, rows: &[usize], chosen: &Chosen) -> Result<Tensor, crate::error::TorchError> {
+    let sizes = seen.size();
+    let positions = sizes[1];
+    let mut index: Vec<i64> = Vec::new();
+    for (row, chosen) in rows.iter().zip(chosen) {
+        for position in chosen.keys() {
+            if *position as i64 >= positions {
+                let what = format!("an objective is about position {position}, there are {positions}");
+                return Err(crate::error::TorchError::new(what));
+            }
+            index.push(*row as i64 * positions + *position as i64);
+        }
+    }
+    let index = Tensor::from_slice(&index)?.to_device(seen.device())?;
+    let flat = seen.reshape(&[-1, sizes[2]])?;
+    call("aten::index_select", &[(&flat).into(), 0.into(), (&index).into()])
+}
+
+fn largest_token(measure: &Measure) -> Option<u32> {
+    match measure {
+        Measure::LogitDifference(rows) => {
+            rows.iter().flat_map(|row| row.right.iter().chain(&row.wrong)).max().copied()
+        }
+        Measure::Probability(rows) | Measure::Loss(rows) => {
+            rows.iter().flat_map(|row| &row.right).max().copied()
+        }
+        Measure::NextToken(rows) => rows.iter().flatten().map(|(_, token)| *token).max(),
+        Measure::Divergence(_) => None,
+    }
+}
+
+/// An edit that makes numbers that are none is an error, not a result.
+pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -> Result<(), BenchError> {
+    for (row, value) in variant.rows.iter().zip(values) {
+        if value.is_finite() || objective.measure.positions(*row).is_empty() {
+            continue;
+        }
+        let after = match variant.edits.as_slice() {
+            [] => String::new(),
+            [first, rest @ ..] => {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                format!(", after the edit of {}{more}", first.site.place)
+            }
+        };
+        return Err(BenchError::NotFinite { what: "the objective".to_owned(), row: *row, after });
+    }
+    Ok(())
+}
