@@ -243,6 +243,19 @@ fn the_names_of_a_map_of_one_column_lie_on_the_picture() {
     assert_eq!(overlap(&shapes), None);
 }
 
+/// Texts in cells lie on the picture, in their cells, and do not touch.
+#[test]
+fn texts_of_cells_stay_in_their_cells() {
+    let long = |i: usize| if i % 3 == 0 { "a long word ".repeat(i) } else { "\n".to_owned() };
+    let map = HeatMap { texts: (0..40).map(long).collect(), ..heat_map(5, 8, |i| i as f64 / 40.0) };
+    let (shapes, size) = composed(&figure(Plot::HeatMap(map.clone())));
+    assert_eq!(outside(&shapes, size), None);
+    assert_eq!(overlap(&shapes), None);
+    let wrong = HeatMap { texts: vec![String::new(); 39], ..map };
+    let error = draw(&figure(Plot::HeatMap(wrong))).unwrap_err().to_string();
+    assert!(error.contains("the heat map has texts for 39 of its 40 cells"), "{error}");
+}
+
 /// The place of a line of text, a little less than its letters at their ends.
 fn place_of_text(shape: &scene::Shape) -> Option<scene::Rect> {
     let scene::Shape::Text { text, at, letters, align, turn } = shape else { return None };

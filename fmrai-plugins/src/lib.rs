@@ -1,9 +1,11 @@
 //! Built-in analyzers of fMRAi, each in a folder of its own, and the statistics that they share.
 //!
+//! - [`ablation`]: what a model loses without a part of it (Michel et al. 2019, Olsson et al. 2022).
 //! - [`activation_patching`]: which activations carry an answer, by running texts with those of others (Meng et al. 2022).
 //! - [`attention_patterns`]: where each attention head looks, and how broadly (Clark et al. 2019, section 3).
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
+//! - [`attribution_patching`]: the same for all sites at once, estimated by gradients (Nanda 2023).
 //! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
 //! - [`logit_lens`]: what the residual stream predicts after every block (nostalgebraist 2020).
@@ -15,16 +17,19 @@
 //!
 //! Linking the crate registers the analyzers; name it in one `use` so that the linker keeps it.
 
+pub mod ablation;
 pub mod activation_patching;
 pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
+pub mod attribution_patching;
 pub mod direct_logit_attribution;
 pub mod ffn_key_value;
 mod finite;
 pub mod lens;
 pub mod logit_lens;
 pub mod metric;
+mod next_token;
 pub mod pairs;
 mod patching;
 mod read_blocks;
@@ -32,3 +37,4 @@ mod rows;
 pub mod sequences;
 pub mod sites;
 pub mod statistics;
+mod token_values;

@@ -5,6 +5,9 @@ use fmrai_core::analyzer::{Method, Registry};
 use fmrai_core::testing::{Recorded, check_contract};
 use fmrai_plugins as _;
 
+/// What reads a model's weights, which recordings do not have: tried on models in `tests/readings`.
+const OF_MODELS: [&str; 2] = ["direct_logit_attribution", "logit_lens"];
+
 #[test]
 fn the_contract_of_analyzers_holds() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fmrai-host/templates/recorded");
@@ -13,7 +16,7 @@ fn the_contract_of_analyzers_holds() {
     assert!(registry.iter().count() >= 2);
     let broken: Vec<String> = registry
         .iter()
-        .filter(|entry| !entry.drives_model)
+        .filter(|entry| !entry.drives_model && !OF_MODELS.contains(&entry.about.name))
         .filter_map(|entry| {
             let make = || match (entry.example)().method() {
                 Ok(Method::Analyzer(analyzer)) => Ok(analyzer),

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::Path as File;
 
 use fmrai_core::graph::{Graph, OperationId, RecordedGraph, from_json};
-use fmrai_core::structure::Structure;
+use fmrai_core::structure::{Structure, Writer, output_projections};
+use fmrai_plugins::lens::frozen::Path;
 use fmrai_plugins::lens::{Lens, LensError};
 use serde_json::Value;
 
-fn text(path: &Path) -> String {
+fn text(path: &File) -> String {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
@@ -19,7 +20,7 @@ fn text(path: &Path) -> String {
 }
 
 fn zoo() -> Vec<(String, RecordedGraph)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/structure/graphs");
+    let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/structure/graphs");
     let expected = std::fs::read(folder.join("expected.json")).unwrap();
     let expected: BTreeMap<String, Value> = serde_json::from_slice(&expected).unwrap();
     let names = expected.into_keys().filter(|name| name != "made_with");
@@ -98,7 +99,7 @@ fn renamed(graph: &str, last: &str, name: &str) -> RecordedGraph {
 
 #[test]
 fn what_is_not_understood_is_refused_by_name() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/structure/graphs");
+    let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/structure/graphs");
     let refused = |model: &str, last: &str, name: &str| {
         let graph = text(&folder.join(format!("{model}.json.gz")));
         let structure = Structure::of(&from_json(&graph).unwrap());
@@ -125,4 +126,60 @@ fn a_table_is_borrowed_where_there_is_no_map() {
         assert_eq!(lens.logits(), Err("the map is not the model's"));
         assert_eq!(lens.operations().collect::<Vec<_>>(), ["token embedding"]);
     }
+}
+
+/// Where heads are joined, what follows is their output projection, in whatever spelling, and the way to the stream can be taken apart.
+#[test]
+fn output_projections_of_real_architectures_are_found_and_followed() {
+    let (mut found, mut without, mut wrong) = (0, Vec::new(), Vec::new());
+    for (name, graph) in zoo() {
+        let structure = Structure::of(&graph);
+        for (at, projection) in output_projections(&graph, &structure).into_iter().enumerate() {
+            let attention = &structure.attention[at];
+            let Some(projection) = projection else {
+                without.push(format!("{name} {}", attention.module));
+                continue;
+            };
+            found += 1;
+            let shape = |id| graph.tensor(id).unwrap().shape.clone();
+            let weight = shape(projection.weight);
+            let channels = attention.heads as i64 * shape(attention.context).last().unwrap();
+            let fits = projection.size as i64 == channels
+                && weight[projection.axis] >= (projection.start + projection.size) as i64
+                && shape(projection.input).last() == Some(&channels);
+            if !fits {
+                wrong.push(format!(
+                    "{name} {}: {projection:?} of {weight:?}, {channels} channels",
+                    attention.module
+                ));
+            }
+            let write = structure.residual.iter().find(|w| w.writers == [Writer::Attention(at)]);
+            if let Some(write) = write
+                && let Err(error) = Path::find(&graph, &structure, &[projection.input], write.written)
+            {
+                wrong.push(format!("{name} {}: {error}", attention.module));
+            }
+        }
+    }
+    println!("{found} found, without: {without:#?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(found > 150 && without.len() < found / 10, "{found} found, not {}", without.join("\n"));
+}
+
+/// Up to a soft-cap all decoders are affine once the scale of their norm is kept; masked-language heads are not.
+#[test]
+fn maps_are_taken_apart_unless_a_function_stands_in_them() {
+    let mut capped = Vec::new();
+    for (name, graph) in zoo() {
+        let Ok(lens) = Lens::find(&graph, &Structure::of(&graph)) else { continue };
+        match Path::to_logits(&graph, &lens) {
+            Ok(path) if path.before_cap() => capped.push(name),
+            Ok(path) => assert_eq!(lens.logits(), Ok(path.end()), "{name}"),
+            Err(LensError::NotLinear { operation }) => {
+                assert!(needed(&name).iter().any(|n| ["gelu", "tanh"].contains(n)), "{name}: {operation}");
+            }
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    assert!(!capped.is_empty() && capped.iter().all(|name| name.starts_with("gemma2")), "{capped:?}");
 }

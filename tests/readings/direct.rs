@@ -34,6 +34,8 @@ fn parts_of_a_logit_difference_are_those_of_pytorch() {
     for model in ["gpt2", "llama", "qwen3", "gemma3"] {
         let expected = Expected::of(model);
         for (size, left) in [(2, false), (6, true)] {
+            // Padding before a text moves the learned positions of GPT-2.
+            let left = left && model != "gpt2";
             let recorded = record(&decoder(model), &expected.pairs(), size, left, &[&make]);
             let report = report(&recorded, make());
             let mut worst = Vec::new();

@@ -29,6 +29,11 @@ use crate::tracker::CaptureRequest;
 ///
 /// The host calls `prepare` once, `run_batch` for every batch, and `analyze` at the end. It MUST keep the promises of an
 /// [`Analyzer`](crate::analyzer::Analyzer): the merge law, no trace of a batch that fails, no heed of padding.
+///
+/// A method whose runs need a number that only all of the data tell, such as a mean, goes through them more than once: it says how often in
+/// [`sweeps`](Self::sweeps), and is told of the end of each sweep but the last by [`next_sweep`](Self::next_sweep). Then its
+/// state says which sweep it is in. The merge law holds within a sweep: states are merged that are in the same one and have found the same in
+/// those before, or into one that has seen nothing, which takes all of it.
 pub trait Experiment: Analysis {
     /// Looks at the model and names the tensors to keep of the clean pass for [`run_batch`](Self::run_batch).
     ///
@@ -45,6 +50,19 @@ pub trait Experiment: Analysis {
     /// # Errors
     /// Any [`AnalyzerError`], and then the state is as it was before.
     fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) -> Result<(), AnalyzerError>;
+
+    /// How many times it goes through the data, at least once. Called after [`prepare`](Self::prepare).
+    fn sweeps(&self) -> usize {
+        1
+    }
+
+    /// Ends a sweep: what was absorbed is all of the data, and the same batches come again, in the same order. Not called after the last one.
+    ///
+    /// # Errors
+    /// [`AnalyzerError::NotEnoughData`] if too little was absorbed to go on.
+    fn next_sweep(&mut self) -> Result<(), AnalyzerError> {
+        Ok(())
+    }
 }
 
 const _: Option<&dyn Experiment> = None; // stays object-safe

@@ -27,7 +27,7 @@ const SMALLEST_PARTED: f64 = 2.0;
 const GAP: f64 = 4.0;
 /// Height of a cell with a text, and its narrowest and widest.
 const TEXT_CELL: f64 = 17.0;
-const TEXT_WIDTHS: (f64, f64) = (26.0, 74.0);
+const TEXT_WIDTHS: (f64, f64) = (26.0, 64.0);
 /// Room left and right of a text in its cell.
 const TEXT_GAP: f64 = 3.0;
 /// Length of the brackets that show groups.

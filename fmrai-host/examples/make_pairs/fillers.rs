@@ -37,6 +37,14 @@ impl<'a> Fillers<'a> {
         }
     }
 
+    /// The token of a text by itself, where that is one.
+    pub(crate) fn alone(&self, text: &str) -> Option<u32> {
+        match self.tokenizer.encode_framed(text).ok()?.token_ids.as_slice() {
+            [token] => Some(*token),
+            _ => None,
+        }
+    }
+
     /// Those of `all` whose words are one token each, at least `needed` of them.
     pub(crate) fn keep<T: Copy>(
         &mut self,
@@ -62,7 +70,10 @@ impl<'a> Fillers<'a> {
         let line = |(what, words): (&&str, &Vec<String>)| {
             let told = words.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if words.len() > TOLD { ", ..." } else { "" };
-            format!("left out, since they are not one token: {} {what} ({told}{more})", words.len())
+            format!(
+                "left out, since the tokenizer splits them otherwise: {} {what} ({told}{more})",
+                words.len()
+            )
         };
         self.left_out.iter().map(line).collect()
     }

@@ -99,7 +99,7 @@ impl Session<'_> {
             warnings,
             files: data_files,
             counts: self.counts,
-            batches: self.batches_done,
+            batches: self.data_batches,
             graph: *graph,
             structure,
             kernels: &kernels,

@@ -6,6 +6,9 @@ use fmrai_torch::Device;
 use fmrai_torch::data::{Batches, DataContext, DataError, RegisteredDataSource};
 use fmrai_torch::model::{LoadContext, Model, ModelError, RegisteredModelSource};
 
+/// Opens data once more, from the start.
+pub(super) type Again<'a> = Box<dyn Fn() -> Result<Box<dyn Batches + 'a>, DataError> + 'a>;
+
 /// A model.
 pub(super) enum GivenModel {
     Loaded(Box<dyn Model>),
@@ -29,11 +32,17 @@ impl GivenModel {
 }
 
 impl GivenData {
-    /// The batches themselves.
-    pub(super) fn batches<'a>(self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
+    /// The batches themselves, and how to read them once more; `None` where that cannot be.
+    pub(super) fn batches<'a>(
+        self,
+        context: DataContext<'a>,
+    ) -> Result<(Box<dyn Batches + 'a>, Option<Again<'a>>), DataError> {
         match self {
-            Self::Batches(batches) => Ok(batches),
-            Self::Source(source) => source.open(context),
+            Self::Batches(batches) => Ok((batches, None)),
+            Self::Source(source) => {
+                let first = source.open(&context)?;
+                Ok((first, Some(Box::new(move || source.open(&context)))))
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Lane {
     pub(super) kind: String,
     pub(super) config: Map<String, Value>,
     pub(super) request: CaptureRequest,
+    /// How many times it goes through the data.
+    sweeps: usize,
     method: Held,
     limit: Limit,
     failure: Option<Failure>,
@@ -30,7 +32,7 @@ pub(super) struct Lane {
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `run_batch`, `state`, `analyze`, `report` or `drop`.
+    /// `prepare`, `track_batch`, `run_batch`, `next_sweep`, `state`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -51,7 +53,7 @@ impl Lane {
     /// `limit` is that of the plan, for a call that does not come back.
     pub(super) fn new(analysis: ResolvedAnalysis, limit: Limit) -> Self {
         let ResolvedAnalysis { name, kind, config, method } = analysis;
-        Self { name, kind, config, request: CaptureRequest::none(), method, limit, failure: None }
+        Self { name, kind, config, request: CaptureRequest::none(), sweeps: 1, method, limit, failure: None }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -107,6 +109,32 @@ impl Lane {
         if let Some(request) = self.attempt("prepare", |m| m.prepare(model)) {
             self.request = request;
         }
+        let sweeps = |method: &mut Method| match method {
+            Method::Analyzer(_) => Ok(1),
+            Method::Experiment(experiment) => Ok(experiment.sweeps().max(1)),
+        };
+        self.sweeps = self.attempt("prepare", sweeps).unwrap_or(1);
+    }
+
+    /// How many times it goes through the data; only once if it has failed.
+    pub(super) fn sweeps(&self) -> usize {
+        if self.is_running() { self.sweeps } else { 1 }
+    }
+
+    /// True if it is to see the batches of this sweep, from 0.
+    pub(super) fn looks_in(&self, sweep: usize) -> bool {
+        self.is_running() && sweep < self.sweeps
+    }
+
+    /// Tells it that this sweep has ended, if it is to see the next one.
+    pub(super) fn next_sweep(&mut self, ended: usize) {
+        if ended + 1 >= self.sweeps {
+            return;
+        }
+        self.attempt("next_sweep", |method| match method {
+            Method::Analyzer(_) => Ok(()),
+            Method::Experiment(experiment) => experiment.next_sweep(),
+        });
     }
 
     /// True if the method runs the model itself.

@@ -7,10 +7,12 @@ use fmrai_core::experiment::Bench;
 use fmrai_core::graph::{RecordedGraph, TensorId};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::bench::BenchInputs;
-use fmrai_torch::data::{Batches, Counts, InputBatch};
+use fmrai_torch::data::{Batches, Counts, DataError, InputBatch};
+use fmrai_torch::files::FileInfo;
 use fmrai_torch::manual_seed;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
 
+use super::given::Again;
 use super::parity::ParityReport;
 use super::probe::layouts;
 use super::rows::{Layout, RealRows, Rows};
@@ -24,10 +26,19 @@ use crate::plan::Parity;
 /// What random numbers of models start from: as in a new process, also where a program that embeds this library has drawn some.
 const SEED: u64 = 67_280_421_310_721;
 
+/// Data that are open.
+pub(super) struct Readable<'m> {
+    pub(super) batches: Box<dyn Batches + 'm>,
+    /// Opens them once more.
+    pub(super) again: Option<Again<'m>>,
+    /// The files that were hashed when they were opened first.
+    pub(super) files: Vec<FileInfo>,
+}
+
 /// A model under watch, and what it runs on.
 pub(super) struct Live<'m> {
     watched: Watched<'m>,
-    batches: Box<dyn Batches + 'm>,
+    data: Readable<'m>,
     /// Read already, to record the graph.
     first: Option<InputBatch>,
     current: Option<Current>,
@@ -59,14 +70,14 @@ impl<'m> Live<'m> {
     /// Records the graph of the model as it runs on the first batch, and starts before it.
     pub(super) fn start(
         model: &'m dyn Model,
-        batches: Box<dyn Batches + 'm>,
+        data: Readable<'m>,
         first: InputBatch,
         parity: Parity,
     ) -> Result<(Self, Arc<RecordedGraph>), Error> {
         manual_seed(SEED).map_err(ModelError::from)?;
         let mut watched = Watched::new(model, parity)?;
         let graph = watched.discover(&first.inputs)?;
-        let live = Self { watched, batches, first: Some(first), current: None, layouts: BTreeMap::new() };
+        let live = Self { watched, data, first: Some(first), current: None, layouts: BTreeMap::new() };
         Ok((live, graph))
     }
 
@@ -91,12 +102,26 @@ impl Source for Live<'_> {
     fn next(&mut self) -> Result<Option<Samples>, Error> {
         let batch = match self.first.take() {
             Some(first) => Some(first),
-            None => self.batches.next_batch()?,
+            None => self.data.batches.next_batch()?,
         };
         Ok(batch.map(|InputBatch { index, samples, inputs, whole, filler }| {
             self.current = Some(Current { inputs, whole, samples: samples.len(), filler });
             Samples { index, samples }
         }))
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
+        let Readable { batches, again, files } = &mut self.data;
+        let Some(again) = again else { return Err(Error::Internal(super::session::ONCE.to_owned())) };
+        let opened = again()?;
+        if let Some(file) = opened.files()?.iter().find(|file| !files.contains(file)) {
+            let what = "has changed since the run began, which reads it more than once".to_owned();
+            return Err(DataError::File { path: file.name.clone().into(), what }.into());
+        }
+        *batches = opened;
+        self.first = None;
+        self.current = None;
+        Ok(())
     }
 
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
@@ -147,11 +172,11 @@ impl Source for Live<'_> {
     }
 
     fn counts(&self) -> Counts {
-        self.batches.counts()
+        self.data.batches.counts()
     }
 
     fn progress(&self) -> (u64, u64) {
-        self.batches.progress()
+        self.data.batches.progress()
     }
 
     fn parity(&self) -> Option<&ParityReport> {

@@ -34,7 +34,12 @@ pub(super) struct Session<'m> {
     pub(super) recorder: Option<Recorder>,
     /// What the analyses asked for at the start, and what is captured.
     pub(super) requested: CaptureRequest,
+    /// Batches absorbed, those of all sweeps through the data together.
     pub(super) batches_done: u64,
+    /// Batches that the data have, or as many of them as somebody looked at.
+    pub(super) data_batches: u64,
+    /// Which sweep through the data it is, from 0.
+    pub(super) sweep: usize,
     pub(super) counts: Counts,
     pub(super) told: Told,
     pub(super) resumed_from: Option<u64>,
@@ -100,7 +105,6 @@ impl Session<'_> {
             progress.finish();
         }
         followed?;
-        self.counts = self.source.counts();
         self.stopwatch.lap("track");
         Ok(())
     }
@@ -110,14 +114,41 @@ impl Session<'_> {
         options: &Options<'_>,
         mut progress: Option<&mut Progress>,
     ) -> Result<(), Error> {
-        let mut last = Instant::now();
-        let mut interim = Interim::new();
+        let mut keeping = Keeping { last: Instant::now(), interim: Interim::new() };
         let mut read = 0;
+        for sweep in 0.. {
+            self.sweep = sweep;
+            self.sweep(options, &mut read, progress.as_deref_mut(), &mut keeping)?;
+            if sweep == 0 {
+                self.counts = self.source.counts();
+                self.data_batches = read;
+            }
+            if self.lanes.iter().all(|lane| lane.sweeps() <= sweep + 1) {
+                break;
+            }
+            // What went on from a checkpoint of a later sweep has been told before.
+            if read == self.batches_done {
+                self.lanes.iter_mut().for_each(|lane| lane.next_sweep(sweep));
+            }
+            self.source.rewind()?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the data once; `read` batches of all sweeps have been read before.
+    fn sweep(
+        &mut self,
+        options: &Options<'_>,
+        read: &mut u64,
+        mut progress: Option<&mut Progress>,
+        keeping: &mut Keeping,
+    ) -> Result<(), Error> {
+        let before = *read;
         // What was read counts, so no more is read than was needed, also when a run is resumed.
-        while read < self.batches_done || read == 0 || self.somebody_looks() {
+        while *read < self.batches_done || *read == 0 || self.somebody_looks() {
             let Some(batch) = self.source.next()? else { break };
-            read = batch.index + 1;
-            let done = match read <= self.batches_done {
+            *read = before + batch.index + 1;
+            let done = match *read <= self.batches_done {
                 true => options.pause(self.batches_done).and_then(|()| self.pass_over(&batch)),
                 false => self.absorb(&batch),
             };
@@ -125,22 +156,26 @@ impl Session<'_> {
                 Error::Write { source, .. } => self.keep(source),
                 other => other,
             })?;
-            if read <= self.batches_done {
+            if *read <= self.batches_done {
                 continue;
             }
-            self.batches_done = read;
-            self.counts = self.source.counts();
+            self.batches_done = *read;
+            let counts = self.source.counts();
+            if self.sweep == 0 {
+                self.counts = counts;
+            }
             if let Some(progress) = &mut progress {
-                progress.set(self.source.progress(), self.counts.texts);
+                progress.set(self.source.progress(), counts.texts);
             }
             let stopping = (options.stop)(self.batches_done);
-            let due = |keeper: &Keeper<'_>| stopping || last.elapsed() >= keeper.place.checkpoint_every;
+            let due =
+                |keeper: &Keeper<'_>| stopping || keeping.last.elapsed() >= keeper.place.checkpoint_every;
             if self.keeper.as_ref().is_some_and(due) {
                 self.save()?;
                 if let Some(keeper) = &self.keeper {
-                    interim.write(&self.lanes, keeper.output(), stopping);
+                    keeping.interim.write(&self.lanes, keeper.output(), stopping);
                 }
-                last = Instant::now();
+                keeping.last = Instant::now();
             }
             if stopping {
                 return Err(Error::Interrupted { batches: self.batches_done });
@@ -150,7 +185,12 @@ impl Session<'_> {
     }
 
     fn somebody_looks(&self) -> bool {
-        self.recorder.is_some() || self.lanes.iter().any(Lane::is_running)
+        self.recorder().is_some() || self.lanes.iter().any(|lane| lane.looks_in(self.sweep))
+    }
+
+    /// What writes activations: those of the first sweep, since later ones give the same.
+    fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref().filter(|_| self.sweep == 0)
     }
 
     /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
@@ -172,16 +212,17 @@ impl Session<'_> {
     fn absorb(&mut self, batch: &Samples) -> Result<(), Error> {
         let index = batch.index;
         let _limited = self.limit.batch(index);
-        let mut wanted = union(&self.lanes);
+        let sweep = self.sweep;
+        let looking = self.lanes.iter().filter(|lane| lane.looks_in(sweep));
+        let mut wanted = looking.fold(CaptureRequest::none(), |all, lane| all.union(&lane.request));
         // What an interrupted run has written already is kept.
-        let there = self.recorder.as_ref().is_none_or(|recorder| recorder.has(index));
-        if let Some(recorder) = &self.recorder {
+        let there = self.recorder().is_none_or(|recorder| recorder.has(index));
+        if let Some(recorder) = self.recorder() {
             // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
             wanted = wanted.union(recorder.request());
         }
         // A batch that is there runs again all the same: what is told of its tensors is not written with it.
-        let looks = self.recorder.is_some() || self.lanes.iter().any(Lane::is_running);
-        if !looks && !self.source.has_to_run() {
+        if !self.somebody_looks() && !self.source.has_to_run() {
             return Ok(());
         }
         let recorder = self.recorder.as_mut().filter(|_| !there);
@@ -190,13 +231,15 @@ impl Session<'_> {
         if let Some(recorder) = recorder {
             recorder.record(batch, activations.as_ref(), self.source.counts())?;
         }
-        let source = &mut self.source;
-        source.note(&wanted, &mut self.told);
-        let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
-        self.told.look(batch, activations.as_ref(), &wanted, row_of);
+        if sweep == 0 {
+            let source = &mut self.source;
+            source.note(&wanted, &mut self.told);
+            let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
+            self.told.look(batch, activations.as_ref(), &wanted, row_of);
+        }
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
-        self.lanes.iter_mut().for_each(|lane| lane.track_batch(&seen));
-        for lane in self.lanes.iter_mut().filter(|lane| lane.is_running() && lane.drives_model()) {
+        self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep)).for_each(|lane| lane.track_batch(&seen));
+        for lane in self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep) && lane.drives_model()) {
             match self.source.bench()? {
                 Some(mut bench) => lane.run_batch(&seen, bench.as_mut()),
                 None => {
@@ -234,6 +277,17 @@ impl Session<'_> {
         Error::Write { source, kept }
     }
 }
+
+/// What has to be done now and then.
+struct Keeping {
+    /// When a checkpoint was written last.
+    last: Instant,
+    interim: Interim,
+}
+
+/// What is said of a method that goes through data more than once where they can be read only once.
+pub(super) const ONCE: &str = "it goes through the data more than once, and here they are batches that were handed over: give the run \
+     a data source";
 
 /// What is said of a method that drives the model where there is none.
 pub(super) const NO_MODEL: &str =

@@ -15,6 +15,12 @@ pub(super) trait Source {
     /// The next batch; `None` at the end.
     fn next(&mut self) -> Result<Option<Samples>, Error>;
 
+    /// Starts again from the first batch.
+    ///
+    /// # Errors
+    /// Those of opening the data; [`Error::Run`] where they can be read only once.
+    fn rewind(&mut self) -> Result<(), Error>;
+
     /// The tensors asked for, of the batch that was handed out last.
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error>;
 

@@ -17,11 +17,11 @@ use super::given::{GivenData, GivenModel};
 use super::keeper::{Keeper, Place};
 use super::lane::Lane;
 use super::limit::Limit;
-use super::live::Live;
+use super::live::{Live, Readable};
 use super::options::Options;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
-use super::session::{NO_MODEL, Session, union};
+use super::session::{NO_MODEL, ONCE, Session, union};
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
@@ -73,7 +73,7 @@ impl<R> Start<'_, R> {
         let inputs = model.inputs();
         let context =
             DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
-        let mut batches = data.batches(&context)?;
+        let (mut batches, again) = data.batches(context)?;
         let data_files = batches.files()?;
         let Some(first) = batches.next_batch()? else {
             let path = data_files.first().map_or_else(|| base.to_owned(), |f| f.name.clone().into());
@@ -82,6 +82,8 @@ impl<R> Start<'_, R> {
         };
         self.stopwatch.lap("load");
         options.pause(0)?;
+        let batches = Readable { batches, again, files: data_files.clone() };
+        let once = batches.again.is_none();
         let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
@@ -102,6 +104,9 @@ impl<R> Start<'_, R> {
         };
         options.pause(0)?;
         prepare(&mut self.lanes, &about);
+        for lane in self.lanes.iter_mut().filter(|lane| once && lane.is_running() && lane.sweeps() > 1) {
+            lane.fail("prepare", ONCE);
+        }
         let captured = capture.zip(self.place.as_ref());
         let recorder = captured.map(|(what, place)| Recorder::new(place.folder.path(), what, &about));
         let recorder = recorder.transpose()?;
@@ -156,6 +161,8 @@ impl<R> Start<'_, R> {
             recorder,
             requested,
             batches_done: 0,
+            data_batches: 0,
+            sweep: 0,
             counts: Counts::default(),
             told: Told::default(),
             resumed_from: None,

@@ -104,6 +104,12 @@ impl Source for Stored<'_> {
         }
     }
 
+    fn rewind(&mut self) -> Result<(), Error> {
+        self.next = 0;
+        self.current = None;
+        Ok(())
+    }
+
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error> {
         match &mut self.current {
             Some(batch) => Ok(Box::new(batch.read(request)?)),

@@ -2,18 +2,17 @@
 
 use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State};
 use fmrai_core::batch::{Batch, Sample};
-use fmrai_core::experiment::{Axis, Bench, Change, Experiment, Layout, Place, Site, Sites, Variant};
+use fmrai_core::experiment::{Bench, Experiment, Layout, Place, Site, Sites, Variant};
 use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
 use fmrai_core::structure::EmbeddingKind;
 use fmrai_core::tracker::CaptureRequest;
 
-use super::base::{Base, Noise, Owned, by_pair};
 use super::config::{ActivationPatchingConfig, Corruption, Direction};
 use super::report;
 use crate::pairs::{PairRows, pairs_of};
-use crate::patching::{NAMES, Patched, Totals, columns_of, members, too_close};
-use crate::sites::{Column, logits_of};
+use crate::patching::{Base, Cell, NAMES, Noise, Patched, Totals, aligned, by_pair, runs, too_close};
+use crate::sites::logits_of;
 
 const NAME: &str = "activation_patching";
 
@@ -25,18 +24,6 @@ pub struct ActivationPatching {
     /// What was found at each site.
     patched: Vec<Patched>,
     totals: Totals,
-}
-
-/// One run: which cell it is for, and with what.
-struct Cell {
-    /// Which of the choices.
-    choice: usize,
-    /// Its place among the cells.
-    cell: usize,
-    column: Column,
-    /// The pairs that it is about.
-    owned: Vec<usize>,
-    pairs: Vec<usize>,
 }
 
 impl ActivationPatching {
@@ -76,42 +63,8 @@ impl ActivationPatching {
     }
 
     /// The runs that a batch takes.
-    fn cells(&self, pairs: &[PairRows<'_>], base: &Base) -> (Vec<Cell>, Vec<Variant>) {
-        let mut cells = Vec::new();
-        let mut variants = Vec::new();
-        for (choice, patched) in self.patched.iter().enumerate() {
-            let map = &patched.map;
-            for (at, site) in map.sites.iter().enumerate() {
-                let start = at.saturating_sub(self.config.window / 2);
-                let end = (at + self.config.window.div_ceil(2)).min(map.sites.len());
-                for head in 0..site.heads.len() {
-                    for column in columns_of(map.choice.by, pairs) {
-                        let groups = members(pairs, &column);
-                        let all: Vec<usize> = groups.iter().flat_map(|(_, pairs)| pairs.clone()).collect();
-                        if all.is_empty() {
-                            continue;
-                        }
-                        let Owned { mut variant, pairs: owned, source } = base.variant(&all);
-                        for site in &map.sites[start..end] {
-                            for (positions, pairs) in &groups {
-                                let rows: Vec<usize> =
-                                    (0..owned.len()).filter(|row| pairs.contains(&owned[*row])).collect();
-                                let from = rows.iter().map(|row| source[*row]).collect();
-                                let mut edit = site.edit(Some(head), Change::Clean(from)).of_rows(rows);
-                                if let Some(positions) = positions {
-                                    edit = edit.at(Axis::Position, positions.clone());
-                                }
-                                variant = variant.with(edit);
-                            }
-                        }
-                        let cell = map.cell(site.layer, Some(head));
-                        cells.push(Cell { choice, cell, column, owned, pairs: all });
-                        variants.push(variant);
-                    }
-                }
-            }
-        }
-        (cells, variants)
+    fn runs(&self, pairs: &[PairRows<'_>], base: &Base) -> (Vec<Cell>, Vec<Variant>) {
+        runs(self.patched.iter().map(|patched| &patched.map), pairs, base, self.config.window)
     }
 }
 
@@ -131,20 +84,20 @@ impl Experiment for ActivationPatching {
             None => Ok(Base::of_data(&pairs, self.config.direction == Direction::Denoise)),
         };
         let Ok(base) = base else { return 0.0 };
-        let rows: usize = self.cells(&pairs, &base).1.iter().map(|variant| variant.rows.len()).sum();
+        let rows: usize = self.runs(&pairs, &base).1.iter().map(|variant| variant.rows.len()).sum();
         (rows as f64) / samples.len().max(1) as f64 + 2.0
     }
 
     fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) -> Result<(), AnalyzerError> {
         let Some(logits) = self.logits else { return Ok(()) };
         let pairs = pairs_of(batch.samples())?;
-        crate::patching::aligned(&pairs)?;
+        aligned(&pairs)?;
         let base = match &self.noise {
             Some(noise) => Base::of_noise(&pairs, noise)?,
             None => Base::of_data(&pairs, self.config.direction == Direction::Denoise),
         };
         let objective = self.config.metric.objective(logits, batch.samples())?;
-        let (cells, mut variants) = self.cells(&pairs, &base);
+        let (cells, mut variants) = self.runs(&pairs, &base);
         let every: Vec<usize> = (0..pairs.len()).collect();
         variants.push(Variant::clean((0..batch.samples().len()).collect::<Vec<_>>()));
         let unpatched = base.variant(&every);

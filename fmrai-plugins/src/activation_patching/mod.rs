@@ -23,7 +23,6 @@
 //!
 //! The answer is read at the last token of a text that the tokenizer has not added, or at the start of a mark called `answer`.
 
-mod base;
 mod config;
 mod experiment;
 mod registration;

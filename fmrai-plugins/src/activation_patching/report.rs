@@ -51,7 +51,8 @@ pub(super) fn report(
     let strongest = patched.iter().map(|site| (site.map.choice.to_string(), site.strongest()));
     report.summary.insert("metric".to_owned(), json!(config.metric));
     report.summary.insert("direction".to_owned(), json!(config.direction));
-    totals.summary(&mut report.summary, patched);
+    let sites: Vec<_> = patched.iter().map(|site| site.map.choice).collect();
+    totals.summary(&mut report.summary, &sites);
     report.summary.insert("strongest".to_owned(), strongest.collect::<serde_json::Map<_, _>>().into());
     Ok(report)
 }

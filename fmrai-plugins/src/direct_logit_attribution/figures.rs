@@ -28,7 +28,7 @@ pub(super) fn figures(
     let cap = if layout.soft_capped() { ", before the soft-cap" } else { "" };
     let beware: String = found.warnings.iter().map(|warning| format!(" Beware: {warning}.")).collect();
     let data = format!("{what}{cap}, which is {:.3}, as the mean at {at}.{beware}", found.logit);
-    let axis = || Axis::new("contribution to the logit", None);
+    let axis = || Axis::new("contribution", None);
     vec![
         Figure::single(
             "heads",
@@ -41,7 +41,8 @@ pub(super) fn figures(
             title: "What the parts of the model add to the logit directly".to_owned(),
             caption: format!(
                 "With the scale of the last norm kept, the parts sum to {data} Biases of attention outputs, of the last norm and of the \
-                 map stand by themselves, those of feed-forward blocks with these."
+                 map stand by themselves, those of feed-forward blocks with these. Below, \
+                 the sum begins with embedding and biases, and half a block is its attention."
             ),
             panels: vec![
                 Panel { title: "each part".to_owned(), plot: Plot::Bars(bars(layout, found, axis())) },
@@ -85,11 +86,12 @@ fn attention(layout: &Layout, found: &Conclusions, layer: usize) -> f64 {
 fn bars(layout: &Layout, found: &Conclusions, y: Axis) -> Bars {
     let single = single(layout, found);
     let layers = 0..layout.layers;
-    let none = |count: usize| std::iter::repeat_n(f64::NAN, count);
-    let of_heads = layers.clone().map(|layer| attention(layout, found, layer));
-    let of_ffn = layers.clone().map(|layer| found.means[layout.feed_forward(layer)]);
+    let none = |count: usize| std::iter::repeat_n(0.0, count);
+    let shown = |x: f64| if x.is_finite() { x } else { 0.0 };
+    let of_heads = layers.clone().map(|layer| shown(attention(layout, found, layer)));
+    let of_ffn = layers.clone().map(|layer| shown(found.means[layout.feed_forward(layer)]));
     Bars {
-        category_axis: "layer".to_owned(),
+        category_axis: "embedding, biases, and layers by number".to_owned(),
         categories: single
             .iter()
             .map(|(name, _)| (*name).to_owned())
@@ -97,7 +99,7 @@ fn bars(layout: &Layout, found: &Conclusions, y: Axis) -> Bars {
             .collect(),
         y,
         groups: vec![
-            ("beside layers".to_owned(), single.iter().map(|(_, x)| *x).chain(none(layout.layers)).collect()),
+            ("of no layer".to_owned(), single.iter().map(|(_, x)| *x).chain(none(layout.layers)).collect()),
             ("attention, all heads".to_owned(), none(single.len()).chain(of_heads).collect()),
             ("FFN".to_owned(), none(single.len()).chain(of_ffn).collect()),
         ],
@@ -116,11 +118,10 @@ fn cumulative(layout: &Layout, found: &Conclusions) -> Lines {
             points.push((layer as f64 + 0.5 * (half + 1) as f64, sum));
         }
     }
-    let name = "embedding, biases, and the blocks so far (half a block: its attention)";
     Lines {
         x: Axis::new("blocks so far", None).whole(),
         y: Axis::new("sum of contributions", None),
-        series: vec![Series { name: name.to_owned(), mark: Mark::Line, points }],
+        series: vec![Series { name: "sum so far".to_owned(), mark: Mark::Line, points }],
         references: vec![("the logit".to_owned(), found.logit)],
     }
 }

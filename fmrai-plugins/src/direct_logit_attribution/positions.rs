@@ -111,6 +111,6 @@ mod tests {
         let found = positions(&samples, Some(Target::NextToken), 9);
         let at: Vec<_> = found.all.iter().map(|p| (p.sample, p.position, p.logits[0])).collect();
         assert_eq!(at, [(1, 2, (2, 1.0)), (1, 3, (3, 1.0))]);
-        assert_eq!(found.texts, [0..2]);
+        assert_eq!(found.texts, vec![0..2; 1]);
     }
 }

@@ -111,7 +111,7 @@ impl Reader<'_> {
         for (write, path) in layout.writes.iter().zip(&loaded.heads) {
             match write {
                 Write::FeedForward { layer, written, .. } => {
-                    parts.put(layout.feed_forward(*layer), &of(*written)?)
+                    parts.put(layout.feed_forward(*layer), &of(*written)?);
                 }
                 Write::Other { written } => parts.put(OTHER, &of(*written)?),
                 Write::Heads { layer, heads, path: found, parallel, .. } => {

@@ -9,7 +9,7 @@ use super::report::{Means, UNITS, warnings};
 use super::streams::Streams;
 
 /// Tokens of a text that a picture shows.
-const SHOWN: usize = 20;
+const SHOWN: usize = 16;
 
 pub(super) fn figures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Vec<Figure> {
     let mut figures = vec![measures(analysis, streams, means)];
@@ -48,15 +48,15 @@ fn measures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Figure 
         }
         let most = series.iter().flat_map(|s| &s.points).map(|(_, y)| *y).fold(0.0, f64::max);
         let y = Axis::new(label, unit).range(0.0, if most > 0.0 { most * 1.05 } else { 1.0 });
-        let x = Axis::new("blocks before it", None).whole();
+        let x = Axis::new("layer", None).whole();
         Panel { title: title.to_owned(), plot: Plot::Lines(Lines { x, y, series, references: Vec::new() }) }
     });
     Figure {
         name: "measures".to_owned(),
-        title: "What the residual stream predicts after each block".to_owned(),
+        title: "What the residual stream predicts, layer by layer".to_owned(),
         caption: format!(
-            "The residual stream read through the model's last norm and map to the vocabulary (logit lens); at 0 it is the embedding, at {} \
-             the model's output. The target is {target}. Mean over the tokens of a text, then over texts: {}",
+            "The residual stream read through the model's last norm and map to the vocabulary (logit lens), before each block; layer 0 is the \
+             embedding, layer {} the model's output. The target is {target}. Mean over the tokens of a text, then over texts: {}",
             streams.blocks,
             data(analysis, streams)
         ),
@@ -88,8 +88,8 @@ fn grid(analysis: &LogitLens, streams: &Streams) -> Option<Figure> {
         name: "grid".to_owned(),
         title: "What the residual stream predicts at each token".to_owned(),
         caption: format!(
-            "The token that the stream {about} at each token of the text (columns, from left to right) and after each block (rows, from \
-             the embedding at the bottom to the model's output on top); the colour is its probability. The first {} of {} texts.",
+            "The token that the stream {about} at each token of the text (columns, from left to right) and layer (rows, from the \
+             embedding at the bottom to the model's output on top); the colour is its probability. The first {} of {} texts.",
             panels.len(),
             analysis.sums.texts
         ),
@@ -104,20 +104,27 @@ fn heat_map(analysis: &LogitLens, streams: &Streams, text: &GridText, shown: usi
         || layers().flat_map(|layer| text.cells.iter().take(shown).map(move |cells| cells.get(layer)));
     let top = || cells().map(|cell| cell.and_then(|cell| cell.top.first()));
     let row = |layer: usize| match layer {
-        0 => "embedding".to_owned(),
+        0 => "0, embedding".to_owned(),
         layer if layer == streams.blocks => format!("{layer}, output"),
         layer => layer.to_string(),
     };
     HeatMap {
-        row_axis: "blocks before it".to_owned(),
+        row_axis: "layer".to_owned(),
         column_axis: "token of the text".to_owned(),
         rows: layers().map(row).collect(),
-        columns: text.tokens.iter().take(shown).map(|token| analysis.surface(*token)).collect(),
+        columns: text.tokens.iter().take(shown).map(|token| seen(analysis.surface(*token))).collect(),
         values: top().map(|top| top.map_or(f64::NAN, |(_, probability)| *probability)).collect(),
         scale: Axis::new("probability", None).range(0.0, 1.0),
         diverging: false,
         row_groups: Vec::new(),
         column_groups: Vec::new(),
-        texts: top().map(|top| top.map_or(String::new(), |(token, _)| analysis.surface(*token))).collect(),
+        texts: top()
+            .map(|top| top.map_or(String::new(), |(token, _)| seen(analysis.surface(*token))))
+            .collect(),
     }
+}
+
+/// In quotes where it could not be seen otherwise.
+fn seen(token: String) -> String {
+    if token.trim().is_empty() { format!("{token:?}") } else { token }
 }

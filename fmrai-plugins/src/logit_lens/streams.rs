@@ -1,6 +1,7 @@
 //! The streams that are read, and where.
 
 use fmrai_core::analyzer::{AnalyzerError, ModelView};
+use fmrai_core::experiment::Block;
 use fmrai_core::graph::TensorId;
 use fmrai_core::structure::Visible;
 use fmrai_core::tracker::CaptureRequest;
@@ -36,7 +37,7 @@ impl Streams {
     pub(super) fn of(model: &ModelView<'_>, config: &LogitLensConfig) -> Result<Self, AnalyzerError> {
         let lens = lens_of(model)?;
         let ReadBlocks { blocks: own, sequence } = ReadBlocks::of(model, &lens)?;
-        let before = own.iter().filter_map(|block| block.before());
+        let before = own.iter().filter_map(Block::before);
         let mut at: Vec<_> =
             before.chain([lens.stream()]).enumerate().map(|(l, id)| (Place::Layer(l), id)).collect();
         if config.between {

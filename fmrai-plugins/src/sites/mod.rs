@@ -10,4 +10,4 @@ pub use cells::{Cells, Column, Moments};
 pub use choice::{By, SiteChoice, check_choices};
 pub use kind::SiteKind;
 pub use map::{Quantity, SiteMap};
-pub use resolved::{ResolvedSite, logits_of, resolve};
+pub use resolved::{ResolvedSite, logits_of, resolve, resolve_kind};

@@ -1,10 +1,11 @@
 //! The sites of a model.
 
 use fmrai_core::analyzer::{AnalyzerError, ModelView};
-use fmrai_core::experiment::{Axis, Change, Edit, Site, Sites};
+use fmrai_core::experiment::{Axis, Block, Change, Edit, Site, Sites};
 use fmrai_core::graph::TensorId;
 
 use super::choice::SiteChoice;
+use super::kind::SiteKind;
 use crate::lens::Lens;
 
 /// The site of a choice in one block.
@@ -31,27 +32,29 @@ impl ResolvedSite {
     }
 }
 
+/// The site of a kind in one block, with its heads, if it has any.
+#[must_use]
+pub fn resolve_kind(sites: &Sites<'_>, block: &Block<'_>, kind: SiteKind) -> Option<ResolvedSite> {
+    let site = kind.site(sites, block)?;
+    let heads = match kind {
+        SiteKind::Key | SiteKind::Value => sites.shared(block, &site),
+        _ if kind.of_heads() => (0..block.attention.heads).map(|head| vec![head]).collect(),
+        _ => vec![Vec::new()],
+    };
+    Some(ResolvedSite { layer: block.layer, site, heads })
+}
+
 /// The sites of a choice in every block that has one, and the layers of those that have none.
 #[must_use]
 pub fn resolve(sites: &Sites<'_>, choice: SiteChoice) -> (Vec<ResolvedSite>, Vec<usize>) {
     let mut found = Vec::new();
     let mut lacking = Vec::new();
     for block in &sites.blocks {
-        let Some(site) = choice.kind.site(sites, block) else {
-            lacking.push(block.layer);
-            continue;
-        };
-        let heads = match (choice.by.heads(), site.layout.axis(Axis::Head)) {
-            (true, Some(_)) => {
-                use super::kind::SiteKind;
-                match choice.kind {
-                    SiteKind::Key | SiteKind::Value => sites.shared(block, &site),
-                    _ => (0..block.attention.heads).map(|head| vec![head]).collect(),
-                }
-            }
-            _ => vec![Vec::new()],
-        };
-        found.push(ResolvedSite { layer: block.layer, site, heads });
+        match resolve_kind(sites, block, choice.kind) {
+            Some(site) if choice.by.heads() => found.push(site),
+            Some(site) => found.push(ResolvedSite { heads: vec![Vec::new()], ..site }),
+            None => lacking.push(block.layer),
+        }
     }
     (found, lacking)
 }

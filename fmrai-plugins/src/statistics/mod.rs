@@ -6,7 +6,10 @@ pub mod entropy;
 pub mod gram;
 mod log2;
 pub mod mds;
+mod ranks;
 pub mod silhouette;
+
+pub use ranks::rank_correlation;
 
 /// A numerical solver did not find its solution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -66,7 +66,7 @@ fn output(facts: &Facts<'_>, projection: &Projection, heads: &Heads) -> Option<O
     let shape = facts.shape(projection.input);
     let whole = i64::try_from(weight.input.size).ok() == shape.last().copied();
     let plain = weight.experts.is_none() && whole && heads.side_by_side(shape);
-    plain.then(|| OutputProjection {
+    plain.then_some(OutputProjection {
         operation: projection.operation,
         input: projection.input,
         output: projection.output,

@@ -176,7 +176,7 @@ impl LoadedPath {
             for (side, factor) in [(left, 1.0), (right, sign)] {
                 match affine(side) {
                     Some(id) => {
-                        found.push((id, self.narrowed(id, covectors.clone().map(|_, _, x| factor * x))))
+                        found.push((id, self.narrowed(id, covectors.clone().map(|_, _, x| factor * x))));
                     }
                     None => {
                         let value = self.value(side, known)?;

@@ -11,20 +11,20 @@ use crate::pairs::PairRows;
 
 /// Noise on the token embeddings of a marked part.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Noise {
+pub(crate) struct Noise {
     /// The token embeddings.
-    pub(super) site: Site,
-    pub(super) channels: usize,
+    pub(crate) site: Site,
+    pub(crate) channels: usize,
     /// Standard deviation of the noise.
-    pub(super) sigma: f64,
-    pub(super) samples: usize,
-    pub(super) mark: String,
-    pub(super) seed: u64,
+    pub(crate) sigma: f64,
+    pub(crate) samples: usize,
+    pub(crate) mark: String,
+    pub(crate) seed: u64,
 }
 
 /// The rows of a batch that are run, and those that activations are taken from.
 #[derive(Debug, Clone)]
-pub(super) struct Base {
+pub(crate) struct Base {
     /// What is run of each pair: rows of the batch.
     runs: Vec<usize>,
     /// What activations are taken from.
@@ -34,16 +34,16 @@ pub(super) struct Base {
 }
 
 /// A variant with the pair that each of its rows belongs to.
-pub(super) struct Owned {
-    pub(super) variant: Variant,
-    pub(super) pairs: Vec<usize>,
+pub(crate) struct Owned {
+    pub(crate) variant: Variant,
+    pub(crate) pairs: Vec<usize>,
     /// The rows that activations are taken from, one for each row of the variant.
-    pub(super) source: Vec<usize>,
+    pub(crate) source: Vec<usize>,
 }
 
 impl Base {
     /// The corrupted texts, with activations of the clean ones; or the other way round.
-    pub(super) fn of_data(pairs: &[PairRows<'_>], denoise: bool) -> Self {
+    pub(crate) fn of_data(pairs: &[PairRows<'_>], denoise: bool) -> Self {
         let clean = || pairs.iter().map(|pair| pair.clean).collect();
         let corrupted = || pairs.iter().map(|pair| pair.corrupted).collect();
         let (runs, source) = if denoise { (corrupted(), clean()) } else { (clean(), corrupted()) };
@@ -51,7 +51,7 @@ impl Base {
     }
 
     /// The clean texts with noise, with activations of the same texts without it.
-    pub(super) fn of_noise(pairs: &[PairRows<'_>], noise: &Noise) -> Result<Self, AnalyzerError> {
+    pub(crate) fn of_noise(pairs: &[PairRows<'_>], noise: &Noise) -> Result<Self, AnalyzerError> {
         let clean: Vec<usize> = pairs.iter().map(|pair| pair.clean).collect();
         let mut all = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -75,7 +75,7 @@ impl Base {
     }
 
     /// What is run of these pairs, with nothing patched.
-    pub(super) fn variant(&self, pairs: &[usize]) -> Owned {
+    pub(crate) fn variant(&self, pairs: &[usize]) -> Owned {
         let each = self.noise.as_ref().map_or(1, |(noise, _)| noise.samples);
         let repeated = |of: &[usize]| -> Vec<usize> {
             pairs.iter().flat_map(|pair| std::iter::repeat_n(of[*pair], each)).collect()
@@ -95,7 +95,7 @@ impl Base {
 }
 
 /// The mean over the rows of each pair.
-pub(super) fn by_pair(owned: &[usize], values: &[f64], pairs: usize) -> Vec<f64> {
+pub(crate) fn by_pair(owned: &[usize], values: &[f64], pairs: usize) -> Vec<f64> {
     let mut sums = vec![(0.0, 0.0); pairs];
     for (pair, value) in owned.iter().zip(values) {
         sums[*pair].0 += value;

@@ -1,0 +1,111 @@
+//! The figures of the analysis.
+
+use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+
+use super::effects::Effect;
+use super::report::{NATS, Results};
+use super::targets::Cells;
+
+/// What is shown of each cell.
+struct Shown<'a> {
+    /// First part of names of files.
+    name: &'a str,
+    title: String,
+    axis: Axis,
+    of: &'a dyn Fn(&Effect) -> f64,
+}
+
+pub(super) fn figures(
+    results: &[Results<'_>],
+    caption: &str,
+    metric: Option<(&str, Option<&str>)>,
+) -> Vec<Figure> {
+    let loss = Shown {
+        name: "loss_added",
+        title: "Loss added by ablating".to_owned(),
+        axis: Axis::new("loss added", NATS),
+        of: &|effect| effect.loss.mean(),
+    };
+    let mut figures = shown(results, caption, &loss);
+    if let Some((title, unit)) = metric {
+        let metric = Shown {
+            name: "metric_added",
+            title: format!("Change of the {title} by ablating"),
+            axis: Axis::new(&format!("change of the {title}"), unit),
+            of: &|effect| effect.metric.mean(),
+        };
+        figures.extend(shown(results, caption, &metric));
+    }
+    figures
+}
+
+fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let figure = |name: &str, what: &str, plot: Plot| Figure {
+        name: format!("{}_{name}", shown.name),
+        title: format!("{} {what}", shown.title),
+        caption: caption.to_owned(),
+        panels: vec![Panel { title: String::new(), plot }],
+        columns: 1,
+    };
+    let mut lines = Vec::new();
+    for result in results {
+        let values = result.values(shown.of);
+        match result.cells {
+            Cells::Heads { layers, heads } => {
+                let names = |count: usize| (0..count).map(|at| at.to_string()).collect();
+                let map = HeatMap {
+                    row_axis: "layer".to_owned(),
+                    column_axis: "head".to_owned(),
+                    rows: names(*layers),
+                    columns: names(*heads),
+                    values,
+                    scale: shown.axis.clone(),
+                    diverging: true,
+                    row_groups: Vec::new(),
+                    column_groups: Vec::new(),
+                    texts: Vec::new(),
+                };
+                figures.push(figure("head", "each head", Plot::HeatMap(map)));
+            }
+            Cells::Layers(_) => {
+                let points = values.iter().enumerate().map(|(layer, value)| (layer as f64, *value));
+                let points = points.filter(|(_, value)| value.is_finite()).collect();
+                let name = match result.name {
+                    "ffn" => "feed-forward block",
+                    "block" => "whole block",
+                    other => other,
+                };
+                lines.push(Series { name: name.to_owned(), mark: Mark::Line, points });
+            }
+            Cells::Neurons(neurons) => {
+                let names = neurons.iter().map(|(layer, neuron)| format!("{layer}.{neuron}")).collect();
+                figures.push(figure("neuron", "each neuron", bars("layer and neuron", names, values, shown)));
+            }
+            Cells::Groups(groups) => {
+                let plot = bars("group of heads", groups.clone(), values, shown);
+                figures.push(figure("group", "each group of heads", plot));
+            }
+        }
+    }
+    if !lines.is_empty() {
+        let plot = Plot::Lines(Lines {
+            x: Axis::new("layer", None).whole(),
+            y: shown.axis.clone(),
+            series: lines,
+            references: vec![("clean run".to_owned(), 0.0)],
+        });
+        figures.push(figure("layer", "parts of each layer", plot));
+    }
+    figures
+}
+
+fn bars(axis: &str, categories: Vec<String>, values: Vec<f64>, shown: &Shown<'_>) -> Plot {
+    Plot::Bars(Bars {
+        category_axis: axis.to_owned(),
+        categories,
+        y: shown.axis.clone(),
+        groups: vec![(shown.axis.label.clone(), values)],
+        stacked: false,
+    })
+}
