@@ -8,6 +8,8 @@
 //! - [`attribution_patching`]: the same for all sites at once, estimated by gradients (Nanda 2023).
 //! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
+//! - [`head_detection`]: which heads look at previous, equal and following tokens, which copy and compose (Olsson et al. 2022).
+//! - [`path_patching`]: what heads, feed-forward blocks and the embeddings give to a receiver directly (Wang et al. 2023).
 //! - [`logit_lens`]: what the residual stream predicts after every block (nostalgebraist 2020).
 //! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
 //! - [`pairs`], [`metric`], [`sites`]: pairs of texts, how well they are answered, and the sites of a model, as experiments share them.
@@ -26,12 +28,14 @@ pub mod attribution_patching;
 pub mod direct_logit_attribution;
 pub mod ffn_key_value;
 mod finite;
+pub mod head_detection;
 pub mod lens;
 pub mod logit_lens;
 pub mod metric;
 mod next_token;
 pub mod pairs;
 mod patching;
+pub mod path_patching;
 mod read_blocks;
 mod rows;
 pub mod sequences;

@@ -114,12 +114,16 @@ char* fmrai_tensor_leaf(const at::Tensor* tensor, at::Tensor** leaf) {
   });
 }
 
-char* fmrai_gradients_of(const at::Tensor* of, const at::Tensor* const* to, size_t count, at::Tensor** gradients) {
+char* fmrai_gradients_of(
+    const at::Tensor* of, const at::Tensor* weights, const at::Tensor* const* to, size_t count, bool keep,
+    at::Tensor** gradients) {
   return guarded([&] {
     c10::impl::ExcludeDispatchKeyGuard unseen(fmrai::KEY);
     std::vector<at::Tensor> inputs;
     for (size_t i = 0; i < count; ++i) inputs.push_back(*to[i]);
-    auto made = torch::autograd::grad({*of}, inputs, {}, std::nullopt, false, /*allow_unused=*/true);
+    std::vector<at::Tensor> factors;
+    if (weights != nullptr) factors.push_back(*weights);
+    auto made = torch::autograd::grad({*of}, inputs, factors, keep, false, /*allow_unused=*/true);
     for (size_t i = 0; i < count; ++i) {
       gradients[i] = made[i].defined() ? new at::Tensor(made[i].detach()) : nullptr;
     }

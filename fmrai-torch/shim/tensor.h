@@ -42,8 +42,11 @@ char* fmrai_tensor_read_part(const at::Tensor* tensor, size_t at, uint8_t* bytes
 
 // The same elements outside of any record of gradients, as something to differentiate with respect to.
 char* fmrai_tensor_leaf(const at::Tensor* tensor, at::Tensor** leaf);
-// Derivatives of a tensor of one element with respect to others; null for one that it does not depend on. The record is given up.
-char* fmrai_gradients_of(const at::Tensor* of, const at::Tensor* const* to, size_t count, at::Tensor** gradients);
+// Derivatives of a tensor with respect to others; null for one that it does not depend on. `weights` has the form of the tensor, and says how much
+// each of its elements counts; null for a tensor of one element. The record is given up unless it is to be kept.
+char* fmrai_gradients_of(
+    const at::Tensor* of, const at::Tensor* weights, const at::Tensor* const* to, size_t count, bool keep,
+    at::Tensor** gradients);
 // Whether gradients are recorded on this thread; returns what was set before.
 bool fmrai_gradients(bool enabled);
 char* fmrai_threads(int32_t count);

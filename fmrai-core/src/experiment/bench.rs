@@ -57,6 +57,26 @@ pub struct Gradients {
     pub gradients: Vec<TensorValue>,
 }
 
+/// A way that a derivative is taken along.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientPath {
+    /// With respect to what.
+    pub to: Site,
+    /// By way of what; `None` for every way to the objective.
+    pub through: Option<Site>,
+    /// The heads of it that count; empty for all of it.
+    pub heads: Vec<usize>,
+}
+
+/// An objective with its derivatives along paths.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathGradients {
+    /// The objective of each row of the variant.
+    pub values: Vec<f64>,
+    /// For each path, the derivative of each row's objective, with the axes of its site `to`.
+    pub gradients: Vec<TensorValue>,
+}
+
 /// Runs variants of the current batch on the model. Nothing of them stays: not in the model, not in its inputs, not in the clean pass, not in
 /// each other.
 pub trait Bench {
@@ -70,11 +90,21 @@ pub trait Bench {
         objectives: &[Objective],
     ) -> Result<Vec<Vec<Vec<f64>>>, BenchError>;
 
-    /// What sites hold in a variant, after its edits, with the axes of the sites.
+    /// What sites hold in each variant, after its edits, with the axes of the sites: `[variant][site]`.
     ///
     /// # Errors
     /// As [`measure`](Self::measure).
-    fn read(&mut self, variant: &Variant, sites: &[Site]) -> Result<Vec<TensorValue>, BenchError>;
+    fn read_all(&mut self, variants: &[Variant], sites: &[Site])
+    -> Result<Vec<Vec<TensorValue>>, BenchError>;
+
+    /// The same of one variant.
+    ///
+    /// # Errors
+    /// As [`measure`](Self::measure).
+    fn read(&mut self, variant: &Variant, sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {
+        let read = self.read_all(std::slice::from_ref(variant), sites)?;
+        Ok(read.into_iter().next().unwrap_or_default())
+    }
 
     /// Differentiates an objective of a variant with respect to what sites hold in it, after its edits.
     ///
@@ -86,6 +116,18 @@ pub trait Bench {
         objective: &Objective,
         sites: &[Site],
     ) -> Result<Gradients, BenchError>;
+
+    /// Differentiates an objective of a variant along paths: for each, the derivative with respect to what its site `to` holds, counting
+    /// only what reaches the objective by way of some heads of its site `through`. One forward pass for all of them.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients); [`BenchError::Independent`] also where `through` does not depend on `to`.
+    fn path_gradients(
+        &mut self,
+        variant: &Variant,
+        objective: &Objective,
+        paths: &[GradientPath],
+    ) -> Result<PathGradients, BenchError>;
 
     /// What sites hold when the model runs on these rows of token ids in place of the batch, all of one length. Other inputs are as
     /// for a batch of such texts.

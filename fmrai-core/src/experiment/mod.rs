@@ -13,7 +13,7 @@ mod place;
 mod site;
 mod sites;
 
-pub use bench::{Bench, BenchError, Gradients};
+pub use bench::{Bench, BenchError, GradientPath, Gradients, PathGradients};
 pub use config::ExperimentConfig;
 pub use edit::{Change, Edit, Variant};
 pub use objective::{Answer, Measure, Objective, Reference};

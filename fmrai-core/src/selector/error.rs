@@ -53,6 +53,14 @@ pub enum SelectError {
         /// What is near, or nothing.
         near: String,
     },
+    /// No tensor stands for the hook name.
+    #[error("selector `{selector}`: {what}")]
+    Hook {
+        /// The selector.
+        selector: Selector,
+        /// What the model lacks, or which names there are.
+        what: String,
+    },
     /// The graph has no tensor with this id.
     #[error("selector `{selector}`: the graph has the tensors #0 to #{last}")]
     Id {

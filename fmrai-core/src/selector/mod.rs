@@ -6,6 +6,7 @@
 //! | `ffn[*].activation`, `attention[0-5,7].context` | the same of all layers, of some layers |
 //! | `attention[3]` | the main output of a block: its part `output`, else its last activation, e.g. `context` |
 //! | `encoder.layer.*.attention.self` | what leaves the modules of these paths; `*` is one part, `**` any number |
+//! | `blocks.3.attn.hook_pattern`, `blocks.*.hook_resid_pre` | hook names of `TransformerLens`, as aliases |
 //! | `#123` | the tensor with this id |
 //! | `%linear_3` | the tensor of this name: a value of an exported program, or an input of the model |
 //!
@@ -26,6 +27,7 @@
 
 mod error;
 mod glob;
+mod hook;
 mod labels;
 mod layers;
 mod parse;
@@ -35,6 +37,7 @@ mod tests;
 
 pub use error::SelectError;
 pub use glob::ModuleGlob;
+pub use hook::HookName;
 pub use labels::{labels, selectors_for};
 pub use layers::Layers;
 pub use parse::SelectorSyntaxError;
@@ -62,6 +65,8 @@ pub enum Selector {
     },
     /// What leaves the modules whose paths match.
     Module(ModuleGlob),
+    /// A hook name of `TransformerLens`.
+    Hook(HookName),
     /// The tensor with this id.
     Id(TensorId),
     /// The tensor with this name.
@@ -76,6 +81,7 @@ impl fmt::Display for Selector {
                 part.as_ref().map_or(Ok(()), |part| write!(f, ".{part}"))
             }
             Self::Module(glob) => write!(f, "{glob}"),
+            Self::Hook(hook) => write!(f, "{hook}"),
             Self::Id(id) => write!(f, "{id}"),
             Self::Name(name) => write!(f, "%{name}"),
         }

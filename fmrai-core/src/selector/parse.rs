@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Layers, ModuleGlob, Selector};
+use super::{HookName, Layers, ModuleGlob, Selector};
 use crate::graph::TensorId;
 
 /// A text that is no selector.
@@ -36,6 +36,9 @@ fn parse(text: &str) -> Result<Selector, String> {
             return Err("a name has no blanks and is not empty: %linear_3".to_owned());
         }
         return Ok(Selector::Name(name.to_owned()));
+    }
+    if let Some(hook) = HookName::parse(text) {
+        return hook.map(Selector::Hook);
     }
     let Some((role, rest)) = text.split_once('[') else {
         return ModuleGlob::parse(text).map(Selector::Module);

@@ -31,7 +31,7 @@ pub fn select(
     let components = structure.components();
     let mut found: BTreeMap<TensorId, (Vec<String>, &Selector)> = BTreeMap::new();
     for selector in selectors {
-        for (tensor, module) in select_one(graph, &components, selector)? {
+        for (tensor, module) in select_one(graph, structure, &components, selector)? {
             let entry = found.entry(tensor).or_insert_with(|| (Vec::new(), selector));
             entry.0.extend(module.filter(|module| !entry.0.contains(module)));
         }
@@ -52,10 +52,16 @@ type Found = (TensorId, Option<String>);
 
 fn select_one(
     graph: &dyn Graph,
+    structure: &Structure,
     components: &[Component<'_>],
     selector: &Selector,
 ) -> Result<Vec<Found>, SelectError> {
     match selector {
+        Selector::Hook(hook) => {
+            let found = hook.tensors(graph, structure);
+            let found = found.map_err(|what| SelectError::Hook { selector: selector.clone(), what })?;
+            Ok(found.into_iter().map(|id| (id, None)).collect())
+        }
         Selector::Id(id) => match graph.tensor(*id) {
             Some(_) => activation(graph, selector, *id, &id.to_string()).map(|id| vec![(id, None)]),
             None => {

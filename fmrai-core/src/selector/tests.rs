@@ -198,3 +198,26 @@ proptest! {
         prop_assert_eq!(glob.matches(&path.join(".")), matches(&p, &t));
     }
 }
+
+#[test]
+fn hook_names_of_transformer_lens_are_aliases() {
+    for text in
+        ["blocks.3.attn.hook_pattern", "blocks.*.hook_resid_pre", "blocks.0-2.mlp.hook_post", "hook_embed"]
+    {
+        assert!(matches!(selector(text), Selector::Hook(_)), "{text}");
+        assert_eq!(selector(text).to_string(), text);
+    }
+    assert!(matches!(selector("blocks.3.attn"), Selector::Module(_)), "a path of a module stays one");
+    let mut structure = self_attention(&[2, 2, 2]);
+    for (block, id) in structure.attention.iter_mut().zip([0, 2, 3]) {
+        block.probabilities = TensorId(id);
+    }
+    assert_eq!(ids(&graph(), &structure, &["blocks.1.attn.hook_pattern"]), [2]);
+    assert_eq!(ids(&graph(), &structure, &["blocks.*.attn.hook_pattern"]), [0, 2, 3]);
+    let message = error(&structure, "blocks.7.attn.hook_pattern");
+    assert!(message.contains("no block 7") && message.contains("has 3"), "{message}");
+    let message = error(&structure, "blocks.1.attn.hook_nothing");
+    assert!(message.contains("blocks.N.attn.hook_z"), "{message}");
+    let message = error(&structure, "blocks.1.hook_mlp_out");
+    assert!(message.contains("block 1: it has no feed-forward block"), "{message}");
+}

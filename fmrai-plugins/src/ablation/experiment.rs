@@ -1,25 +1,22 @@
 //! The runs of a batch, and what is kept of them.
 
-use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State, StateError};
+use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State};
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::experiment::{Bench, Experiment, Measure, Objective, Sites, Variant};
 use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
-use serde_json::json;
 
 use super::config::{AblationConfig, With};
-use super::effects::{self, Effect};
+use super::effects::Effect;
+use super::found::Found;
 use super::means::TokenMeans;
 use super::replacement::{Replacement, others, random, variant};
 use super::report;
-use super::targets::Targets;
+use super::targets::{Target, Targets};
 use crate::next_token::{next_token_logits, next_tokens};
 use crate::pairs::pairs_of;
 use crate::token_values::TokenValues;
-
-/// Name of the state.
-const NAME: &str = "ablation";
 
 /// The ablation analysis.
 #[derive(Debug, Clone)]
@@ -28,23 +25,6 @@ pub struct Ablation {
     logits: Option<TensorId>,
     targets: Targets,
     found: Found,
-}
-
-/// What was found.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Found {
-    /// Which sweep through the data it is.
-    pub(super) sweep: usize,
-    pub(super) means: TokenMeans,
-    /// The clean run.
-    pub(super) base: Effect,
-    /// What was added by each target.
-    pub(super) added: Vec<Effect>,
-    /// Texts that were left out: too short to predict a token, or without another text in their batch.
-    pub(super) left_out: f64,
-    /// Tokens of the texts, and those that were resampled.
-    pub(super) positions: f64,
-    pub(super) resampled: f64,
 }
 
 /// The rows of a batch that are run.
@@ -98,7 +78,7 @@ impl Ablation {
         let AblationConfig { with, keep_patterns, draws, seed, .. } = &self.config;
         let mut variants = vec![Variant::clean(runs.rows.as_slice())];
         let mut add = |replacement: &Replacement<'_>| -> Result<(), AnalyzerError> {
-            for target in &self.targets.targets {
+            for target in self.replaced() {
                 variants.push(variant(&self.targets, target, &runs.rows, replacement, *keep_patterns)?);
             }
             Ok(())
@@ -135,6 +115,11 @@ impl Ablation {
         self.found.means.merge(&TokenMeans::of(&values, &tokens))
     }
 
+    /// The targets that replace something; where nothing is replaced, the clean run is the ablated one.
+    fn replaced(&self) -> impl Iterator<Item = &Target> {
+        self.targets.targets.iter().filter(|target| !target.parts.is_empty())
+    }
+
     fn draws(&self) -> usize {
         if self.config.with == With::Resample { self.config.draws } else { 1 }
     }
@@ -151,7 +136,7 @@ impl Experiment for Ablation {
 
     fn passes(&self, samples: &[Sample]) -> f64 {
         let rows = self.runs(samples).map_or(0, |runs| runs.rows.len());
-        let variants = 1 + self.draws() * self.targets.targets.len();
+        let variants = 1 + self.draws() * self.replaced().count();
         let reads = usize::from(self.config.with != With::Zero || self.config.keep_patterns);
         ((variants + reads) * rows) as f64 / samples.len().max(1) as f64
     }
@@ -196,15 +181,27 @@ impl Experiment for Ablation {
         let (variants, resampled) = self.variants(&runs, bench)?;
         let measured = bench.measure(&variants, &objectives)?;
         let Some((base, ablated)) = measured.split_first() else { return Ok(()) };
+        let replaced = self.replaced().count();
+        // Of each target, its place among those that replace something.
+        let mut next = 0..;
+        let places: Vec<Option<usize>> = self
+            .targets
+            .targets
+            .iter()
+            .map(|target| if target.parts.is_empty() { None } else { next.next() })
+            .collect();
         let found = &mut self.found;
-        let count = self.targets.targets.len();
         for (row, sample) in runs.samples.iter().enumerate() {
             let tokens = sample.token_ids.len() - 1;
             let metric = |of: &[Vec<f64>]| of.get(1).map(|metric| metric[row]);
             found.base.add(base[0][row], tokens, metric(base));
-            for (target, added) in found.added.iter_mut().enumerate() {
+            for (place, added) in places.iter().zip(&mut found.added) {
+                let Some(place) = place else {
+                    added.add(0.0, tokens, metric(base).map(|_| 0.0));
+                    continue;
+                };
                 // The draws of a text are one number of it: only texts are independent.
-                let draws: Vec<&Vec<Vec<f64>>> = ablated.iter().skip(target).step_by(count.max(1)).collect();
+                let draws: Vec<&Vec<Vec<f64>>> = ablated.iter().skip(*place).step_by(replaced).collect();
                 let mean = |of: &dyn Fn(&[Vec<f64>]) -> f64| {
                     draws.iter().map(|draw| of(draw)).sum::<f64>() / draws.len() as f64
                 };
@@ -216,69 +213,6 @@ impl Experiment for Ablation {
         }
         found.left_out += runs.left_out as f64;
         found.resampled += resampled as f64 / self.config.draws.max(1) as f64;
-        Ok(())
-    }
-}
-
-impl Found {
-    fn state(&self) -> Result<State, StateError> {
-        let mut state = State::new(NAME, 1, json!({ "sweep": self.sweep }));
-        self.means.put(&mut state)?;
-        effects::put(&mut state, "base", &[self.base])?;
-        effects::put(&mut state, "added", &self.added)?;
-        state.put("counts", [3], vec![self.left_out, self.positions, self.resampled])?;
-        Ok(state)
-    }
-
-    fn of(state: &State, targets: &Targets) -> Result<Self, StateError> {
-        state.expect(NAME, 1)?;
-        let sweep = state.document["sweep"].as_u64().filter(|sweep| *sweep < 2);
-        let sweep = sweep.ok_or_else(|| StateError::Part {
-            part: "sweep".to_owned(),
-            found: state.document["sweep"].to_string(),
-            needed: "0 or 1".to_owned(),
-        })?;
-        let counts = state.get::<f64>("counts", &[3])?;
-        Ok(Self {
-            sweep: sweep as usize,
-            means: TokenMeans::get(state, targets.sites.len())?,
-            base: effects::get(state, "base", 1)?.pop().unwrap_or_default(),
-            added: effects::get(state, "added", targets.targets.len())?,
-            left_out: counts[0],
-            positions: counts[1],
-            resampled: counts[2],
-        })
-    }
-
-    /// True if nothing was seen.
-    fn is_fresh(&self) -> bool {
-        self.sweep == 0 && self.means.is_empty() && self.base.loss.count == 0.0 && self.left_out == 0.0
-    }
-
-    fn merge(&mut self, other: &Self) -> Result<(), AnalyzerError> {
-        if other.is_fresh() {
-            return Ok(());
-        }
-        if self.is_fresh() {
-            self.clone_from(other);
-            return Ok(());
-        }
-        if self.sweep != other.sweep || (self.sweep > 0 && self.means != other.means) {
-            let of = |found: &Self| {
-                format!("of sweep {} with means over {} tokens", found.sweep, found.means.tokens)
-            };
-            return Err(
-                StateError::Part { part: "means".to_owned(), found: of(other), needed: of(self) }.into()
-            );
-        }
-        if self.sweep == 0 {
-            self.means.merge(&other.means)?;
-        }
-        self.base.merge(&other.base);
-        self.added.iter_mut().zip(&other.added).for_each(|(own, other)| own.merge(other));
-        self.left_out += other.left_out;
-        self.positions += other.positions;
-        self.resampled += other.resampled;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
 use super::effects::Effect;
-use super::report::{NATS, Results};
+use super::results::{NATS, Results};
 use super::targets::Cells;
 
 /// What is shown of each cell.

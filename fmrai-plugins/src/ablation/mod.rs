@@ -30,10 +30,12 @@ mod config;
 mod effects;
 mod experiment;
 mod figures;
+mod found;
 mod means;
 mod registration;
 mod replacement;
 mod report;
+mod results;
 mod targets;
 
 pub use config::{AblationConfig, AblationSite, LayerNeurons, With};

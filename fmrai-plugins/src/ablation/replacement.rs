@@ -102,7 +102,7 @@ fn value<'v>(
         Some((Axis::Head, places)) => places.clone(),
         _ => (0..heads).collect(),
     };
-    let mut elements = Vec::new();
+    let mut elements: Vec<f64> = Vec::new();
     for head in &chosen_heads {
         for token in 0..tokens {
             let channels = of(*head, token);

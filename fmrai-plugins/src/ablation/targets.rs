@@ -131,7 +131,7 @@ impl Targets {
         let mut lacking = Vec::new();
         for block in &sites.blocks {
             let layer = block.layer;
-            let mut target = |all: &mut Self, cell, parts: Vec<Part>| {
+            let target = |all: &mut Self, cell, parts: Vec<Part>| {
                 all.targets.push(Target { result, cell, parts, first_layer: Some(layer) });
             };
             if kind == AblationSite::Head {

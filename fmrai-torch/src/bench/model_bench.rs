@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fmrai_core::experiment::{
-    Bench, BenchError, Change, Gradients, Layout, Measure, Objective, Place, Site, Variant,
+    Bench, BenchError, Change, GradientPath, Gradients, Layout, Measure, Objective, PathGradients, Place,
+    Site, Variant,
 };
 use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
-use fmrai_core::tensor::TensorValue;
+use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 
 use super::check;
@@ -377,6 +378,16 @@ impl<'b> ModelBench<'b> {
         values.iter().map(|value| value.to_vec::<f64>().map_err(failed)).collect()
     }
 
+    /// The clean pass that the passes of a group are served from; `None` where that is not worth it.
+    fn clean_of(&mut self, variants: &[Variant], group: &Group) -> Result<Option<CleanPass>, BenchError> {
+        let first = group.passes.first().filter(|_| self.settings.reuse && group.passes.len() > 2);
+        let Some(first) = first else { return Ok(None) };
+        let clean = CleanPass::new(self.settings.memory).map_err(failed)?;
+        let none = Packed { variants: Vec::new(), rows: first.rows.clone() };
+        self.run_packed(variants, &[], &none, Reuse::Fill(&clean))?;
+        Ok(Some(clean))
+    }
+
     /// Runs the passes of a group, and puts what they measure where it belongs.
     fn run_group(
         &mut self,
@@ -385,17 +396,7 @@ impl<'b> ModelBench<'b> {
         group: &Group,
         into: &mut [Vec<Vec<f64>>],
     ) -> Result<(), BenchError> {
-        // One pass is not worth a clean one.
-        let reuses = self.settings.reuse && group.passes.len() > 2;
-        let clean = match (reuses, group.passes.first()) {
-            (true, Some(first)) => {
-                let clean = CleanPass::new(self.settings.memory).map_err(failed)?;
-                let none = Packed { variants: Vec::new(), rows: first.rows.clone() };
-                self.run_packed(variants, &[], &none, Reuse::Fill(&clean))?;
-                Some(clean)
-            }
-            _ => None,
-        };
+        let clean = self.clean_of(variants, group)?;
         for packed in &group.passes {
             let reuse = clean.as_ref().map_or(Reuse::Nothing, Reuse::Serve);
             let values = self.run_packed(variants, objectives, packed, reuse)?;
@@ -434,16 +435,37 @@ impl Bench for ModelBench<'_> {
         Ok(measured)
     }
 
-    fn read(&mut self, variant: &Variant, sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {
-        check::variant(&self.graph, variant, self.batch.rows)?;
+    fn read_all(
+        &mut self,
+        variants: &[Variant],
+        sites: &[Site],
+    ) -> Result<Vec<Vec<TensorValue>>, BenchError> {
+        variants.iter().try_for_each(|variant| check::variant(&self.graph, variant, self.batch.rows))?;
         sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
-        self.keep_clean(std::slice::from_ref(variant), &[])?;
-        let rows = self.filled(&variant.rows)?;
-        let inputs = self.inputs(&rows)?;
-        let packed = Packed { variants: vec![0], rows: rows.clone() };
-        let actions = self.edit_actions(std::slice::from_ref(variant), &packed, rows.len());
-        self.count(rows.len());
-        self.read_sites(&inputs, actions, sites, rows.len(), variant.rows.len())
+        self.keep_clean(variants, &[])?;
+        let groups = pack(&self.graph, variants, &|rows| self.fits(rows));
+        let mut read = vec![Vec::new(); variants.len()];
+        for group in &groups {
+            let clean = self.clean_of(variants, group)?;
+            for packed in &group.passes {
+                let reuse = clean.as_ref().map_or(Reuse::Nothing, Reuse::Serve);
+                let rows = self.filled(&packed.rows)?;
+                let inputs = self.inputs(&rows)?;
+                let actions = self.edit_actions(variants, packed, rows.len());
+                self.count(rows.len());
+                let values =
+                    self.read_sites(&inputs, actions, sites, rows.len(), packed.rows.len(), reuse)?;
+                let mut start = 0;
+                for at in &packed.variants {
+                    let own = variants[*at].rows.len();
+                    for (site, value) in sites.iter().zip(&values) {
+                        read[*at].push(rows_of(value, site, start, own)?);
+                    }
+                    start += own;
+                }
+            }
+        }
+        Ok(read)
     }
 
     fn gradients(
@@ -459,6 +481,22 @@ impl Bench for ModelBench<'_> {
         self.differentiate(variant, objective, sites)
     }
 
+    fn path_gradients(
+        &mut self,
+        variant: &Variant,
+        objective: &Objective,
+        paths: &[GradientPath],
+    ) -> Result<PathGradients, BenchError> {
+        check::variant(&self.graph, variant, self.batch.rows)?;
+        check::objective(&self.graph, objective, self.batch.rows)?;
+        for path in paths {
+            check::site(&self.graph, &path.to)?;
+            path.through.as_ref().map_or(Ok(()), |through| check::site(&self.graph, through))?;
+        }
+        self.keep_clean(std::slice::from_ref(variant), std::slice::from_ref(objective))?;
+        self.along_paths(variant, objective, paths)
+    }
+
     fn read_tokens(&mut self, rows: &[Vec<u32>], sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {
         sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
         let inputs = token_rows(&self.runner.model.inputs(), rows);
@@ -472,7 +510,7 @@ impl Bench for ModelBench<'_> {
         let passed =
             there.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(rows.len());
         self.count(passed);
-        self.read_sites(&NamedTensors(there), Actions::none(), sites, passed, rows.len())
+        self.read_sites(&NamedTensors(there), Actions::none(), sites, passed, rows.len(), Reuse::Nothing)
     }
 }
 
@@ -485,6 +523,7 @@ impl ModelBench<'_> {
         sites: &[Site],
         passed: usize,
         rows: usize,
+        reuse: Reuse<'_>,
     ) -> Result<Vec<TensorValue>, BenchError> {
         let (read, left) = (Read::default(), Rc::default());
         let mut places: Vec<Place> = sites.iter().map(|site| site.place).collect();
@@ -494,7 +533,7 @@ impl ModelBench<'_> {
             let take = |value: &Tensor| value.detached_copy().map_err(failed);
             read_at(&mut actions, place, &read, &left, self.settings.end_early, take);
         }
-        self.runner.run(inputs, &CaptureRequest::none(), actions, Reuse::Nothing, false)?;
+        self.runner.run(inputs, &CaptureRequest::none(), actions, reuse, false)?;
         let read = read.borrow();
         let none = |place: Place| BenchError::Pass(format!("{place} is not made in this pass"));
         sites
@@ -521,6 +560,28 @@ pub(super) fn site_value(
         sizes[axis] = rows as i64;
     }
     value_of(&shaped, &sizes).map_err(failed)
+}
+
+/// Some rows of a value.
+fn rows_of(value: &TensorValue, site: &Site, start: usize, count: usize) -> Result<TensorValue, BenchError> {
+    let shape = value.shape();
+    let axis = site.layout.axis(fmrai_core::experiment::Axis::Row).unwrap_or(0);
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    let rows = shape[axis];
+    let data = match value.data() {
+        TensorData::F32(data) => part(data, outer, rows, inner, start, count).into(),
+        TensorData::F64(data) => part(data, outer, rows, inner, start, count).into(),
+        TensorData::I64(data) => part(data, outer, rows, inner, start, count).into(),
+    };
+    let mut shape = shape.to_vec();
+    shape[axis] = count;
+    TensorValue::new(shape, data).map_err(|error| BenchError::Pass(error.to_string()))
+}
+
+fn part<T: Copy>(data: &[T], outer: usize, rows: usize, inner: usize, start: usize, count: usize) -> Vec<T> {
+    let one = |at: usize| &data[(at * rows + start) * inner..(at * rows + start + count) * inner];
+    (0..outer).flat_map(|at| one(at).iter().copied()).collect()
 }
 
 /// The first rows of a tensor whose rows lie along axis 0, alone or with something else.

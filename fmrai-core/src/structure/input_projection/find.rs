@@ -34,7 +34,8 @@ fn find(facts: &Facts<'_>, attention: &Attention, tensor: TensorId) -> Option<He
     let (&[rows, columns], leading) = (shape.last_chunk::<2>()?, shape.get(..shape.len() - 2)?);
     let batch = recorded_batch(facts.graph).unwrap_or(1).max(1);
     let heads = usize::try_from(leading.iter().product::<i64>() / batch).ok()?;
-    if heads == 0 || attention.heads == 0 || !attention.heads.is_multiple_of(heads) || rows < 1 || columns < 1 {
+    if heads == 0 || attention.heads == 0 || !attention.heads.is_multiple_of(heads) || rows < 1 || columns < 1
+    {
         return None;
     }
     // The last position: what is put before the sequence is no result of the map.

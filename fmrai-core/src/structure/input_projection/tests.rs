@@ -1,7 +1,7 @@
 //! Projections of blocks built by hand.
 
-use crate::graph::testing::Builder;
 use crate::graph::TensorId;
+use crate::graph::testing::Builder;
 use crate::structure::Structure;
 
 use super::{HeadProjection, InputProjections, input_projections};
