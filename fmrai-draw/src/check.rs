@@ -1,9 +1,9 @@
 //! Refuses panels that contradict themselves, before anything is laid out.
 
-use fmrai_core::report::figure::{Axis, Bars, BoxPlot, HeatMap, Lines, Passages, Plot, Scatter};
+use fmrai_core::report::figure::{Axis, Bars, BoxPlot, HeatMap, Lines, Network, Passages, Plot, Scatter};
 
 use crate::error::Problem;
-use crate::limits::{LARGEST_NUMBER, MOST_CELLS};
+use crate::limits::{LARGEST_NUMBER, MOST_CELLS, MOST_PLACES};
 use crate::plots::too_far;
 
 pub(crate) fn check(plot: &Plot) -> Result<(), Problem> {
@@ -14,6 +14,7 @@ pub(crate) fn check(plot: &Plot) -> Result<(), Problem> {
         Plot::Bars(plot) => bars(plot),
         Plot::BoxPlot(plot) => box_plot(plot),
         Plot::Passages(plot) => passages(plot),
+        Plot::Network(plot) => network(plot),
     }
 }
 
@@ -156,6 +157,23 @@ fn passages(plot: &Passages) -> Result<(), Problem> {
                 shade(token.value, || format!("token {i} of passage {passage} on card `{}`", card.title))?;
             }
         }
+    }
+    Ok(())
+}
+
+fn network(plot: &Network) -> Result<(), Problem> {
+    for node in &plot.nodes {
+        for at in [node.x, node.y] {
+            if !(0.0..=MOST_PLACES).contains(&at) {
+                return Err(Problem::Place { node: node.label.clone(), at, most: MOST_PLACES });
+            }
+        }
+    }
+    for (edge, e) in plot.edges.iter().enumerate() {
+        if let Some(index) = [e.from, e.to].into_iter().find(|index| *index >= plot.nodes.len()) {
+            return Err(Problem::EdgeNode { edge, index, nodes: plot.nodes.len() });
+        }
+        position(e.value, || format!("edge {edge}"))?;
     }
     Ok(())
 }

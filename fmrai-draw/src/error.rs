@@ -122,6 +122,26 @@ pub enum Problem {
         /// How many entries there are.
         entries: usize,
     },
+    /// A node of a network lies nowhere, or too far away.
+    #[error("node `{node}` lies at {at}, needed a place from 0 to {most}")]
+    Place {
+        /// Its label.
+        node: String,
+        /// Where it lies.
+        at: f64,
+        /// The largest place.
+        most: f64,
+    },
+    /// An edge of a network refers to a node that is not there.
+    #[error("edge {edge} is of node {index}, but there are {nodes} nodes")]
+    EdgeNode {
+        /// The edge, counted from 0.
+        edge: usize,
+        /// The index, from 0.
+        index: usize,
+        /// How many nodes there are.
+        nodes: usize,
+    },
     /// A matrix with more or fewer numbers than cells.
     #[error("{rows} rows of {columns} columns need {} values, but there are {values}", .rows.saturating_mul(*.columns))]
     Cells {

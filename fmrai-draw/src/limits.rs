@@ -4,6 +4,8 @@
 pub(crate) const LARGEST_NUMBER: f64 = 1e300;
 /// Cells of the largest heat map.
 pub(crate) const MOST_CELLS: usize = 1 << 24;
+/// Rows and columns that the nodes of a network may lie in.
+pub(crate) const MOST_PLACES: f64 = 10_000.0;
 /// Area of the largest picture, in square points.
 pub(crate) const LARGEST_PICTURE: f64 = 24e6;
 /// Pixels of the largest PNG: four bytes of memory each.

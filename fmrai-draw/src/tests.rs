@@ -1,8 +1,8 @@
 //! Figures of every kind, well-formed and malformed, drawn whole.
 
 use fmrai_core::report::figure::{
-    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Mark, Panel, Passage, Passages, Plot, Point, Scatter,
-    Series, Token,
+    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Mark, Network, NetworkEdge, NetworkNode, Panel,
+    Passage, Passages, Plot, Point, Scatter, Series, Token,
 };
 use proptest::prelude::*;
 
@@ -95,6 +95,17 @@ fn passages(values: &[f64]) -> Passages {
     }
 }
 
+fn network(values: &[f64]) -> Network {
+    let node = |i: usize| NetworkNode { x: (i % 3) as f64, y: (i / 3) as f64, label: format!("a{i}<&>") };
+    let edge =
+        |(i, value): (usize, &f64)| NetworkEdge { from: i, to: i + 3, label: "q".to_owned(), value: *value };
+    Network {
+        scale: Axis::new("change of the logit difference", None),
+        nodes: (0..values.len() + 3).map(node).collect(),
+        edges: values.iter().enumerate().map(edge).collect(),
+    }
+}
+
 fn figure(plot: Plot) -> Figure {
     Figure::single("test", "A <title> & more", "A caption.", plot)
 }
@@ -108,6 +119,7 @@ fn every_kind() -> Vec<Plot> {
         Plot::Bars(Bars { stacked: true, ..bars(vec![3.0, -1.0, f64::NAN]) }),
         Plot::BoxPlot(box_plot(vec![[0.0, 1.0, 2.0, 3.0, 9.0], [f64::NAN; 5]])),
         Plot::Passages(passages(&[0.0, 1.0, -2.0, f64::NAN, f64::INFINITY])),
+        Plot::Network(network(&[0.5, -1.0, 0.0, f64::NAN])),
     ]
 }
 
@@ -246,7 +258,7 @@ fn the_names_of_a_map_of_one_column_lie_on_the_picture() {
 /// Texts in cells lie on the picture, in their cells, and do not touch.
 #[test]
 fn texts_of_cells_stay_in_their_cells() {
-    let long = |i: usize| if i % 3 == 0 { "a long word ".repeat(i) } else { "\n".to_owned() };
+    let long = |i: usize| if i.is_multiple_of(3) { "a long word ".repeat(i) } else { "\n".to_owned() };
     let map = HeatMap { texts: (0..40).map(long).collect(), ..heat_map(5, 8, |i| i as f64 / 40.0) };
     let (shapes, size) = composed(&figure(Plot::HeatMap(map.clone())));
     assert_eq!(outside(&shapes, size), None);
@@ -521,4 +533,16 @@ proptest! {
         prop_assert!(roxmltree::Document::parse(drawing.svg()).is_ok());
         prop_assert!(decoded(&drawing.png(2.0).unwrap()).0 > 0);
     }
+}
+
+#[test]
+fn a_network_without_sense_is_refused() {
+    let mut plot = network(&[1.0]);
+    plot.edges[0].to = 9;
+    assert!(matches!(problem(Plot::Network(plot)), Problem::EdgeNode { edge: 0, index: 9, nodes: 4 }));
+    let mut plot = network(&[1.0]);
+    plot.nodes[2].x = f64::NAN;
+    assert!(matches!(problem(Plot::Network(plot)), Problem::Place { .. }));
+    assert!(matches!(problem(Plot::Network(network(&[f64::INFINITY]))), Problem::Infinite { .. }));
+    assert!(draw(&figure(Plot::Network(network(&[])))).is_ok());
 }

@@ -221,6 +221,29 @@ enum Command {
         /// Seed of the draws
         #[arg(long, value_name = "S", default_value_t = 0)]
         seed: u64,
+        /// Add a direction to the stream before a layer: a safetensors file, such as the tensors of a `steering` analysis, perhaps with the
+        /// name of the tensor after a colon
+        #[arg(long, value_name = "FILE[:TENSOR]")]
+        steer: Option<String>,
+        /// How many times the direction is added; 0 changes nothing
+        #[arg(
+            long,
+            value_name = "C",
+            default_value_t = 1.0,
+            allow_negative_numbers = true,
+            requires = "steer"
+        )]
+        strength: f64,
+        /// The layer before which it is added, from 0; the number of layers stands for the end of the last one
+        #[arg(long, value_name = "L", requires = "steer")]
+        layer: Option<usize>,
+        /// Change the passes of the model, e.g. '{"site": "head", "layer": 3, "heads": [1], "with": "zero"}': sites head, neuron (with
+        /// "neurons"), ffn, attention, block; with "zero" or {"scale": 0.5}. May be given again
+        #[arg(long, value_name = "JSON")]
+        edit: Vec<String>,
+        /// Which tokens are steered and edited
+        #[arg(long, value_enum, value_name = "FROM", default_value = "prompt-end")]
+        edit_from: generate::From,
     },
     /// Asks the stores that analyses have left; lists what can be asked where no question is named
     #[command(disable_help_subcommand = true, subcommand_value_name = "QUESTION [--PARAMETER VALUE]...")]
@@ -349,9 +372,24 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
-        Command::Generate { model, prompt, chat, max_new_tokens, temperature, top_k, top_p, seed } => {
+        Command::Generate {
+            model,
+            prompt,
+            chat,
+            max_new_tokens,
+            temperature,
+            top_k,
+            top_p,
+            seed,
+            steer,
+            strength,
+            layer,
+            edit,
+            edit_from,
+        } => {
             let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
-            generate::generate(&generate::GenerateOptions { model, prompt, chat, config })
+            let edits = generate::EditOptions { steer, strength, layer, edit, from: edit_from };
+            generate::generate(&generate::GenerateOptions { model, prompt, chat, config, edits })
         }
         Command::Query { run, json, question } => query::query(&run, question.as_ref(), json),
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),

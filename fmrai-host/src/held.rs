@@ -24,6 +24,12 @@ impl Held {
         Self { method: Some(method), who: who.into() }
     }
 
+    /// Holds no method yet, that of `who` it is to be.
+    #[must_use]
+    pub fn none(who: &str) -> Self {
+        Self { method: None, who: who.into() }
+    }
+
     /// Who it is, for messages.
     #[must_use]
     pub fn who(&self) -> &Arc<str> {

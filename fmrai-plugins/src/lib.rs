@@ -6,12 +6,15 @@
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
 //! - [`attribution_patching`]: the same for all sites at once, estimated by gradients (Nanda 2023).
+//! - [`circuit`]: which edges between heads, feed-forward blocks and logits carry an answer (Conmy et al. 2023, Hanna et al. 2024).
 //! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
 //! - [`head_detection`]: which heads look at previous, equal and following tokens, which copy and compose (Olsson et al. 2022).
 //! - [`path_patching`]: what heads, feed-forward blocks and the embeddings give to a receiver directly (Wang et al. 2023).
+//! - [`input_attribution`]: which tokens an answer comes from, by gradients and attention (Sundararajan et al. 2017).
 //! - [`logit_lens`]: what the residual stream predicts after every block (nostalgebraist 2020).
 //! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
+//! - [`steering`]: directions of the stream that tell two kinds of texts apart (Rimsky et al. 2024, Arditi et al. 2024).
 //! - [`pairs`], [`metric`], [`sites`]: pairs of texts, how well they are answered, and the sites of a model, as experiments share them.
 //! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
 //! - [`sequences`]: which tokens the positions of a tensor are.
@@ -25,10 +28,12 @@ pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
 pub mod attribution_patching;
+pub mod circuit;
 pub mod direct_logit_attribution;
 pub mod ffn_key_value;
 mod finite;
 pub mod head_detection;
+pub mod input_attribution;
 pub mod lens;
 pub mod logit_lens;
 pub mod metric;
@@ -41,4 +46,5 @@ mod rows;
 pub mod sequences;
 pub mod sites;
 pub mod statistics;
+pub mod steering;
 mod token_values;

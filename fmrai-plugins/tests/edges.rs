@@ -41,7 +41,15 @@ fn configs() {
 fn registered_analyzers() {
     let registry = Registry::linked().unwrap();
     let names: Vec<_> = registry.iter().map(|e| e.about.name).collect();
-    assert_eq!(names, ["attention_clustering", "attention_patterns", "ffn_key_value"]);
+    for name in [
+        "attention_clustering",
+        "attention_patterns",
+        "direct_logit_attribution",
+        "ffn_key_value",
+        "logit_lens",
+    ] {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A method of either kind.
 
 use std::fmt;
+use std::path::Path;
 
 use super::config::ConfigError;
 use super::error::AnalyzerError;
@@ -55,6 +56,15 @@ pub trait MethodConfig: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ConfigError`] for a field whose value makes no sense.
     fn method(&self) -> Result<Method, ConfigError>;
+
+    /// The same, where relative paths of files that the method reads start from a folder.
+    ///
+    /// # Errors
+    /// As [`method`](Self::method).
+    fn method_in(&self, base: &Path) -> Result<Method, ConfigError> {
+        let _ = base;
+        self.method()
+    }
 }
 
 /// A config with its name: what the field `type` of an object in a plan chooses.

@@ -92,6 +92,13 @@ macro_rules! register_experiment {
             fn method(&self) -> ::core::result::Result<$crate::analyzer::Method, $crate::analyzer::ConfigError> {
                 $crate::experiment::ExperimentConfig::build(self).map($crate::analyzer::Method::Experiment)
             }
+
+            fn method_in(
+                &self,
+                base: &::std::path::Path,
+            ) -> ::core::result::Result<$crate::analyzer::Method, $crate::analyzer::ConfigError> {
+                $crate::experiment::ExperimentConfig::build_in(self, base).map($crate::analyzer::Method::Experiment)
+            }
         }
 
         $crate::register!(

@@ -52,6 +52,15 @@ impl Block<'_> {
         self.feed_forward_write.map(|write| write.before)
     }
 
+    /// What the block adds to the stream, each addition once, `[row, position, channel]`.
+    #[must_use]
+    pub fn written(&self) -> Vec<TensorId> {
+        let writes = [self.attention_write, self.feed_forward_write].into_iter().flatten();
+        let mut written: Vec<TensorId> = writes.map(|write| write.written).collect();
+        written.dedup();
+        written
+    }
+
     /// The stream after the block, `[row, position, channel]`.
     #[must_use]
     pub fn after(&self) -> Option<TensorId> {

@@ -1,9 +1,11 @@
 //! Figures as data. An analyzer says what is shown; the host decides how it looks.
 
 mod axis;
+mod network;
 mod passages;
 
 pub use axis::Axis;
+pub use network::{Network, NetworkEdge, NetworkNode};
 pub use passages::{Card, Passage, Passages, Token};
 
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,8 @@ pub enum Plot {
     BoxPlot(BoxPlot),
     /// Texts with a number for every token, on cards.
     Passages(Passages),
+    /// Nodes with weighted edges between them.
+    Network(Network),
 }
 
 /// What the colours or shapes of a plot stand for.

@@ -4,6 +4,7 @@ mod bars;
 mod box_plot;
 mod heat_map;
 mod lines;
+mod network;
 mod nothing;
 mod panelled;
 mod passages;
@@ -17,6 +18,7 @@ pub(crate) use bars::too_far;
 use box_plot::BoxesPlot;
 use heat_map::HeatMapPlot;
 use lines::LinesPlot;
+use network::NetworkPlot;
 pub(crate) use panelled::Panelled;
 use passages::PassagesPlot;
 use scatter::ScatterPlot;
@@ -29,6 +31,7 @@ pub(crate) fn panelled<'a>(plot: &'a Plot, fonts: &'a Fonts) -> Box<dyn Panelled
         Plot::Lines(plot) => Box::new(LinesPlot::new(plot, fonts)),
         Plot::Bars(plot) => Box::new(BarsPlot::new(plot, fonts)),
         Plot::BoxPlot(plot) => Box::new(BoxesPlot::new(plot, fonts)),
+        Plot::Network(plot) => Box::new(NetworkPlot::new(plot, fonts)),
         Plot::Passages(plot) => Box::new(PassagesPlot::new(plot, fonts)),
     }
 }

@@ -7,15 +7,40 @@ use serde_json::Value;
 
 use crate::error::{Error, Exit};
 use crate::paths::shown;
-use crate::plan::{self, Catalogue, Parity, ResolvedPlan, Source};
+use crate::plan::{self, Catalogue, Parity, ResolvedAnalysis, ResolvedPlan, Source};
 use crate::results::folder::{self, Occupant};
+use crate::run::{Cost, costs};
 use crate::terminal;
 
 /// Tells every mistake of a plan, or what it will do.
 pub(crate) fn check(file: &Path, catalogue: &Catalogue) -> Result<Exit, Error> {
     let plan = plan::read(file, catalogue)?;
-    terminal::answer(&describe(&plan)?)?;
+    let text = describe(&plan)?;
+    let costs = costs(plan)?;
+    terminal::answer(&(text + &passes(&costs)))?;
     Ok(Exit::Success)
+}
+
+/// What methods that drive the model take.
+fn passes(costs: &[Cost]) -> String {
+    let mut text = String::new();
+    if costs.is_empty() {
+        return text;
+    }
+    let samples = costs.first().map_or(0, |cost| cost.samples);
+    let _ = writeln!(
+        text,
+        "passes: for the first batch, of {samples} texts, beside the one that all analyses share"
+    );
+    for Cost { name, passes, sweeps, .. } in costs {
+        let sweeps =
+            if *sweeps > 1 { format!(", in {sweeps} sweeps through the data") } else { String::new() };
+        let _ = match passes {
+            Ok(passes) => writeln!(text, "  {name}: {passes:.1}{sweeps}"),
+            Err(why) => writeln!(text, "  {name}: fails, {why}"),
+        };
+    }
+    text
 }
 
 fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
@@ -35,9 +60,12 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     }
     let analyses = document["analyses"].as_array().map_or(&[][..], Vec::as_slice);
     let word = if analyses.len() == 1 { "analysis" } else { "analyses" };
-    let _ = writeln!(text, "{} {word} in one pass over the data:", analyses.len());
-    for analysis in analyses {
-        let _ = writeln!(text, "  {}", component(analysis, None));
+    let waits = plan.analyses.iter().any(|analysis| analysis.later.is_some());
+    let how =
+        if waits { "each as soon as it has what it takes from others" } else { "in one pass over the data" };
+    let _ = writeln!(text, "{} {word} {how}:", analyses.len());
+    for (analysis, resolved) in analyses.iter().zip(&plan.analyses) {
+        let _ = writeln!(text, "  {}{}", component(analysis, None), after(resolved));
     }
     if let Some(capture) = &plan.capture {
         let select: Vec<String> = capture.select.iter().map(ToString::to_string).collect();
@@ -64,6 +92,17 @@ fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     };
     let _ = writeln!(text, "output: {} {state}", shown(&plan.output).display());
     Ok(text)
+}
+
+/// What an analysis waits for.
+fn after(analysis: &ResolvedAnalysis) -> String {
+    let references = analysis.later.iter().flat_map(|later| &later.references);
+    let mut names: Vec<&str> = references
+        .filter(|reference| reference.spec.run.is_none())
+        .map(|reference| reference.spec.from.as_str())
+        .collect();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!(", after {}", names.join(" and ")) }
 }
 
 /// `type (field value, ...)` with all fields; paths that start from `base` are told as they are from here.

@@ -149,6 +149,15 @@ impl Catalogue {
     }
 }
 
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Offer")
+            .field("name", &self.name)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Offer {
     fn linked(entry: &AnalyzerEntry) -> Self {
         let about = entry.about;
@@ -220,13 +229,13 @@ impl Config {
         }
     }
 
-    /// An analyzer that follows this config.
+    /// A method that follows this config. Relative paths of files that it reads start from `base`.
     ///
     /// # Errors
     /// [`ConfigRefused`] for a field whose value makes no sense.
-    pub fn build(&self) -> Result<Method, ConfigRefused> {
+    pub fn build(&self, base: &Path) -> Result<Method, ConfigRefused> {
         match self {
-            Self::Linked(config) => config.method().map_err(|error| ConfigRefused {
+            Self::Linked(config) => config.method_in(base).map_err(|error| ConfigRefused {
                 field: Some(error.field.to_owned()),
                 what: format!("is {}, needed {}", error.found, error.valid),
             }),

@@ -15,6 +15,7 @@ mod parse;
 mod path;
 mod problem;
 mod read;
+pub(crate) mod reference;
 mod resolve;
 mod resolved;
 mod schema;
@@ -32,7 +33,8 @@ pub use parse::{Analysis, Plan};
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
 pub use read::{PlanError, read};
-pub use resolved::{ResolvedAnalysis, ResolvedPlan, Source};
+pub use reference::{Reference, Spec};
+pub use resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};
 pub use schema::schema;
 
 pub use crate::held::Held;

@@ -7,10 +7,11 @@ use fmrai_torch::model::RegisteredModelSource;
 use serde_json::Value;
 
 use super::capture::Capture;
-use super::catalogue::{Catalogue, Config};
+use super::catalogue::{Catalogue, Config, Offer};
 use super::parity::Parity;
 use super::path::JsonPath;
 use super::problem::Problem;
+use super::reference::{self, Reference};
 use super::schema::schema;
 use super::{json, validate};
 use crate::plugins::Pins;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub capture: Option<Capture>,
     /// The analyses with their positions in the plan's list.
     pub analyses: Vec<(usize, Analysis)>,
+    /// The values that come from results.
+    pub references: Vec<Reference>,
     /// Folder for the results, as written.
     pub output: Option<PathBuf>,
     /// When to compare with the untouched model.
@@ -50,8 +53,12 @@ pub struct Analysis {
     pub name: String,
     /// Its analyzer's `type`.
     pub kind: String,
-    /// What its analyzer is told.
+    /// What its analyzer is told; with stand-ins where it takes values from results.
     pub config: Config,
+    /// What makes a config of it, once these values are known.
+    pub(super) offer: Offer,
+    /// As it is written, with the stand-ins.
+    pub(super) filled: Value,
 }
 
 impl Plan {
@@ -69,9 +76,28 @@ impl Plan {
     ) -> Self {
         let refused = plugins.is_err();
         let (plugins, mut problems) = plugins.map_or_else(|p| (Vec::new(), p), |p| (p, Vec::new()));
+        let (mut filled, mut references) = (Value::Null, Vec::new());
         let document = match json::parse(text) {
             Ok(document) => {
-                let found = validate::validate(&document, &schema(catalogue));
+                let (with_stand_ins, found, wrong) = reference::extract(&document);
+                problems.extend(wrong);
+                problems.extend(reference::circles(&document, &found));
+                (filled, references) = (with_stand_ins, found);
+                let found = validate::validate(&filled, &schema(catalogue)).into_iter().map(|problem| {
+                    let stands = |reference: &&Reference| problem.path.is_in(&reference.path);
+                    match references.iter().find(stands) {
+                        // What was found there is not what is written.
+                        Some(reference) => Problem::new(
+                            reference.path.clone(),
+                            format!("takes a value of another form than this field has: {}", problem.what),
+                        ),
+                        None => problem,
+                    }
+                });
+                // What was refused before needs no second mistake.
+                let known: Vec<JsonPath> = problems.iter().map(|problem| problem.path.clone()).collect();
+                let found: Vec<Problem> =
+                    found.filter(|problem| !known.iter().any(|path| problem.path.is_in(path))).collect();
                 // Without all plugins nobody knows which types there are.
                 let unknown = |p: &Problem| refused && p.path.to_string().ends_with("].type");
                 problems.extend(found.into_iter().filter(|p| !unknown(p)));
@@ -89,6 +115,7 @@ impl Plan {
             activations: None,
             capture: None,
             analyses: Vec::new(),
+            references,
             output: None,
             parity: Parity::default(),
             checkpoint_seconds: 60,
@@ -96,12 +123,12 @@ impl Plan {
             plugins,
             document,
         };
-        plan.fill(catalogue);
+        plan.fill(catalogue, &filled);
         plan
     }
 
     /// Reads every part that follows the schema.
-    fn fill(&mut self, catalogue: &Catalogue) {
+    fn fill(&mut self, catalogue: &Catalogue, filled: &Value) {
         let root = JsonPath::root();
         self.model = self.part(&root.field("model"), self.document.get("model").cloned());
         self.data = self.part(&root.field("data"), self.document.get("data").cloned());
@@ -118,15 +145,18 @@ impl Plan {
         }
         let limit = self.document.get("batch_seconds").cloned();
         self.batch_seconds = self.part(&root.field("batch_seconds"), limit);
-        let analyses = self.document.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
+        let analyses = filled.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, mut analysis) in analyses.into_iter().enumerate() {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             let name = analysis.as_object_mut().and_then(|fields| fields.shift_remove("name"));
             let name = name.as_ref().and_then(Value::as_str).unwrap_or(&kind).to_owned();
             let path = root.field("analyses").element(index);
             let (false, Some(offer)) = (self.is_wrong(&path), catalogue.analyzer(&kind)) else { continue };
-            match offer.config(analysis) {
-                Ok(config) => self.analyses.push((index, Analysis { name, kind, config })),
+            match offer.config(analysis.clone()) {
+                Ok(config) => {
+                    let (offer, filled) = (offer.clone(), analysis);
+                    self.analyses.push((index, Analysis { name, kind, config, offer, filled }));
+                }
                 Err(error) => self.problems.push(Problem::new(path, error)),
             }
         }

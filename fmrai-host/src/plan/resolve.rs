@@ -10,7 +10,8 @@ use super::names::is_reserved;
 use super::parse::{Analysis, Plan};
 use super::path::JsonPath;
 use super::problem::Problem;
-use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
+use super::reference::{Reference, put_back};
+use super::resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};
 use crate::held::Held;
 
 /// Folder that relative paths of a plan start from.
@@ -45,7 +46,7 @@ impl Plan {
             self.check_output(&root.field("output"), output, &base);
         }
         self.check_names();
-        let analyses = self.build_analyses();
+        let analyses = self.build_analyses(&base);
         let source = match (self.model.take(), self.data.take(), activations) {
             (Some(model), Some(data), None) => Some(Source::Live { model, data }),
             (None, None, Some(folder)) => Some(Source::Activations(folder)),
@@ -174,11 +175,29 @@ impl Plan {
         }
     }
 
-    fn build_analyses(&mut self) -> Vec<ResolvedAnalysis> {
+    fn build_analyses(&mut self, base: &Path) -> Vec<ResolvedAnalysis> {
         let mut built = Vec::new();
-        for (index, Analysis { name, kind, config }) in self.analyses.drain(..) {
+        for (index, Analysis { name, kind, config, offer, filled }) in self.analyses.drain(..) {
             let path = JsonPath::root().field("analyses").element(index);
-            match (config.build(), config.fields()) {
+            let own: Vec<&Reference> = self.references.iter().filter(|r| r.analysis == index).collect();
+            if !own.is_empty() {
+                match config.fields() {
+                    Ok(fields) => {
+                        let mut fields = Value::Object(fields);
+                        put_back(&mut fields, &own);
+                        let config = fields.as_object().cloned().unwrap_or_default();
+                        let method = Held::none(&format!("the analysis {name:?} ({kind})"));
+                        let references = own.into_iter().cloned().collect();
+                        let later = Some(Later { offer, filled, references, base: base.to_owned() });
+                        built.push(ResolvedAnalysis { name, kind, config, method, later });
+                    }
+                    Err(error) => {
+                        self.problems.push(Problem::new(path, format!("cannot be written again: {error}")));
+                    }
+                }
+                continue;
+            }
+            match (config.build(base), config.fields()) {
                 (Ok(method), Ok(fields)) => {
                     let who = match config.plugin() {
                         Some(plugin) => {
@@ -187,7 +206,7 @@ impl Plan {
                         None => format!("the analysis {name:?} ({kind})"),
                     };
                     let method = Held::new(method, &who);
-                    built.push(ResolvedAnalysis { name, kind, config: fields, method });
+                    built.push(ResolvedAnalysis { name, kind, config: fields, method, later: None });
                 }
                 (Err(error), _) => {
                     let place = error.field.map_or(path.clone(), |field| path.field(&field));

@@ -8,7 +8,9 @@ use fmrai_torch::model::RegisteredModelSource;
 use serde_json::{Map, Value, json};
 
 use super::capture::Capture;
+use super::catalogue::Offer;
 use super::parity::Parity;
+use super::reference::Reference;
 use crate::held::Held;
 
 /// A plan without mistakes.
@@ -56,8 +58,23 @@ pub struct ResolvedAnalysis {
     pub kind: String,
     /// Its config with all defaults filled in, without `type`.
     pub config: Map<String, Value>,
-    /// The analyzer, before it has seen anything.
+    /// The analyzer, before it has seen anything; closed where it cannot be made yet.
     pub method: Held,
+    /// What it takes from results before it can be made.
+    pub later: Option<Later>,
+}
+
+/// An analysis that takes values from results, before these are there.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// What makes a config of it.
+    pub(crate) offer: Offer,
+    /// Its fields, with its `type` and with stand-ins.
+    pub(crate) filled: Value,
+    /// The values that it takes.
+    pub(crate) references: Vec<Reference>,
+    /// Folder that paths of earlier runs start from.
+    pub(crate) base: PathBuf,
 }
 
 impl ResolvedAnalysis {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fmrai_core::analyzer::Weights;
+use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::batch::Vocabulary;
 use fmrai_core::graph::RecordedGraph;
 use fmrai_core::structure::Structure;
@@ -31,4 +31,16 @@ pub(super) struct About<'a> {
     pub(super) manifest: Option<FileInfo>,
     /// Which form of attention ran where; `None` if that depends on what this run asks for.
     pub(super) kernels: Option<Value>,
+}
+
+impl About<'_> {
+    /// The model, as methods see it.
+    pub(super) fn view(&self) -> ModelView<'_> {
+        ModelView {
+            graph: self.graph,
+            structure: self.structure,
+            vocabulary: self.vocabulary,
+            weights: self.weights.as_ref(),
+        }
+    }
 }

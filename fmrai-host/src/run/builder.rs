@@ -306,7 +306,7 @@ fn resolved(name: String, given: Given) -> Result<ResolvedAnalysis, RunError> {
     let (kind, config, method) = match given {
         Given::Method(method) => (GIVEN.to_owned(), Map::new(), method),
         Given::Config(config) => {
-            let method = config.build();
+            let method = config.build(Path::new(""));
             let method = method.map_err(|source| RunError::Config { analysis: name.clone(), source })?;
             let unwritable = |error: serde_json::Error| RunError::Document {
                 what: format!("the config of the analysis {name:?}"),
@@ -316,7 +316,7 @@ fn resolved(name: String, given: Given) -> Result<ResolvedAnalysis, RunError> {
         }
     };
     let method = Held::new(method, &format!("the analysis {name:?} ({kind})"));
-    Ok(ResolvedAnalysis { name, kind, config, method })
+    Ok(ResolvedAnalysis { name, kind, config, method, later: None })
 }
 
 /// What results say of a run that no plan describes.

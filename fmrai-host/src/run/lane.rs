@@ -1,9 +1,10 @@
 //! One analysis of a run: its failure is its own.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fmrai_core::analyzer::{AnalyzerError, Method, ModelView};
+use fmrai_core::analyzer::{AnalyzerError, Method, ModelView, State};
 use fmrai_core::batch::Batch;
 use fmrai_core::experiment::Bench;
 use fmrai_core::report::{Report, Store};
@@ -14,7 +15,7 @@ use super::limit::Limit;
 use crate::calls;
 use crate::checkpoint::{Progress, ResumeError};
 use crate::held::{Held, PANICKED};
-use crate::plan::ResolvedAnalysis;
+use crate::plan::{Later, ResolvedAnalysis};
 
 /// An analysis of a run.
 pub(super) struct Lane {
@@ -22,8 +23,14 @@ pub(super) struct Lane {
     pub(super) kind: String,
     pub(super) config: Map<String, Value>,
     pub(super) request: CaptureRequest,
+    /// The sweep through the data in which it begins, from 0.
+    starts: usize,
     /// How many times it goes through the data.
     sweeps: usize,
+    /// What it takes from the results of others before it can begin.
+    later: Option<Later>,
+    /// Where a checkpoint was, for when it begins.
+    stored: Option<Progress>,
     method: Held,
     limit: Limit,
     failure: Option<Failure>,
@@ -32,7 +39,7 @@ pub(super) struct Lane {
 /// In which stage an analysis failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `prepare`, `track_batch`, `run_batch`, `next_sweep`, `state`, `analyze`, `report` or `drop`.
+    /// `config`, `prepare`, `track_batch`, `run_batch`, `next_sweep`, `state`, `analyze`, `report` or `drop`.
     pub stage: String,
     /// Why.
     pub message: String,
@@ -49,11 +56,29 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, AnalyzerError>) -> Result<T, Stri
     }
 }
 
+/// The state of an analysis that waits for the results of others.
+fn not_begun() -> State {
+    State::new("waits for results", 0, Value::Null)
+}
+
 impl Lane {
     /// `limit` is that of the plan, for a call that does not come back.
     pub(super) fn new(analysis: ResolvedAnalysis, limit: Limit) -> Self {
-        let ResolvedAnalysis { name, kind, config, method } = analysis;
-        Self { name, kind, config, request: CaptureRequest::none(), sweeps: 1, method, limit, failure: None }
+        let ResolvedAnalysis { name, kind, config, method, later } = analysis;
+        let request = CaptureRequest::none();
+        Self {
+            name,
+            kind,
+            config,
+            request,
+            starts: 0,
+            sweeps: 1,
+            later,
+            stored: None,
+            method,
+            limit,
+            failure: None,
+        }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -106,6 +131,9 @@ impl Lane {
     }
 
     pub(super) fn prepare(&mut self, model: &ModelView<'_>) {
+        if self.waits() {
+            return;
+        }
         if let Some(request) = self.attempt("prepare", |m| m.prepare(model)) {
             self.request = request;
         }
@@ -116,19 +144,65 @@ impl Lane {
         self.sweeps = self.attempt("prepare", sweeps).unwrap_or(1);
     }
 
-    /// How many times it goes through the data; only once if it has failed.
+    /// True if it waits for the results of others.
+    pub(super) fn waits(&self) -> bool {
+        self.later.is_some() && self.is_running()
+    }
+
+    /// How many sweeps through the data have to be over when it has seen everything; `None` while it waits for others.
+    pub(super) fn ends(&self) -> Option<usize> {
+        match (self.waits(), self.is_running()) {
+            (true, _) => None,
+            (false, true) => Some(self.starts + self.sweeps),
+            (false, false) => Some(1),
+        }
+    }
+
+    /// How many times it goes through the data.
     pub(super) fn sweeps(&self) -> usize {
         if self.is_running() { self.sweeps } else { 1 }
     }
 
+    /// The analyses of the plan whose results it waits for.
+    pub(super) fn needs(&self) -> Vec<String> {
+        let references = self.later.iter().flat_map(|later| &later.references);
+        let of_plan = references.filter(|reference| reference.spec.run.is_none());
+        of_plan.map(|reference| reference.spec.from.clone()).collect()
+    }
+
+    /// Makes the method of what the results of others say, to begin in this sweep. A state that a checkpoint had is taken up.
+    pub(super) fn begin_with(
+        &mut self,
+        results: &BTreeMap<String, Result<Report, String>>,
+        sweep: usize,
+        model: &ModelView<'_>,
+    ) -> Result<(), ResumeError> {
+        let Some(later) = self.later.take() else { return Ok(()) };
+        self.starts = sweep;
+        match later.method(results) {
+            Ok((config, method)) => {
+                self.config = config;
+                self.method = Held::new(method, &Arc::clone(self.method.who()));
+                self.prepare(model);
+            }
+            Err(message) => {
+                self.fail("config", &message);
+            }
+        }
+        match self.stored.take() {
+            Some(stored) if self.is_running() => self.restore(&stored),
+            _ => Ok(()),
+        }
+    }
+
     /// True if it is to see the batches of this sweep, from 0.
     pub(super) fn looks_in(&self, sweep: usize) -> bool {
-        self.is_running() && sweep < self.sweeps
+        self.is_running() && !self.waits() && (self.starts..self.starts + self.sweeps).contains(&sweep)
     }
 
     /// Tells it that this sweep has ended, if it is to see the next one.
     pub(super) fn next_sweep(&mut self, ended: usize) {
-        if ended + 1 >= self.sweeps {
+        if self.waits() || ended < self.starts || ended + 1 >= self.starts + self.sweeps {
             return;
         }
         self.attempt("next_sweep", |method| match method {
@@ -159,6 +233,9 @@ impl Lane {
     }
 
     pub(super) fn progress(&mut self) -> Progress {
+        if self.waits() {
+            return Progress::Running(not_begun());
+        }
         if let Some(state) = self.attempt("state", |m| m.analysis().state()) {
             return Progress::Running(state);
         }
@@ -186,6 +263,8 @@ impl Lane {
             Progress::Failed(stage, message) => {
                 self.fail(stage, message);
             }
+            Progress::Running(state) if *state == not_begun() => {}
+            Progress::Running(_) if self.waits() => self.stored = Some(progress.clone()),
             Progress::Running(state) => {
                 self.attempt("merge", |m| m.analysis_mut().merge(state));
                 if let Some(Failure { message, .. }) = self.failure.take_if(|f| f.stage == "merge") {

@@ -2,12 +2,14 @@
 
 mod about;
 mod builder;
+mod cost;
 mod error;
 mod finish;
 mod given;
 mod interim;
 mod keeper;
 mod lane;
+mod later;
 mod limit;
 mod live;
 mod options;
@@ -29,6 +31,7 @@ mod told;
 mod watched;
 
 pub use builder::Run;
+pub use cost::{Cost, costs};
 pub use error::RunError;
 pub use lane::Failure;
 pub use options::Options;

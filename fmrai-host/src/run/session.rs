@@ -1,5 +1,6 @@
 //! A run between its first batch and its results.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use fmrai_core::batch::Batch;
@@ -123,7 +124,8 @@ impl Session<'_> {
                 self.counts = self.source.counts();
                 self.data_batches = read;
             }
-            if self.lanes.iter().all(|lane| lane.sweeps() <= sweep + 1) {
+            self.begin_others(sweep + 1)?;
+            if self.lanes.iter().all(|lane| lane.ends().is_some_and(|ends| ends <= sweep + 1)) {
                 break;
             }
             // What went on from a checkpoint of a later sweep has been told before.
@@ -131,6 +133,31 @@ impl Session<'_> {
                 self.lanes.iter_mut().for_each(|lane| lane.next_sweep(sweep));
             }
             self.source.rewind()?;
+        }
+        Ok(())
+    }
+
+    /// Lets analyses begin in this sweep that take values from the results of others, where these are there.
+    fn begin_others(&mut self, sweep: usize) -> Result<(), Error> {
+        if !self.lanes.iter().any(Lane::waits) {
+            return Ok(());
+        }
+        let over = |lane: &Lane| lane.ends().is_some_and(|ends| ends <= sweep);
+        let ended: Vec<String> =
+            self.lanes.iter().filter(|lane| over(lane)).map(|lane| lane.name.clone()).collect();
+        let ready = |lane: &Lane| lane.waits() && lane.needs().iter().all(|need| ended.contains(need));
+        let needed: Vec<String> =
+            self.lanes.iter().filter(|lane| ready(lane)).flat_map(Lane::needs).collect();
+        let mut results = BTreeMap::new();
+        for lane in self.lanes.iter_mut().filter(|lane| needed.contains(&lane.name)) {
+            let report = lane.analyze();
+            let why = || lane.failure().map(|failure| failure.message.clone()).unwrap_or_default();
+            results.insert(lane.name.clone(), report.ok_or_else(why));
+        }
+        let view = self.about.view();
+        for lane in self.lanes.iter_mut().filter(|lane| ready(lane)) {
+            lane.begin_with(&results, sweep, &view)?;
+            self.requested = self.requested.clone().union(&lane.request);
         }
         Ok(())
     }

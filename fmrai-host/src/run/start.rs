@@ -176,12 +176,7 @@ impl<R> Start<'_, R> {
 
 /// Shows the model to every analysis.
 fn prepare<'a>(lanes: &mut [Lane], about: &'a About<'a>) -> ModelView<'a> {
-    let view = ModelView {
-        graph: about.graph,
-        structure: about.structure,
-        vocabulary: about.vocabulary,
-        weights: about.weights.as_ref(),
-    };
+    let view = about.view();
     lanes.iter_mut().for_each(|lane| lane.prepare(&view));
     view
 }

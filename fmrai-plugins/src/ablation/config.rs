@@ -54,6 +54,27 @@ pub enum With {
     Resample,
 }
 
+/// Neurons that are ablated one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Neurons {
+    /// One, `[layer, neuron]`, as the results of other analyses have them.
+    One([usize; 2]),
+    /// Those of a layer.
+    Layer(LayerNeurons),
+}
+
+impl Neurons {
+    /// Layers with neurons.
+    #[must_use]
+    pub fn places(&self) -> Vec<(usize, usize)> {
+        match self {
+            Self::One([layer, neuron]) => vec![(*layer, *neuron)],
+            Self::Layer(of) => of.neurons.iter().map(|neuron| (of.layer, *neuron)).collect(),
+        }
+    }
+}
+
 /// Neurons of a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +94,9 @@ pub struct AblationConfig {
     pub sites: Vec<AblationSite>,
     /// What an activation is replaced with, at all positions: `zero`, `mean` or `resample`.
     pub with: With,
-    /// Single neurons that are ablated one at a time, layer by layer: what the second linear map of the feed-forward block takes.
-    pub neurons: Vec<LayerNeurons>,
+    /// Single neurons that are ablated one at a time, what the second linear map of the feed-forward block takes: `[layer, neuron]`, or
+    /// `{"layer": 3, "neurons": [1, 2]}`.
+    pub neurons: Vec<Neurons>,
     /// Heads that are ablated together, `[layer, head]`, by the name of the group. An empty group ablates nothing.
     pub groups: BTreeMap<String, Vec<[usize; 2]>>,
     /// Whether the attention probabilities of all later layers are those of the clean run, so that only value paths change.

@@ -41,10 +41,10 @@ pub(super) fn figures(
 
 fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figure> {
     let mut figures = Vec::new();
-    let figure = |name: &str, what: &str, plot: Plot| Figure {
+    let figure = |name: &str, what: &str, replaced: &str, plot: Plot| Figure {
         name: format!("{}_{name}", shown.name),
         title: format!("{} {what}", shown.title),
-        caption: caption.to_owned(),
+        caption: format!("{replaced} with {caption}"),
         panels: vec![Panel { title: String::new(), plot }],
         columns: 1,
     };
@@ -66,7 +66,12 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
                     column_groups: Vec::new(),
                     texts: Vec::new(),
                 };
-                figures.push(figure("head", "each head", Plot::HeatMap(map)));
+                figures.push(figure(
+                    "head",
+                    "each head",
+                    "The output of a head is replaced",
+                    Plot::HeatMap(map),
+                ));
             }
             Cells::Layers(_) => {
                 let points = values.iter().enumerate().map(|(layer, value)| (layer as f64, *value));
@@ -80,11 +85,21 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
             }
             Cells::Neurons(neurons) => {
                 let names = neurons.iter().map(|(layer, neuron)| format!("{layer}.{neuron}")).collect();
-                figures.push(figure("neuron", "each neuron", bars("layer and neuron", names, values, shown)));
+                figures.push(figure(
+                    "neuron",
+                    "each neuron",
+                    "The activation of a neuron is replaced",
+                    bars("layer and neuron", names, values, shown),
+                ));
             }
             Cells::Groups(groups) => {
                 let plot = bars("group of heads", groups.clone(), values, shown);
-                figures.push(figure("group", "each group of heads", plot));
+                figures.push(figure(
+                    "group",
+                    "each group of heads",
+                    "The outputs of all heads of a group are replaced",
+                    plot,
+                ));
             }
         }
     }
@@ -95,7 +110,12 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
             series: lines,
             references: vec![("clean run".to_owned(), 0.0)],
         });
-        figures.push(figure("layer", "parts of each layer", plot));
+        figures.push(figure(
+            "layer",
+            "parts of each layer",
+            "What a part adds to the stream is replaced",
+            plot,
+        ));
     }
     figures
 }
@@ -105,7 +125,7 @@ fn bars(axis: &str, categories: Vec<String>, values: Vec<f64>, shown: &Shown<'_>
         category_axis: axis.to_owned(),
         categories,
         y: shown.axis.clone(),
-        groups: vec![(shown.axis.label.clone(), values)],
+        groups: vec![(String::new(), values)],
         stacked: false,
     })
 }

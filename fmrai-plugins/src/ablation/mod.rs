@@ -38,5 +38,5 @@ mod report;
 mod results;
 mod targets;
 
-pub use config::{AblationConfig, AblationSite, LayerNeurons, With};
+pub use config::{AblationConfig, AblationSite, LayerNeurons, Neurons, With};
 pub use experiment::Ablation;

@@ -1,9 +1,11 @@
 //! How the analysis is made of its config, and found by its name.
 
+use std::collections::BTreeSet;
+
 use fmrai_core::analyzer::ConfigError;
 use fmrai_core::experiment::{Experiment, ExperimentConfig};
 
-use super::config::{AblationConfig, LayerNeurons};
+use super::config::{AblationConfig, Neurons};
 use super::experiment::Ablation;
 
 /// Most draws of other texts.
@@ -18,14 +20,11 @@ impl ExperimentConfig for AblationConfig {
                 return wrong("sites", format!("a list with {site} twice"), "a list of different sites");
             }
         }
-        let mut seen = Vec::new();
-        for LayerNeurons { layer, neurons } in &self.neurons {
-            for neuron in neurons {
-                if seen.contains(&(layer, neuron)) {
-                    let found = format!("a list with neuron {neuron} of layer {layer} twice");
-                    return wrong("neurons", found, "a list of different neurons");
-                }
-                seen.push((layer, neuron));
+        let mut seen = BTreeSet::new();
+        for (layer, neuron) in self.neurons.iter().flat_map(Neurons::places) {
+            if !seen.insert((layer, neuron)) {
+                let found = format!("a list with neuron {neuron} of layer {layer} twice");
+                return wrong("neurons", found, "a list of different neurons");
             }
         }
         if self.sites.is_empty() && seen.is_empty() && self.groups.is_empty() {

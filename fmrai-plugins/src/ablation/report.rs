@@ -12,7 +12,7 @@ use super::found::Found;
 use super::results::{NATS, Results};
 use super::targets::Targets;
 
-/// What is replaced, and with what, for captions.
+/// With what something is replaced, for captions.
 fn how(config: &AblationConfig) -> String {
     let with = match config.with {
         With::Zero => "zero".to_owned(),
@@ -29,7 +29,7 @@ fn how(config: &AblationConfig) -> String {
     } else {
         ""
     };
-    format!("Each output is replaced with {with} at all positions, one at a time{kept}.")
+    format!("{with} at all positions{kept}.")
 }
 
 pub(super) fn report(
@@ -82,7 +82,8 @@ pub(super) fn report(
     }
     let (texts, tokens, loss) = (found.base.loss.count, found.base.tokens, found.base.loss.mean());
     let caption = format!(
-        "{} Mean over {texts} texts of the mean over a text's tokens, {tokens} tokens in all; the clean loss is {loss:.3} nats.",
+        "{} Mean over {texts} texts of the mean over a text's tokens, {tokens} tokens in all; the clean loss is {loss:.3} nats. Standard errors \
+         stand in the tables.",
         how(config)
     );
     report.figures = figures::figures(&maps, &caption, metric);
@@ -99,8 +100,8 @@ fn summary(
 ) {
     let mut put = |name: &str, value: Value| summary.insert(name.to_owned(), value);
     put("with", json!(config.with));
-    put("texts", json!(found.base.loss.count));
-    put("tokens", json!(found.base.tokens));
+    put("texts", json!(found.base.loss.count as u64));
+    put("tokens", json!(found.base.tokens as u64));
     put("loss", json!(found.base.loss.mean()));
     put("token_loss", json!(found.base.token_mean()));
     if let Some(metric) = config.metric {
@@ -110,7 +111,7 @@ fn summary(
         );
     }
     if config.with == With::Mean {
-        put("mean_tokens", json!(found.means.tokens));
+        put("mean_tokens", json!(found.means.tokens as u64));
     }
     if config.with == With::Resample {
         put("resampled_share", json!(found.resampled / found.positions));

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmrai_core::analyzer::{AnalyzerError, ModelView};
-use fmrai_core::experiment::{Axis, Block, Site, Sites};
-use fmrai_core::graph::TensorId;
+use fmrai_core::experiment::{Axis, Site, Sites};
 
-use super::config::{AblationConfig, AblationSite};
+use super::config::{AblationConfig, AblationSite, Neurons};
 use crate::sites::SiteKind;
 
 /// A part of a site that is replaced.
@@ -82,14 +81,6 @@ pub(super) struct Targets {
     pub(super) lacking: Vec<String>,
 }
 
-/// What a block adds to the stream.
-fn written(block: &Block<'_>) -> Vec<TensorId> {
-    let mut all: Vec<TensorId> =
-        [block.attention_write, block.feed_forward_write].into_iter().flatten().map(|w| w.written).collect();
-    all.dedup();
-    all
-}
-
 impl Targets {
     pub(super) fn of(
         model: &ModelView<'_>,
@@ -145,7 +136,7 @@ impl Targets {
             let found: Vec<Site> = match kind {
                 AblationSite::Ffn => SiteKind::FfnOutput.site(sites, block).into_iter().collect(),
                 AblationSite::Attention => SiteKind::AttentionOutput.site(sites, block).into_iter().collect(),
-                _ => written(block).into_iter().map(|tensor| sites.stream(tensor)).collect(),
+                _ => block.written().into_iter().map(|tensor| sites.stream(tensor)).collect(),
             };
             if found.is_empty() {
                 lacking.push(layer.to_string());
@@ -173,8 +164,7 @@ impl Targets {
         config: &AblationConfig,
     ) -> Result<(), AnalyzerError> {
         let mut neurons = Vec::new();
-        for chosen in &config.neurons {
-            let layer = chosen.layer;
+        for (layer, neuron) in config.neurons.iter().flat_map(Neurons::places) {
             let block = sites.blocks.iter().find(|block| block.layer == layer);
             let site = block.and_then(|block| sites.neurons(block));
             let activation = block.and_then(|block| block.feed_forward).map(|ffn| ffn.activation);
@@ -188,23 +178,20 @@ impl Targets {
                     needed: "one, since neurons of it are to be ablated".to_owned(),
                 });
             };
-            for neuron in &chosen.neurons {
-                if *neuron >= width {
-                    return Err(AnalyzerError::Unsuitable {
-                        found: format!("{width} neurons in layer {layer}"),
-                        needed: format!("neuron {neuron}, which is to be ablated; they are counted from 0"),
-                    });
-                }
-                let part =
-                    Part { site: self.site(site.clone()), places: Some((Axis::Channel, vec![*neuron])) };
-                self.targets.push(Target {
-                    result: self.results.len(),
-                    cell: neurons.len(),
-                    parts: vec![part],
-                    first_layer: Some(layer),
+            if neuron >= width {
+                return Err(AnalyzerError::Unsuitable {
+                    found: format!("{width} neurons in layer {layer}"),
+                    needed: format!("neuron {neuron}, which is to be ablated; they are counted from 0"),
                 });
-                neurons.push((layer, *neuron));
             }
+            let part = Part { site: self.site(site), places: Some((Axis::Channel, vec![neuron])) };
+            self.targets.push(Target {
+                result: self.results.len(),
+                cell: neurons.len(),
+                parts: vec![part],
+                first_layer: Some(layer),
+            });
+            neurons.push((layer, neuron));
         }
         if !neurons.is_empty() {
             self.results.push(("neuron", Cells::Neurons(neurons)));

@@ -106,7 +106,8 @@ impl<'w> Prepared<'w> {
             let (rows, columns) = (output.width(), heads.width());
             for (from, gram) in of_value.iter().enumerate() {
                 for (to, other) in grams.iter().enumerate() {
-                    let x = product.slice(s![from * rows..(from + 1) * rows, to * columns..(to + 1) * columns]);
+                    let x =
+                        product.slice(s![from * rows..(from + 1) * rows, to * columns..(to + 1) * columns]);
                     let value = norm(gram, &x.mapv(f64::from), other) / (written[from] * norms[to]);
                     edges.push(Edge { kind: *kind, from: [before.layer, from], to: [self.layer, to], value });
                 }
@@ -176,7 +177,10 @@ mod tests {
 
     fn heads(stream: usize, width: usize, from: usize) -> Heads {
         let number = |i: usize| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
-        Heads { all: Array2::from_shape_fn((stream, 2 * width), |(r, c)| number(from + r * 17 + c)), heads: 2 }
+        Heads {
+            all: Array2::from_shape_fn((stream, 2 * width), |(r, c)| number(from + r * 17 + c)),
+            heads: 2,
+        }
     }
 
     #[test]
@@ -192,12 +196,14 @@ mod tests {
         let mut lacking = Vec::new();
         let found = edges(&layers, &mut lacking);
         assert_eq!((found.len(), lacking.len()), (3 * 4, 0));
-        let of = |heads: &Result<Heads, String>, head: usize| heads.as_ref().unwrap().head(head).mapv(f64::from);
+        let of =
+            |heads: &Result<Heads, String>, head: usize| heads.as_ref().unwrap().head(head).mapv(f64::from);
         let size = |m: &Array2<f64>| m.iter().map(|x| x * x).sum::<f64>().sqrt();
         for edge in found {
             let [first, second] = &layers;
             let ov = of(&first.value, edge.from[1]).dot(&of(&first.output, edge.from[1]).t());
-            let [q, k, v, o] = [&second.query, &second.key, &second.value, &second.output].map(|h| of(h, edge.to[1]));
+            let [q, k, v, o] =
+                [&second.query, &second.key, &second.value, &second.output].map(|h| of(h, edge.to[1]));
             let m = match edge.kind {
                 Kind::Query => q.dot(&k.t()),
                 Kind::Key => k.dot(&q.t()),

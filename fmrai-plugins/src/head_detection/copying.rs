@@ -64,7 +64,9 @@ fn copying(matrix: &Array2<f64>) -> f64 {
     let scaled = matrix.iter().map(|x| x / largest);
     let scaled = DMatrix::from_row_iterator(matrix.nrows(), matrix.ncols(), scaled);
     let trace = scaled.trace();
-    let Some(schur) = Schur::try_new(scaled, f64::EPSILON, ITERATIONS * matrix.nrows()) else { return f64::NAN };
+    let Some(schur) = Schur::try_new(scaled, f64::EPSILON, ITERATIONS * matrix.nrows()) else {
+        return f64::NAN;
+    };
     let sizes: f64 = schur.complex_eigenvalues().iter().map(|λ| λ.re.hypot(λ.im)).sum();
     trace / sizes
 }

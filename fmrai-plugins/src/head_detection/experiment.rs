@@ -28,6 +28,9 @@ const NAME: &str = "head_detection";
 /// Olsson et al.: tokens of a part, how often it stands in a row, rows.
 const PREFIX_MATCHING: [usize; 3] = [25, 4, 10];
 
+/// The shortest part that is tried.
+const SHORTEST: usize = 4;
+
 /// What was run once, or why it could not be; `None` as long as it has not been run.
 pub(super) type Once<T> = Option<Result<T, String>>;
 
@@ -63,36 +66,51 @@ impl HeadDetection {
         }
     }
 
-    /// The repeated rows; the reason where there are none.
-    fn rows(&self) -> Result<Rows, String> {
-        let repeats = &self.config.repeats;
-        if let Some(ids) = &repeats.ids {
-            return Ok(Rows { rows: ids.clone(), ..Rows::default() });
-        }
-        self.random([repeats.length, repeats.times, repeats.rows])
-    }
-
-    fn random(&self, sizes: [usize; 3]) -> Result<Rows, String> {
+    /// Measures rows of random tokens, shorter ones where the model fails on long ones: many say nowhere how many positions they take.
+    fn fitting<T>(
+        &self,
+        [mut length, times, rows]: [usize; 3],
+        measure: &mut dyn FnMut(&Rows) -> Result<T, AnalyzerError>,
+    ) -> Result<T, String> {
         let drawn = self.drawn.as_ref().ok_or("the model has no token embedding to draw tokens of")?;
-        let rows = drawn.rows(sizes, self.config.repeats.seed);
-        rows.ok_or_else(|| "the model has too few positions or tokens for a repeated row".to_owned())
+        let mut first_error = None;
+        loop {
+            let rows = drawn.rows([length, times, rows], self.config.repeats.seed);
+            let rows = rows.ok_or("the model has too few positions or tokens for a repeated row")?;
+            match measure(&rows) {
+                Ok(found) => return Ok(found),
+                Err(error) if rows.length / 2 < SHORTEST => {
+                    return Err(first_error.unwrap_or_else(|| error.to_string()));
+                }
+                Err(error) => {
+                    first_error.get_or_insert_with(|| error.to_string());
+                    length = rows.length / 2;
+                }
+            }
+        }
     }
 
     /// Runs what does not depend on the data.
     fn once(&self, bench: &mut dyn Bench) -> (Once<Repeated>, Once<Prefix>) {
         let mut repeated = None;
-        if self.repeated.is_none() && (self.config.has(Score::Repeated) || self.config.has(Score::InContextLearning)) {
+        if self.repeated.is_none()
+            && (self.config.has(Score::Repeated) || self.config.has(Score::InContextLearning))
+        {
             let logits = self.logits.filter(|_| self.config.has(Score::InContextLearning));
-            let measure = |rows: Rows| {
-                Repeated::measure(&rows, &self.layout, logits, bench).map_err(|error| error.to_string())
-            };
-            repeated = Some(self.rows().and_then(measure));
+            let repeats = &self.config.repeats;
+            let mut measure = |rows: &Rows| Repeated::measure(rows, &self.layout, logits, bench);
+            repeated = Some(match &repeats.ids {
+                Some(ids) => {
+                    let rows = Rows { rows: ids.clone(), ..Rows::default() };
+                    measure(&rows).map_err(|error| error.to_string())
+                }
+                None => self.fitting([repeats.length, repeats.times, repeats.rows], &mut measure),
+            });
         }
         let mut prefix = None;
         if self.prefix.is_none() && self.config.has(Score::PrefixMatching) {
-            let measure =
-                |rows: Rows| Prefix::measure(&rows, &self.layout, bench).map_err(|error| error.to_string());
-            prefix = Some(self.random(PREFIX_MATCHING).and_then(measure));
+            let mut measure = |rows: &Rows| Prefix::measure(rows, &self.layout, bench);
+            prefix = Some(self.fitting(PREFIX_MATCHING, &mut measure));
         }
         (repeated, prefix)
     }

@@ -4,7 +4,7 @@ use fmrai_core::report::figure::{Axis, Figure, HeatMap, Panel, Plot};
 
 use super::composition::{Edge, Kind};
 use super::report::Scores;
-use crate::attention::HeadLayout;
+use crate::attention::{HeadLayout, LayerHeads};
 
 /// Heads of a model up to which all pairs of them are shown.
 const PAIRS: usize = 48;
@@ -13,19 +13,11 @@ const PAIRS: usize = 48;
 const COLUMNS: usize = 3;
 
 fn title(name: &str) -> String {
-    let (repeated, plain) = match name.strip_prefix("repeated.") {
-        Some(plain) => (true, plain),
-        None => (false, name),
+    let (plain, on) = match name.strip_prefix("repeated.") {
+        Some(plain) => (plain, "repeated tokens: "),
+        None => (name, ""),
     };
-    let words = match plain {
-        "previous_token" => "previous token",
-        "duplicate_token" => "earlier equal tokens",
-        "induction" => "after earlier equal tokens (induction)",
-        "prefix_matching" => "prefix matching",
-        "copying" => "copying",
-        other => other,
-    };
-    if repeated { format!("{words}, repeated random tokens") } else { words.to_owned() }
+    format!("{on}{}", plain.replace('_', " "))
 }
 
 fn heat_map(layout: &HeadLayout, values: &[f64], scale: Axis, diverging: bool) -> Plot {
@@ -47,13 +39,13 @@ fn heat_map(layout: &HeadLayout, values: &[f64], scale: Axis, diverging: bool) -
 pub(super) fn scores(layout: &HeadLayout, all: &[Scores], data: &str) -> Vec<Figure> {
     let known = |scores: &&Scores| scores.values.iter().any(|x| x.is_finite());
     let attention = |scores: &&Scores| scores.name != "copying" && !scores.name.ends_with("_pooled");
-    let panels: Vec<Panel> = all
-        .iter()
-        .filter(known)
-        .filter(attention)
+    let shown = || all.iter().filter(known).filter(attention);
+    let values = shown().flat_map(|scores| &scores.values).copied().filter(|x| x.is_finite());
+    let most = values.fold(0.05, f64::max);
+    let panels: Vec<Panel> = shown()
         .map(|scores| Panel {
             title: title(&scores.name),
-            plot: heat_map(layout, &scores.values, Axis::new("attention", None).range(0.0, 1.0), false),
+            plot: heat_map(layout, &scores.values, Axis::new("attention", None).range(0.0, most), false),
         })
         .collect();
     let mut figures = Vec::new();
@@ -62,8 +54,8 @@ pub(super) fn scores(layout: &HeadLayout, all: &[Scores], data: &str) -> Vec<Fig
             name: "head_scores".to_owned(),
             title: "What heads look at".to_owned(),
             caption: format!(
-                "Attention to the previous token, to earlier tokens equal to the query's, and to the tokens after those, as a share \
-                 of all attention: mean over queries. {data}"
+                "Attention to the previous token, to earlier tokens equal to the query's (duplicate token), and to the tokens after those \
+                 (induction; prefix matching on random tokens four times), as a share of all attention: mean over queries. {data}"
             ),
             columns: COLUMNS.min(panels.len()),
             panels,
@@ -116,28 +108,36 @@ pub(super) fn composition(layout: &HeadLayout, edges: &[Edge], baseline: Option<
     }
 }
 
+/// Rows are the heads of all layers but the last, columns those of all but the first.
 fn by_head<'e>(layout: &HeadLayout, edges: impl Iterator<Item = &'e Edge>, scale: Axis) -> HeatMap {
-    let heads: Vec<[usize; 2]> = layout.iter().map(|(layer, head)| [layer, head]).collect();
-    let place = |head: &[usize; 2]| heads.iter().position(|other| other == head);
-    let mut values = vec![f64::NAN; heads.len() * heads.len()];
+    let layers = layout.layers();
+    let [writing, reading] = [&layers[..layers.len().saturating_sub(1)], layers.get(1..).unwrap_or_default()];
+    let heads = |layers: &[LayerHeads]| -> Vec<[usize; 2]> {
+        layers.iter().flat_map(|layer| (0..layer.heads).map(|head| [layer.layer, head])).collect()
+    };
+    let groups = |layers: &[LayerHeads]| {
+        layers.iter().map(|layer| (format!("layer {}", layer.layer), layer.heads)).collect::<Vec<_>>()
+    };
+    let names = |heads: &[[usize; 2]]| heads.iter().map(|[_, head]| head.to_string()).collect::<Vec<_>>();
+    let (rows, columns) = (heads(writing), heads(reading));
+    let mut values = vec![f64::NAN; rows.len() * columns.len()];
     for edge in edges {
-        if let (Some(from), Some(to)) = (place(&edge.from), place(&edge.to)) {
-            values[from * heads.len() + to] = edge.value;
+        let row = rows.iter().position(|head| *head == edge.from);
+        let column = columns.iter().position(|head| *head == edge.to);
+        if let (Some(row), Some(column)) = (row, column) {
+            values[row * columns.len() + column] = edge.value;
         }
     }
-    let groups: Vec<(String, usize)> =
-        layout.layers().iter().map(|layer| (layer.layer.to_string(), layer.heads)).collect();
-    let names: Vec<String> = heads.iter().map(|[_, head]| head.to_string()).collect();
     HeatMap {
-        row_axis: "writing layer and head".to_owned(),
-        column_axis: "reading layer and head".to_owned(),
-        rows: names.clone(),
-        columns: names,
+        row_axis: "head that writes".to_owned(),
+        column_axis: "head that reads".to_owned(),
+        rows: names(&rows),
+        columns: names(&columns),
         values,
         scale,
         diverging: false,
-        row_groups: groups.clone(),
-        column_groups: groups,
+        row_groups: groups(writing),
+        column_groups: groups(reading),
         texts: Vec::new(),
     }
 }

@@ -34,7 +34,11 @@ impl ExperimentConfig for HeadDetectionConfig {
         if let Some(ids) = &repeats.ids {
             let length = ids.first().map_or(0, Vec::len);
             if length < 2 || ids.iter().any(|row| row.len() != length) {
-                return wrong("repeats.ids", &"no row, or rows of other lengths", "rows of one length, 2 or more");
+                return wrong(
+                    "repeats.ids",
+                    &"no row, or rows of other lengths",
+                    "rows of one length, 2 or more",
+                );
             }
         }
         let learning = &self.in_context_learning;

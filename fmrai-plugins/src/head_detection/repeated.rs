@@ -20,6 +20,8 @@ const MEMORY: usize = 512 << 20;
 pub(super) struct Prefix {
     sums: Vec<f64>,
     queries: f64,
+    /// Tokens that are repeated.
+    pub(super) length: usize,
 }
 
 /// What was found on the rows.
@@ -163,7 +165,7 @@ impl Prefix {
         layout: &HeadLayout,
         bench: &mut dyn Bench,
     ) -> Result<Self, AnalyzerError> {
-        let mut found = Self { sums: vec![0.0; layout.heads()], queries: 0.0 };
+        let mut found = Self { sums: vec![0.0; layout.heads()], queries: 0.0, length: rows.length };
         run(&rows.rows, layout, None, bench, &mut |[_, held], attention, _| {
             for query in rows.start + rows.length..rows.start + rows.length * rows.times {
                 let repetitions = (query - rows.start) / rows.length;
@@ -184,12 +186,12 @@ impl Prefix {
     }
 
     pub(super) fn put(&self, state: &mut State) -> Result<(), StateError> {
-        state.put_number("prefix.queries", self.queries)?;
+        state.put("prefix.queries", [2], vec![self.queries, self.length as f64])?;
         state.put("prefix", [self.sums.len()], self.sums.clone())
     }
 
     pub(super) fn get(state: &State, heads: usize) -> Result<Self, StateError> {
-        let queries = finite(state, "prefix.queries", &[1])?;
-        Ok(Self { sums: finite(state, "prefix", &[heads])?, queries: queries[0] })
+        let n = finite(state, "prefix.queries", &[2])?;
+        Ok(Self { sums: finite(state, "prefix", &[heads])?, queries: n[0], length: n[1] as usize })
     }
 }

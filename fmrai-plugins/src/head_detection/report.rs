@@ -72,7 +72,9 @@ pub(super) fn report(analysis: &HeadDetection) -> Result<Report, AnalyzerError> 
     let mut report = Report::default();
     for scores in &all {
         let value = layout.by_layer(&scores.values);
-        report.tensors.extend(value.map(|value| NamedTensor::new(&scores.name, &["layer", "head"], None, value)));
+        report
+            .tensors
+            .extend(value.map(|value| NamedTensor::new(&scores.name, &["layer", "head"], None, value)));
     }
     report.tables.push(heads(layout, &all)?);
     report.figures.extend(figures::scores(layout, &all, &told(analysis)));
@@ -142,12 +144,19 @@ fn of_weights(analysis: &HeadDetection, lacking: &mut Vec<String>) -> OfWeights 
                         (Ok(value), Ok(output)) => copying::scores(value, output, &inner),
                         (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
                     };
-                    let first = analysis.layout.layers().iter().find(|l| l.layer == layer.layer).map(|l| l.first);
+                    let first =
+                        analysis.layout.layers().iter().find(|l| l.layer == layer.layer).map(|l| l.first);
                     match (scores, first) {
                         (Ok(scores), Some(first)) => {
-                            values.iter_mut().skip(first).zip(scores).for_each(|(value, score)| *value = score);
+                            values
+                                .iter_mut()
+                                .skip(first)
+                                .zip(scores)
+                                .for_each(|(value, score)| *value = score);
                         }
-                        (Err(reason), _) => lacking.push(format!("copying of layer {}: {reason}", layer.layer)),
+                        (Err(reason), _) => {
+                            lacking.push(format!("copying of layer {}: {reason}", layer.layer))
+                        }
                         (Ok(_), None) => {}
                     }
                 }
@@ -168,7 +177,11 @@ fn of_weights(analysis: &HeadDetection, lacking: &mut Vec<String>) -> OfWeights 
                 let of = |layer: usize| layers.iter().find(|weights| weights.layer == layer);
                 let writes = of(edge.from[0]).and_then(|weights| weights.output.as_ref().ok());
                 let reads = of(edge.to[0]).and_then(|weights| {
-                    if edge.kind == Kind::Value { weights.value.as_ref().ok() } else { weights.query.as_ref().ok() }
+                    if edge.kind == Kind::Value {
+                        weights.value.as_ref().ok()
+                    } else {
+                        weights.query.as_ref().ok()
+                    }
                 });
                 let (Some(writes), Some(reads)) = (writes, reads) else { continue };
                 let by = expected.of([writes.all.nrows(), writes.width(), reads.width()], baseline);
@@ -183,7 +196,9 @@ fn of_weights(analysis: &HeadDetection, lacking: &mut Vec<String>) -> OfWeights 
 
 fn heads(layout: &HeadLayout, all: &[Scores]) -> Result<Table, AnalyzerError> {
     let mut columns = head_columns(layout);
-    columns.extend(all.iter().map(|scores| Column::new(&scores.name, None, Values::Float(scores.values.clone()))));
+    columns.extend(
+        all.iter().map(|scores| Column::new(&scores.name, None, Values::Float(scores.values.clone()))),
+    );
     Ok(Table::new("heads", columns)?)
 }
 
@@ -203,8 +218,10 @@ fn compositions(layout: &HeadLayout, edges: &[Edge]) -> Result<Vec<NamedTensor>,
             continue;
         }
         let both = |from: usize, to: usize| if known[from] && known[to] { 0.0 } else { f64::NAN };
-        let mut values: Vec<f64> =
-            (0..count).flat_map(|from| (0..count).map(move |to| (from, to))).map(|(f, t)| both(f, t)).collect();
+        let mut values: Vec<f64> = (0..count)
+            .flat_map(|from| (0..count).map(move |to| (from, to)))
+            .map(|(f, t)| both(f, t))
+            .collect();
         for edge in own() {
             let [from, to] = [edge.from, edge.to].map(|[layer, head]| layer * widest + head);
             values[from * count + to] = edge.value;
@@ -241,7 +258,8 @@ fn strongest_edges(edges: &[Edge]) -> Result<Table, AnalyzerError> {
 }
 
 fn learning(analysis: &HeadDetection, report: &mut Report) -> Result<(), AnalyzerError> {
-    let repeated = analysis.repeated.as_ref().and_then(|once| once.as_ref().ok()).map(|repeated| repeated.learning);
+    let repeated =
+        analysis.repeated.as_ref().and_then(|once| once.as_ref().ok()).map(|repeated| repeated.learning);
     for (name, moments) in
         [("in_context_learning", Some(analysis.learning)), ("repeated.in_context_learning", repeated)]
     {
@@ -275,6 +293,13 @@ fn summary(analysis: &HeadDetection, all: &[Scores], lacking: Vec<String>, into:
     if analysis.config.has(Score::Data) {
         into.insert("texts".to_owned(), json!(analysis.data.texts()));
         into.insert("queries_with_earlier_equal_token".to_owned(), json!(analysis.data.repeats()));
+    }
+    if let Some(Ok(repeated)) = &analysis.repeated {
+        let tokens = repeated.ids.first().map_or(0, Vec::len);
+        into.insert("repeated".to_owned(), json!({ "rows": repeated.ids.len(), "tokens": tokens }));
+    }
+    if let Some(Ok(prefix)) = &analysis.prefix {
+        into.insert("prefix_matching_tokens".to_owned(), json!(prefix.length));
     }
     into.insert("left_out".to_owned(), analysis.layout.left_out().iter().map(|l| l.to_json()).collect());
     into.insert("warnings".to_owned(), json!(lacking));

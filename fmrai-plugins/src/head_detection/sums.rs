@@ -142,7 +142,9 @@ mod tests {
     /// Each token looks at itself and all before it alike.
     fn uniform(tokens: usize) -> Vec<Vec<f32>> {
         (0..tokens)
-            .map(|query| (0..tokens).map(|key| if key <= query { 1.0 / (query as f32 + 1.0) } else { 0.0 }).collect())
+            .map(|query| {
+                (0..tokens).map(|key| if key <= query { 1.0 / (query as f32 + 1.0) } else { 0.0 }).collect()
+            })
             .collect()
     }
 

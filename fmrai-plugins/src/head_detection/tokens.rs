@@ -74,7 +74,8 @@ impl Drawn {
 fn ordinary(vocabulary: &Vocabulary, id: u32) -> bool {
     let special = [vocabulary.first, vocabulary.separator, vocabulary.padding, vocabulary.unknown];
     let token = vocabulary.tokens.get(id as usize).map_or("", String::as_str);
-    let bracketed = |open: char, close: char| token.len() > 2 && token.starts_with(open) && token.ends_with(close);
+    let bracketed =
+        |open: char, close: char| token.len() > 2 && token.starts_with(open) && token.ends_with(close);
     !token.is_empty() && !special.contains(&Some(id)) && !bracketed('<', '>') && !bracketed('[', ']')
 }
 
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn special_tokens_are_not_drawn() {
-        let tokens = ["<s>", "a", "", "<|user|>", "[MASK]", "[", "##b", "<0x0A>", "</s>"].map(String::from).to_vec();
+        let tokens =
+            ["<s>", "a", "", "<|user|>", "[MASK]", "[", "##b", "<0x0A>", "</s>"].map(String::from).to_vec();
         let vocabulary = Vocabulary { tokens, first: Some(0), separator: Some(8), ..Vocabulary::default() };
         let found: Vec<u32> = (0..12).filter(|id| ordinary(&vocabulary, *id)).collect();
         assert_eq!(found, [1, 5, 6]);

@@ -100,12 +100,16 @@ impl Places {
 
     /// Channels of all heads of a layer, and of the stream: what a composition costs.
     pub(super) fn sizes(&self) -> Vec<[usize; 2]> {
-        let of = |layer: &Layer| layer.output.as_ref().zip(layer.value.as_ref()).map(|(o, v)| [o.size, v.size]);
+        let of =
+            |layer: &Layer| layer.output.as_ref().zip(layer.value.as_ref()).map(|(o, v)| [o.size, v.size]);
         self.layers.iter().filter_map(of).collect()
     }
 
     /// The map to the vocabulary and the token embedding, both `[token, channel]`; one of them where they are the same.
-    pub(super) fn vocabulary(&self, weights: &dyn Weights) -> Result<(Array2<f32>, Option<Array2<f32>>), String> {
+    pub(super) fn vocabulary(
+        &self,
+        weights: &dyn Weights,
+    ) -> Result<(Array2<f32>, Option<Array2<f32>>), String> {
         let (unembedding, axis) = self.unembedding.ok_or("the model has no map to a vocabulary")?;
         let table = self.table.ok_or("the model has no token embedding")?;
         let mut map = matrix(weights, unembedding)?;
@@ -151,7 +155,11 @@ impl Reader<'_> {
         let whole = if found.axis == 1 { whole.view() } else { whole.t() };
         let columns = found.start..found.start + found.size;
         if columns.end > whole.ncols() || heads == 0 || !found.size.is_multiple_of(heads) {
-            return Err(format!("weight {} is {:?}, which is no map of {heads} heads", found.weight, whole.shape()));
+            return Err(format!(
+                "weight {} is {:?}, which is no map of {heads} heads",
+                found.weight,
+                whole.shape()
+            ));
         }
         Ok(Heads { all: whole.slice(s![.., columns]).to_owned(), heads })
     }
@@ -159,7 +167,8 @@ impl Reader<'_> {
 
 /// A weight of two axes.
 fn matrix(weights: &dyn Weights, id: TensorId) -> Result<Array2<f32>, String> {
-    let value = weights.weight(id).ok_or_else(|| format!("weight {id} is no named parameter of the model"))?;
+    let value =
+        weights.weight(id).ok_or_else(|| format!("weight {id} is no named parameter of the model"))?;
     let value = value.map_err(|error| format!("weight {id}: {error}"))?;
     let &[rows, columns] = value.shape() else {
         return Err(format!("weight {id} has shape {:?}, needed two axes", value.shape()));

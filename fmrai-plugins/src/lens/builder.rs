@@ -144,6 +144,10 @@ impl<'g> Builder<'g> {
                 let input = self.input(operation, "self")?;
                 self.linear(operation, input, "mat2", 0, "")?
             }
+            "bmm" => {
+                let input = self.input(operation, "self")?;
+                self.repeated(operation, input)?
+            }
             "matmul" | "linalg_matmul" => {
                 let input = self.input(operation, "self")?;
                 self.linear(operation, input, "other", 0, "")?
@@ -251,6 +255,24 @@ impl<'g> Builder<'g> {
             self.across(operation, bias)?;
         }
         Ok(Action::Linear { input, weight, summed, bias })
+    }
+
+    /// A product of each sample with the same weight, which is repeated for that.
+    fn repeated(&mut self, operation: &Operation, input: TensorId) -> Result<Action, LensError> {
+        let whole = operation.tensor("mat2");
+        let mut weight = whole.ok_or_else(|| not_understood(operation, "it has no mat2"))?;
+        let sizes = shape(self.graph, weight).get(1..).unwrap_or_default();
+        while shape(self.graph, weight) != sizes {
+            let producer = self.graph.producer(weight);
+            let repeats = |name: &str| name.starts_with("expand") || form(name) == Some(Form::View);
+            let before = producer.filter(|producer| repeats(stem(producer))).and_then(|p| p.inputs().next());
+            weight = before.ok_or_else(|| not_understood(operation, "its weight differs between samples"))?;
+        }
+        if sizes.len() != 2 || !self.recipes.is_plain(weight) {
+            return Err(not_understood(operation, "its mat2 is no weight"));
+        }
+        self.recipes.constant(weight)?;
+        Ok(Action::Linear { input, weight, summed: 0, bias: None })
     }
 
     /// What is reduced over its last axis, which stays.

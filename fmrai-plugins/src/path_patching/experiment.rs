@@ -102,9 +102,13 @@ fn measured(
             .collect();
         let values = if variants.is_empty() { Vec::new() } else { bench.measure(&variants, objectives)? };
         let mut values = values.into_iter();
-        all.extend(reached.iter().map(|reached| {
-            if *reached { values.next().and_then(|mut of| of.pop()) } else { None }
-        }));
+        all.extend(
+            reached.iter().map(
+                |reached| {
+                    if *reached { values.next().and_then(|mut of| of.pop()) } else { None }
+                },
+            ),
+        );
     }
     Ok(all)
 }

@@ -39,7 +39,8 @@ mod tests {
     #[test]
     fn heads_are_taken_in_their_order() {
         // [row, head, position, channel]
-        let value = TensorValue::new([2, 3, 1, 2], (0..12).map(f64::from).collect::<Vec<_>>().into()).unwrap();
+        let value =
+            TensorValue::new([2, 3, 1, 2], (0..12).map(f64::from).collect::<Vec<_>>().into()).unwrap();
         let taken = heads_of(value.clone(), &Layout::heads(3), &[0, 2]).unwrap();
         assert_eq!(taken.shape(), [2, 2, 1, 2]);
         assert_eq!(taken.f64().unwrap(), [0.0, 1.0, 4.0, 5.0, 6.0, 7.0, 10.0, 11.0]);

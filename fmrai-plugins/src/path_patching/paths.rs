@@ -113,9 +113,8 @@ impl Paths {
                 Sender::Head => senders.extend(
                     self.layers.iter().flat_map(|l| (0..l.heads).map(|head| Sending::Head(l.layer, head))),
                 ),
-                Sender::Ffn => senders.extend(
-                    self.layers.iter().filter(|l| l.ffn.is_some()).map(|l| Sending::Ffn(l.layer)),
-                ),
+                Sender::Ffn => senders
+                    .extend(self.layers.iter().filter(|l| l.ffn.is_some()).map(|l| Sending::Ffn(l.layer))),
             }
         }
         senders
@@ -239,8 +238,10 @@ fn receiving_of(
         Input::Key => SiteKind::Key,
         Input::Value => SiteKind::Value,
         Input::Ffn => {
-            let (site, stage) =
-                layer.ffn.clone().ok_or_else(|| unsuitable("a layer with a feed-forward block".to_owned()))?;
+            let (site, stage) = layer
+                .ffn
+                .clone()
+                .ok_or_else(|| unsuitable("a layer with a feed-forward block".to_owned()))?;
             return Ok(Receiving { site, heads: Vec::new(), stage, ffn: true });
         }
     };

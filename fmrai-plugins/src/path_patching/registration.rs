@@ -8,9 +8,8 @@ use super::experiment::PathPatching;
 
 impl ExperimentConfig for PathPatchingConfig {
     fn build(&self) -> Result<Box<dyn Experiment>, ConfigError> {
-        let wrong = |field, found: String, valid: &str| {
-            Err(ConfigError { field, found, valid: valid.to_owned() })
-        };
+        let wrong =
+            |field, found: String, valid: &str| Err(ConfigError { field, found, valid: valid.to_owned() });
         let twice = (1..self.senders.len()).find(|at| self.senders[..*at].contains(&self.senders[*at]));
         if self.senders.is_empty() || twice.is_some() {
             let found = twice.map_or("empty".to_owned(), |at| format!("{} twice", self.senders[at].name()));
@@ -23,10 +22,16 @@ impl ExperimentConfig for PathPatchingConfig {
         let logits = receivers.iter().filter(|receiver| receiver.input().is_none()).count();
         if receivers.is_empty() || (logits > 0 && receivers.len() > 1) {
             let found = if receivers.is_empty() { "empty" } else { "logits together with inputs" };
-            return wrong("receivers", found.to_owned(), "logits alone, or inputs of heads and feed-forward blocks");
+            return wrong(
+                "receivers",
+                found.to_owned(),
+                "logits alone, or inputs of heads and feed-forward blocks",
+            );
         }
         let inputs = receivers.iter().filter_map(Receiver::input);
-        if let Some(input) = inputs.into_iter().find(|input| (input.input == Input::Ffn) == input.head.is_some()) {
+        if let Some(input) =
+            inputs.into_iter().find(|input| (input.input == Input::Ffn) == input.head.is_some())
+        {
             let found = match input.head {
                 Some(head) => format!("the input ffn of head {head}"),
                 None => format!("the input {} without a head", input.input.name()),

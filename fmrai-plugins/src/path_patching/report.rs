@@ -27,7 +27,8 @@ pub(super) fn report(
             None => &[],
             Some(map) => map.choice.by.axes(),
         };
-        let each = [("patched", unit, &part.patched), ("effect", unit, &part.effect), ("share", None, &part.share)];
+        let each =
+            [("patched", unit, &part.patched), ("effect", unit, &part.effect), ("share", None, &part.share)];
         for (name, unit, cells) in each {
             let value = cells.means(Moments::mean)?;
             report.tensors.push(NamedTensor::new(&format!("{name}.{}", part.name), axes, unit, value));
@@ -121,7 +122,11 @@ fn table(rows: &[Row], unit: Option<&str>) -> Result<Table, AnalyzerError> {
     Ok(Table::new(
         "senders",
         vec![
-            TableColumn::new("sender", None, Values::Text(rows.iter().map(|row| row.kind.to_owned()).collect())),
+            TableColumn::new(
+                "sender",
+                None,
+                Values::Text(rows.iter().map(|row| row.kind.to_owned()).collect()),
+            ),
             TableColumn::new("layer", None, whole(|row| row.layer)),
             TableColumn::new("head", None, whole(|row| row.head)),
             TableColumn::new("patched", unit, number(|row| row.patched.mean())),

@@ -8,6 +8,7 @@
 //! - **early end**: a pass ends after the last tensor that anybody wants, and of the map to the vocabulary only the positions that
 //!   count are computed, where that map treats positions apart.
 
+mod acting;
 mod check;
 mod clean_values;
 mod edits;
@@ -18,7 +19,10 @@ mod packing;
 mod pass;
 mod readout;
 mod settings;
+mod study;
 mod value;
 
+pub(crate) use acting::actions_of;
 pub use model_bench::{BenchInputs, ModelBench};
 pub use settings::BenchSettings;
+pub use study::Study;

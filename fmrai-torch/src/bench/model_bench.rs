@@ -9,7 +9,7 @@ use fmrai_core::experiment::{
     Bench, BenchError, Change, GradientPath, Gradients, Layout, Measure, Objective, PathGradients, Place,
     Site, Variant,
 };
-use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
+use fmrai_core::graph::{Graph, RecordedGraph, TensorId, TensorNode};
 use fmrai_core::tensor::{TensorData, TensorValue};
 use fmrai_core::tracker::CaptureRequest;
 
@@ -369,7 +369,7 @@ impl<'b> ModelBench<'b> {
         let inputs = self.inputs(&rows)?;
         let mut actions = self.edit_actions(variants, packed, rows.len());
         let (read, left) = (Read::default(), Rc::default());
-        let end = self.settings.end_early && !matches!(reuse, Reuse::Fill(_));
+        let end = self.settings.end_early;
         self.read_logits(&mut actions, objectives, &rows, &read, &left, end);
         self.runner.run(&inputs, &CaptureRequest::none(), actions, reuse, false)?;
         self.count(rows.len());
@@ -379,13 +379,36 @@ impl<'b> ModelBench<'b> {
     }
 
     /// The clean pass that the passes of a group are served from; `None` where that is not worth it.
-    fn clean_of(&mut self, variants: &[Variant], group: &Group) -> Result<Option<CleanPass>, BenchError> {
+    fn clean_of(&mut self, group: &Group) -> Result<Option<CleanPass>, BenchError> {
         let first = group.passes.first().filter(|_| self.settings.reuse && group.passes.len() > 2);
         let Some(first) = first else { return Ok(None) };
         let clean = CleanPass::new(self.settings.memory).map_err(failed)?;
-        let none = Packed { variants: Vec::new(), rows: first.rows.clone() };
-        self.run_packed(variants, &[], &none, Reuse::Fill(&clean))?;
+        let rows = self.filled(&first.rows)?;
+        let inputs = self.inputs(&rows)?;
+        let (mut actions, read, left) = (Actions::none(), Read::default(), Rc::default());
+        // Nothing is served from after the last place where a pass begins to differ.
+        let place = self.place_from(group.last).filter(|_| self.settings.end_early);
+        if let Some(place) = place {
+            read_at(&mut actions, place, &read, &left, true, |value| Ok(value.clone()));
+        }
+        self.runner.run(&inputs, &CaptureRequest::none(), actions, Reuse::Fill(&clean), false)?;
+        self.count(rows.len());
         Ok(Some(clean))
+    }
+
+    /// A place where a pass can be ended at this operation or soon after it.
+    fn place_from(&self, operation: u32) -> Option<Place> {
+        let later = self.graph.operations().iter().skip(operation as usize + 1);
+        // Not a number on the way to an argument: what makes those may not expect to fail.
+        let plain = |id: &TensorId| {
+            let stream = |tensor: &TensorNode| tensor.dtype.is_float() && tensor.shape.len() >= 3;
+            let own = |tensor: &TensorNode| tensor.version_of.is_none() && !tensor.on_request;
+            self.graph.tensor(*id).is_some_and(|tensor| stream(tensor) && own(tensor))
+        };
+        later
+            .filter_map(|operation| operation.outputs.first().copied().filter(plain))
+            .map(Place::Tensor)
+            .next()
     }
 
     /// Runs the passes of a group, and puts what they measure where it belongs.
@@ -396,7 +419,7 @@ impl<'b> ModelBench<'b> {
         group: &Group,
         into: &mut [Vec<Vec<f64>>],
     ) -> Result<(), BenchError> {
-        let clean = self.clean_of(variants, group)?;
+        let clean = self.clean_of(group)?;
         for packed in &group.passes {
             let reuse = clean.as_ref().map_or(Reuse::Nothing, Reuse::Serve);
             let values = self.run_packed(variants, objectives, packed, reuse)?;
@@ -446,7 +469,7 @@ impl Bench for ModelBench<'_> {
         let groups = pack(&self.graph, variants, &|rows| self.fits(rows));
         let mut read = vec![Vec::new(); variants.len()];
         for group in &groups {
-            let clean = self.clean_of(variants, group)?;
+            let clean = self.clean_of(group)?;
             for packed in &group.passes {
                 let reuse = clean.as_ref().map_or(Reuse::Nothing, Reuse::Serve);
                 let rows = self.filled(&packed.rows)?;

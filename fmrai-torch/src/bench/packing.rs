@@ -18,6 +18,8 @@ pub(super) struct Packed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) passes: Vec<Packed>,
+    /// The last operation at which one of them begins to differ from the clean pass, by its position.
+    pub(super) last: u32,
 }
 
 /// Puts variants into passes: those of the same rows together, as many as `fits` says for that number of rows, those that change
@@ -33,15 +35,28 @@ pub(super) fn pack(graph: &RecordedGraph, variants: &[Variant], fits: &dyn Fn(us
     for (rows, mut members) in classes {
         members.sort_by_key(first);
         let most = fits(rows.len()).clamp(1, members.len());
-        let passes = members.len().div_ceil(most);
-        let each = members.len().div_ceil(passes);
+        let starts: Vec<u32> = members.iter().map(first).collect();
+        let each = best(&starts, most, graph.operations().len());
+        let last = members.chunks(each).filter_map(|members| members.first()).map(first).max().unwrap_or(0);
         let passes = members.chunks(each).map(|members| {
             let packed = rows.iter().copied().cycle().take(rows.len() * each).collect();
             Packed { variants: members.to_vec(), rows: packed }
         });
-        groups.push(Group { passes: passes.collect() });
+        groups.push(Group { passes: passes.collect(), last });
     }
     groups
+}
+
+/// How many variants to put into each pass, at most `most`, so that least has to be computed: a pass begins to differ where its first variant
+/// does, and the clean pass has as many rows as each of them. `starts` has where each variant begins to differ, ascending.
+fn best(starts: &[u32], most: usize, operations: usize) -> usize {
+    let operations = operations as u64;
+    let cost = |each: usize| -> u64 {
+        let left = |chunk: &[u32]| operations.saturating_sub(u64::from(chunk.first().copied().unwrap_or(0)));
+        (starts.chunks(each).map(left).sum::<u64>() + operations) * each as u64
+    };
+    // Fewer rows than half of what fits cost more in other ways.
+    (most.div_ceil(2)..=most).min_by_key(|each| (cost(*each), usize::MAX - each)).unwrap_or(1)
 }
 
 /// The first operation that a variant changes something of.
@@ -66,8 +81,11 @@ mod tests {
         let groups = pack(&graph, &variants, &|rows| 6 / rows);
         assert_eq!(groups.len(), 2);
         assert_eq!(groups[0].passes, [Packed { variants: vec![7], rows: vec![0] }]);
+        // Twelve variants of three layers, of which five fit: four to a pass, so that no pass begins before its layer.
+        let starts: Vec<u32> = (0..12).map(|at| at / 4 * 100).collect();
+        assert_eq!(best(&starts, 5, 300), 4);
         let passes = &groups[1].passes;
-        assert_eq!(passes.iter().map(|pass| pass.variants.len()).collect::<Vec<_>>(), [3, 3, 1]);
-        assert!(passes.iter().all(|pass| pass.rows == [1, 3, 1, 3, 1, 3]));
+        assert_eq!(passes.iter().map(|pass| pass.variants.len()).sum::<usize>(), 7);
+        assert!(passes.iter().all(|pass| pass.rows == passes[0].rows));
     }
 }

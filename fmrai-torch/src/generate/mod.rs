@@ -1,9 +1,11 @@
 //! Texts that a decoder writes: token by token, with what it computed for the tokens before in a cache.
 
 mod config;
+mod edited;
 mod sampling;
 
 pub use config::{GenerateConfig, GenerateError};
+pub use edited::{EditFrom, EditedModel, TextEdit};
 
 use crate::ffi::settings::no_grad;
 use crate::model::CausalModel;

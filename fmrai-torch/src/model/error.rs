@@ -71,6 +71,12 @@ pub enum ModelError {
         /// What libtorch reports.
         what: String,
     },
+    /// A pass cannot be edited as it should be.
+    #[error("the edited pass: {what}")]
+    Edited {
+        /// What is wrong.
+        what: String,
+    },
     /// libtorch reports an error.
     #[error("libtorch: {0}")]
     Torch(#[from] TorchError),

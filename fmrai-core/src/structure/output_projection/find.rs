@@ -43,6 +43,7 @@ fn find(facts: &Facts<'_>, structure: &Structure, attention: &Attention) -> Opti
                 Effect::Reshape => heads.reshaped(facts.shape(next)),
                 Effect::Permute => heads.permuted(user),
                 Effect::Same => Some(heads.clone()),
+                Effect::Broadcast if facts.rearranges(user) => heads.reshaped(facts.shape(next)),
                 Effect::Pointwise if operands(user).any(|id| id == at) => {
                     (facts.shape(next) == facts.shape(at)).then(|| heads.clone())
                 }

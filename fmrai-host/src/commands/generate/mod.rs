@@ -1,10 +1,15 @@
 //! `fmrai generate`.
 
+mod edits;
+
 use std::path::{Path, PathBuf};
 
 use fmrai_torch::data::unknown_token;
-use fmrai_torch::generate::{GenerateConfig, Stopped, generate as continued};
+use fmrai_torch::generate::{EditedModel, GenerateConfig, Stopped, generate as continued};
+use fmrai_torch::model::CausalModel;
 
+use self::edits::Edits;
+pub(crate) use self::edits::{EditOptions, From};
 use super::source::{Named, load, named};
 use crate::error::{Error, Exit};
 use crate::terminal;
@@ -16,10 +21,13 @@ pub(crate) struct GenerateOptions {
     /// Whether the prompt is what a user says in a dialogue.
     pub(crate) chat: bool,
     pub(crate) config: GenerateConfig,
+    /// What is changed in the model's passes.
+    pub(crate) edits: EditOptions,
 }
 
 /// Prints the prompt as a model continues it.
 pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
+    let edits = Edits::of(&options.edits)?;
     let Named::Model(source) = named(&options.model, None)? else {
         return Err(Error::Usage(format!("{}: is a plan, needed is a model", options.model.display())));
     };
@@ -46,6 +54,11 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
     if let Some(what) = unknown_token(tokenizer, &tokens, &loaded.inputs()) {
         return Err(Error::Usage(format!("--prompt: {what}")));
     }
+    let edited = match edits.is_empty() {
+        true => None,
+        false => EditedModel::new(loaded.as_ref(), |graph, sites| edits.in_pass(graph, sites)),
+    };
+    let model = edited.as_ref().map_or(model, |edited| edited as &dyn CausalModel);
     let generated = continued(model, &tokens, &options.config, &mut |_| ())?;
     let count = super::count(generated.tokens.len() as u64, "token");
     if options.chat {

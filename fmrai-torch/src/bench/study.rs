@@ -1,0 +1,196 @@
+//! A model with a batch, ready to be looked at and changed.
+
+use std::sync::Arc;
+
+use fmrai_core::analyzer::Weights;
+use fmrai_core::batch::Sample;
+use fmrai_core::experiment::{Answer, BenchError, Layout, Measure, Objective, Place, Site, Sites};
+use fmrai_core::graph::{RecordedGraph, TensorId};
+use fmrai_core::selector::{Selector, select};
+use fmrai_core::structure::Structure;
+use fmrai_core::tracker::{BoxError, Tracker};
+
+use super::model_bench::{BenchInputs, ModelBench};
+use super::settings::BenchSettings;
+use crate::capture::DispatchTracker;
+use crate::data::{InputBatch, batch_of_texts};
+use crate::ffi::settings::no_grad;
+use crate::model::{Footprint, LoadedWeights, Model, NamedTensors};
+use crate::text::Beginning;
+
+/// A model with a batch: its graph is recorded and its structure found, and a [`bench`](Self::bench) runs variants of the batch.
+///
+/// ```no_run
+/// use fmrai_core::experiment::{Axis, Bench, Change, Edit, Variant};
+/// use fmrai_torch::bench::Study;
+/// # fn load() -> Box<dyn fmrai_torch::model::Model> { unimplemented!() }
+///
+/// let texts = ["When John and Mary went out, John gave a book to", "When John and Mary went out, Mary gave a book to"];
+/// let study = Study::of_texts(load(), &texts)?;
+/// let objective = study.answers(&[(" Mary", " John"), (" Mary", " John")])?;
+/// let sites = study.sites();
+/// let (mut bench, block) = (study.bench()?, &sites.blocks[9]);
+/// // The second text runs with what head 6 of layer 9 gives for the first one.
+/// let patched = Variant::clean([1]).with(Edit::new(sites.head(block), Change::Clean(vec![0])).at(Axis::Head, [6]));
+/// let measured = bench.measure(&[Variant::clean([0, 1]), patched], &[objective])?;
+/// println!("{:?}, patched {:?}", measured[0][0], measured[1][0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Study {
+    model: Box<dyn Model>,
+    tracker: DispatchTracker,
+    graph: Arc<RecordedGraph>,
+    structure: Structure,
+    batch: InputBatch,
+}
+
+/// Any error on the way to a study.
+type Made<T> = Result<T, BoxError>;
+
+impl Study {
+    /// A model of texts with these texts as one batch.
+    ///
+    /// # Errors
+    /// The model has no tokenizer, does not take a text, or fails on them.
+    pub fn of_texts(model: Box<dyn Model>, texts: &[&str]) -> Made<Self> {
+        let tokenizer =
+            model.tokenizer().ok_or("the model has no tokenizer: give it inputs instead of texts")?;
+        let batch = batch_of_texts(tokenizer, &model.inputs(), model.info().max_tokens, texts)?;
+        Self::of_batch(model, batch)
+    }
+
+    /// A model with inputs whose rows lie along axis 0.
+    ///
+    /// # Errors
+    /// The model does not take them, or fails on them.
+    pub fn of_inputs(model: Box<dyn Model>, inputs: NamedTensors) -> Made<Self> {
+        let rows =
+            inputs.0.iter().filter_map(|(_, tensor)| tensor.shape().first().copied()).max().unwrap_or(0);
+        let samples = (0..rows as u64).map(Sample::new).collect();
+        Self::of_batch(model, InputBatch { index: 0, samples, inputs, whole: Vec::new(), filler: 0 })
+    }
+
+    /// A model with a batch of a data source.
+    ///
+    /// # Errors
+    /// The model fails on it.
+    pub fn of_batch(model: Box<dyn Model>, batch: InputBatch) -> Made<Self> {
+        let mut tracker = DispatchTracker::new()?;
+        for (name, tensor) in &batch.inputs.0 {
+            tracker.name_input(name, tensor);
+        }
+        for (name, tensor) in model.parameters() {
+            tracker.name_parameter(&name, &tensor);
+        }
+        let _no_grad = no_grad();
+        let (graph, mut left) = Footprint::of(model.as_ref(), || {
+            tracker.discover(&mut || model.forward(&batch.inputs).map(|_| ()).map_err(BoxError::from))
+        })?;
+        left.take_back()?;
+        drop(left);
+        let graph = graph?;
+        let mut structure = Structure::of(graph.as_ref());
+        let weights = LoadedWeights::of(model.as_ref(), graph.as_ref());
+        structure.read_masks(graph.as_ref(), &weights as &dyn Weights);
+        Ok(Self { model, tracker, graph, structure, batch })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    /// What it did with the batch.
+    #[must_use]
+    pub fn graph(&self) -> &RecordedGraph {
+        &self.graph
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// Its blocks, and the sites in them.
+    #[must_use]
+    pub fn sites(&self) -> Sites<'_> {
+        Sites::of(self.graph.as_ref(), &self.structure)
+    }
+
+    /// The rows of the batch.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        &self.batch.samples
+    }
+
+    /// The sites that a selector names, `[row, position, channel]` where they have these axes: `ffn[*].activation`, `blocks.3.hook_resid_pre`.
+    ///
+    /// # Errors
+    /// What is wrong with the selector.
+    pub fn select(&self, selector: &str) -> Made<Vec<Site>> {
+        let selector: Selector = selector.parse()?;
+        let found = select(self.graph.as_ref(), &self.structure, &[selector])?;
+        let site = |id| Site { place: Place::Tensor(id), layout: Layout::stream() };
+        Ok(found.into_iter().map(|selected| site(selected.tensor)).collect())
+    }
+
+    /// The logits of the model, `[row, position, token]`.
+    ///
+    /// # Errors
+    /// It has no map to a vocabulary.
+    pub fn logits(&self) -> Made<TensorId> {
+        let last = self.structure.unembedding.last();
+        Ok(last.map(|found| found.output).ok_or("the model has no map to a vocabulary")?)
+    }
+
+    /// The difference between the logits of a right and a wrong token after each text, at its last token that the tokenizer has not added. Each
+    /// answer is a text of one token, as it goes on after its text.
+    ///
+    /// # Errors
+    /// An answer is no single token, or there are not as many as texts.
+    pub fn answers(&self, answers: &[(&str, &str)]) -> Made<Objective> {
+        if answers.len() != self.batch.samples.len() {
+            let (found, needed) = (answers.len(), self.batch.samples.len());
+            return Err(format!("there are answers for {found} texts, needed {needed}").into());
+        }
+        let tokenizer = self.model.tokenizer().ok_or("the model has no tokenizer")?;
+        let mut rows = Vec::with_capacity(answers.len());
+        for (sample, (right, wrong)) in self.batch.samples.iter().zip(answers) {
+            let text = sample.text.as_deref().unwrap_or_default();
+            let beginning = Beginning::new(tokenizer, text)?;
+            let token = |answer: &str| -> Made<u32> {
+                match beginning.added(answer)?.as_deref() {
+                    Some([token]) => Ok(*token),
+                    _ => Err(format!("{answer:?} is no single token after {text:?}").into()),
+                }
+            };
+            let last = sample.special.iter().rposition(|special| !special).unwrap_or(0);
+            rows.push(Answer {
+                position: sample.span.start + last,
+                right: vec![token(right)?],
+                wrong: vec![token(wrong)?],
+            });
+        }
+        Ok(Objective { logits: self.logits()?, measure: Measure::LogitDifference(rows) })
+    }
+
+    /// Where variants of the batch are run.
+    ///
+    /// # Errors
+    /// Never for a study that was made; the type is that of [`ModelBench::new`].
+    pub fn bench(&self) -> Result<ModelBench<'_>, BenchError> {
+        self.bench_with(BenchSettings::default())
+    }
+
+    /// The same with settings of its own.
+    ///
+    /// # Errors
+    /// As [`bench`](Self::bench).
+    pub fn bench_with(&self, settings: BenchSettings) -> Result<ModelBench<'_>, BenchError> {
+        let InputBatch { inputs, whole, samples, .. } = &self.batch;
+        let batch = BenchInputs { inputs, whole, rows: samples.len() };
+        ModelBench::new(self.model.as_ref(), &self.tracker, batch, settings)
+    }
+}
