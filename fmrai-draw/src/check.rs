@@ -173,6 +173,9 @@ fn network(plot: &Network) -> Result<(), Problem> {
         if let Some(index) = [e.from, e.to].into_iter().find(|index| *index >= plot.nodes.len()) {
             return Err(Problem::EdgeNode { edge, index, nodes: plot.nodes.len() });
         }
+        if !(-1.0..=1.0).contains(&e.enters) {
+            return Err(Problem::Enters { edge, at: e.enters });
+        }
         position(e.value, || format!("edge {edge}"))?;
     }
     Ok(())

@@ -132,6 +132,14 @@ pub enum Problem {
         /// The largest place.
         most: f64,
     },
+    /// An edge of a network enters its node beside it.
+    #[error("edge {edge} enters its node at {at}, needed a place from -1 to 1")]
+    Enters {
+        /// The edge, counted from 0.
+        edge: usize,
+        /// Where it enters.
+        at: f64,
+    },
     /// An edge of a network refers to a node that is not there.
     #[error("edge {edge} is of node {index}, but there are {nodes} nodes")]
     EdgeNode {

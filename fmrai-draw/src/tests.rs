@@ -97,8 +97,13 @@ fn passages(values: &[f64]) -> Passages {
 
 fn network(values: &[f64]) -> Network {
     let node = |i: usize| NetworkNode { x: (i % 3) as f64, y: (i / 3) as f64, label: format!("a{i}<&>") };
-    let edge =
-        |(i, value): (usize, &f64)| NetworkEdge { from: i, to: i + 3, label: "q".to_owned(), value: *value };
+    let edge = |(i, value): (usize, &f64)| NetworkEdge {
+        from: i,
+        to: i + 3,
+        enters: -0.7,
+        label: "q".to_owned(),
+        value: *value,
+    };
     Network {
         scale: Axis::new("change of the logit difference", None),
         nodes: (0..values.len() + 3).map(node).collect(),
@@ -540,6 +545,9 @@ fn a_network_without_sense_is_refused() {
     let mut plot = network(&[1.0]);
     plot.edges[0].to = 9;
     assert!(matches!(problem(Plot::Network(plot)), Problem::EdgeNode { edge: 0, index: 9, nodes: 4 }));
+    let mut plot = network(&[1.0]);
+    plot.edges[0].enters = 1.5;
+    assert!(matches!(problem(Plot::Network(plot)), Problem::Enters { edge: 0, .. }));
     let mut plot = network(&[1.0]);
     plot.nodes[2].x = f64::NAN;
     assert!(matches!(problem(Plot::Network(plot)), Problem::Place { .. }));

@@ -77,12 +77,12 @@ char* fmrai_session_act(
     fmrai::Session* session, const uint8_t* results, size_t tensors, const uint8_t* scores, size_t operations,
     fmrai_act act, void* context) {
   return guarded([&] {
-    auto call = [act, context](fmrai::Part part, uint32_t place, const at::Tensor& value) {
+    auto call = [act, context, session](fmrai::Part part, uint32_t place, const at::Tensor& value) {
       fmrai::Acting acting;
       at::Tensor* other = nullptr;
-      const bool done = act(context, static_cast<uint8_t>(part), place, &value, &other);
+      const bool goes_on = act(context, static_cast<uint8_t>(part), place, &value, &other);
       std::unique_ptr<at::Tensor> owned(other);
-      if (!done) throw std::runtime_error("what acts on this pass has failed");
+      if (!goes_on) session->end_soon();
       return owned ? std::move(*owned) : at::Tensor();
     };
     session->act_on({results, results + tensors}, {scores, scores + operations}, std::move(call));

@@ -27,7 +27,8 @@ char* fmrai_session_expect(
     fmrai::Session* session, const uint64_t* hashes, const uint32_t* results, const uint8_t* explicit_attention,
     size_t operations, const uint8_t* wanted, size_t tensors);
 // Makes `act` be called with tensors of the pass: results of operations (a flag for each tensor), and scores of fused attention (a flag for
-// each operation). It gives a new tensor to go on with in its place, or null to leave it; false makes the operation fail.
+// each operation). It gives a new tensor to go on with in its place, or null to leave it; false makes the pass end soon: at the next operation
+// whose caller can be told so.
 using fmrai_act = bool (*)(void* context, uint8_t part, uint32_t place, const at::Tensor* value, at::Tensor** other);
 char* fmrai_session_act(
     fmrai::Session* session, const uint8_t* results, size_t tensors, const uint8_t* scores, size_t operations,

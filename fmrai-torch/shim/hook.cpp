@@ -146,6 +146,9 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
   }
   const Note* note = take_note();
   const OperationInfo& info = operation_info(op);
+  for (Session* session = current; session != nullptr; session = session->parent) {
+    if (session->ends_at(info)) throw std::runtime_error("the pass was ended by what acts on it");
+  }
   const auto arguments = torch::jit::last(*stack, info.arguments.size());
   for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->before(info, arguments);
   bool as_explicit = false;

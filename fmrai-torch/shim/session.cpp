@@ -93,6 +93,7 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
   info->hash = mix_text(0, info->name);
   info->returns = schema.returns().size();
   info->writes = false;
+  info->takes_numbers = false;
   info->writes_if = -1;
   // They update their running statistics without saying so.
   const bool norm = one_of(
@@ -103,7 +104,11 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
   for (const auto& argument : schema.arguments()) {
     const bool statistic = norm && one_of(argument.name(), {"running_mean", "running_var"});
     const bool written = statistic || (argument.alias_info() != nullptr && argument.alias_info()->isWrite());
-    const bool number = argument.real_type()->kind() == c10::TypeKind::NumberType || argument.name() == "steps";
+    const auto& type = argument.real_type();
+    const bool maybe = type->kind() == c10::TypeKind::OptionalType && type->containedTypeSize() == 1;
+    const auto kind = maybe ? type->containedType(0)->kind() : type->kind();
+    info->takes_numbers |= kind == c10::TypeKind::NumberType;
+    const bool number = type->kind() == c10::TypeKind::NumberType || argument.name() == "steps";
     if (norm && one_of(argument.name(), {"training", "train", "use_input_stats"})) {
       info->writes_if = static_cast<int>(info->arguments.size());
     }

@@ -59,6 +59,7 @@ struct OperationInfo {
   size_t returns;
   bool writes;
   int writes_if;          // position of the truth value that says whether it writes, e.g. `training`; -1: it does
+  bool takes_numbers;  // an argument is a number of any type
   bool fused_attention;
   bool transparent;       // moves memory only; libtorch itself leaves it out when sizes allow
   bool may_return_input;  // e.g. dropout in evaluation: the result may be the input itself
@@ -116,6 +117,10 @@ class Session {
   bool acts_inside(const OperationInfo& info) const;
   at::Tensor act_on_scores(const at::Tensor& scores);
   at::Tensor act_on_probabilities(const at::Tensor& probabilities);
+  // Ends the pass with an error at the next operation without a number among its arguments: where those are made for a call, tch does not
+  // expect that it fails.
+  void end_soon() { ending_ = true; }
+  bool ends_at(const OperationInfo& info) const { return ending_ && !info.takes_numbers; }
   // Lets what acts change the results of the operation that has just run, before `after` sees them.
   void act_on_results(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, std::vector<c10::IValue>* stack);
 
@@ -229,6 +234,7 @@ class Session {
   std::vector<uint8_t> acts_;
   std::vector<uint8_t> acts_on_scores_;
   Act act_;
+  bool ending_ = false;
   std::shared_ptr<Clean> filled_;
   std::shared_ptr<Clean> served_;
   bool touching_ = false;  // the operation that runs has an argument that an edit has touched

@@ -23,26 +23,28 @@ fn all(with: &str) -> Value {
 fn losses_added_are_those_of_pytorch() {
     for model in MODELS {
         let expected = expected(model);
-        for (form, size) in FORMS.into_iter().zip([2, 6]) {
+        let data = [(FORMS[0], texts(model, 2), ""), (FORMS[1], pairs(model, 6), "pairs.")];
+        for (form, data, prefix) in data {
             let near = |found: &Results, name: &str, wanted: &str| {
                 let far = distance(found.numbers(name), expected[wanted].f64().unwrap());
                 println!("{model} {form} {wanted}: {far:.1e}");
                 assert!(far < NEAR, "{model} {form} {wanted}: {far:e}");
             };
-            for (data, prefix) in [(texts(model, size), ""), (pairs(model, size), "pairs.")] {
-                let found = run(&decoder(model, form), &data, &all("zero"));
-                for kind in ["", "token_"] {
-                    near(&found, &format!("{kind}loss"), &format!("{prefix}{kind}loss"));
-                    for part in PARTS {
-                        let name = format!("{kind}loss_added.{part}");
-                        near(&found, &name, &format!("{prefix}{name}"));
-                    }
+            let found = run(&decoder(model, form), &data, &all("zero"));
+            for kind in ["", "token_"] {
+                near(&found, &format!("{kind}loss"), &format!("{prefix}{kind}loss"));
+                for part in PARTS {
+                    let name = format!("{kind}loss_added.{part}");
+                    near(&found, &name, &format!("{prefix}{name}"));
                 }
-                let found = run(&decoder(model, form), &data, &json!({ "type": "ablation", "with": "mean" }));
-                for kind in ["", "token_"] {
-                    let wanted = format!("{prefix}{kind}loss_added_mean.head");
-                    near(&found, &format!("{kind}loss_added.head"), &wanted);
-                }
+            }
+            let found = run(&decoder(model, form), &data, &json!({ "type": "ablation", "with": "mean" }));
+            for kind in ["", "token_"] {
+                near(
+                    &found,
+                    &format!("{kind}loss_added.head"),
+                    &format!("{prefix}{kind}loss_added_mean.head"),
+                );
             }
         }
     }

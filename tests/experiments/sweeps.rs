@@ -36,7 +36,7 @@ fn started(output: &Path) -> Run {
         .output(output)
 }
 
-/// Five batches, twice: wherever it is stopped, and how often, the results are the same, file by file.
+/// Three batches, twice: wherever it is stopped, and how often, the results are the same, file by file.
 #[test]
 fn a_run_goes_on_in_the_sweep_in_which_it_was_stopped() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,14 +52,14 @@ fn a_run_goes_on_in_the_sweep_in_which_it_was_stopped() {
         files
     };
     let summary = crate::common::json_file(&whole.join("summary.json"));
-    assert_eq!(summary["data"]["batches"], json!(5), "{summary}");
-    for first in 1..10 {
+    assert_eq!(summary["data"]["batches"], json!(3), "{summary}");
+    for first in 1..6 {
         let stopped = folder.path().join(format!("stopped-{first}"));
         for at in [first, first + 2] {
             let resumed = if stopped.exists() { started(&stopped).resume() } else { started(&stopped) };
             match resumed.stop(move |batches| batches == at).run() {
                 Err(Error::Interrupted { batches }) => assert_eq!(batches, at),
-                Ok(_) => assert!(at > 10),
+                Ok(_) => assert!(at >= 6),
                 Err(error) => panic!("{error}"),
             }
         }

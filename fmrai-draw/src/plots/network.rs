@@ -1,5 +1,7 @@
 //! Nodes with edges between them.
 
+use std::collections::BTreeSet;
+
 use fmrai_core::report::figure::{Network, NetworkEdge, NetworkNode};
 
 use super::nothing::paint_nothing;
@@ -12,12 +14,13 @@ use crate::text::{CAPITAL, Fonts};
 use crate::wording::counted;
 
 /// Distance of rows and of columns.
-const ROW: f64 = 42.0;
+const ROW: f64 = 46.0;
 const COLUMN: f64 = 62.0;
 /// Height of a node, and the room beside its label.
 const NODE: f64 = 18.0;
 const PADDING: f64 = 5.0;
 const WIDEST_LABEL: f64 = 90.0;
+const NARROWEST: f64 = 40.0;
 /// Widths of the weakest and the strongest edge.
 const WIDTHS: (f64, f64) = (0.5, 4.0);
 /// Pieces of a bent edge.
@@ -64,17 +67,35 @@ impl<'a> NetworkPlot<'a> {
         palette::tint(rgb, 0.35 + 0.65 * self.share(edge))
     }
 
+    /// The frame of a node, and its label.
+    fn frame(&self, area: Rect, node: &NetworkNode) -> (Rect, String) {
+        let label = self.fonts.shorten(node.label.trim(), TOKEN, WIDEST_LABEL);
+        let width = (self.fonts.width(&label, TOKEN) + 2.0 * PADDING).max(NARROWEST);
+        (Rect::centred(self.at(area, node), width, NODE), label)
+    }
+
+    /// Where an edge enters its node.
+    fn entry(&self, area: Rect, edge: &NetworkEdge) -> Option<Xy> {
+        let (frame, _) = self.frame(area, self.plot.nodes.get(edge.to)?);
+        Some((frame.centre().0 + edge.enters * (frame.w / 2.0 - PADDING), frame.bottom()))
+    }
+
     /// The way of an edge, bent aside so that it does not run through the nodes between its ends.
     fn way(&self, area: Rect, edge: &NetworkEdge) -> Vec<Xy> {
-        let (Some(from), Some(to)) = (self.plot.nodes.get(edge.from), self.plot.nodes.get(edge.to)) else {
+        let nodes = &self.plot.nodes;
+        let (Some(from), Some(to), Some(b)) =
+            (nodes.get(edge.from), nodes.get(edge.to), self.entry(area, edge))
+        else {
             return Vec::new();
         };
         let (columns, _) = self.places();
-        let (a, b) = (self.at(area, from), self.at(area, to));
+        let (x, y) = self.at(area, from);
+        let a = (x, y - NODE / 2.0);
         let rows = (to.y - from.y).abs();
         // Towards the middle of the picture, more so the more rows it passes.
         let side = if from.x + to.x > columns - 1.0 { -1.0 } else { 1.0 };
-        let aside = if rows > 1.0 { side * (0.35 * area.w / columns) * (rows / 3.0).min(1.6) } else { 0.0 };
+        let column = COLUMN.min(area.w / columns);
+        let aside = if rows > 1.0 { side * 1.6 * column * (rows / 3.0).min(1.6) } else { 0.0 };
         let middle = ((a.0 + b.0) / 2.0 + aside, (a.1 + b.1) / 2.0);
         let point = |piece: usize| {
             let t = piece as f64 / PIECES as f64;
@@ -137,26 +158,21 @@ impl Panelled for NetworkPlot<'_> {
             scene.line(self.way(area, edge), width, self.colour(edge));
         }
         for node in &self.plot.nodes {
-            let at = self.at(area, node);
-            let label = self.fonts.shorten(node.label.trim(), TOKEN, WIDEST_LABEL);
-            let frame = Rect::centred(at, self.fonts.width(&label, TOKEN) + 2.0 * PADDING, NODE);
+            let (frame, label) = self.frame(area, node);
             scene.rect(frame, palette::PAPER);
             scene.frame(frame, AXIS_WIDTH, palette::AXIS);
-            let baseline = at.1 + TOKEN.size * CAPITAL / 2.0;
-            scene.text(&label, (at.0, baseline), TOKEN, Align::Middle, Turn::Level);
+            let (x, y) = frame.centre();
+            let baseline = y + TOKEN.size * CAPITAL / 2.0;
+            scene.text(&label, (x, baseline), TOKEN, Align::Middle, Turn::Level);
         }
-        // Where an edge comes in, beside its last piece.
+        let mut written = BTreeSet::new();
         for edge in edges.iter().filter(|edge| !edge.label.is_empty()) {
-            let way = self.way(area, edge);
-            let Some((x, y)) = way.get(PIECES.saturating_sub(2)).copied() else { continue };
-            let place = (x + 3.0, y.max(area.y + NAME.size));
-            scene.text(
-                &self.fonts.shorten(&edge.label, NAME, WIDEST_LABEL),
-                place,
-                NAME,
-                Align::Start,
-                Turn::Level,
-            );
+            if !written.insert((edge.to, edge.enters.to_bits(), &edge.label)) {
+                continue;
+            }
+            let Some((x, y)) = self.entry(area, edge) else { continue };
+            let label = self.fonts.shorten(&edge.label, NAME, WIDEST_LABEL);
+            scene.text(&label, (x + 2.0, y + NAME.size), NAME, Align::Start, Turn::Level);
         }
     }
 }

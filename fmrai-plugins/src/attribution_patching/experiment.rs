@@ -11,13 +11,14 @@ use fmrai_core::structure::EmbeddingKind;
 use fmrai_core::tensor::TensorValue;
 use fmrai_core::tracker::CaptureRequest;
 
+use super::attributed::Attributed;
 use super::config::AttributionPatchingConfig;
 use super::products::{Products, add, products};
 use super::report;
 use crate::activation_patching::Direction;
 use crate::pairs::{PairRows, pairs_of};
 use crate::patching::{Base, Patched, Totals, aligned, by_pair, columns_of, places, runs, too_close};
-use crate::sites::{By, Cells, Column, ResolvedSite, SiteChoice, SiteKind, logits_of, resolve_kind};
+use crate::sites::{By, Column, ResolvedSite, SiteChoice, SiteKind, logits_of, resolve_kind};
 
 const NAME: &str = "attribution_patching";
 
@@ -32,34 +33,6 @@ pub struct AttributionPatching {
     /// Queries, keys and probabilities of each layer, for the correction.
     attention: Vec<[ResolvedSite; 3]>,
     totals: Totals,
-}
-
-/// What was estimated of a choice of sites.
-pub(super) struct Attributed {
-    /// The estimates, as shares; and as differences of the metric.
-    pub(super) sites: Patched,
-    /// Estimates whose softmax was computed anew.
-    pub(super) corrected: Option<Cells>,
-    /// What patching gives.
-    pub(super) exact: Option<Cells>,
-}
-
-impl Attributed {
-    fn parts(&self) -> Vec<(&'static str, &Cells)> {
-        let mut parts = vec![("attribution", &self.sites.map.cells), ("change", &self.sites.raw)];
-        parts.extend(self.corrected.as_ref().map(|cells| ("corrected", cells)));
-        parts.extend(self.exact.as_ref().map(|cells| ("exact", cells)));
-        parts
-    }
-
-    fn part(&mut self, name: &str) -> Option<&mut Cells> {
-        match name {
-            "attribution" => Some(&mut self.sites.map.cells),
-            "change" => Some(&mut self.sites.raw),
-            "corrected" => self.corrected.as_mut(),
-            _ => self.exact.as_mut(),
-        }
-    }
 }
 
 /// The two runs of each pair, as rows of the batch: the one that gradients are taken of, and the one that activations come from.

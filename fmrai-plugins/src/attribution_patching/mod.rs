@@ -18,6 +18,7 @@
 //!
 //! All sites of all layers take one pass with its gradients, one more for the activations of the other text, and two more for the correction.
 
+mod attributed;
 mod config;
 mod experiment;
 mod products;

@@ -4,8 +4,8 @@ use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::report::Report;
 use serde_json::json;
 
+use super::attributed::Attributed;
 use super::config::AttributionPatchingConfig;
-use super::experiment::Attributed;
 use crate::activation_patching::Direction;
 use crate::patching::Totals;
 use crate::sites::{Cells, Moments, Quantity, SiteChoice};

@@ -54,30 +54,36 @@ pub(super) fn picture(config: &CircuitConfig, wiring: &Wiring, found: &Found, ci
             continue;
         }
         let destination = &graph.destinations[*destination];
-        let label = match destination.end {
-            End::Query(..) => "q",
-            End::Key(..) => "k",
-            End::Value(..) => "v",
-            End::Ffn(_) | End::Logits => "",
+        let (label, enters) = match destination.end {
+            End::Query(..) => ("q", -1.0),
+            End::Key(..) => ("k", 0.0),
+            End::Value(..) => ("v", 1.0),
+            End::Ffn(_) | End::Logits => ("", 0.0),
         };
         let alive = destination.nodes.iter().filter(|node| alive[**node]).map(|node| places[*node]);
         let readers: Vec<usize> = if destination.nodes.is_empty() { vec![logits] } else { alive.collect() };
         let (from, value) = (places[*node], found.scores[edge]);
-        edges.extend(readers.into_iter().map(|to| NetworkEdge { from, to, label: label.to_owned(), value }));
+        edges.extend(readers.into_iter().map(|to| NetworkEdge {
+            from,
+            to,
+            enters,
+            label: label.to_owned(),
+            value,
+        }));
     }
     let what = match config.method {
-        Method::Acdc => "what its removal made worse",
-        _ => "what its corruption adds",
+        Method::Acdc => "by how much its removal worsened the",
+        _ => "what its corruption adds to the",
     };
     let unit = config.metric.unit();
-    let scale = Axis::new(&format!("{} of an edge", config.metric.title()), unit);
+    let scale = Axis::new(&format!("change of the {}", config.metric.title()), unit);
     let faithful = match circuit.faithfulness.is_finite() {
         true => format!(", which reach a faithfulness of {:.2}", circuit.faithfulness),
         false => String::new(),
     };
     let caption = format!(
         "{} of {} edges, found by {}{faithful}. Layers go upwards: heads a, feed-forward blocks m. An edge goes into the queries (q), keys (k) or \
-         values (v) of a head. Its width is {what}, of the {}.",
+         values (v) of a head. Its width and colour show {what} {}.",
         count(&circuit.edges),
         graph.edges.len(),
         config.method.title(),

@@ -7,8 +7,9 @@ use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::analysis::DirectLogitAttribution;
 use super::config::DirectLogitAttributionConfig;
 use super::layout::Layout;
 use super::read::{Loaded, read};
@@ -17,28 +18,6 @@ use super::sums::Sums;
 use crate::lens::LensError;
 
 const VERSION: u32 = 1;
-
-/// The analysis; made by [`DirectLogitAttributionConfig`].
-pub struct DirectLogitAttribution {
-    pub(super) config: DirectLogitAttributionConfig,
-    model: Option<(Layout, Loaded)>,
-    pub(super) sums: Sums,
-}
-
-impl DirectLogitAttribution {
-    pub(super) fn new(config: DirectLogitAttributionConfig) -> Self {
-        Self { config, model: None, sums: Sums::default() }
-    }
-
-    fn model(&self) -> Result<&(Layout, Loaded), AnalyzerError> {
-        self.model.as_ref().ok_or_else(|| AnalyzerError::Other("the analysis has seen no model".to_owned()))
-    }
-
-    /// What states have to agree on.
-    fn settings(&self, layout: &Layout) -> Value {
-        json!({ "parts": layout.to_document(), "target": self.config.target })
-    }
-}
 
 /// Neurons whose contributions are kept.
 fn neurons(layout: &Layout) -> usize {

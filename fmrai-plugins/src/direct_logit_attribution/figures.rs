@@ -2,9 +2,9 @@
 
 use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
-use super::analyzer::DirectLogitAttribution;
+use super::analysis::DirectLogitAttribution;
+use super::conclusions::Conclusions;
 use super::layout::{BIAS, EMBEDDING, Layout, OTHER};
-use super::report::Conclusions;
 
 pub(super) fn figures(
     analysis: &DirectLogitAttribution,

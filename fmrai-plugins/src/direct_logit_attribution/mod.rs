@@ -28,7 +28,9 @@
 //! Memory: the weights of the map and of all output projections, 16 bytes for each part; with `neurons` the weights of the feed-forward
 //! blocks too, and 8 bytes for each neuron.
 
+mod analysis;
 mod analyzer;
+mod conclusions;
 mod config;
 mod figures;
 mod layout;
@@ -39,5 +41,5 @@ mod registration;
 mod report;
 mod sums;
 
-pub use analyzer::DirectLogitAttribution;
+pub use analysis::DirectLogitAttribution;
 pub use config::{DirectLogitAttributionConfig, Target};

@@ -2,7 +2,7 @@
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ConfigError};
 
-use super::analyzer::DirectLogitAttribution;
+use super::analysis::DirectLogitAttribution;
 use super::config::DirectLogitAttributionConfig;
 
 /// Most neurons that can be listed.

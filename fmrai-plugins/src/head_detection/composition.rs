@@ -56,10 +56,18 @@ pub(super) struct Edge {
 /// The matrices of a layer with what is used of them again and again.
 struct Prepared<'w> {
     layer: usize,
-    /// `A` and the Grams of `A` and `B`, of `A Bᵀ` = `W_V W_O`, by head; with its norm.
-    write: Option<(&'w Heads, Vec<Array2<f64>>, Vec<f64>)>,
-    /// For each kind `A`, the Grams of `B`, and the norm of `A Bᵀ`.
-    read: Vec<(Kind, &'w Heads, Vec<Array2<f64>>, Vec<f64>)>,
+    /// `W_O` with the Grams of `W_V`.
+    write: Option<Side<'w>>,
+    /// Of each kind of `M = A Bᵀ`, `A` with the Grams of `B`.
+    read: Vec<(Kind, Side<'w>)>,
+}
+
+/// One side of a product, that the other side is multiplied with, and the Grams of what lies behind it.
+struct Side<'w> {
+    heads: &'w Heads,
+    grams: Vec<Array2<f64>>,
+    /// Norms of the whole matrices, by head.
+    norms: Vec<f64>,
 }
 
 fn norms(a: &[Array2<f64>], b: &[Array2<f64>]) -> Vec<f64> {
@@ -80,25 +88,27 @@ impl<'w> Prepared<'w> {
             && query.width() == key.width()
         {
             let norms = norms(&of_query, &of_key);
-            read.push((Kind::Query, query, of_key, norms.clone()));
-            read.push((Kind::Key, key, of_query, norms));
+            read.push((Kind::Query, Side { heads: query, grams: of_key, norms: norms.clone() }));
+            read.push((Kind::Key, Side { heads: key, grams: of_query, norms }));
         }
         let mut write = None;
         if let (Some((value, of_value)), Some((output, of_output))) = (value, output)
             && value.width() == output.width()
         {
             let norms = norms(&of_value, &of_output);
-            read.push((Kind::Value, value, of_output, norms.clone()));
-            write = Some((output, of_value, norms));
+            read.push((Kind::Value, Side { heads: value, grams: of_output, norms: norms.clone() }));
+            write = Some(Side { heads: output, grams: of_value, norms });
         }
         Self { layer: weights.layer, write, read }
     }
 
     /// The edges from another layer to this one.
     fn edges(&self, before: &Self) -> Vec<Edge> {
-        let Some((output, of_value, written)) = &before.write else { return Vec::new() };
+        let Some(Side { heads: output, grams: of_value, norms: written }) = &before.write else {
+            return Vec::new();
+        };
         let mut edges = Vec::new();
-        for (kind, heads, grams, norms) in &self.read {
+        for (kind, Side { heads, grams, norms }) in &self.read {
             if output.all.nrows() != heads.all.nrows() {
                 continue;
             }

@@ -55,13 +55,16 @@ impl Attention<'_> {
     }
 }
 
-/// Runs the rows, as many at a time as fit into memory; `each` gets the place of a row among all and among those, their attention and their logits `[row, position, token]`.
+/// What looks at a row: its place among all rows and among those that ran with it, their attention, and their logits `[row, position, token]`.
+type Look<'l> = dyn FnMut([usize; 2], &Attention<'_>, Option<&TensorValue>) + 'l;
+
+/// Runs the rows, as many at a time as fit into memory.
 fn run(
     rows: &[Vec<u32>],
     layout: &HeadLayout,
     logits: Option<(TensorId, usize)>,
     bench: &mut dyn Bench,
-    each: &mut dyn FnMut([usize; 2], &Attention<'_>, Option<&TensorValue>),
+    each: &mut Look<'_>,
 ) -> Result<(), AnalyzerError> {
     let tokens = rows.first().map_or(0, Vec::len);
     let mut sites: Vec<Site> = layout

@@ -10,7 +10,7 @@ use super::config::Score;
 use super::copying;
 use super::experiment::HeadDetection;
 use super::figures;
-use crate::attention::{HeadLayout, head_columns};
+use crate::attention::{HeadLayout, LeftOut, head_columns};
 
 /// Multiplications that composition may take without being asked for by name: minutes.
 const AFFORDABLE: f64 = 4e12;
@@ -94,7 +94,7 @@ pub(super) fn report(analysis: &HeadDetection) -> Result<Report, AnalyzerError> 
         let value = TensorValue::new([repeated.ids.len(), length], ids.into())?;
         report.tensors.push(NamedTensor::new("repeated.ids", &["row", "token"], None, value));
     }
-    summary(analysis, &all, lacking, &mut report.summary);
+    summary(analysis, &all, &lacking, &mut report.summary);
     Ok(report)
 }
 
@@ -155,7 +155,7 @@ fn of_weights(analysis: &HeadDetection, lacking: &mut Vec<String>) -> OfWeights 
                                 .for_each(|(value, score)| *value = score);
                         }
                         (Err(reason), _) => {
-                            lacking.push(format!("copying of layer {}: {reason}", layer.layer))
+                            lacking.push(format!("copying of layer {}: {reason}", layer.layer));
                         }
                         (Ok(_), None) => {}
                     }
@@ -279,7 +279,7 @@ fn known(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)
 }
 
-fn summary(analysis: &HeadDetection, all: &[Scores], lacking: Vec<String>, into: &mut Map<String, Value>) {
+fn summary(analysis: &HeadDetection, all: &[Scores], lacking: &[String], into: &mut Map<String, Value>) {
     let labels = analysis.layout.labels();
     let mut strongest = Map::new();
     for scores in all {
@@ -301,6 +301,6 @@ fn summary(analysis: &HeadDetection, all: &[Scores], lacking: Vec<String>, into:
     if let Some(Ok(prefix)) = &analysis.prefix {
         into.insert("prefix_matching_tokens".to_owned(), json!(prefix.length));
     }
-    into.insert("left_out".to_owned(), analysis.layout.left_out().iter().map(|l| l.to_json()).collect());
+    into.insert("left_out".to_owned(), analysis.layout.left_out().iter().map(LeftOut::to_json).collect());
     into.insert("warnings".to_owned(), json!(lacking));
 }

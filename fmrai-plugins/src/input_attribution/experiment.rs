@@ -203,6 +203,7 @@ impl Experiment for InputAttribution {
                 tokens: sample.token_ids.clone(),
                 pieces: if wanted { pieces(sample, self.vocabulary.as_ref()) } else { Vec::new() },
                 answer: answer.position.saturating_sub(sample.span.start),
+                of_pair: sample.pair.is_some(),
                 right: answer.right.clone(),
                 wrong: answer.wrong.clone(),
                 numbers,

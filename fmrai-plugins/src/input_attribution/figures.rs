@@ -123,7 +123,7 @@ pub(super) fn marks(analysis: &InputAttribution) -> Option<Figure> {
     let bars = Bars {
         category_axis: "part of the text".to_owned(),
         categories: marks.clone(),
-        y: Axis::new("share of all magnitudes", None).range(0.0, (1.15 * most).min(1.0).max(0.05)),
+        y: Axis::new("share of all magnitudes", None).range(0.0, (1.15 * most).clamp(0.05, 1.0)),
         groups,
         stacked: false,
     };

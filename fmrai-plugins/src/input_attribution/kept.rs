@@ -15,6 +15,8 @@ pub(super) struct Text {
     pub(super) pieces: Vec<String>,
     /// The token where the answer is read.
     pub(super) answer: usize,
+    /// True if the data say what is right and wrong.
+    pub(super) of_pair: bool,
     pub(super) right: Vec<u32>,
     pub(super) wrong: Vec<u32>,
     #[serde(skip)]
@@ -159,6 +161,7 @@ mod tests {
             tokens: (0..tokens).collect(),
             pieces: (0..tokens).map(|at| at.to_string()).collect(),
             answer: 0,
+            of_pair: true,
             right: vec![1],
             wrong: Vec::new(),
             numbers: Numbers {

@@ -64,7 +64,7 @@ mod tests {
         for ((x, weight), wanted) in
             rule.iter().zip([(0.5 - third, 5.0 / 18.0), (0.5, 8.0 / 18.0), (0.5 + third, 5.0 / 18.0)])
         {
-            assert!((x - wanted.0).abs() < 1e-15 && (weight - wanted.1).abs() < 1e-15);
+            assert!((x - wanted.0).abs() < 1e-14 && (weight - wanted.1).abs() < 1e-14);
         }
     }
 }

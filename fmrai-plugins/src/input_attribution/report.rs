@@ -47,12 +47,12 @@ pub(super) fn methods(analysis: &InputAttribution) -> Vec<Method> {
 /// Which texts these are, in a sentence.
 pub(super) fn told(analysis: &InputAttribution) -> String {
     let config = &analysis.config;
-    let pairs = analysis.kept.texts.values().any(|text| !text.wrong.is_empty());
+    let pairs = analysis.kept.texts.values().any(|text| text.of_pair);
     match (pairs, config.of, config.target) {
         (true, Which::Clean, _) => "the clean texts of the pairs".to_owned(),
         (true, Which::Corrupted, _) => "the corrupted texts of the pairs".to_owned(),
-        (false, _, Target::Prediction) => "the answers of the data, or the model's own prediction".to_owned(),
-        (false, _, Target::LastToken) => "the answers of the data, or the last token of each text".to_owned(),
+        (false, _, Target::Prediction) => "the most probable next token of each".to_owned(),
+        (false, _, Target::LastToken) => "the last token of each".to_owned(),
     }
 }
 

@@ -3,58 +3,22 @@
 use std::fmt;
 
 use fmrai_core::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State};
-use fmrai_core::batch::{Batch, Vocabulary};
+use fmrai_core::batch::Batch;
 use fmrai_core::registry::Named;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::analysis::LogitLens;
 use super::config::LogitLensConfig;
 use super::grid::Grid;
 use super::read::read;
 use super::report;
 use super::streams::Streams;
 use super::sums::Sums;
-use crate::lens::{LensError, LoadedLens};
+use crate::lens::LensError;
 
 const VERSION: u32 = 1;
-
-/// The analysis; made by [`LogitLensConfig`].
-pub struct LogitLens {
-    pub(super) config: LogitLensConfig,
-    pub(super) vocabulary: Option<Vocabulary>,
-    pub(super) model: Option<(Streams, LoadedLens)>,
-    pub(super) sums: Sums,
-    pub(super) grid: Grid,
-}
-
-impl LogitLens {
-    pub(super) fn new(config: LogitLensConfig) -> Self {
-        let grid = Grid::new(config.texts);
-        Self { config, vocabulary: None, model: None, sums: Sums::default(), grid }
-    }
-
-    /// The text of a token; `#7` where that is not known.
-    pub(super) fn surface(&self, id: u32) -> String {
-        let surface = self.vocabulary.as_ref().map_or("", |vocabulary| vocabulary.surface(id));
-        if surface.is_empty() { format!("#{id}") } else { surface.to_owned() }
-    }
-
-    /// Tokens of each cell of the grid.
-    pub(super) fn listed(&self, lens: &LoadedLens) -> usize {
-        self.config.top_k.min(lens.tokens())
-    }
-
-    fn model(&self) -> Result<&(Streams, LoadedLens), AnalyzerError> {
-        self.model.as_ref().ok_or_else(|| AnalyzerError::Other("the analysis has seen no model".to_owned()))
-    }
-
-    /// What states have to agree on.
-    fn settings(&self, streams: &Streams) -> Value {
-        let LogitLensConfig { of, texts, top_k, .. } = self.config;
-        json!({ "read": streams.to_document(), "of": of, "texts": texts, "top_k": top_k })
-    }
-}
 
 impl Analyzer for LogitLens {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {

@@ -2,10 +2,10 @@
 
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
 
-use super::analyzer::LogitLens;
+use super::analysis::LogitLens;
 use super::config::Target;
 use super::grid::GridText;
-use super::report::{Means, UNITS, warnings};
+use super::means::{Means, UNITS, warnings};
 use super::streams::Streams;
 
 /// Tokens of a text that a picture shows.

@@ -17,10 +17,12 @@
 //!
 //! Memory: four numbers for each stream, the grid, and the weights of the map.
 
+mod analysis;
 mod analyzer;
 mod config;
 mod figures;
 mod grid;
+mod means;
 mod measures;
 mod read;
 mod registration;
@@ -28,5 +30,5 @@ mod report;
 mod streams;
 mod sums;
 
-pub use analyzer::LogitLens;
+pub use analysis::LogitLens;
 pub use config::{LogitLensConfig, Target, TextsOf};

@@ -2,7 +2,7 @@
 
 use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ConfigError};
 
-use super::analyzer::LogitLens;
+use super::analysis::LogitLens;
 use super::config::LogitLensConfig;
 
 impl AnalyzerConfig for LogitLensConfig {

@@ -5,21 +5,12 @@ use fmrai_core::report::{Column, NamedTensor, Report, Table, TableError, Values}
 use fmrai_core::tensor::TensorValue;
 use serde_json::{Map, Value, json};
 
-use super::analyzer::LogitLens;
+use super::analysis::LogitLens;
 use super::config::TextsOf;
 use super::figures;
+use super::means::{Means, UNITS, means, warnings};
 use super::streams::{Place, Streams};
 use super::sums::MEASURES;
-
-/// Units of the measures.
-pub(super) const UNITS: [Option<&str>; 4] = [None, None, Some("nats"), Some("nats")];
-
-/// The means of a measure, before each block and behind all of them, and between attention and feed-forward part.
-pub(super) struct Means {
-    pub(super) layers: Vec<f64>,
-    /// NaN for a block that has no stream between.
-    pub(super) between: Vec<f64>,
-}
 
 pub(super) fn report(analysis: &LogitLens, streams: &Streams) -> Result<Report, AnalyzerError> {
     let sums = &analysis.sums;
@@ -53,19 +44,6 @@ pub(super) fn report(analysis: &LogitLens, streams: &Streams) -> Result<Report, 
 
 fn has_between(streams: &Streams) -> bool {
     streams.at.iter().any(|(place, _)| matches!(place, Place::Between(_)))
-}
-
-fn means(analysis: &LogitLens, streams: &Streams, measure: usize) -> Means {
-    let mut means =
-        Means { layers: vec![f64::NAN; streams.layers()], between: vec![f64::NAN; streams.blocks] };
-    for (stream, (place, _)) in streams.at.iter().enumerate() {
-        let cell = match place {
-            Place::Layer(at) => means.layers.get_mut(*at),
-            Place::Between(at) => means.between.get_mut(*at),
-        };
-        cell.into_iter().for_each(|cell| *cell = analysis.sums.mean(stream, measure));
-    }
-    means
 }
 
 fn layers_table(streams: &Streams, means: &[Means]) -> Result<Table, TableError> {
@@ -119,23 +97,6 @@ fn grid_table(analysis: &LogitLens) -> Result<Table, TableError> {
         Column::new("entropy", Some("nats"), Values::Float(entropies)),
     ];
     Table::new("grid", columns)
-}
-
-/// What people have to know before they trust the numbers.
-pub(super) fn warnings(analysis: &LogitLens, streams: &Streams) -> Vec<String> {
-    let agreement = analysis.sums.agreement;
-    let differing = (agreement.agreeing < agreement.positions).then(|| {
-        format!(
-            "read through the map that was found in the graph, the last stream has the model's own most probable token at {} of {} \
-             positions; logits differ by up to {:.3}",
-            agreement.agreeing, agreement.positions, agreement.difference
-        )
-    });
-    let unchecked = streams.lens.logits().err();
-    let unchecked = unchecked.map(|reason| {
-        format!("what is read of the streams was not compared with the model's logits: {reason}")
-    });
-    differing.into_iter().chain(unchecked).collect()
 }
 
 fn summary(analysis: &LogitLens, streams: &Streams) -> Map<String, Value> {

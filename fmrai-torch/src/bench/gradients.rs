@@ -10,9 +10,11 @@ use fmrai_core::experiment::{
 use fmrai_core::tensor::DType;
 use fmrai_core::tracker::{BoxError, CaptureRequest};
 
-use super::model_bench::{ModelBench, finite, site_value};
+use super::measure::finite;
+use super::model_bench::ModelBench;
 use super::packing::Packed;
 use super::pass::Read;
+use super::rows::site_value;
 use super::value::{failed, seen};
 use crate::capture::Reuse;
 use crate::ffi::gradients::{gradients, leaf};

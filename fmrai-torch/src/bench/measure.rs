@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fmrai_core::experiment::{Answer, Measure};
+use fmrai_core::experiment::{Answer, BenchError, Measure, Objective, Variant};
 use fmrai_core::tensor::DType;
 
 use crate::error::TorchError;
@@ -159,4 +159,36 @@ fn part_sum(
 pub(super) fn log_probabilities(logits: &Tensor) -> Result<Tensor, TorchError> {
     let logits = logits.to_dtype(DType::Float64)?;
     call("aten::log_softmax.int", &[(&logits).into(), (-1).into()])
+}
+
+/// The largest token that a measure is about.
+pub(super) fn largest_token(measure: &Measure) -> Option<u32> {
+    match measure {
+        Measure::LogitDifference(rows) => {
+            rows.iter().flat_map(|row| row.right.iter().chain(&row.wrong)).max().copied()
+        }
+        Measure::Probability(rows) | Measure::Loss(rows) => {
+            rows.iter().flat_map(|row| &row.right).max().copied()
+        }
+        Measure::NextToken(rows) => rows.iter().flatten().map(|(_, token)| *token).max(),
+        Measure::Divergence(_) => None,
+    }
+}
+
+/// An edit that makes numbers that are none is an error, not a result.
+pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -> Result<(), BenchError> {
+    for (row, value) in variant.rows.iter().zip(values) {
+        if value.is_finite() || objective.measure.positions(*row).is_empty() {
+            continue;
+        }
+        let after = match variant.edits.as_slice() {
+            [] => String::new(),
+            [first, rest @ ..] => {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                format!(", after the edit of {}{more}", first.site.place)
+            }
+        };
+        return Err(BenchError::NotFinite { what: "the objective".to_owned(), row: *row, after });
+    }
+    Ok(())
 }

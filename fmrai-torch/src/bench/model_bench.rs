@@ -10,18 +10,19 @@ use fmrai_core::experiment::{
     Site, Variant,
 };
 use fmrai_core::graph::{Graph, RecordedGraph, TensorId, TensorNode};
-use fmrai_core::tensor::{TensorData, TensorValue};
+use fmrai_core::tensor::TensorValue;
 use fmrai_core::tracker::CaptureRequest;
 
 use super::check;
 use super::clean_values::CleanValues;
 use super::edits::{Placed, edited};
-use super::measure::{Chosen, log_probabilities, measure};
+use super::measure::{Chosen, finite, largest_token, log_probabilities, measure};
 use super::packing::{Group, Packed, pack};
 use super::pass::{Read, Runner, read_at, refused};
 use super::readout::Readout;
+use super::rows::{pick, real_rows, rows_of};
 use super::settings::BenchSettings;
-use super::value::{failed, seen, value_of};
+use super::value::{failed, seen};
 use crate::capture::{Actions, CleanPass, DispatchTracker, Reuse};
 use crate::data::token_rows;
 use crate::ffi::tensor::Tensor;
@@ -44,7 +45,7 @@ pub struct ModelBench<'b> {
     pub(super) runner: Runner<'b>,
     graph: Arc<RecordedGraph>,
     batch: BenchInputs<'b>,
-    settings: BenchSettings,
+    pub(super) settings: BenchSettings,
     clean: Rc<CleanValues>,
     /// Weights that the map to the vocabulary takes.
     constants: BTreeMap<TensorId, Tensor>,
@@ -535,133 +536,4 @@ impl Bench for ModelBench<'_> {
         self.count(passed);
         self.read_sites(&NamedTensors(there), Actions::none(), sites, passed, rows.len(), Reuse::Nothing)
     }
-}
-
-impl ModelBench<'_> {
-    /// What sites hold in a pass of this many rows, of the first `rows` of them.
-    fn read_sites(
-        &mut self,
-        inputs: &NamedTensors,
-        mut actions: Actions,
-        sites: &[Site],
-        passed: usize,
-        rows: usize,
-        reuse: Reuse<'_>,
-    ) -> Result<Vec<TensorValue>, BenchError> {
-        let (read, left) = (Read::default(), Rc::default());
-        let mut places: Vec<Place> = sites.iter().map(|site| site.place).collect();
-        places.sort_unstable();
-        places.dedup();
-        for place in places {
-            let take = |value: &Tensor| value.detached_copy().map_err(failed);
-            read_at(&mut actions, place, &read, &left, self.settings.end_early, take);
-        }
-        self.runner.run(inputs, &CaptureRequest::none(), actions, reuse, false)?;
-        let read = read.borrow();
-        let none = |place: Place| BenchError::Pass(format!("{place} is not made in this pass"));
-        sites
-            .iter()
-            .map(|site| {
-                let tensor = read.get(&site.place).ok_or_else(|| none(site.place))?;
-                site_value(tensor, site, passed, rows)
-            })
-            .collect()
-    }
-}
-
-/// A tensor of a pass as a value with the axes of its site, of the first `rows` rows.
-pub(super) fn site_value(
-    tensor: &Tensor,
-    site: &Site,
-    passed: usize,
-    rows: usize,
-) -> Result<TensorValue, BenchError> {
-    let mut sizes = seen(site.place, &site.layout, tensor, passed)?;
-    let mut shaped = tensor.reshape(&sizes).map_err(failed)?;
-    if let Some(axis) = site.layout.axis(fmrai_core::experiment::Axis::Row).filter(|_| rows < passed) {
-        shaped = shaped.narrow(axis as i64, 0, rows as i64).map_err(failed)?;
-        sizes[axis] = rows as i64;
-    }
-    value_of(&shaped, &sizes).map_err(failed)
-}
-
-/// Some rows of a value.
-fn rows_of(value: &TensorValue, site: &Site, start: usize, count: usize) -> Result<TensorValue, BenchError> {
-    let shape = value.shape();
-    let axis = site.layout.axis(fmrai_core::experiment::Axis::Row).unwrap_or(0);
-    let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    let rows = shape[axis];
-    let data = match value.data() {
-        TensorData::F32(data) => part(data, outer, rows, inner, start, count).into(),
-        TensorData::F64(data) => part(data, outer, rows, inner, start, count).into(),
-        TensorData::I64(data) => part(data, outer, rows, inner, start, count).into(),
-    };
-    let mut shape = shape.to_vec();
-    shape[axis] = count;
-    TensorValue::new(shape, data).map_err(|error| BenchError::Pass(error.to_string()))
-}
-
-fn part<T: Copy>(data: &[T], outer: usize, rows: usize, inner: usize, start: usize, count: usize) -> Vec<T> {
-    let one = |at: usize| &data[(at * rows + start) * inner..(at * rows + start + count) * inner];
-    (0..outer).flat_map(|at| one(at).iter().copied()).collect()
-}
-
-/// The first rows of a tensor whose rows lie along axis 0, alone or with something else.
-fn real_rows(tensor: &Tensor, passed: usize, rows: usize) -> Result<Tensor, BenchError> {
-    let size = tensor.shape().first().copied().unwrap_or(0);
-    if rows == passed || !size.is_multiple_of(passed.max(1)) {
-        return Ok(tensor.clone());
-    }
-    tensor.narrow(0, 0, (size / passed * rows) as i64).map_err(failed)
-}
-
-/// The chosen positions of these rows of a tensor `[row, position, channel]`, one after the other.
-fn pick(seen: &Tensor, rows: &[usize], chosen: &Chosen) -> Result<Tensor, crate::error::TorchError> {
-    let sizes = seen.size();
-    let positions = sizes[1];
-    let mut index: Vec<i64> = Vec::new();
-    for (row, chosen) in rows.iter().zip(chosen) {
-        for position in chosen.keys() {
-            if *position as i64 >= positions {
-                let what = format!("an objective is about position {position}, there are {positions}");
-                return Err(crate::error::TorchError::new(what));
-            }
-            index.push(*row as i64 * positions + *position as i64);
-        }
-    }
-    let index = Tensor::from_slice(&index)?.to_device(seen.device())?;
-    let flat = seen.reshape(&[-1, sizes[2]])?;
-    call("aten::index_select", &[(&flat).into(), 0.into(), (&index).into()])
-}
-
-fn largest_token(measure: &Measure) -> Option<u32> {
-    match measure {
-        Measure::LogitDifference(rows) => {
-            rows.iter().flat_map(|row| row.right.iter().chain(&row.wrong)).max().copied()
-        }
-        Measure::Probability(rows) | Measure::Loss(rows) => {
-            rows.iter().flat_map(|row| &row.right).max().copied()
-        }
-        Measure::NextToken(rows) => rows.iter().flatten().map(|(_, token)| *token).max(),
-        Measure::Divergence(_) => None,
-    }
-}
-
-/// An edit that makes numbers that are none is an error, not a result.
-pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -> Result<(), BenchError> {
-    for (row, value) in variant.rows.iter().zip(values) {
-        if value.is_finite() || objective.measure.positions(*row).is_empty() {
-            continue;
-        }
-        let after = match variant.edits.as_slice() {
-            [] => String::new(),
-            [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-                format!(", after the edit of {}{more}", first.site.place)
-            }
-        };
-        return Err(BenchError::NotFinite { what: "the objective".to_owned(), row: *row, after });
-    }
-    Ok(())
 }

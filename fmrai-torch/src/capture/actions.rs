@@ -10,7 +10,8 @@ use crate::ffi::tensor::Tensor;
 
 /// Gives the tensor to go on with in place of the one it is shown, or `None` to leave it: its elements are copied. It has to be of the same
 /// shape and device, and of the same element type or another floating one. What it computes is recorded for gradients as if the model did, and seen by no tracker. What it is shown is the model's
-/// own tensor: a clone that it keeps is part of the record of gradients.
+/// own tensor: a clone that it keeps is part of the record of gradients. An error of it ends the pass, if not at this operation then at one
+/// after it: the model sees that the operation fails.
 pub type Action = Box<dyn FnMut(&Tensor) -> Result<Option<Tensor>, BoxError>>;
 
 /// What acts on a pass. At one place, several act in the order in which they were added.

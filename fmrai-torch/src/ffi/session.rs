@@ -87,7 +87,7 @@ pub(crate) enum Acted {
     Scores(u32),
 }
 
-/// What acts on a pass: gives a tensor to go on with in place of the one it is shown, or none to leave it; `Err` ends the pass.
+/// What acts on a pass: gives a tensor to go on with in place of the one it is shown, or none to leave it; `Err` ends the pass soon.
 pub(crate) type Act = Box<dyn FnMut(Acted, &Tensor) -> Result<Option<Tensor>, ()>>;
 
 /// A session of the shim: one watched forward pass.

@@ -38,7 +38,10 @@ pub struct NetworkEdge {
     pub from: usize,
     /// Index of the node where it ends.
     pub to: usize,
-    /// Short text beside its end; empty for none.
+    /// Where it enters the node at its end: from -1, the left end of the lower side, to 1.
+    #[serde(with = "json_float")]
+    pub enters: f64,
+    /// Short text where it enters, written once for all edges that enter there; empty for none.
     pub label: String,
     /// Its value; NaN for an edge that has none.
     #[serde(with = "json_float")]

@@ -32,6 +32,16 @@ pub struct Pulled {
     pub constants: Vec<f64>,
 }
 
+impl Path {
+    /// Reads the weights: 4 bytes for each of their elements.
+    ///
+    /// # Errors
+    /// [`LensError::Weight`] if one cannot be read or is not finite.
+    pub fn load(&self, weights: &dyn Weights) -> Result<LoadedPath, LensError> {
+        LoadedPath::of(self, weights)
+    }
+}
+
 impl LoadedPath {
     pub(super) fn of(path: &Path, weights: &dyn Weights) -> Result<Self, LensError> {
         let mut constants = evaluate(&path.program.constants, weights)?;

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fmrai_core::analyzer::Weights;
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::structure::Structure;
 
 use super::kind::{Kind, kinds, needed};
-use super::loaded::LoadedPath;
 use crate::lens::action::{Action, Binary, Operand, Unary};
 use crate::lens::builder::Builder;
 use crate::lens::error::LensError;
@@ -112,7 +110,7 @@ impl Path {
         Ok(())
     }
 
-    /// What is given, in the order in which [`LoadedPath::pull`] takes it.
+    /// What is given, in the order in which [`LoadedPath::pull`](super::LoadedPath::pull) takes it.
     #[must_use]
     pub fn given(&self) -> &[TensorId] {
         &self.given
@@ -128,14 +126,6 @@ impl Path {
     #[must_use]
     pub fn before_cap(&self) -> bool {
         self.before_cap
-    }
-
-    /// Reads the weights: 4 bytes for each of their elements.
-    ///
-    /// # Errors
-    /// [`LensError::Weight`] if one cannot be read or is not finite.
-    pub fn load(&self, weights: &dyn Weights) -> Result<LoadedPath, LensError> {
-        LoadedPath::of(self, weights)
     }
 }
 
