@@ -130,8 +130,12 @@ fn main() {
             })
             .map(|(site, head)| patch(Edit::new(site, Change::Clean(clean.clone())).at(Axis::Head, [head])))
             .collect();
-        let streams: Vec<Site> =
-            sites.blocks.iter().filter_map(|block| block.before()).map(|id| sites.stream(id)).collect();
+        let streams: Vec<Site> = sites
+            .blocks
+            .iter()
+            .filter_map(fmrai_core::experiment::Block::before)
+            .map(|id| sites.stream(id))
+            .collect();
         let positions = study.inputs.0[0].1.shape()[1];
         let places: Vec<Variant> = streams
             .iter()

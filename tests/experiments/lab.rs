@@ -30,8 +30,7 @@ pub(super) fn samples(model: &str, pairs: bool) -> Vec<Sample> {
         let each = |(id, ids): (u64, Vec<u32>)| padded_sample(id, &ids, 0);
         return (0..).zip(ids("texts.ids")).map(each).collect();
     }
-    let [clean, corrupted, right, wrong] =
-        ["clean.ids", "corrupted.ids", "answer.ids", "wrong.ids"].map(|name| ids(name));
+    let [clean, corrupted, right, wrong] = ["clean.ids", "corrupted.ids", "answer.ids", "wrong.ids"].map(ids);
     let both = |at: usize| {
         [(PairRole::Clean, &clean[at]), (PairRole::Corrupted, &corrupted[at])].map(|(role, ids)| {
             let marks = [("subject".to_owned(), 1..3)].into();
@@ -143,7 +142,7 @@ pub(super) fn merged(
     let bytes = states[0].to_bytes().unwrap();
     all[3].merge(&State::from_bytes(&bytes).unwrap()).unwrap();
     let again = all[3].state().unwrap();
-    assert_eq!(format!("{:?}", again), format!("{:?}", states[0]));
+    assert_eq!(format!("{again:?}"), format!("{:?}", states[0]));
     all[2].merge(&again).unwrap();
     let mut whole = vec![make()];
     let one_by_one: Vec<&[Sample]> = samples.chunks(2).collect();

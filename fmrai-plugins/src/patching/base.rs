@@ -22,6 +22,9 @@ pub(crate) struct Noise {
     pub(crate) seed: u64,
 }
 
+/// The noise of a pair `[sample, token, channel]`, and the padded positions that it is added to.
+type Drawn = (TensorValue, Vec<usize>);
+
 /// The rows of a batch that are run, and those that activations are taken from.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
@@ -30,7 +33,7 @@ pub(crate) struct Base {
     /// What activations are taken from.
     source: Vec<usize>,
     /// The noise of each pair `[sample, token, channel]`, at these padded positions.
-    noise: Option<(Noise, Vec<(TensorValue, Vec<usize>)>)>,
+    noise: Option<(Noise, Vec<Drawn>)>,
 }
 
 /// A variant with the pair that each of its rows belongs to.

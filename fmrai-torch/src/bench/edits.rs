@@ -166,19 +166,19 @@ fn runs(places: &[usize]) -> Vec<(i64, i64)> {
     runs
 }
 
+/// Runs of neighbouring places along each axis.
 type Runs = [(i64, Vec<(i64, i64)>)];
 
+/// What is done with a part of a tensor, and the run along each axis that it is made of.
+type Act<'a> = dyn FnMut(&Tensor, &[(i64, (i64, i64))]) -> Result<(), TorchError> + 'a;
+
 /// Calls `act` with each part of `target` that the runs make, and the runs it is made of.
-fn each_part(
-    target: &Tensor,
-    axes: &Runs,
-    act: &mut dyn FnMut(&Tensor, &[(i64, (i64, i64))]) -> Result<(), TorchError>,
-) -> Result<(), TorchError> {
+fn each_part(target: &Tensor, axes: &Runs, act: &mut Act<'_>) -> Result<(), TorchError> {
     fn go(
         target: &Tensor,
         axes: &Runs,
         at: &mut Vec<(i64, (i64, i64))>,
-        act: &mut dyn FnMut(&Tensor, &[(i64, (i64, i64))]) -> Result<(), TorchError>,
+        act: &mut Act<'_>,
     ) -> Result<(), TorchError> {
         let Some(((axis, runs), rest)) = axes.split_first() else { return act(target, at) };
         for run in runs {

@@ -105,13 +105,21 @@ fn is_map(operation: &Operation) -> bool {
 
 /// The one tensor that depends on the input and the others, if the operation treats each position by itself.
 fn step(graph: &RecordedGraph, operation: &Operation, fixed: &[bool]) -> Option<(TensorId, Vec<TensorId>)> {
-    let alone = match operation.name.as_str() {
-        "aten::linear" | "aten::tanh" | "aten::neg" => true,
-        "aten::matmul" | "aten::mul.Tensor" | "aten::mul.Scalar" | "aten::div.Tensor"
-        | "aten::div.Scalar" | "aten::add.Tensor" | "aten::add.Scalar" | "aten::sub.Tensor"
-        | "aten::sub.Scalar" => true,
-        _ => false,
-    };
+    let alone = matches!(
+        operation.name.as_str(),
+        "aten::linear"
+            | "aten::matmul"
+            | "aten::tanh"
+            | "aten::neg"
+            | "aten::mul.Tensor"
+            | "aten::mul.Scalar"
+            | "aten::div.Tensor"
+            | "aten::div.Scalar"
+            | "aten::add.Tensor"
+            | "aten::add.Scalar"
+            | "aten::sub.Tensor"
+            | "aten::sub.Scalar"
+    );
     if !alone {
         return None;
     }

@@ -6,6 +6,7 @@ use fmrai_core::tensor::{DType, TensorData, TensorValue};
 use crate::error::TorchError;
 use crate::ffi::tensor::Tensor;
 
+#[expect(clippy::needless_pass_by_value, reason = "stands where errors are mapped")]
 pub(super) fn failed(error: TorchError) -> BenchError {
     BenchError::Pass(error.to_string())
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fmrai_core::experiment::{Axis, Change, Edit, Sites};
 use fmrai_core::graph::RecordedGraph;
 use fmrai_core::structure::Structure;
-use fmrai_core::tracker::{BoxError, CaptureRequest, Tracker};
+use fmrai_core::tracker::{BoxError, CaptureRequest, TrackError, Tracker};
 
 use crate::bench::actions_of;
 use crate::capture::DispatchTracker;
@@ -74,12 +74,12 @@ impl<'m> EditedModel<'m> {
         if !read.is_empty() {
             aside.next_logits(read)?;
         }
-        let mut tracker = DispatchTracker::new().map_err(edited)?;
+        let mut tracker = DispatchTracker::new().map_err(|error| edited(&error))?;
         for (name, tensor) in &self.parameters {
             tracker.name_parameter(name, tensor);
         }
         let graph = tracker.discover(&mut || aside.next_logits(tokens).map(|_| ()).map_err(BoxError::from));
-        let graph = graph.map_err(edited)?;
+        let graph = graph.map_err(|error| edited(&error))?;
         let structure = Structure::of(graph.as_ref());
         let sites = Sites::of(graph.as_ref(), &structure);
         let edits = (self.choose)(graph.as_ref(), &sites).map_err(|what| ModelError::Edited { what })?;
@@ -98,7 +98,7 @@ impl<'m> EditedModel<'m> {
     }
 }
 
-fn edited(error: fmrai_core::tracker::TrackError) -> ModelError {
+fn edited(error: &TrackError) -> ModelError {
     ModelError::Edited { what: error.to_string() }
 }
 
@@ -153,10 +153,13 @@ impl Continuation for EditedText<'_> {
                 edits.push(edit.clone().at(Axis::Position, (first..tokens.len()).collect::<Vec<_>>()));
             }
         }
-        let recording = pass.tracker.begin(&CaptureRequest::none(), actions_of(&edits, 1)).map_err(edited)?;
+        let recording = pass
+            .tracker
+            .begin(&CaptureRequest::none(), actions_of(&edits, 1))
+            .map_err(|error| edited(&error))?;
         let mut logits = None;
         let outcome = self.text.next_logits(tokens).map(|made| logits = Some(made)).map_err(BoxError::from);
-        recording.end_of(outcome).map_err(edited)?;
+        recording.end_of(outcome).map_err(|error| edited(&error))?;
         self.read.extend_from_slice(tokens);
         logits.ok_or_else(|| ModelError::Edited { what: "the pass gave no logits".to_owned() })
     }

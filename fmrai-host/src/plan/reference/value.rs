@@ -20,16 +20,16 @@ enum Found {
 pub(crate) fn value_of_report(report: &Report, spec: &Spec) -> Result<Value, String> {
     let found = match (&spec.table, &spec.tensor) {
         (Some(name), _) => {
-            let names = || report.tables.iter().map(|table| table.name().to_owned()).collect();
+            let names = || report.tables.iter().map(|table| table.name().to_owned()).collect::<Vec<_>>();
             let table = report.tables.iter().find(|table| table.name() == name);
-            let table = table.ok_or_else(|| absent("table", name, names()))?;
+            let table = table.ok_or_else(|| absent("table", name, &names()))?;
             let columns = table.columns().iter().map(|column| (column.name.clone(), cells(&column.values)));
             Found::Table(columns.collect())
         }
         (None, Some(name)) => {
-            let names = || report.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+            let names = || report.tensors.iter().map(|tensor| tensor.name.clone()).collect::<Vec<_>>();
             let tensor = report.tensors.iter().find(|tensor| tensor.name == *name);
-            Found::Tensor(tensor.ok_or_else(|| absent("tensor", name, names()))?.value.clone())
+            Found::Tensor(tensor.ok_or_else(|| absent("tensor", name, &names()))?.value.clone())
         }
         (None, None) => return Err("it names neither a table nor a tensor".to_owned()),
     };
@@ -61,16 +61,16 @@ pub(crate) fn value_of_folder(folder: &Path, spec: &Spec) -> Result<Value, Strin
             let path = analysis.join("tensors.safetensors");
             let bytes = std::fs::read(&path).map_err(|e| unread(&path, &e))?;
             let (tensors, _) = from_safetensors(&bytes).map_err(|e| unread(&path, &e))?;
-            let names = tensors.iter().map(|(name, _)| name.clone()).collect();
+            let names: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
             let found = tensors.into_iter().find(|(found, _)| found == name);
-            Found::Tensor(found.ok_or_else(|| absent("tensor", name, names))?.1)
+            Found::Tensor(found.ok_or_else(|| absent("tensor", name, &names))?.1)
         }
         (None, None) => return Err("it names neither a table nor a tensor".to_owned()),
     };
     value(&found, spec)
 }
 
-fn absent(what: &str, name: &str, names: Vec<String>) -> String {
+fn absent(what: &str, name: &str, names: &[String]) -> String {
     let all = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     format!("the result has no {what} {name:?}; it has {all}")
 }
