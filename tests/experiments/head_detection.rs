@@ -149,10 +149,10 @@ fn what_a_model_lacks_is_named_and_the_rest_goes_on() {
 fn configs_that_make_no_sense_are_refused_by_field() {
     for (config, said) in [
         (json!({ "scores": [] }), "scores: is empty"),
-        (json!({ "repeats": { "times": 1 } }), "repeats.times: is 1"),
-        (json!({ "repeats": { "rows": 0 } }), "repeats.rows: is 0"),
-        (json!({ "repeats": { "ids": [[1, 2], [3]] } }), "repeats.ids: is"),
-        (json!({ "repeats": { "length": 4_000_000 } }), "repeats.length: is"),
+        (json!({ "repeats": { "times": 1 } }), "repeats.times\"]: is 1"),
+        (json!({ "repeats": { "rows": 0 } }), "repeats.rows\"]: is 0"),
+        (json!({ "repeats": { "ids": [[1, 2], [3]] } }), "repeats.ids\"]: is"),
+        (json!({ "repeats": { "length": 4_000_000 } }), "repeats.length\"]: is"),
         (json!({ "in_context_learning": { "early": 9, "late": 9 } }), "in_context_learning: is 9 and 9"),
     ] {
         let mut analysis = config.clone();

@@ -28,7 +28,6 @@ impl Analyzer for Peaks {
         self.sums = vec![0.0; self.layers.len()];
         Ok(self.layers.iter().copied().collect()) // keep these tensors, and only these
     }
-
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         let mut sums = self.sums.clone(); // a batch that fails leaves no trace
         for (sum, &id) in sums.iter_mut().zip(&self.layers) {
@@ -54,7 +53,6 @@ impl Analysis for Peaks {
         state.put_number("queries", self.queries)?;
         Ok(state)
     }
-
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
         state.expect("sharpness", 1)?;
         let (sums, queries): (Vec<f64>, u64) =
@@ -63,7 +61,6 @@ impl Analysis for Peaks {
         self.queries += queries;
         Ok(())
     }
-
     fn analyze(&self) -> Result<Report, AnalyzerError> {
         let means: Vec<f64> = self.sums.iter().map(|sum| sum / self.queries as f64).collect();
         let peaks = TensorValue::new([means.len()], means.into())?;

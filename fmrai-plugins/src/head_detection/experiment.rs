@@ -1,17 +1,15 @@
 //! The analysis: what it sees of the data, and what it runs once.
 
-use std::sync::Arc;
-
-use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State, Weights};
+use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State};
 use fmrai_core::batch::{Batch, Sample};
 use fmrai_core::experiment::{Bench, Experiment};
-use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
 use fmrai_core::structure::Visible;
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::{Value, json};
 
-use super::config::{HeadDetectionConfig, Score};
+use super::analysis::{HeadDetection, Once};
+use super::config::Score;
 use super::learning;
 use super::repeated::{Prefix, Repeated};
 use super::report;
@@ -31,41 +29,7 @@ const PREFIX_MATCHING: [usize; 3] = [25, 4, 10];
 /// The shortest part that is tried.
 const SHORTEST: usize = 4;
 
-/// What was run once, or why it could not be; `None` as long as it has not been run.
-pub(super) type Once<T> = Option<Result<T, String>>;
-
-/// Scores attention heads.
-pub struct HeadDetection {
-    pub(super) config: HeadDetectionConfig,
-    pub(super) layout: HeadLayout,
-    logits: Option<(TensorId, usize)>,
-    drawn: Option<Drawn>,
-    pub(super) data: Sums,
-    pub(super) learning: Moments,
-    pub(super) repeated: Once<Repeated>,
-    pub(super) prefix: Once<Prefix>,
-    pub(super) places: Places,
-    pub(super) weights: Option<Arc<dyn Weights>>,
-    pub(super) lacking: Vec<String>,
-}
-
 impl HeadDetection {
-    pub(super) fn new(config: HeadDetectionConfig) -> Self {
-        Self {
-            config,
-            layout: HeadLayout::default(),
-            logits: None,
-            drawn: None,
-            data: Sums::new(0),
-            learning: Moments::default(),
-            repeated: None,
-            prefix: None,
-            places: Places::default(),
-            weights: None,
-            lacking: Vec::new(),
-        }
-    }
-
     /// Measures rows of random tokens, shorter ones where the model fails on long ones: many say nowhere how many positions they take.
     fn fitting<T>(
         &self,

@@ -3,7 +3,7 @@
 use fmrai_core::report::figure::{Axis, Figure, HeatMap, Panel, Plot};
 
 use super::composition::{Edge, Kind};
-use super::report::Scores;
+use super::scores::Scores;
 use crate::attention::{HeadLayout, LayerHeads};
 
 /// Heads of a model up to which all pairs of them are shown.

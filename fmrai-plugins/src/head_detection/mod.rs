@@ -31,6 +31,7 @@
 //!
 //! What a model does not have is named in the summary, and all else is computed. The random rows run once, whatever the data are.
 
+mod analysis;
 mod composition;
 mod config;
 mod copying;
@@ -41,9 +42,10 @@ mod matrices;
 mod registration;
 mod repeated;
 mod report;
+mod scores;
 mod sums;
 mod tokens;
 mod weights;
 
+pub use analysis::HeadDetection;
 pub use config::{Baseline, HeadDetectionConfig, InContextLearning, Repeats, Score};
-pub use experiment::HeadDetection;

@@ -3,8 +3,8 @@
 use fmrai_core::analyzer::ConfigError;
 use fmrai_core::experiment::{Experiment, ExperimentConfig};
 
+use super::analysis::HeadDetection;
 use super::config::HeadDetectionConfig;
-use super::experiment::HeadDetection;
 
 /// Most tokens of all rows together, and most draws.
 const MOST: usize = 1 << 20;

@@ -5,11 +5,12 @@ use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
 use fmrai_core::tensor::TensorValue;
 use serde_json::{Map, Value, json};
 
+use super::analysis::HeadDetection;
 use super::composition::{self, Edge, Expected, Kind};
 use super::config::Score;
 use super::copying;
-use super::experiment::HeadDetection;
 use super::figures;
+use super::scores::Scores;
 use crate::attention::{HeadLayout, LeftOut, head_columns};
 
 /// Multiplications that composition may take without being asked for by name: minutes.
@@ -20,15 +21,6 @@ const EDGES: usize = 50;
 
 /// Heads that the summary names for each score.
 const STRONGEST: usize = 5;
-
-/// A score of every head.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Scores {
-    /// As in the names of tensors and columns.
-    pub(super) name: String,
-    /// By index of the layout.
-    pub(super) values: Vec<f64>,
-}
 
 /// What is computed of the weights.
 #[derive(Debug, Default)]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use fmrai_core::analyzer::{Analysis, AnalyzerError, ModelView, State};
-use fmrai_core::batch::{Batch, Sample, TOKENS, Vocabulary};
+use fmrai_core::batch::{Batch, Sample, TOKENS};
 use fmrai_core::experiment::{Bench, Experiment};
-use fmrai_core::graph::TensorId;
 use fmrai_core::report::Report;
 use fmrai_core::tracker::CaptureRequest;
 use serde_json::json;
 
+use super::analysis::InputAttribution;
 use super::config::{InputAttributionConfig, Method};
 use super::integral::Steps;
 use super::kept::{Kept, Numbers, Text};
@@ -17,7 +17,7 @@ use super::passes::{Local, Passes, of_gradient};
 use super::pieces::pieces;
 use super::report;
 use super::rollout::rollout;
-use super::start::{Baseline, Start};
+use super::start::Start;
 use super::subject::Subjects;
 use super::totals::Totals;
 use crate::attention::{BatchAttention, HeadLayout};
@@ -26,35 +26,7 @@ use crate::sites::logits_of;
 
 const NAME: &str = "input_attribution";
 
-/// Attributes an answer to the tokens of its text.
-pub struct InputAttribution {
-    pub(super) config: InputAttributionConfig,
-    pub(super) baseline: Baseline,
-    /// The logits, and how many there are at a position.
-    logits: Option<(TensorId, usize)>,
-    start: Option<Start>,
-    layout: Option<HeadLayout>,
-    pub(super) vocabulary: Option<Vocabulary>,
-    pub(super) kept: Kept,
-    pub(super) totals: Totals,
-    pub(super) lacking: Vec<String>,
-}
-
 impl InputAttribution {
-    pub(super) fn new(config: InputAttributionConfig, baseline: Baseline) -> Self {
-        Self {
-            kept: Kept::new(config.texts),
-            config,
-            baseline,
-            logits: None,
-            start: None,
-            layout: None,
-            vocabulary: None,
-            totals: Totals::default(),
-            lacking: Vec::new(),
-        }
-    }
-
     fn has(&self, method: Method) -> bool {
         self.config.methods.contains(&method)
     }

@@ -2,11 +2,11 @@
 
 use fmrai_core::report::figure::{Axis, Bars, Card, Figure, Passage, Passages, Plot, Token};
 
+use super::analysis::InputAttribution;
 use super::config::Method;
-use super::experiment::InputAttribution;
 use super::kept::Text;
 use super::pieces::{token, visible};
-use super::report::{methods, share_of_tokens, shares, told};
+use super::shown::{methods, share_of_tokens, shares, told};
 
 /// Texts that are drawn.
 const CARDS: usize = 12;

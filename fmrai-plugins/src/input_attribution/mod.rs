@@ -23,6 +23,7 @@
 //! Results by text are kept of the `texts` texts that come first in the data. Over all texts there are the completeness errors and, where parts of
 //! texts have names, the share of each in the sum of magnitudes, `Σ_part |a| / Σ |a|`.
 
+mod analysis;
 mod config;
 mod experiment;
 mod figures;
@@ -34,9 +35,10 @@ mod quadrature;
 mod registration;
 mod report;
 mod rollout;
+mod shown;
 mod start;
 mod subject;
 mod totals;
 
+pub use analysis::InputAttribution;
 pub use config::{InputAttributionConfig, Method, Target, Which};
-pub use experiment::InputAttribution;

@@ -3,8 +3,8 @@
 use fmrai_core::analyzer::ConfigError;
 use fmrai_core::experiment::{Experiment, ExperimentConfig};
 
+use super::analysis::InputAttribution;
 use super::config::{InputAttributionConfig, Which};
-use super::experiment::InputAttribution;
 use super::start::Baseline;
 use crate::metric::Metric;
 
