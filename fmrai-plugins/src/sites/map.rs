@@ -139,16 +139,21 @@ impl SiteMap {
         let columns = cells.all_columns();
         let single = matches!(columns.as_slice(), [] | [Column::All]);
         let heads = self.heads.unwrap_or(1);
+        let strongest = self.strongest(cells, 1).first().map(|(.., value)| value.abs());
+        let most = strongest.filter(|value| *value > 0.0).unwrap_or(1.0);
         let panels = match (self.heads, single) {
             (None, true) => vec![panel(String::new(), self.line(quantity, cells))],
             (Some(_), true) => {
                 let labels = (0..heads).map(|head| head.to_string()).collect();
                 let value = |layer: usize, head: usize| cells.at(layer * heads + head, &Column::All).mean();
-                vec![panel(String::new(), self.heat_map(quantity, "head", labels, &value))]
+                vec![panel(String::new(), self.heat_map(quantity, "head", labels, &value, most))]
             }
             (None, false) => {
                 let value = |layer: usize, at: usize| cells.at(layer, &columns[at]).mean();
-                vec![panel(String::new(), self.heat_map(quantity, kind(&columns), names(&columns), &value))]
+                vec![panel(
+                    String::new(),
+                    self.heat_map(quantity, kind(&columns), names(&columns), &value, most),
+                )]
             }
             // One panel for each head: layers down, positions across.
             (Some(_), false) => (0..heads)
@@ -156,7 +161,7 @@ impl SiteMap {
                     let value = |layer: usize, at: usize| cells.at(layer * heads + head, &columns[at]).mean();
                     panel(
                         format!("head {head}"),
-                        self.heat_map(quantity, kind(&columns), names(&columns), &value),
+                        self.heat_map(quantity, kind(&columns), names(&columns), &value, most),
                     )
                 })
                 .collect(),
@@ -171,6 +176,7 @@ impl SiteMap {
         across: &str,
         labels: Vec<String>,
         value: &dyn Fn(usize, usize) -> f64,
+        most: f64,
     ) -> Plot {
         let cells = (0..self.layers).flat_map(|layer| (0..labels.len()).map(move |at| (layer, at)));
         Plot::HeatMap(HeatMap {
@@ -179,7 +185,8 @@ impl SiteMap {
             rows: (0..self.layers).map(|layer| layer.to_string()).collect(),
             values: cells.map(|(layer, at)| value(layer, at)).collect(),
             columns: labels,
-            scale: Axis::new(quantity.title, quantity.unit),
+            // The same for all panels of a figure.
+            scale: Axis::new(quantity.title, quantity.unit).range(-most, most),
             diverging: true,
             row_groups: Vec::new(),
             column_groups: Vec::new(),
