@@ -34,7 +34,7 @@ use crate::text::Beginning;
 /// let patched = Variant::clean([1]).with(Edit::new(sites.head(block), Change::Clean(vec![0])).at(Axis::Head, [6]));
 /// let measured = bench.measure(&[Variant::clean([0, 1]), patched], &[objective])?;
 /// println!("{:?}, patched {:?}", measured[0][0], measured[1][0]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), fmrai_core::tracker::BoxError>(())
 /// ```
 pub struct Study {
     model: Box<dyn Model>,
