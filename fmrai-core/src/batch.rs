@@ -111,6 +111,13 @@ impl Sample {
         }
     }
 
+    /// The position in the padded row of the last token that the tokenizer has not added; of the last one where it has added all.
+    #[must_use]
+    pub fn last_position(&self) -> usize {
+        let own = self.special.iter().rposition(|special| !special);
+        self.span.start + own.unwrap_or(self.span.len().saturating_sub(1))
+    }
+
     /// The tokens of an input; `None` where the sample has none of that name.
     #[must_use]
     pub fn tokens(&self, input: &str) -> Option<Tokens<'_>> {

@@ -18,20 +18,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Sites, Variant};
-use fmrai_core::graph::RecordedGraph;
-use fmrai_core::structure::Structure;
-use fmrai_core::tracker::{BoxError, Tracker};
+use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Variant};
 use fmrai_models::{HfCheckpoint, from_tch};
-use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
-use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelSource, NamedTensors};
+use fmrai_torch::bench::{BenchSettings, Study};
+use fmrai_torch::model::{LoadContext, ModelSource, NamedTensors};
 use fmrai_torch::{Device, keep_freed_pages, no_grad};
 use serde_json::Value;
 use tch::Tensor;
 
-struct Study {
-    inputs: NamedTensors,
+struct Pairs {
+    /// Rows clean, corrupted, clean, ...
+    rows: Tensor,
     answers: Vec<Answer>,
 }
 
@@ -47,8 +44,7 @@ fn ids(value: &Value) -> Vec<i64> {
     value.as_array().map(|all| all.iter().filter_map(Value::as_i64).collect()).unwrap_or_default()
 }
 
-impl Study {
-    /// Rows clean, corrupted, clean, ...
+impl Pairs {
     fn of(pairs: &Value) -> Self {
         let texts = |name: &str| -> Vec<Vec<i64>> {
             pairs[name].as_array().map(|all| all.iter().map(ids).collect()).unwrap_or_default()
@@ -66,25 +62,12 @@ impl Study {
         }
         let width = (rows.len() / answers.len()) as i64;
         let rows = Tensor::from_slice(&rows).reshape([-1, width]);
-        Self { inputs: inputs(&rows), answers }
+        Self { rows, answers }
     }
 
-    fn rows(&self, clean: bool) -> Vec<usize> {
+    fn texts(&self, clean: bool) -> Vec<usize> {
         (0..self.answers.len()).filter(|row| (row % 2 == 0) == clean).collect()
     }
-}
-
-fn recorded(model: &dyn Model, inputs: &NamedTensors) -> (DispatchTracker, std::sync::Arc<RecordedGraph>) {
-    let mut tracker = DispatchTracker::new().expect("a tracker");
-    for (name, tensor) in &inputs.0 {
-        tracker.name_input(name, tensor);
-    }
-    for (name, tensor) in model.parameters() {
-        tracker.name_parameter(&name, &tensor);
-    }
-    let pass = &mut || model.forward(inputs).map(|_| ()).map_err(BoxError::from);
-    let graph = tracker.discover(pass).expect("a graph");
-    (tracker, graph)
 }
 
 fn seconds(repeats: usize, mut act: impl FnMut()) -> f64 {
@@ -106,20 +89,20 @@ fn main() {
     keep_freed_pages();
     let long = std::env::args().any(|argument| argument == "--long");
     let context = LoadContext { base: Path::new("."), device: Device::Cpu };
-    let model = HfCheckpoint::new(&folder).load(&context).expect("the model");
     let pairs = std::fs::read_to_string(folder.join("pairs.json")).expect("pairs.json");
     let pairs: Value = serde_json::from_str(&pairs).expect("JSON");
     for name in ["short", "long"] {
-        let study = Study::of(&pairs[name]);
+        let pairs = Pairs::of(&pairs[name]);
+        let model = HfCheckpoint::new(&folder).load(&context).expect("the model");
+        let study = Study::of_inputs(model, inputs(&pairs.rows)).expect("a study");
         let _no_grad = no_grad();
-        let half = inputs(&fmrai_models::to_tch(&study.inputs.0[0].1).slice(0, 0, i64::MAX, 2));
-        println!("{name}: forward {:.3} s", seconds(5, || drop(model.forward(&half).expect("a pass"))));
-        let (tracker, graph) = recorded(model.as_ref(), &study.inputs);
-        let structure = Structure::of(graph.as_ref());
-        let sites = Sites::of(graph.as_ref(), &structure);
-        let logits = structure.unembedding.last().expect("logits").output;
-        let objective = Objective { logits, measure: Measure::LogitDifference(study.answers.clone()) };
-        let (clean, corrupted) = (study.rows(true), study.rows(false));
+        let half = inputs(&pairs.rows.slice(0, 0, i64::MAX, 2));
+        let forward = || drop(study.model().forward(&half).expect("a pass"));
+        println!("{name}: forward {:.3} s", seconds(5, forward));
+        let sites = study.sites();
+        let logits = study.logits().expect("logits");
+        let objective = Objective { logits, measure: Measure::LogitDifference(pairs.answers.clone()) };
+        let (clean, corrupted) = (pairs.texts(true), pairs.texts(false));
         let patch = |edit: Edit| Variant::clean(corrupted.clone()).with(edit);
         let heads: Vec<Variant> = sites
             .blocks
@@ -136,7 +119,7 @@ fn main() {
             .filter_map(fmrai_core::experiment::Block::before)
             .map(|id| sites.stream(id))
             .collect();
-        let positions = study.inputs.0[0].1.shape()[1];
+        let positions = usize::try_from(pairs.rows.size()[1]).expect("positions");
         let places: Vec<Variant> = streams
             .iter()
             .flat_map(|site| (0..positions).map(move |at| (site.clone(), at)))
@@ -150,10 +133,7 @@ fn main() {
             ("without early end", BenchSettings { end_early: false, ..all.clone() }),
             ("plain", BenchSettings::plain()),
         ];
-        let batch = BenchInputs { inputs: &study.inputs, whole: &[], rows: study.answers.len() };
-        let bench = |settings: &BenchSettings| {
-            ModelBench::new(model.as_ref(), &tracker, batch, settings.clone()).expect("a bench")
-        };
+        let bench = |settings: &BenchSettings| study.bench_with(settings.clone()).expect("a bench");
         for (what, settings) in &ways {
             if name == "long" && (!long || *what != "all") {
                 continue;

@@ -56,7 +56,5 @@ pub fn pairs_of(samples: &[Sample]) -> Result<Vec<PairRows<'_>>, AnalyzerError> 
 #[must_use]
 pub fn answer_position(sample: &Sample) -> usize {
     let marked = sample.pair.as_ref().and_then(|pair| pair.marks.get(ANSWER_MARK));
-    let own = || sample.special.iter().rposition(|special| !special);
-    let last = marked.map(|mark| mark.start).or_else(own);
-    sample.span.start + last.unwrap_or(sample.span.len().saturating_sub(1))
+    marked.map_or_else(|| sample.last_position(), |mark| sample.span.start + mark.start)
 }

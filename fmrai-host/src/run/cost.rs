@@ -1,17 +1,15 @@
 //! How many passes the methods of a plan take, told before anything long runs.
 
-use std::sync::Arc;
+use std::path::Path;
 
-use fmrai_core::analyzer::{Method, ModelView, Weights};
-use fmrai_core::structure::Structure;
-use fmrai_torch::data::DataContext;
-use fmrai_torch::model::LoadedWeights;
-use fmrai_torch::text::Tokenizer;
+use fmrai_core::analyzer::Method;
+use fmrai_torch::bench::{Study, StudyError};
+use fmrai_torch::data::{DataContext, InputBatch};
+use fmrai_torch::model::Model;
 
 use super::given::{GivenData, GivenModel};
-use super::watched::Watched;
 use crate::error::Error;
-use crate::plan::{Parity, ResolvedPlan, Source};
+use crate::plan::{ResolvedPlan, Source};
 
 /// What one method takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,30 +39,31 @@ pub fn costs(plan: ResolvedPlan) -> Result<Vec<Cost>, Error> {
     }
     let (model, data) = (GivenModel::Source(model), GivenData::Source(data));
     let model = model.load(&base)?;
-    let info = model.info();
-    let inputs = model.inputs();
-    let tokenizer = model.tokenizer();
-    let context = DataContext { base: &base, tokenizer, max_tokens: info.max_tokens, inputs: &inputs };
-    let (mut batches, _) = data.batches(context)?;
-    let Some(first) = batches.next_batch()? else { return Ok(Vec::new()) };
-    let samples = first.samples.clone();
-    let graph = Watched::new(model.as_ref(), Parity::Off)?.discover(&first.inputs)?;
-    let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
-    let mut structure = Structure::of(graph.as_ref());
-    structure.read_masks(graph.as_ref(), weights.as_ref());
-    let view = ModelView {
-        graph: graph.as_ref(),
-        structure: &structure,
-        vocabulary: tokenizer.map(Tokenizer::vocabulary),
-        weights: Some(&weights),
-    };
+    let first = first_batch(model.as_ref(), data, &base)?;
+    let Some(first) = first else { return Ok(Vec::new()) };
+    let study = Study::of_batch(model, first).map_err(|error| match error {
+        StudyError::Model(error) => Error::from(error),
+        StudyError::Data(error) => error.into(),
+        StudyError::Track(error) => error.into(),
+        other => Error::Internal(other.to_string()),
+    })?;
+    let (view, samples) = (study.view(), study.samples());
     let mut costs = Vec::new();
     for mut analysis in analyses {
         let Some(Method::Experiment(experiment)) = analysis.method.get_mut() else { continue };
         let prepared = experiment.prepare(&view).map_err(|error| error.to_string());
-        let passes = prepared.map(|_| experiment.passes(&samples));
+        let passes = prepared.map(|_| experiment.passes(samples));
         let sweeps = experiment.sweeps();
         costs.push(Cost { name: analysis.name, passes, samples: samples.len(), sweeps });
     }
     Ok(costs)
+}
+
+/// The first batch of the data; `None` where there is none.
+fn first_batch(model: &dyn Model, data: GivenData, base: &Path) -> Result<Option<InputBatch>, Error> {
+    let inputs = model.inputs();
+    let max_tokens = model.info().max_tokens;
+    let context = DataContext { base, tokenizer: model.tokenizer(), max_tokens, inputs: &inputs };
+    let (mut batches, _) = data.batches(context)?;
+    Ok(batches.next_batch()?)
 }

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Sites, Variant};
-use fmrai_core::graph::RecordedGraph;
-use fmrai_core::structure::{AttentionForm, Structure};
+use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Variant};
+use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::{TensorValue, from_safetensors};
 use fmrai_core::tolerance::Tolerance;
-use fmrai_core::tracker::{BoxError, Tracker};
-use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
-use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{Model, NamedTensors};
+use fmrai_torch::bench::{BenchSettings, Study};
 use tch::Tensor;
 
 use crate::common::*;
@@ -22,14 +18,14 @@ const FORMS: [AttentionForm; 2] = [AttentionForm::Eager, AttentionForm::Fused];
 const CLOSE: Tolerance = Tolerance { absolute: 1e-5, relative: 1e-4 };
 
 /// A reference model with its pairs: rows clean, corrupted, clean, ...
-struct Study {
-    model: Box<dyn Model>,
-    inputs: NamedTensors,
+struct Pairs {
+    study: Study,
+    positions: usize,
     answers: Vec<Answer>,
     expected: BTreeMap<String, TensorValue>,
 }
 
-impl Study {
+impl Pairs {
     fn of(name: &str, form: AttentionForm) -> Self {
         let file = reference().join("experiments").join(name).join("expected.safetensors");
         let expected: BTreeMap<_, _> =
@@ -59,14 +55,13 @@ impl Study {
             ("input_ids", Tensor::from_slice(&padded).reshape(shape)),
             ("attention_mask", Tensor::from_slice(&mask).reshape(shape)),
         ]);
-        let model = try_load(&model_folder(name), form).unwrap();
-        Self { model, inputs, answers, expected }
+        let study = Study::of_inputs(try_load(&model_folder(name), form).unwrap(), inputs).unwrap();
+        Self { study, positions: width, answers, expected }
     }
 
-    fn objective(&self, graph: &RecordedGraph, structure: &Structure) -> Objective {
-        let _ = graph;
-        let logits = structure.unembedding.last().unwrap().output;
-        Objective { logits, measure: Measure::LogitDifference(self.answers.clone()) }
+    fn objective(&self) -> Objective {
+        let measure = Measure::LogitDifference(self.answers.clone());
+        Objective { logits: self.study.logits().unwrap(), measure }
     }
 }
 
@@ -74,20 +69,6 @@ fn rows_of(value: &TensorValue) -> Vec<Vec<i64>> {
     let width = value.shape()[1];
     let rows = value.i64().unwrap().chunks(width);
     rows.map(|row| row.iter().copied().filter(|id| *id >= 0).collect()).collect()
-}
-
-fn recorded(study: &Study) -> (DispatchTracker, std::sync::Arc<RecordedGraph>) {
-    let mut tracker = DispatchTracker::new().unwrap();
-    for (name, tensor) in &study.inputs.0 {
-        tracker.name_input(name, tensor);
-    }
-    for (name, tensor) in study.model.parameters() {
-        tracker.name_parameter(&name, &tensor);
-    }
-    let graph = tracker
-        .discover(&mut || study.model.forward(&study.inputs).map(|_| ()).map_err(BoxError::from))
-        .unwrap();
-    (tracker, graph)
 }
 
 fn settings() -> Vec<(&'static str, BenchSettings)> {
@@ -105,12 +86,10 @@ fn settings() -> Vec<(&'static str, BenchSettings)> {
 fn patching_gives_what_hooks_on_transformers_give() {
     for name in MODELS {
         for form in FORMS {
-            let study = Study::of(name, form);
-            let (tracker, graph) = recorded(&study);
-            let structure = Structure::of(graph.as_ref());
-            let sites = Sites::of(graph.as_ref(), &structure);
-            let objective = study.objective(&graph, &structure);
-            let rows = study.answers.len();
+            let pairs = Pairs::of(name, form);
+            let sites = pairs.study.sites();
+            let objective = pairs.objective();
+            let rows = pairs.answers.len();
             let corrupted: Vec<usize> = (0..rows).filter(|row| row % 2 == 1).collect();
             let clean: Vec<usize> = corrupted.iter().map(|row| row - 1).collect();
             let mut variants = Vec::new();
@@ -123,7 +102,7 @@ fn patching_gives_what_hooks_on_transformers_give() {
                     variants.push(Variant::clean(corrupted.clone()).with(edit));
                 }
             }
-            let positions = study.inputs.0[0].1.shape()[1];
+            let positions = pairs.positions;
             for block in &sites.blocks {
                 let site: Site = sites.stream(block.before().unwrap());
                 for position in 0..positions {
@@ -134,8 +113,7 @@ fn patching_gives_what_hooks_on_transformers_give() {
             }
             variants.push(Variant::clean((0..rows).collect::<Vec<_>>()));
             for (what, settings) in settings() {
-                let batch = BenchInputs { inputs: &study.inputs, whole: &[], rows };
-                let mut bench = ModelBench::new(study.model.as_ref(), &tracker, batch, settings).unwrap();
+                let mut bench = pairs.study.bench_with(settings).unwrap();
                 let measured = bench.measure(&variants, std::slice::from_ref(&objective)).unwrap();
                 let check = |key: &str, found: &[f64], of: &dyn Fn(usize) -> Option<f64>| {
                     let expected: Vec<f64> = (0..found.len()).filter_map(of).collect();
@@ -147,23 +125,23 @@ fn patching_gives_what_hooks_on_transformers_give() {
                 };
                 // [layer, head, pair] against [pair, layer, head].
                 let found: Vec<f64> = measured[..layers * heads].iter().flat_map(|m| m[0].clone()).collect();
-                let reference = study.expected["patched.head"].f64().unwrap();
-                let pairs = corrupted.len();
+                let reference = pairs.expected["patched.head"].f64().unwrap();
+                let count = corrupted.len();
                 check("head", &found, &|at| {
-                    let (cell, pair) = (at / pairs, at % pairs);
+                    let (cell, pair) = (at / count, at % count);
                     Some(reference[pair * layers * heads + cell])
                 });
                 let streams = &measured[layers * heads..variants.len() - 1];
                 let found: Vec<f64> = streams.iter().flat_map(|m| m[0].clone()).collect();
-                let reference = study.expected["patched.residual.before"].f64().unwrap();
+                let reference = pairs.expected["patched.residual.before"].f64().unwrap();
                 check("residual.before", &found, &|at| {
-                    let (cell, pair) = (at / pairs, at % pairs);
+                    let (cell, pair) = (at / count, at % count);
                     Some(reference[pair * layers * positions + cell]).filter(|value| !value.is_nan())
                 });
                 let plain = &measured[variants.len() - 1][0];
-                let reference = study.expected["metric.clean"].f64().unwrap();
+                let reference = pairs.expected["metric.clean"].f64().unwrap();
                 check("clean", plain, &|at| (at % 2 == 0).then(|| reference[at / 2]));
-                let reference = study.expected["metric.corrupted"].f64().unwrap();
+                let reference = pairs.expected["metric.corrupted"].f64().unwrap();
                 check("corrupted", plain, &|at| (at % 2 == 1).then(|| reference[at / 2]));
             }
         }

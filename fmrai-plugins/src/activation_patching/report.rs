@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::config::{ActivationPatchingConfig, Corruption, Direction};
 use crate::patching::{Patched, Totals};
-use crate::sites::Quantity;
+use crate::sites::{Quantity, capital};
 
 pub(super) fn report(
     config: &ActivationPatchingConfig,
@@ -36,7 +36,7 @@ pub(super) fn report(
     };
     let caption = format!(
         "{}: 0 is the corrupted run, 1 the clean one, by {}; mean of {} pairs.{window}",
-        crate::patching::sentence(&how),
+        capital(&how),
         config.metric.title(),
         totals.clean.count
     );

@@ -9,5 +9,6 @@ mod resolved;
 pub use cells::{Cells, Column, Moments};
 pub use choice::{By, SiteChoice, check_choices};
 pub use kind::SiteKind;
+pub(crate) use map::capital;
 pub use map::{Quantity, SiteMap};
 pub use resolved::{ResolvedSite, logits_of, resolve, resolve_kind};

@@ -27,4 +27,4 @@ mod value;
 pub(crate) use acting::actions_of;
 pub use model_bench::{BenchInputs, ModelBench};
 pub use settings::BenchSettings;
-pub use study::Study;
+pub use study::{Study, StudyError};

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use fmrai_core::analyzer::Weights;
+use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::batch::Sample;
 use fmrai_core::experiment::{Answer, BenchError, Layout, Measure, Objective, Place, Site, Sites};
 use fmrai_core::graph::{RecordedGraph, TensorId};
-use fmrai_core::selector::{Selector, select};
+use fmrai_core::selector::{SelectError, Selector, SelectorSyntaxError, select};
 use fmrai_core::structure::Structure;
-use fmrai_core::tracker::{BoxError, Tracker};
+use fmrai_core::tracker::{BoxError, TrackError, Tracker};
 
 use super::model_bench::{BenchInputs, ModelBench};
 use super::settings::BenchSettings;
 use crate::capture::DispatchTracker;
-use crate::data::{InputBatch, batch_of_texts};
+use crate::data::{DataError, InputBatch, batch_of_texts};
 use crate::ffi::settings::no_grad;
-use crate::model::{Footprint, LoadedWeights, Model, NamedTensors};
-use crate::text::Beginning;
+use crate::model::{Footprint, LoadedWeights, Model, ModelError, NamedTensors};
+use crate::text::{Beginning, Tokenizer, TokenizerError};
 
 /// A model with a batch: its graph is recorded and its structure found, and a [`bench`](Self::bench) runs variants of the batch.
 ///
@@ -34,18 +34,51 @@ use crate::text::Beginning;
 /// let patched = Variant::clean([1]).with(Edit::new(sites.head(block), Change::Clean(vec![0])).at(Axis::Head, [6]));
 /// let measured = bench.measure(&[Variant::clean([0, 1]), patched], &[objective])?;
 /// println!("{:?}, patched {:?}", measured[0][0], measured[1][0]);
-/// # Ok::<(), fmrai_core::tracker::BoxError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Study {
     model: Box<dyn Model>,
     tracker: DispatchTracker,
     graph: Arc<RecordedGraph>,
     structure: Structure,
+    weights: Arc<dyn Weights>,
     batch: InputBatch,
 }
 
-/// Any error on the way to a study.
-type Made<T> = Result<T, BoxError>;
+/// Why there is no study, or it does not know what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// The model fails on the batch.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It does not take a text.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Its pass cannot be recorded.
+    #[error(transparent)]
+    Track(#[from] TrackError),
+    /// A text that is no selector.
+    #[error(transparent)]
+    Selector(#[from] SelectorSyntaxError),
+    /// A selector that selects nothing.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// A text that cannot be tokenised.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// There is no tokenizer.
+    #[error("the model has no tokenizer: give it inputs instead of texts")]
+    NoTokenizer,
+    /// There are no logits of tokens.
+    #[error("the model has no map to a vocabulary")]
+    NoVocabulary,
+    /// Answers that do not fit the texts.
+    #[error("{0}")]
+    Answer(String),
+}
+
+type Made<T> = Result<T, StudyError>;
 
 impl Study {
     /// A model of texts with these texts as one batch.
@@ -53,8 +86,7 @@ impl Study {
     /// # Errors
     /// The model has no tokenizer, does not take a text, or fails on them.
     pub fn of_texts(model: Box<dyn Model>, texts: &[&str]) -> Made<Self> {
-        let tokenizer =
-            model.tokenizer().ok_or("the model has no tokenizer: give it inputs instead of texts")?;
+        let tokenizer = model.tokenizer().ok_or(StudyError::NoTokenizer)?;
         let batch = batch_of_texts(tokenizer, &model.inputs(), model.info().max_tokens, texts)?;
         Self::of_batch(model, batch)
     }
@@ -90,9 +122,9 @@ impl Study {
         drop(left);
         let graph = graph?;
         let mut structure = Structure::of(graph.as_ref());
-        let weights = LoadedWeights::of(model.as_ref(), graph.as_ref());
-        structure.read_masks(graph.as_ref(), &weights as &dyn Weights);
-        Ok(Self { model, tracker, graph, structure, batch })
+        let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
+        structure.read_masks(graph.as_ref(), weights.as_ref());
+        Ok(Self { model, tracker, graph, structure, weights, batch })
     }
 
     /// The model.
@@ -111,6 +143,17 @@ impl Study {
     #[must_use]
     pub fn structure(&self) -> &Structure {
         &self.structure
+    }
+
+    /// The model as methods see it before the first batch.
+    #[must_use]
+    pub fn view(&self) -> ModelView<'_> {
+        ModelView {
+            graph: self.graph.as_ref(),
+            structure: &self.structure,
+            vocabulary: self.model.tokenizer().map(Tokenizer::vocabulary),
+            weights: Some(&self.weights),
+        }
     }
 
     /// Its blocks, and the sites in them.
@@ -142,7 +185,7 @@ impl Study {
     /// It has no map to a vocabulary.
     pub fn logits(&self) -> Made<TensorId> {
         let last = self.structure.unembedding.last();
-        Ok(last.map(|found| found.output).ok_or("the model has no map to a vocabulary")?)
+        last.map(|found| found.output).ok_or(StudyError::NoVocabulary)
     }
 
     /// The difference between the logits of a right and a wrong token after each text, at its last token that the tokenizer has not added. Each
@@ -153,22 +196,19 @@ impl Study {
     pub fn answers(&self, answers: &[(&str, &str)]) -> Made<Objective> {
         if answers.len() != self.batch.samples.len() {
             let (found, needed) = (answers.len(), self.batch.samples.len());
-            return Err(format!("there are answers for {found} texts, needed {needed}").into());
+            return Err(StudyError::Answer(format!("there are answers for {found} texts, needed {needed}")));
         }
-        let tokenizer = self.model.tokenizer().ok_or("the model has no tokenizer")?;
+        let tokenizer = self.model.tokenizer().ok_or(StudyError::NoTokenizer)?;
         let mut rows = Vec::with_capacity(answers.len());
         for (sample, (right, wrong)) in self.batch.samples.iter().zip(answers) {
             let text = sample.text.as_deref().unwrap_or_default();
             let beginning = Beginning::new(tokenizer, text)?;
-            let token = |answer: &str| -> Made<u32> {
-                match beginning.added(answer)?.as_deref() {
-                    Some([token]) => Ok(*token),
-                    _ => Err(format!("{answer:?} is no single token after {text:?}").into()),
-                }
+            let token = |answer: &str| match beginning.added(answer)?.as_deref() {
+                Some([token]) => Ok(*token),
+                _ => Err(StudyError::Answer(format!("{answer:?} is no single token after {text:?}"))),
             };
-            let last = sample.special.iter().rposition(|special| !special).unwrap_or(0);
             rows.push(Answer {
-                position: sample.span.start + last,
+                position: sample.last_position(),
                 right: vec![token(right)?],
                 wrong: vec![token(wrong)?],
             });
