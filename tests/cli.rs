@@ -202,15 +202,25 @@ fn the_schema_accepts_the_examples_and_the_listing_names_all_analyzers() {
     let documents: Value = serde_json::from_slice(&fmrai(&["analyzers", "--json"]).stdout).unwrap();
     let names: Vec<&str> =
         documents.as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
-    for name in [
-        "attention_clustering",
-        "attention_patterns",
-        "direct_logit_attribution",
-        "ffn_key_value",
-        "logit_lens",
-    ] {
-        assert!(names.contains(&name), "{name} is not linked: {names:?}");
-    }
+    assert_eq!(
+        names,
+        [
+            "ablation",
+            "activation_patching",
+            "attention_clustering",
+            "attention_patterns",
+            "attribution_patching",
+            "circuit",
+            "direct_logit_attribution",
+            "ffn_key_value",
+            "head_detection",
+            "input_attribution",
+            "logit_lens",
+            "path_patching",
+            "steering",
+        ],
+        "an analyzer is not linked"
+    );
     for analyzer in documents.as_array().unwrap() {
         assert!(text.contains(&format!("{}: ", analyzer["name"].as_str().unwrap())));
         for (field, schema) in analyzer["schema"]["properties"].as_object().into_iter().flatten() {

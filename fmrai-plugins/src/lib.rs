@@ -44,6 +44,7 @@ pub mod path_patching;
 mod read_blocks;
 mod rows;
 pub mod sequences;
+mod short;
 pub mod sites;
 pub mod statistics;
 pub mod steering;

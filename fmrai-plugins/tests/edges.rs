@@ -41,15 +41,24 @@ fn configs() {
 fn registered_analyzers() {
     let registry = Registry::linked().unwrap();
     let names: Vec<_> = registry.iter().map(|e| e.about.name).collect();
-    for name in [
-        "attention_clustering",
-        "attention_patterns",
-        "direct_logit_attribution",
-        "ffn_key_value",
-        "logit_lens",
-    ] {
-        assert!(names.contains(&name), "{name} is not among {names:?}");
-    }
+    assert_eq!(
+        names,
+        [
+            "ablation",
+            "activation_patching",
+            "attention_clustering",
+            "attention_patterns",
+            "attribution_patching",
+            "circuit",
+            "direct_logit_attribution",
+            "ffn_key_value",
+            "head_detection",
+            "input_attribution",
+            "logit_lens",
+            "path_patching",
+            "steering",
+        ]
+    );
 }
 
 #[test]

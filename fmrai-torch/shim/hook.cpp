@@ -153,17 +153,17 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
   for (Undo* undo = undoing; undo != nullptr; undo = undo->parent) undo->before(info, arguments);
   bool as_explicit = false;
   bool in_stages = false;
+  bool fills = false;
   for (Session* session = current; session != nullptr; session = session->parent) {
     session->before(info, arguments, &scope_path, note);
     as_explicit |= session->wants_explicit_attention(info);
     in_stages |= session->acts_inside(info);
+    fills |= session->fills();
   }
   at::Tensor probabilities;
   // The arguments are gone when what the operation makes is known.
   std::vector<c10::IValue> given;
-  for (Session* session = current; session != nullptr; session = session->parent) {
-    if (session->fills()) given.assign(arguments.begin(), arguments.end());
-  }
+  if (fills) given.assign(arguments.begin(), arguments.end());
   // The innermost pass decides: those around it see the same results.
   const bool served = current != nullptr && !in_stages && current->serve(info, stack, &probabilities);
   if (in_stages) current->touch_results();

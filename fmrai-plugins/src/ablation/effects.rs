@@ -48,7 +48,7 @@ impl Effect {
     }
 
     fn of(n: &[f64]) -> Self {
-        let moments = |at: usize| Moments { count: n[at], sum: n[at + 1], squares: n[at + 2] };
+        let moments = |at: usize| Moments::of([n[at], n[at + 1], n[at + 2]]);
         Self { loss: moments(0), tokens: n[3], token_sum: n[4], metric: moments(5) }
     }
 }

@@ -3,6 +3,7 @@
 use fmrai_core::analyzer::{State, StateError};
 
 use crate::finite::finite;
+use crate::sites::Moments;
 
 /// Sums over texts of the mean contributions of a text.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,11 +97,8 @@ impl Sums {
 
     /// Standard error of these; NaN of a single text.
     pub(super) fn standard_errors(&self) -> Vec<f64> {
-        let n = self.texts as f64;
-        let of = |(sum, square): (&f64, &f64)| ((square - sum * sum / n).max(0.0) / (n - 1.0) / n).sqrt();
-        if self.texts < 2 {
-            return vec![f64::NAN; self.parts.len()];
-        }
+        let of =
+            |(sum, squares): (&f64, &f64)| Moments::of([self.texts as f64, *sum, *squares]).standard_error();
         self.parts.iter().zip(&self.squares).map(of).collect()
     }
 

@@ -168,8 +168,7 @@ impl Analysis for HeadDetection {
         });
         let mut state = State::new(NAME, 1, document);
         self.data.put(&mut state, "data")?;
-        let learning = &self.learning;
-        state.put("learning", [3], vec![learning.count, learning.sum, learning.squares])?;
+        state.put("learning", [3], self.learning.numbers().to_vec())?;
         if let Some(Ok(repeated)) = &self.repeated {
             repeated.put(&mut state)?;
         }
@@ -196,7 +195,7 @@ impl Analysis for HeadDetection {
             _ => None,
         };
         self.data.merge(&data);
-        self.learning.merge(&Moments { count: n[0], sum: n[1], squares: n[2] });
+        self.learning.merge(&Moments::of([n[0], n[1], n[2]]));
         // Both have run the same rows.
         self.repeated = self.repeated.take().or(repeated);
         self.prefix = self.prefix.take().or(prefix);

@@ -134,8 +134,7 @@ impl Repeated {
         let length = self.ids.first().map_or(0, Vec::len);
         let ids = self.ids.iter().flatten().map(|id| i64::from(*id)).collect();
         state.put::<i64>("repeated.ids", [self.ids.len(), length], ids)?;
-        let moments = &self.learning;
-        state.put("repeated.learning", [3], vec![moments.count, moments.sum, moments.squares])?;
+        state.put("repeated.learning", [3], self.learning.numbers().to_vec())?;
         self.sums.put(state, "repeated")
     }
 
@@ -148,7 +147,7 @@ impl Repeated {
         Ok(Self {
             ids: ids.chunks(length).map(|row| row.iter().map(id).collect()).collect(),
             sums: Sums::get(state, "repeated", heads)?,
-            learning: Moments { count: n[0], sum: n[1], squares: n[2] },
+            learning: Moments::of([n[0], n[1], n[2]]),
         })
     }
 }

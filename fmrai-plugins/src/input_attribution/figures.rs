@@ -7,6 +7,7 @@ use super::config::Method;
 use super::kept::Text;
 use super::pieces::{token, visible};
 use super::shown::{methods, share_of_tokens, shares, told};
+use crate::short::short;
 
 /// Texts that are drawn.
 const CARDS: usize = 12;
@@ -137,14 +138,4 @@ pub(super) fn marks(analysis: &InputAttribution) -> Option<Figure> {
         ),
         Plot::Bars(bars),
     ))
-}
-
-/// A number with three digits that count.
-fn short(x: f64) -> String {
-    let digits = if x == 0.0 { 0.0 } else { x.abs().log10().floor() };
-    if (-3.0..6.0).contains(&digits) {
-        format!("{x:.*}", (2.0 - digits).max(0.0) as usize)
-    } else {
-        format!("{x:.2e}")
-    }
 }

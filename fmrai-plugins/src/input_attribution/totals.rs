@@ -92,10 +92,11 @@ impl Totals {
     }
 
     pub(super) fn put(&self, state: &mut State) -> Result<(), StateError> {
-        let of = |moments: &Moments| [moments.count, moments.sum, moments.squares];
-        let numbers = of(&self.value)
+        let numbers = self
+            .value
+            .numbers()
             .into_iter()
-            .chain(of(&self.error))
+            .chain(self.error.numbers())
             .chain([self.largest_error, self.incomplete, self.short, self.texts])
             .collect();
         state.put::<f64>("totals", [10], numbers)?;
@@ -104,7 +105,7 @@ impl Totals {
 
     pub(super) fn get(state: &State) -> Result<Self, StateError> {
         let n = finite(state, "totals", &[10])?;
-        let of = |at: usize| Moments { count: n[at], sum: n[at + 1], squares: n[at + 2] };
+        let of = |at: usize| Moments::of([n[at], n[at + 1], n[at + 2]]);
         Ok(Self {
             value: of(0),
             error: of(3),

@@ -33,15 +33,19 @@ impl Totals {
     }
 
     pub(crate) fn put(&self, state: &mut State) -> Result<(), StateError> {
-        let of = |moments: &Moments| [moments.count, moments.sum, moments.squares];
-        let numbers: Vec<f64> =
-            of(&self.clean).into_iter().chain(of(&self.corrupted)).chain([self.too_close]).collect();
+        let numbers: Vec<f64> = self
+            .clean
+            .numbers()
+            .into_iter()
+            .chain(self.corrupted.numbers())
+            .chain([self.too_close])
+            .collect();
         state.put("totals", [7], numbers)
     }
 
     pub(crate) fn get(state: &State) -> Result<Self, StateError> {
         let n = state.get::<f64>("totals", &[7])?;
-        let of = |at: usize| Moments { count: n[at], sum: n[at + 1], squares: n[at + 2] };
+        let of = |at: usize| Moments::of([n[at], n[at + 1], n[at + 2]]);
         Ok(Self { clean: of(0), corrupted: of(3), too_close: n[6], lacking: Vec::new() })
     }
 

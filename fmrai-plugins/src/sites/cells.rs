@@ -42,6 +42,18 @@ impl Moments {
         self.squares += other.squares;
     }
 
+    /// Count, sum and sum of squares, as a state holds them.
+    #[must_use]
+    pub fn numbers(&self) -> [f64; 3] {
+        [self.count, self.sum, self.squares]
+    }
+
+    /// That of such numbers.
+    #[must_use]
+    pub fn of([count, sum, squares]: [f64; 3]) -> Self {
+        Self { count, sum, squares }
+    }
+
     /// The mean; NaN where nothing was seen.
     #[must_use]
     pub fn mean(&self) -> f64 {
@@ -147,8 +159,7 @@ impl Cells {
     /// As [`State::put`].
     pub fn put(&self, state: &mut State, name: &str) -> Result<(), StateError> {
         let shape = [self.columns.len(), self.count(), 3];
-        let numbers =
-            self.columns.values().flatten().flat_map(|cell| [cell.count, cell.sum, cell.squares]).collect();
+        let numbers = self.columns.values().flatten().flat_map(Moments::numbers).collect();
         state.put::<f64>(name, shape, numbers)?;
         let columns: Vec<&Column> = self.columns.keys().collect();
         state.document[format!("columns of {name}")] =
@@ -169,10 +180,8 @@ impl Cells {
         })?;
         let count: usize = sizes.iter().product();
         let numbers = state.get::<f64>(name, &[columns.len(), count, 3])?;
-        let cells: Vec<Moments> = numbers
-            .chunks_exact(3)
-            .map(|cell| Moments { count: cell[0], sum: cell[1], squares: cell[2] })
-            .collect();
+        let cells: Vec<Moments> =
+            numbers.chunks_exact(3).map(|cell| Moments::of([cell[0], cell[1], cell[2]])).collect();
         let mut made = Self::new(sizes);
         for (at, column) in columns.into_iter().enumerate() {
             made.columns.insert(column, cells[at * count..(at + 1) * count].to_vec());

@@ -97,7 +97,7 @@ impl Found {
             state.put("directions", value.shape(), elements)?;
         }
         let moments = self.moments();
-        let numbers = moments.iter().flat_map(|m| [m.count, m.sum, m.squares]).collect();
+        let numbers = moments.iter().flat_map(Moments::numbers).collect();
         state.put::<f64>("moments", [moments.len(), 3], numbers)?;
         Ok(state)
     }
@@ -122,7 +122,7 @@ impl Found {
         let count = found.moments().len();
         let numbers = state.get::<f64>("moments", &[count, 3])?;
         for (moments, n) in found.moments_mut().zip(numbers.chunks_exact(3)) {
-            *moments = Moments { count: n[0], sum: n[1], squares: n[2] };
+            *moments = Moments::of([n[0], n[1], n[2]]);
         }
         let sums = sums.chunks(channels.max(1)).map(<[f64]>::to_vec).collect();
         Ok(Self { sweep, sums, summed: state.number("summed")?, directions, ..found })

@@ -1,7 +1,7 @@
 //! The bench of a live model.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,7 +50,44 @@ pub struct ModelBench<'b> {
     /// Weights that the map to the vocabulary takes.
     constants: BTreeMap<TensorId, Tensor>,
     readouts: BTreeMap<TensorId, Readout>,
+    limits: Limits,
+    /// What was compared with last.
+    reference: Option<Reference>,
     passes: f64,
+}
+
+/// How many rows a model takes.
+struct Limits {
+    /// The only number, where there is one.
+    fixed: Option<usize>,
+    most: usize,
+}
+
+impl Limits {
+    fn of(model: &dyn Model, whole: &[String]) -> Self {
+        let specs = model.inputs();
+        let own = specs.iter().filter(|spec| !whole.contains(&spec.name));
+        let axes: Vec<InputAxis> = own.filter_map(|spec| spec.axes.as_ref()?.first().copied()).collect();
+        let size = |size: &i64| usize::try_from(*size).ok();
+        let fixed = axes.iter().find_map(|axis| match axis {
+            InputAxis::Fixed(rows) => size(rows),
+            InputAxis::Range { .. } => None,
+        });
+        let most = axes.iter().filter_map(|axis| match axis {
+            InputAxis::Fixed(rows) | InputAxis::Range { max: Some(rows), .. } => size(rows),
+            InputAxis::Range { max: None, .. } => None,
+        });
+        Self { fixed, most: most.min().unwrap_or(usize::MAX) }
+    }
+}
+
+/// Log probabilities `[chosen, token]` of the clean pass.
+struct Reference {
+    logits: TensorId,
+    /// Where they are from.
+    from: Vec<usize>,
+    chosen: Chosen,
+    log_probabilities: Tensor,
 }
 
 impl<'b> ModelBench<'b> {
@@ -74,6 +111,8 @@ impl<'b> ModelBench<'b> {
             clean: Rc::new(CleanValues::new(batch.rows)),
             constants: BTreeMap::new(),
             readouts: BTreeMap::new(),
+            limits: Limits::of(model, batch.whole),
+            reference: None,
             passes: 0.0,
         })
     }
@@ -84,30 +123,6 @@ impl<'b> ModelBench<'b> {
         self.passes
     }
 
-    /// How many rows the model has to be given, where it takes no other number.
-    fn fixed_rows(&self) -> Option<usize> {
-        let specs = self.runner.model.inputs();
-        let own = specs.iter().filter(|spec| !self.batch.whole.contains(&spec.name));
-        let first = own.filter_map(|spec| spec.axes.as_ref()?.first().copied());
-        first
-            .filter_map(|axis| match axis {
-                InputAxis::Fixed(rows) => usize::try_from(rows).ok(),
-                InputAxis::Range { .. } => None,
-            })
-            .next()
-    }
-
-    /// The most rows that the model takes.
-    fn most_rows(&self) -> usize {
-        let specs = self.runner.model.inputs();
-        let own = specs.iter().filter(|spec| !self.batch.whole.contains(&spec.name));
-        let most = own.filter_map(|spec| match spec.axes.as_ref()?.first()? {
-            InputAxis::Fixed(rows) | InputAxis::Range { max: Some(rows), .. } => usize::try_from(*rows).ok(),
-            InputAxis::Range { max: None, .. } => None,
-        });
-        most.min().unwrap_or(usize::MAX)
-    }
-
     /// How many variants of this many rows run together.
     fn fits(&self, rows: usize) -> usize {
         if !self.settings.pack {
@@ -115,7 +130,7 @@ impl<'b> ModelBench<'b> {
         }
         let first = self.batch.inputs.0.iter().find(|(name, _)| !self.batch.whole.contains(name));
         let positions = first.and_then(|(_, tensor)| tensor.shape().get(1).copied()).unwrap_or(1).max(1);
-        let most = (self.settings.packed_positions / positions).min(self.most_rows());
+        let most = (self.settings.packed_positions / positions).min(self.limits.most);
         (most / rows.max(1)).max(1)
     }
 
@@ -139,7 +154,7 @@ impl<'b> ModelBench<'b> {
     /// Rows of a pass, filled up to as many as the model takes.
     pub(super) fn filled(&self, rows: &[usize]) -> Result<Vec<usize>, BenchError> {
         let mut rows = rows.to_vec();
-        if let Some(fixed) = self.fixed_rows() {
+        if let Some(fixed) = self.limits.fixed {
             if rows.len() > fixed {
                 let found = rows.len();
                 return Err(BenchError::Pass(format!(
@@ -188,13 +203,13 @@ impl<'b> ModelBench<'b> {
         }
         // Weights that stand in the graph as they are need no pass.
         let parameters: BTreeMap<String, Tensor> = self.runner.model.parameters().into_iter().collect();
+        let remade = self.runner.model.remade_weights();
         constants.retain(|id| {
             let node = self.graph.tensor(*id);
             let name =
                 node.filter(|_| self.graph.producer(*id).is_none()).and_then(|node| node.name.as_ref());
             let weight = name.and_then(|name| parameters.get(name)).cloned();
-            let remade = self.runner.model.remade_weights();
-            let weight = match (remade, name) {
+            let weight = match (&remade, name) {
                 (Some(remade), Some(name)) => remade.weight(name).and_then(Result::ok).or(weight),
                 _ => weight,
             };
@@ -263,19 +278,22 @@ impl<'b> ModelBench<'b> {
         actions
     }
 
-    /// The positions whose logits count in a pass, as rows of the logits that are read.
-    pub(super) fn chosen(objectives: &[&Objective], rows: &[usize]) -> Chosen {
-        let mut next = 0;
-        let of_row = |row: &usize| {
-            let mut positions: Vec<usize> =
-                objectives.iter().flat_map(|objective| objective.measure.positions(*row)).collect();
-            positions.sort_unstable();
-            positions.dedup();
-            let start = next;
-            next += positions.len();
-            positions.into_iter().zip(start..).collect()
+    /// The positions whose logits count in a pass, as rows of the logits that are read, for each of the logits.
+    fn chosen(objectives: &[Objective], rows: &[usize]) -> BTreeMap<TensorId, Chosen> {
+        let ids: BTreeSet<TensorId> = objectives.iter().map(|objective| objective.logits).collect();
+        let of_logits = |id: TensorId| {
+            let mut next = 0;
+            let of_row = |row: &usize| {
+                let own = objectives.iter().filter(|objective| objective.logits == id);
+                let positions: BTreeSet<usize> =
+                    own.flat_map(|objective| objective.measure.positions(*row)).collect();
+                let start = next;
+                next += positions.len();
+                positions.into_iter().zip(start..).collect()
+            };
+            (id, rows.iter().map(of_row).collect())
         };
-        rows.iter().map(of_row).collect()
+        ids.into_iter().map(of_logits).collect()
     }
 
     /// The logits `[chosen, token]` of the clean pass at these positions of these rows.
@@ -286,12 +304,22 @@ impl<'b> ModelBench<'b> {
         chosen: &Chosen,
     ) -> Result<Option<Tensor>, BenchError> {
         let Measure::Divergence(references) = &objective.measure else { return Ok(None) };
+        let from: Vec<usize> = rows.iter().map(|row| references[*row].row).collect();
+        // Passes of a group compare with the same.
+        if let Some(last) = &self.reference
+            && (last.logits, &last.from, &last.chosen) == (objective.logits, &from, chosen)
+        {
+            return Ok(Some(last.log_probabilities.clone()));
+        }
         let readout = self.readout(objective.logits);
         let whole = self.clean.tensor(Place::Tensor(readout.read), &Layout::stream())?;
-        let from: Vec<usize> = rows.iter().map(|row| references[*row].row).collect();
         let picked = pick(&whole, &from, chosen).map_err(failed)?;
         let logits = readout.logits(picked, &self.constants).map_err(failed)?;
-        log_probabilities(&logits).map(Some).map_err(failed)
+        let log_probabilities = log_probabilities(&logits).map_err(failed)?;
+        let (logits, chosen) = (objective.logits, chosen.clone());
+        self.reference =
+            Some(Reference { logits, from, chosen, log_probabilities: log_probabilities.clone() });
+        Ok(Some(log_probabilities))
     }
 
     /// The objectives `[row]` of a pass, of what was read in it.
@@ -302,17 +330,12 @@ impl<'b> ModelBench<'b> {
         read: &BTreeMap<Place, Tensor>,
     ) -> Result<Vec<Tensor>, BenchError> {
         let mut logits: BTreeMap<TensorId, (Tensor, Chosen)> = BTreeMap::new();
-        for objective in objectives {
-            if logits.contains_key(&objective.logits) {
-                continue;
-            }
-            let same: Vec<&Objective> = objectives.iter().filter(|o| o.logits == objective.logits).collect();
-            let chosen = Self::chosen(&same, rows);
-            let readout = self.readout(objective.logits);
-            let none = || BenchError::Objective(format!("{} is not made in this pass", objective.logits));
+        for (id, chosen) in Self::chosen(objectives, rows) {
+            let readout = self.readout(id);
+            let none = || BenchError::Objective(format!("{id} is not made in this pass"));
             let picked = read.get(&Place::Tensor(readout.read)).cloned().ok_or_else(none)?;
             let made = readout.logits(picked, &self.constants).map_err(failed)?;
-            logits.insert(objective.logits, (made, chosen));
+            logits.insert(id, (made, chosen));
         }
         let mut values = Vec::with_capacity(objectives.len());
         for objective in objectives {
@@ -340,15 +363,8 @@ impl<'b> ModelBench<'b> {
         left: &Rc<RefCell<usize>>,
         end: bool,
     ) {
-        let mut done: Vec<TensorId> = Vec::new();
-        for objective in objectives {
-            if done.contains(&objective.logits) {
-                continue;
-            }
-            done.push(objective.logits);
-            let same: Vec<&Objective> = objectives.iter().filter(|o| o.logits == objective.logits).collect();
-            let chosen = Self::chosen(&same, rows);
-            let place = Place::Tensor(self.readout(objective.logits).read);
+        for (id, chosen) in Self::chosen(objectives, rows) {
+            let place = Place::Tensor(self.readout(id).read);
             let (own, pass_rows) = ((0..rows.len()).collect::<Vec<_>>(), rows.len());
             read_at(actions, place, read, left, end, move |value| {
                 let seen =

@@ -10,6 +10,7 @@ use crate::ffn_key_value::shard::Shard;
 use crate::ffn_key_value::sign::Sign;
 use crate::ffn_key_value::statistics::{Neuron, Statistics};
 use crate::ffn_key_value::triggers::Trigger;
+use crate::short::short;
 
 /// Tokens listed of what a value promotes.
 const PROMOTED: usize = 8;
@@ -135,16 +136,6 @@ fn visible(surface: String) -> String {
     if hidden { format!("{surface:?}") } else { surface }
 }
 
-/// A number with three digits that count.
-fn short(x: f64) -> String {
-    let digits = if x == 0.0 { 0.0 } else { x.abs().log10().floor() };
-    if (-3.0..6.0).contains(&digits) {
-        format!("{x:.*}", (2.0 - digits).max(0.0) as usize)
-    } else {
-        format!("{x:.2e}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,12 +158,6 @@ mod tests {
     fn tokens_that_cannot_be_seen_are_quoted() {
         let all = ["é", " ", "\n", "a\tb", "<0xE9>"].map(|token| visible(token.to_owned()));
         assert_eq!(all, ["é", "\" \"", "\"\\n\"", "\"a\\tb\"", "<0xE9>"]);
-    }
-
-    #[test]
-    fn numbers_keep_three_digits() {
-        let all = [4.2137, -0.003_21, 12.0, 1234.7, 0.0, 2e-9].map(short);
-        assert_eq!(all, ["4.21", "-0.00321", "12.0", "1235", "0.00", "2.00e-9"]);
     }
 
     #[test]
