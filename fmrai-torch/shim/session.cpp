@@ -95,6 +95,8 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
   info->writes = false;
   info->takes_numbers = false;
   info->writes_if = -1;
+  // Operations of other libraries need not have the tag.
+  info->draws = op.hasTag(at::Tag::nondeterministic_seeded) || base.rfind("aten::", 0) != 0;
   // They update their running statistics without saying so.
   const bool norm = one_of(
       base, {"aten::batch_norm", "aten::instance_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
@@ -108,6 +110,7 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
     const bool maybe = type->kind() == c10::TypeKind::OptionalType && type->containedTypeSize() == 1;
     const auto kind = maybe ? type->containedType(0)->kind() : type->kind();
     info->takes_numbers |= kind == c10::TypeKind::NumberType;
+    info->draws |= kind == c10::TypeKind::GeneratorType;
     const bool number = type->kind() == c10::TypeKind::NumberType || argument.name() == "steps";
     if (norm && one_of(argument.name(), {"training", "train", "use_input_stats"})) {
       info->writes_if = static_cast<int>(info->arguments.size());

@@ -60,6 +60,7 @@ struct OperationInfo {
   bool writes;
   int writes_if;          // position of the truth value that says whether it writes, e.g. `training`; -1: it does
   bool takes_numbers;  // an argument is a number of any type
+  bool draws;          // may draw random numbers
   bool fused_attention;
   bool transparent;       // moves memory only; libtorch itself leaves it out when sizes allow
   bool may_return_input;  // e.g. dropout in evaluation: the result may be the input itself

@@ -103,6 +103,8 @@ void Undo::save(const at::Tensor& tensor) {
 
 void Undo::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments) {
   for (const auto& argument : arguments) see(argument, /*made=*/false);
+  look_at_random();
+  if (info.draws && !drew_) before_operation_ = Randomness::now();
   if (!info.writes) return;
   if (info.writes_if >= 0 && !arguments[info.writes_if].toBool()) return;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -112,9 +114,20 @@ void Undo::before(const OperationInfo& info, c10::ArrayRef<c10::IValue> argument
 
 void Undo::after(const OperationInfo&, c10::ArrayRef<c10::IValue> returns) {
   for (const auto& value : returns) see(value, /*made=*/true);
+  look_at_random();
 }
 
-void Undo::ended() { seen_.clear(); }
+void Undo::look_at_random() {
+  if (!before_operation_) return;
+  drew_ = !(*before_operation_ == Randomness::now());
+  before_operation_.reset();
+}
+
+void Undo::ended() {
+  c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
+  look_at_random();
+  seen_.clear();
+}
 
 void Undo::exchange() {
   c10::impl::ExcludeDispatchKeyGuard unseen(KEY);
@@ -139,6 +152,7 @@ void Undo::exchange() {
     opaque.tensor.detach().copy_(opaque.elements);
     opaque.elements = std::move(now);
   }
+  if (!drew_) return;
   Randomness now = Randomness::now();
   random_.set();
   random_ = std::move(now);
@@ -191,7 +205,7 @@ bool Undo::lasts(const std::vector<const at::Tensor*>& except) const {
   for (const auto& opaque : opaque_) {
     if (!given(opaque.tensor)) return true;
   }
-  return !(random_ == Randomness::now());
+  return drew_ && !(random_ == Randomness::now());
 }
 
 }  // namespace fmrai

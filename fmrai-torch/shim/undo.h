@@ -5,6 +5,7 @@
 #include <c10/core/UndefinedTensorImpl.h>
 #include <c10/util/flat_hash_map.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,8 @@ class Undo {
   };
 
   void see(const c10::IValue& value, bool made);
+  // The operation that may draw random numbers has ended.
+  void look_at_random();
   void save(const at::Tensor& tensor);
   at::Tensor as_before(const Header& header) const;
 
@@ -71,7 +74,10 @@ class Undo {
   ska::flat_hash_map<const c10::StorageImpl*, Memory> memory_;
   std::vector<Header> headers_;
   std::vector<Opaque> opaque_;  // tensors without a storage, such as sparse ones
-  Randomness random_;
+  Randomness random_;  // before the pass
+  // The generators of libtorch are the process's: a pass that draws nothing leaves them to the others that do.
+  bool drew_ = false;
+  std::optional<Randomness> before_operation_;
 };
 
 }  // namespace fmrai

@@ -93,6 +93,23 @@ fn passes_that_are_taken_back_leave_no_trace() {
     }
 }
 
+/// The generator is the process's: what others draw from it meanwhile is theirs.
+#[test]
+fn random_numbers_of_other_threads_are_left_to_them() {
+    let _no_grad = tch::no_grad_guard();
+    let model = load("torchscript", &reference("state").join("writes_input.pt")).unwrap();
+    let inputs = given("x", &find(&numbers("writes_input"), "in.x").unwrap());
+    let draw = || std::thread::spawn(|| Tensor::rand([8], (Kind::Double, Device::Cpu)).sum(Kind::Double).double_value(&[]));
+    let (drawn, mut left) = Footprint::of(model.as_ref(), || {
+        model.forward(&inputs).unwrap();
+        draw().join().unwrap()
+    })
+    .unwrap();
+    assert!(!left.lasts(&inputs).unwrap());
+    left.take_back().unwrap();
+    assert_ne!(draw().join().unwrap(), drawn, "the same numbers are not drawn again");
+}
+
 #[test]
 fn a_program_that_keeps_its_state_can_be_taken_back() {
     let path = reference("state").join("counter.pt2");
