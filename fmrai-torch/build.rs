@@ -18,6 +18,10 @@ struct LibTorch {
 fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={SHIM}");
+    // In the Python package the shim is a library of its own for each version of torch, loaded before what is built here.
+    if variable("FMRAI_SHIM").is_some_and(|shim| shim == "apart") {
+        return Ok(());
+    }
     let libtorch = match find() {
         Ok(libtorch) => libtorch,
         Err(what) => {
@@ -82,11 +86,9 @@ fn of_python() -> Result<PathBuf, String> {
     Ok(PathBuf::from(String::from_utf8_lossy(&run.stdout).trim()))
 }
 
-/// The shim in two parts, one for each of two cores: reading the headers of libtorch takes most of the time.
-const UNITS: [(&str, &[&str]); 2] = [
-    ("capture", &["session", "clean", "undo", "hook", "api", "tensor"]),
-    ("programs", &["call", "program_api", "stand_ins", "attributes", "script_ids", "script"]),
-];
+/// The shim in two parts, one for each of two cores: reading the headers of libtorch takes most of the time. A line for each: its name, and
+/// its files.
+const UNITS: &str = include_str!("shim/units.txt");
 
 fn build(libtorch: &LibTorch) -> std::io::Result<()> {
     let shim = env::current_dir()?.join(SHIM);
@@ -97,10 +99,11 @@ fn build(libtorch: &LibTorch) -> std::io::Result<()> {
         build.flag(format!("-fsanitize={}", sanitizer.display())).flag("-fno-omit-frame-pointer").flag("-g");
         println!("cargo:rustc-link-lib=dylib=asan");
     }
-    for (unit, files) in UNITS {
-        let include = |name: &&str| format!("#include {:?}\n", shim.join(format!("{name}.cpp")));
+    for line in UNITS.lines() {
+        let Some((unit, files)) = line.split_once(' ') else { continue };
+        let include = |name: &str| format!("#include {:?}\n", shim.join(format!("{name}.cpp")));
         let path = out.join(format!("{unit}.cpp"));
-        std::fs::write(&path, files.iter().map(include).collect::<String>())?;
+        std::fs::write(&path, files.split(' ').map(include).collect::<String>())?;
         build.file(path);
     }
     build

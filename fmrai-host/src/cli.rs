@@ -1,5 +1,6 @@
 //! The command line of `fmrai`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -283,13 +284,9 @@ enum Command {
 pub fn main() -> ExitCode {
     // An analyzer's panic is that analysis's failure; only what reaches this function is the program's.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parsed(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let exit = if error.use_stderr() { Exit::Input } else { Exit::Success };
-            let _ = error.print(); // a reader that has gone
-            return exit.into();
-        }
+        Err(exit) => return exit.into(),
     };
     match &arguments.guarded {
         Some(record) if !guardian::follow(record) || calls::record_to(record).is_err() => {
@@ -303,7 +300,34 @@ pub fn main() -> ExitCode {
         }
         None => {}
     }
-    let exit = match std::panic::catch_unwind(|| execute(arguments)) {
+    let exit = done(arguments);
+    calls::done(exit as i32);
+    exit.into()
+}
+
+/// The same for a program that this library is a part of, with arguments that are not those of its process: the command's own name is left
+/// out. Plugins run in this process, where nobody watches over them. Gives the exit code.
+#[must_use]
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let name = OsString::from("fmrai");
+    match parsed(std::iter::once(name).chain(arguments)) {
+        Ok(arguments) => done(arguments) as u8,
+        Err(exit) => exit as u8,
+    }
+}
+
+/// What the command line says, or how to end where it says nothing that can be done.
+fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exit> {
+    Arguments::try_parse_from(arguments).map_err(|error| {
+        let exit = if error.use_stderr() { Exit::Input } else { Exit::Success };
+        let _ = error.print(); // a reader that has gone
+        exit
+    })
+}
+
+/// Does what the command line says, and tells what went wrong.
+fn done(arguments: Arguments) -> Exit {
+    match std::panic::catch_unwind(|| execute(arguments)) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
             terminal::note(&one_line(&error));
@@ -313,9 +337,7 @@ pub fn main() -> ExitCode {
             terminal::note("error: internal error, please report it with the lines above");
             Exit::Internal
         }
-    };
-    calls::done(exit as i32);
-    exit.into()
+    }
 }
 
 /// What plans can name; plugins that the user names are allowed by that.

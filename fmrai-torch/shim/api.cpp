@@ -53,6 +53,8 @@ char* fmrai_register(void) {
 
 void fmrai_text_free(char* text) { std::free(text); }
 
+void fmrai_integers_may_be_sizes(void) { fmrai::integers_may_be_sizes = true; }
+
 fmrai::Session* fmrai_session_new(void) { return new (std::nothrow) fmrai::Session(); }
 
 void fmrai_session_free(fmrai::Session* session) {

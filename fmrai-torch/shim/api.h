@@ -72,6 +72,9 @@ char* fmrai_undo_lasts(const fmrai::Undo* undo, const at::Tensor* const* except,
 // Consumes `tensor`, which it returns unchanged when it is all that already.
 char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain);
 
+// Whether integers among numbers of any type may be sizes: of the process, for sessions that are made from now on.
+void fmrai_integers_may_be_sizes(void);
+
 size_t fmrai_scope_push(const char* name, size_t length);
 void fmrai_scope_truncate(size_t depth);
 void fmrai_keep_freed_pages(void);

@@ -144,8 +144,12 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     op.callBoxed(stack);
     return;
   }
-  const Note* note = take_note();
   const OperationInfo& info = operation_info(op);
+  if (info.own) {
+    op.callBoxed(stack);
+    return;
+  }
+  const Note* note = take_note();
   for (Session* session = current; session != nullptr; session = session->parent) {
     if (session->ends_at(info)) throw std::runtime_error("the pass was ended by what acts on it");
   }

@@ -95,6 +95,7 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
   info->writes = false;
   info->takes_numbers = false;
   info->writes_if = -1;
+  info->own = base.rfind("fmrai::", 0) == 0;
   // Operations of other libraries need not have the tag.
   info->draws = op.hasTag(at::Tag::nondeterministic_seeded) || base.rfind("aten::", 0) != 0;
   // They update their running statistics without saying so.
@@ -115,7 +116,8 @@ const OperationInfo& operation_info(const c10::OperatorHandle& op) {
     if (norm && one_of(argument.name(), {"training", "train", "use_input_stats"})) {
       info->writes_if = static_cast<int>(info->arguments.size());
     }
-    info->arguments.push_back({argument.name(), is_size(argument.real_type()) || (bounds && number), written});
+    info->arguments.push_back(
+        {argument.name(), is_size(argument.real_type()) || (bounds && number), written, kind == c10::TypeKind::NumberType});
     info->writes |= written;
   }
   info->fused_attention = base == "aten::scaled_dot_product_attention" && info->arguments.size() == 8;
@@ -225,7 +227,7 @@ Session::Entry& Session::entry_of(const at::Tensor& tensor) {
   return live_.emplace(impl, std::move(entry)).first->second;
 }
 
-uint64_t Session::visit(const c10::IValue& given, bool size, std::string* out) {
+uint64_t Session::visit(const c10::IValue& given, bool size, std::string* out, bool any_integer) {
   const c10::IValue number = as_number(given);
   const c10::IValue& value = number.isNone() ? given : number;
   auto tag = [&](Tag t) {
@@ -291,7 +293,7 @@ uint64_t Session::visit(const c10::IValue& given, bool size, std::string* out) {
   if (value.isInt()) {
     const uint64_t hash = tag(TAG_INT);
     if (out != nullptr) put<int64_t>(*out, value.toInt());
-    return mix(hash, static_cast<uint64_t>(value.toInt()));
+    return any_integer ? hash : mix(hash, static_cast<uint64_t>(value.toInt()));
   }
   if (value.isDouble()) {
     const uint64_t hash = tag(TAG_FLOAT);
@@ -502,7 +504,8 @@ void Session::before(
   hash_ = info.hash;
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (out != nullptr) put_text(*out, info.arguments[i].name);
-    hash_ = mix(hash_, visit(arguments[i], is_size(i), out));
+    const bool any_integer = integers_may_be_sizes_ && info.arguments[i].number;
+    hash_ = mix(hash_, visit(arguments[i], is_size(i), out, any_integer));
   }
   pending_.hash = hash_;
   if (comparing_ && (operations_ >= expected_.size() || expected_[operations_] != hash_)) {

@@ -8,6 +8,7 @@
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <c10/util/flat_hash_map.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,10 @@ inline at::Tensor another_handle(const at::Tensor& tensor) {
   return at::Tensor(impl->shallow_copy_and_detach(counter, /*allow_tensor_metadata_change=*/false));
 }
 
+// Where programs compute with sizes in another language than that of libtorch, as Python does, these arrive as plain integers: then passes
+// that differ in integers among numbers of any type alone are the same. Of the process.
+inline std::atomic<bool> integers_may_be_sizes{false};
+
 // Calls `see` with every tensor in these values.
 template <typename See>
 void each_tensor(const c10::IValue& value, See see) {
@@ -51,6 +56,7 @@ struct ArgumentInfo {
   std::string name;
   bool size;     // SymInt: may change with the input
   bool written;  // alias annotation `(a!)`
+  bool number;   // a number of any type
 };
 struct OperationInfo {
   std::string name;
@@ -60,6 +66,7 @@ struct OperationInfo {
   bool writes;
   int writes_if;          // position of the truth value that says whether it writes, e.g. `training`; -1: it does
   bool takes_numbers;  // an argument is a number of any type
+  bool own;            // hands tensors between languages: no operation of a pass
   bool draws;          // may draw random numbers
   bool fused_attention;
   bool transparent;       // moves memory only; libtorch itself leaves it out when sizes allow
@@ -222,9 +229,10 @@ class Session {
   void settle();
   void protect(const at::Tensor& written);
   uint32_t output(const at::Tensor& tensor, uint32_t operation);
-  uint64_t visit(const c10::IValue& value, bool size, std::string* out);
+  uint64_t visit(const c10::IValue& value, bool size, std::string* out, bool any_integer = false);
 
   bool comparing_ = false;
+  const bool integers_may_be_sizes_ = integers_may_be_sizes.load(std::memory_order_relaxed);
   bool diverged_ = false;
   bool mismatch_ = false;  // the running operation differs; it counts once it has succeeded
   std::string found_;  // the diverging operation, encoded

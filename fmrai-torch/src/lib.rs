@@ -29,7 +29,8 @@ pub use device::Device;
 pub use element::Element;
 pub use error::TorchError;
 pub use ffi::settings::{
-    Gradients, give_back_freed_pages, keep_freed_pages, manual_seed, no_grad, set_threads,
+    Gradients, give_back_freed_pages, integers_may_be_sizes, keep_freed_pages, manual_seed, no_grad,
+    set_threads,
 };
 pub use ffi::tensor::{RawTensor, Tensor};
 pub use operation::{Argument, call};

@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod outcome;
 mod project;
+mod python;
 mod search;
 mod setup;
 mod slow;
@@ -49,6 +50,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build the Python package as a wheel, for all versions of torch that it serves
+    Wheel(python::WheelOptions),
+    /// Build the Python package, set up Python with torch (5 GB for each version), and run its tests and its type check
+    TestPython(python::TestOptions),
     /// Set up, then search for failures with new random numbers, round after round
     Search(search::Options),
     /// Check the house rules: dependency direction, circles of files, paths in the docs, tidiness, example plans
@@ -78,6 +83,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Demo { args } => demo::run(&project, args),
         Command::Test { args } => suite::run(&project, args),
+        Command::Wheel(options) => python::wheel(&project, *options),
+        Command::TestPython(options) => python::test(&project, options),
         Command::Search(options) => search::run(&project, options),
         Command::Check { slow: false } => check::run(&project),
         Command::Check { slow: true } => slow::run(&project),

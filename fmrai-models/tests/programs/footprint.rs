@@ -99,7 +99,11 @@ fn random_numbers_of_other_threads_are_left_to_them() {
     let _no_grad = tch::no_grad_guard();
     let model = load("torchscript", &reference("state").join("writes_input.pt")).unwrap();
     let inputs = given("x", &find(&numbers("writes_input"), "in.x").unwrap());
-    let draw = || std::thread::spawn(|| Tensor::rand([8], (Kind::Double, Device::Cpu)).sum(Kind::Double).double_value(&[]));
+    let draw = || {
+        std::thread::spawn(|| {
+            Tensor::rand([8], (Kind::Double, Device::Cpu)).sum(Kind::Double).double_value(&[])
+        })
+    };
     let (drawn, mut left) = Footprint::of(model.as_ref(), || {
         model.forward(&inputs).unwrap();
         draw().join().unwrap()

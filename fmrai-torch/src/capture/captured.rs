@@ -15,6 +15,7 @@ use crate::ffi::tensor::Tensor;
 /// Tensors kept during a forward pass. Their memory is shared with nothing, so no later pass can change it.
 ///
 /// Those of a CUDA device stay there, and come to the CPU when they are first read as plain memory.
+#[derive(Default)]
 pub struct CapturedTensors {
     tensors: BTreeMap<TensorId, Captured>,
 }

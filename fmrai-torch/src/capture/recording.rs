@@ -26,6 +26,13 @@ pub(super) struct Recorded {
     results: Vec<u32>,
 }
 
+impl Recorded {
+    /// True if the other pass ran the same operations on tensors with the same ids.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.hashes == other.hashes && self.results == other.results
+    }
+}
+
 /// A tensor that a graph starts from, with its name.
 pub(super) type Named = (Leaf, String, Tensor);
 
@@ -283,7 +290,7 @@ fn act(actions: &mut [Action], value: &Tensor) -> Result<Option<Tensor>, BoxErro
 /// The tensors that were kept of a pass, on the device of the model and outside of its record of gradients. They may share memory with
 /// others, so what the model writes afterwards may change them; [`into_activations`](Self::into_activations) gives memory of their
 /// own. To keep a tensor within the record of gradients, let an [`Action`] keep a clone of what it is shown.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Kept {
     tensors: Vec<(TensorId, Tensor)>,
     explicit: Vec<OperationId>,
@@ -294,6 +301,11 @@ impl Kept {
     #[must_use]
     pub fn tensor(&self, id: TensorId) -> Option<&Tensor> {
         self.tensors.iter().find(|(kept, _)| *kept == id).map(|(_, tensor)| tensor)
+    }
+
+    /// The ids of what was kept.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = TensorId> + '_ {
+        self.tensors.iter().map(|(id, _)| *id)
     }
 
     /// The fused attention operations that were answered in explicit form, because their probabilities were asked for, or because

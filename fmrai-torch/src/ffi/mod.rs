@@ -5,6 +5,7 @@ pub(crate) mod autocast;
 pub(crate) mod call;
 pub(crate) mod clean;
 pub(crate) mod gradients;
+mod handover;
 mod message;
 pub(crate) mod plain;
 pub(crate) mod scopes;

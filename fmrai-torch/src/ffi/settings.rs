@@ -12,6 +12,7 @@ unsafe extern "C" {
     fn fmrai_threads(count: i32) -> *mut c_char;
     fn fmrai_seed(seed: u64) -> *mut c_char;
     fn fmrai_synchronize(cuda: i32) -> *mut c_char;
+    fn fmrai_integers_may_be_sizes(); // as the next, of `shim/api.h`
     fn fmrai_keep_freed_pages(); // of `shim/api.h`
 }
 
@@ -42,6 +43,13 @@ impl Drop for Gradients {
 /// Switches gradients off on this thread, until what it returns is dropped.
 pub fn no_grad() -> Gradients {
     Gradients::set(false)
+}
+
+/// For programs whose models are written in a language that computes with sizes itself, as Python does: integers among the numbers that
+/// operations are given may be sizes, so passes that differ in these alone follow the same graph. A setting of the process, for its program alone.
+pub fn integers_may_be_sizes() {
+    // SAFETY: takes nothing, sets an atomic truth value.
+    unsafe { fmrai_integers_may_be_sizes() }
 }
 
 /// How many threads libtorch gives to an operation: a setting of the process, for its program alone.

@@ -7,18 +7,19 @@ use crate::project::Project;
 use super::problem::Problem;
 
 /// The members that a member may depend on, whether to build, to test or to run.
-const MAY: [(&str, &[&str]); 7] = [
+const MAY: [(&str, &[&str]); 8] = [
     ("fmrai-core", &[]),
     ("fmrai-torch", &["fmrai-core"]),
     ("fmrai-models", &["fmrai-core", "fmrai-torch"]),
     ("fmrai-plugins", &["fmrai-core"]),
     ("fmrai-draw", &["fmrai-core"]),
     ("fmrai-host", &["fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-draw"]),
+    ("fmrai-python", &["fmrai-core", "fmrai-torch", "fmrai-draw", "fmrai-host"]),
     ("xtask", &[]),
 ];
 
 /// Libraries, and the members that may name them. The host's tests train a model with tch; what it is built from is told below.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 9] = [
     ("tch", &["fmrai-models", "fmrai-host"]),
     ("torch-sys", &["fmrai-models"]),
     ("plotters", &["fmrai-draw"]),
@@ -27,6 +28,7 @@ const ONLY: [(&str, &[&str]); 8] = [
     ("clap", &["fmrai-host", "xtask"]),
     ("indicatif", &["fmrai-host", "xtask"]),
     ("rusqlite", &["fmrai-host"]),
+    ("pyo3", &["fmrai-python"]),
 ];
 
 /// A rule on everything that a member is built from, however indirectly.
@@ -39,7 +41,7 @@ pub(crate) struct Closure {
 }
 
 /// The rules that need the resolved graph.
-pub(crate) const CLOSURES: [Closure; 5] = [
+pub(crate) const CLOSURES: [Closure; 6] = [
     // What an analyzer builds on.
     Closure { package: "fmrai-core", features: (&[], ""), banned: &["tch", "torch-sys", "cc", "tokenizers"] },
     // What runs beside the libtorch of another program, of whatever version.
@@ -49,6 +51,8 @@ pub(crate) const CLOSURES: [Closure; 5] = [
         features: (&["--no-default-features"], "without default features "),
         banned: &["tch", "torch-sys"],
     },
+    // Python has a torch of its own, of whatever version.
+    Closure { package: "fmrai-python", features: (&[], ""), banned: &["tch", "torch-sys"] },
     // What draws looks for no fonts of the system.
     Closure {
         package: "fmrai-draw",

@@ -47,15 +47,23 @@ pub(crate) struct Options {
     /// Fetch the model of the second demo too, a decoder of 253 MB
     #[arg(long)]
     decoder: bool,
+    /// Fetch the headers of the other versions of torch that the Python package serves
+    #[arg(long)]
+    headers: bool,
 }
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false };
+    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false, headers: false };
     /// What is needed to build.
-    pub(crate) const LIBTORCH: Self = Self { no_model: true, model_only: false, decoder: false };
+    pub(crate) const LIBTORCH: Self =
+        Self { no_model: true, model_only: false, decoder: false, headers: false };
     /// What the second demo needs.
-    pub(crate) const DECODER: Self = Self { no_model: true, model_only: false, decoder: true };
+    pub(crate) const DECODER: Self =
+        Self { no_model: true, model_only: false, decoder: true, headers: false };
+    /// What the Python package is built with.
+    pub(crate) const HEADERS: Self =
+        Self { no_model: true, model_only: false, decoder: false, headers: true };
 }
 
 /// Sets up what is missing.
@@ -73,6 +81,9 @@ pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError>
     }
     if options.decoder {
         components.push(&pins::DEMO_DECODER);
+    }
+    if options.headers {
+        components.push(&pins::HEADERS_2_15);
     }
     ensure(project, &components, &pip::Pip::default())
 }

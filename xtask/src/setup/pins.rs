@@ -22,6 +22,18 @@ pub(crate) const LIBTORCH: Component = Component {
     terms: None,
 };
 
+/// What the hook of the Python package is compiled against for a newer torch.
+pub(crate) const HEADERS_2_15: Component = Component {
+    title: "headers of torch 2.15.0",
+    folder: "torch-2.15",
+    wheels: &[TORCH_2_15],
+    joined: &[],
+    written: &[],
+    installed_bytes: 41_405_839,
+    native: true,
+    terms: None,
+};
+
 /// The model of the examples: a pretrained BERT encoder of 6 layers with 12 heads each.
 pub(crate) const DEMO_MODEL: Component = Component {
     title: "demo model all-MiniLM-L6-v2",
@@ -65,6 +77,19 @@ const TORCH: Wheel = Wheel {
         Pick { from: "torch/lib/libgomp.so.1", to: "lib/libgomp.so.1" },
         Pick { from: "torch-2.13.0.dist-info/licenses/LICENSE", to: "LICENSE" },
         Pick { from: "torch-2.13.0.dist-info/licenses/", to: "licenses/torch/" },
+    ],
+};
+
+const TORCH_2_15: Wheel = Wheel {
+    name: "torch",
+    version: "2.15.0",
+    file: "torch-2.15.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+    sha256: "48c2d861134c0b5697c7602cb5ffa68f62a2989fdcd1717e593356f67996ca1e",
+    bytes: 539_136_850,
+    picks: &[
+        Pick { from: "torch/include/", to: "include/" },
+        Pick { from: "torch/version.py", to: "version.py" },
+        Pick { from: "torch-2.15.0.dist-info/licenses/LICENSE", to: "LICENSE" },
     ],
 };
 
@@ -172,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_complete() {
-        for component in [LIBTORCH, DEMO_MODEL, DEMO_DECODER] {
+        for component in [LIBTORCH, DEMO_MODEL, DEMO_DECODER, HEADERS_2_15] {
             for wheel in component.wheels {
                 let underscored = wheel.name.replace('-', "_");
                 let start = format!("{underscored}-{}-", wheel.version);

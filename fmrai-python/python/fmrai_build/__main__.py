@@ -1,0 +1,5 @@
+"""``python -m fmrai_build``."""
+
+from . import main
+
+main()

@@ -1,0 +1,170 @@
+//! Live models: what watches their passes.
+
+use std::cell::RefCell;
+use std::sync::{Mutex, TryLockError};
+
+use fmrai_core::graph::{OperationId, TensorId};
+use fmrai_core::tracker::{BoxError, CaptureRequest};
+use fmrai_torch::Tensor;
+use fmrai_torch::capture::{Actions, Ask, LiveCall, LiveGraph, LiveGraphs, Place, Turn, Want};
+use fmrai_torch::model::Model;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::error::{TrackingError, of_live};
+use crate::graph::Graph;
+use crate::model::{Named, PyModel};
+use crate::pass::Pass;
+use crate::tensor::{of_python, to_python};
+
+/// The graphs of a live model.
+#[pyclass(frozen, module = "fmrai._native")]
+pub(crate) struct Live {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    graphs: LiveGraphs,
+    /// The same graphs as Python has them.
+    views: Vec<Py<Graph>>,
+}
+
+/// Where something acts, and what: the id of a tensor, or the position of a fused attention operation whose scores are meant.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Acting {
+    scores: bool,
+    at: u32,
+    action: Py<PyAny>,
+}
+
+struct PyCall {
+    model: PyModel,
+    form: String,
+    inputs: Vec<(String, Tensor)>,
+    run: Py<PyAny>,
+}
+
+impl LiveCall for PyCall {
+    fn model(&self) -> &dyn Model {
+        &self.model
+    }
+
+    fn form(&self) -> &str {
+        &self.form
+    }
+
+    fn inputs(&self) -> Vec<(String, Tensor)> {
+        self.inputs.clone()
+    }
+
+    fn run(&self, turn: Turn, recorded: bool) -> Result<(), BoxError> {
+        let counts = turn == Turn::Counts;
+        Python::attach(|py| self.run.call1(py, (counts, recorded))).map(drop).map_err(BoxError::from)
+    }
+}
+
+#[pymethods]
+impl Live {
+    #[new]
+    fn new() -> Self {
+        Self { state: Mutex::default() }
+    }
+
+    /// Runs `run(counts, recorded)` under watch. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep and what acts.
+    #[expect(clippy::too_many_arguments, reason = "one call from one place")]
+    fn watch(
+        &self,
+        py: Python<'_>,
+        bridge: Py<PyAny>,
+        form: String,
+        inputs: Vec<Named<'_>>,
+        want: &str,
+        ask: Py<PyAny>,
+        run: Py<PyAny>,
+    ) -> PyResult<Pass> {
+        let want = match want {
+            "graph" => Want::Graph,
+            "tensors" => Want::Tensors,
+            "actions" => Want::Actions,
+            other => return Err(PyValueError::new_err(format!("{other:?} is no kind of pass"))),
+        };
+        // Never waited for: who has it may be waiting for what this thread holds.
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(broken)) => broken.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(TrackingError::new_err(
+                    "another thread watches a pass of this model: one pass of a model at a time can be watched",
+                ));
+            }
+        };
+        let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, of_python(&tensor)?)));
+        let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
+        let call = PyCall { model: PyModel::bare(bridge), form, inputs, run };
+        let State { graphs, views } = &mut *state;
+        let views = RefCell::new(views);
+        let mut asked = |graph: &LiveGraph| -> Result<Ask, BoxError> {
+            let view = view(py, &mut views.borrow_mut(), graph)?;
+            let (keep, acting): (Vec<u32>, Vec<Acting>) = ask.call1(py, (view,))?.extract(py)?;
+            Ok(Ask {
+                keep: keep.into_iter().map(TensorId).collect::<CaptureRequest>(),
+                actions: actions(acting),
+            })
+        };
+        let pass = graphs.pass(&call, want, &mut asked).map_err(of_live)?;
+        let graph = view(py, &mut views.borrow_mut(), &pass.graph)?;
+        Ok(Pass { graph, kept: Mutex::new(pass.kept) })
+    }
+
+    /// The graphs that passes have followed so far.
+    fn graphs(&self, py: Python<'_>) -> Vec<Py<Graph>> {
+        let state = self.state.try_lock();
+        state.map(|state| state.views.iter().map(|view| view.clone_ref(py)).collect()).unwrap_or_default()
+    }
+}
+
+fn view(py: Python<'_>, views: &mut Vec<Py<Graph>>, graph: &LiveGraph) -> PyResult<Py<Graph>> {
+    let known = views.iter().find(|view| view.get().is(graph));
+    if let Some(known) = known {
+        return Ok(known.clone_ref(py));
+    }
+    let made = Py::new(py, Graph::live(graph))?;
+    views.push(made.clone_ref(py));
+    Ok(made)
+}
+
+fn actions(all: Vec<Acting>) -> Actions {
+    let mut actions = Actions::none();
+    for Acting { scores, at, action } in all {
+        let place = if scores { Place::Scores(OperationId(at)) } else { Place::Tensor(TensorId(at)) };
+        actions.add(place, move |value| attached(|py| act(py, &action, value)));
+    }
+    actions
+}
+
+fn act(py: Python<'_>, action: &Py<PyAny>, value: &Tensor) -> Result<Option<Tensor>, BoxError> {
+    let made = action.bind(py).call1((to_python(py, value)?,))?;
+    if made.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(of_python(&made)?))
+}
+
+/// Runs `what` with the interpreter, from within an operation of libtorch. Its Python bindings give the interpreter up around each operation, of
+/// which pyo3 knows nothing: `Python::attach` would take it for held.
+fn attached<T>(what: impl FnOnce(Python<'_>) -> T) -> T {
+    /// Gives it up again, also while unwinding.
+    struct Held(pyo3::ffi::PyGILState_STATE);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // SAFETY: it undoes the `PyGILState_Ensure` of this very thread.
+            unsafe { pyo3::ffi::PyGILState_Release(self.0) }
+        }
+    }
+    // SAFETY: the interpreter is initialized, since it has called us; the call nests.
+    let _held = Held(unsafe { pyo3::ffi::PyGILState_Ensure() });
+    // SAFETY: the line above has attached this thread, until `_held` is dropped after `what` is done.
+    what(unsafe { Python::assume_attached() })
+}
