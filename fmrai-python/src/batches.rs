@@ -10,9 +10,9 @@ use pyo3::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::boundary::tensor_of;
 use crate::model::Named;
 use crate::samples::{Row, samples};
-use crate::tensor::of_python;
 
 /// What opens data, by number: a config owns no object of Python.
 static OPENERS: Mutex<BTreeMap<u64, Py<PyAny>>> = Mutex::new(BTreeMap::new());
@@ -79,7 +79,7 @@ impl Batches for Running {
         let read = |py: Python<'_>| -> PyResult<Option<(NamedTensors, Vec<Row>)>> {
             let Some(batch) = self.iterator.bind(py).try_iter()?.next().transpose()? else { return Ok(None) };
             let (inputs, rows): (Vec<Named<'_>>, Vec<Row>) = batch.extract()?;
-            let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, of_python(&tensor)?)));
+            let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?)));
             Ok(Some((NamedTensors(inputs.collect::<PyResult<_>>()?), rows)))
         };
         let Some((inputs, rows)) = Python::attach(read).map_err(raised)? else { return Ok(None) };

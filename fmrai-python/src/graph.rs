@@ -41,9 +41,13 @@ impl Graph {
         Arc::ptr_eq(&self.graph, graph.graph())
     }
 
+    pub(crate) fn with(graph: Arc<RecordedGraph>, structure: Arc<Structure>) -> Self {
+        Self { graph, structure, number: 0 }
+    }
+
     fn of(graph: Arc<RecordedGraph>) -> Self {
         let structure = Arc::new(Structure::of(graph.as_ref()));
-        Self { graph, structure, number: 0 }
+        Self::with(graph, structure)
     }
 }
 

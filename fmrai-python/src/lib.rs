@@ -2,11 +2,12 @@
 //!
 //! Tensors go over this boundary without a copy, and without anything of libtorch's Python library: Python tells the address of a tensor's
 //! implementation, and takes tensors over by an operation ([`fmrai_torch::Tensor::hand_over`]).
-#![expect(unsafe_code, reason = "the boundary to Python; every block says why it is sound")]
 #![expect(clippy::needless_pass_by_value, reason = "arguments from Python are handed over as values")]
 
 mod analysis;
+mod analyzer;
 mod batches;
+mod boundary;
 mod error;
 mod graph;
 mod live;
@@ -18,6 +19,7 @@ mod run;
 mod samples;
 mod tensor;
 mod tokenizer;
+mod transformers;
 
 /// The extension module.
 #[pyo3::pymodule]
@@ -26,6 +28,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::analysis::{Analysis, analyses, settings};
+    #[pymodule_export]
+    use crate::analyzer::check_analyzer;
     #[pymodule_export]
     use crate::graph::{Graph, inspect};
     #[pymodule_export]

@@ -11,11 +11,12 @@ use fmrai_torch::model::Model;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::boundary::{attached, tensor_of};
 use crate::error::{TrackingError, of_live};
 use crate::graph::Graph;
 use crate::model::{Named, PyModel};
 use crate::pass::Pass;
-use crate::tensor::{of_python, to_python};
+use crate::tensor::to_python;
 
 /// The graphs of a live model.
 #[pyclass(frozen, module = "fmrai._native")]
@@ -100,7 +101,7 @@ impl Live {
                 ));
             }
         };
-        let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, of_python(&tensor)?)));
+        let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?)));
         let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
         let call = PyCall { model: PyModel::bare(bridge), form, inputs, run };
         let State { graphs, views } = &mut *state;
@@ -149,22 +150,5 @@ fn act(py: Python<'_>, action: &Py<PyAny>, value: &Tensor) -> Result<Option<Tens
     if made.is_none() {
         return Ok(None);
     }
-    Ok(Some(of_python(&made)?))
-}
-
-/// Runs `what` with the interpreter, from within an operation of libtorch. Its Python bindings give the interpreter up around each operation, of
-/// which pyo3 knows nothing: `Python::attach` would take it for held.
-fn attached<T>(what: impl FnOnce(Python<'_>) -> T) -> T {
-    /// Gives it up again, also while unwinding.
-    struct Held(pyo3::ffi::PyGILState_STATE);
-    impl Drop for Held {
-        fn drop(&mut self) {
-            // SAFETY: it undoes the `PyGILState_Ensure` of this very thread.
-            unsafe { pyo3::ffi::PyGILState_Release(self.0) }
-        }
-    }
-    // SAFETY: the interpreter is initialized, since it has called us; the call nests.
-    let _held = Held(unsafe { pyo3::ffi::PyGILState_Ensure() });
-    // SAFETY: the line above has attached this thread, until `_held` is dropped after `what` is done.
-    what(unsafe { Python::assume_attached() })
+    Ok(Some(tensor_of(&made)?))
 }

@@ -7,8 +7,9 @@ use fmrai_torch::Tensor;
 use fmrai_torch::model::{Axis, InputSpec, Model, ModelError, ModelInfo, ModelState, NamedTensors};
 use pyo3::prelude::*;
 
+use crate::boundary::tensor_of;
 use crate::error::in_model;
-use crate::tensor::{of_python, to_python};
+use crate::tensor::to_python;
 
 /// A tensor of Python with its name.
 pub(crate) type Named<'py> = (String, Bound<'py, PyAny>);
@@ -66,6 +67,15 @@ impl PyModel {
     }
 }
 
+impl PyModel {
+    /// The same model, of a source that plans name.
+    pub(crate) fn from_source(mut self, source: &str, path: &std::path::Path) -> Self {
+        source.clone_into(&mut self.info.source);
+        path.clone_into(&mut self.info.path);
+        self
+    }
+}
+
 fn info(architecture: String, parameters: u64, dtype: DType, max_tokens: Option<usize>) -> ModelInfo {
     ModelInfo {
         source: "python".to_owned(),
@@ -96,7 +106,7 @@ impl Model for PyModel {
     fn parameters(&self) -> Vec<(String, Tensor)> {
         let read = |py: Python<'_>| -> PyResult<Vec<(String, Tensor)>> {
             let named: Vec<Named<'_>> = self.bridge.bind(py).call_method0("parameters")?.extract()?;
-            named.into_iter().map(|(name, tensor)| Ok((name, of_python(&tensor)?))).collect()
+            named.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?))).collect()
         };
         // A model that cannot tell its weights is recorded without their names.
         Python::attach(|py| read(py).unwrap_or_default())
@@ -121,7 +131,7 @@ impl Model for PyModel {
             let given = given.collect::<PyResult<Vec<Named<'_>>>>()?;
             let outputs: Vec<Named<'_>> =
                 self.bridge.bind(py).call_method1("forward", (given,))?.extract()?;
-            let outputs = outputs.into_iter().map(|(name, tensor)| Ok((name, of_python(&tensor)?)));
+            let outputs = outputs.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?)));
             Ok(NamedTensors(outputs.collect::<PyResult<_>>()?))
         };
         Python::attach(run).map_err(in_model)

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 
 use fmrai_torch::Tensor;
 use fmrai_torch::capture::{Scope, scope};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -13,20 +12,6 @@ use crate::error::of_torch;
 /// Defines what Python takes tensors over by.
 pub(crate) fn define() -> PyResult<()> {
     Tensor::define_take().map_err(of_torch)
-}
-
-/// The tensor that a `torch.Tensor` stands for; they share everything.
-pub(crate) fn of_python(value: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    let py = value.py();
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class =
-        CLASS.get_or_try_init(py, || Ok::<_, PyErr>(py.import("torch")?.getattr("Tensor")?.unbind()))?;
-    if !value.is_instance(class.bind(py))? {
-        return Err(PyTypeError::new_err(format!("a torch.Tensor is needed, this is {}", value.get_type())));
-    }
-    let address: usize = value.getattr("_cdata")?.extract()?;
-    // SAFETY: a `torch.Tensor` tells the address of its implementation and holds it; the argument holds the `torch.Tensor` meanwhile.
-    unsafe { Tensor::of_implementation(address) }.map_err(of_torch)
 }
 
 /// The same tensor as a `torch.Tensor`.

@@ -18,6 +18,7 @@ _build.load()
 
 from . import _native  # noqa: E402  (needs what the line above loads)
 from ._analysis import Analysis, analyses  # noqa: E402
+from ._analyzer import Analyzer, check_analyzer  # noqa: E402
 from ._early import fmrai  # noqa: E402
 from ._edit import add, edit, patch, project_out, scale, set, zero  # noqa: E402
 from ._errors import (  # noqa: E402
@@ -40,7 +41,7 @@ from . import analysis, instrument  # noqa: E402  (names of the early package)
 globals().update(analyses())
 
 __all__ = [
-    "Activations", "Analysis", "AnalysisError", "ConfigError", "FmraiError", "Graph", "Operation", "Report", "Results", "RunError",
-    "SelectorError", "Structure", "Tensor", "Track", "TrackingError", "add", "analysis", "edit", "export", "fmrai", "inspect",
+    "Activations", "Analysis", "AnalysisError", "Analyzer", "ConfigError", "FmraiError", "Graph", "Operation", "Report", "Results", "RunError",
+    "SelectorError", "Structure", "Tensor", "Track", "TrackingError", "add", "analysis", "check_analyzer", "edit", "export", "fmrai", "inspect",
     "instrument", "load", "patch", "project_out", "run", "run_plan", "scale", "set", "track", "zero", *sorted(analyses()),
 ]

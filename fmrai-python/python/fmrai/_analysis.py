@@ -152,6 +152,8 @@ def analyses() -> dict[str, type[Analysis]]:
     """The methods that are linked in, by the names of their classes."""
     if not _classes:
         for about in json.loads(_native.analyses()):
+            if about["name"] == "python":
+                continue  # a class of its own for each: fmrai.Analyzer
             made = _class(about)
             _classes[made.__name__] = made
     return _classes

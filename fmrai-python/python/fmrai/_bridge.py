@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,11 +17,14 @@ from ._state import Snapshot
 class Bridge:
     """A model, with what a call of it is given."""
 
-    def __init__(self, model: Any, given: Any = (), call: dict[str, Any] | None = None, tokenizer: Any = None) -> None:
+    def __init__(
+        self, model: Any, given: Any = (), call: dict[str, Any] | None = None, tokenizer: Any = None, steady: bool = False
+    ) -> None:
         self._model = model
         self._given = given
         self._call = call or {}
         self._tokenizer = tokenizer
+        self._steady = steady
 
     def parameters(self) -> list[tuple[str, torch.Tensor]]:
         """Weights and buffers by name, sorted."""
@@ -65,7 +71,8 @@ class Bridge:
             for parameter in parameters.parameters.values():
                 if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.name in named:
                     args.append(named.pop(parameter.name))
-        return _call.outputs(self._model(*args, **named, **self._call))
+        with _steady() if self._steady else contextlib.nullcontext():
+            return _call.outputs(self._model(*args, **named, **self._call))
 
     def watched(self, inputs: list[tuple[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
         """The same, under the eyes of those who watch this thread: calls of functions are not seen otherwise."""
@@ -75,3 +82,19 @@ class Bridge:
         from . import _watch
 
         return _call.outputs(_watch.call(model, (), {**dict(inputs), **self._call}))
+
+
+@contextlib.contextmanager
+def _steady() -> Iterator[None]:
+    """Has transformers make masks as it does for export: without a look at whether a batch has padding. Where all batches have to run the same
+    operations, they then do, and give the same numbers."""
+    masks = sys.modules.get("transformers.masking_utils")
+    original = getattr(masks, "is_tracing", None)
+    if masks is None or original is None:
+        yield
+        return
+    setattr(masks, "is_tracing", lambda *_: True)
+    try:
+        yield
+    finally:
+        setattr(masks, "is_tracing", original)

@@ -58,7 +58,7 @@ def run(
         Further arguments for every call of the model, such as ``{"use_cache": False}``.
     """
     named = _named(analyses)
-    bridge = Bridge(model, call=dict(call or {}), tokenizer=tokenizer)
+    bridge = Bridge(model, call=dict(call or {}), tokenizer=tokenizer, steady=True)
     if isinstance(data, Mapping) and "type" in data:
         source: Any = json.dumps(dict(data), default=os.fspath)
     else:
@@ -68,7 +68,7 @@ def run(
         raise RunError("the model is in training mode, where dropout makes every pass another one: call model.eval() first")
     shown = sys.stderr.isatty() if progress is None else progress
     if callable(source) and output is None and not any(one.drives_model for one in named.values()):
-        return observe(bridge, source, named, given, parity, shown)
+        return observe(Bridge(model, call=dict(call or {})), source, named, given, parity, shown)
     what = [(name, one.kind, one._given) for name, one in named.items()]
     folder = os.fspath(output) if output is not None else None
     vocabulary = given.native if given is not None else None

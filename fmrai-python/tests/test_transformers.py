@@ -1,0 +1,49 @@
+"""Folders of Hugging Face models in plans that run in Python."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import torch
+
+import fmrai
+from conftest import bert, gpt2
+
+TEXTS = ["the cat sat on a mat", "the dog ran to it", "it saw é and 東", "then the cat ran to the dog and sat on it"]
+
+
+def test_a_folder_of_transformers(tokenizer, tmp_path):
+    model = bert()
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    plan = {
+        "format": 1, "model": {"type": "hf_checkpoint", "path": "model"}, "data": {"type": "text", "path": "texts.txt", "batch_size": 3},
+        "analyses": [{"type": "attention_patterns"}, {"type": "attention_clustering", "clusters": 2}], "output": "results", "parity": "every",
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    results = fmrai.run_plan(tmp_path / "plan.json")
+    assert results.status == "ok"
+    live = fmrai.run(model, TEXTS, fmrai.AttentionPatterns(), tokenizer=tokenizer)["attention_patterns"]
+    for name, expected in live.tensors.items():
+        assert np.allclose(results["attention_patterns"].tensors[name], expected, atol=1e-5, equal_nan=True), name
+
+
+def test_pairs_on_a_live_model(tokenizer, tmp_path):
+    model = gpt2()
+    model.resize_token_embeddings(len(tokenizer))
+    pairs = [
+        {"clean": "the cat sat on", "corrupted": "the dog sat on", "answer": "mat", "wrong": "dog"},
+        {"clean": "a cat ran to", "corrupted": "a dog ran to", "answer": "it", "wrong": "the"},
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(map(json.dumps, pairs)) + "\n")
+    data = {"type": "pairs", "path": path}
+    outcome = fmrai.run(model, data, fmrai.ActivationPatching(sites=["head", "residual.before"]), tokenizer=tokenizer)
+    report = outcome["activation_patching"]
+    assert report.tensors["recovered.head"].shape == (3, 4)
+    first = report.tensors["recovered.residual.before"]
+    assert first.shape[0] == 3
+    assert np.isfinite(report.tensors["recovered.head"]).all()
