@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
 
 import numpy as np
-import torch
 
 import fmrai
+from fmrai._safetensors import SafetensorsFile
 from conftest import bert, gpt2
 
 TEXTS = ["the cat sat on a mat", "the dog ran to it", "it saw é and 東", "then the cat ran to the dog and sat on it"]
@@ -47,3 +49,25 @@ def test_pairs_on_a_live_model(tokenizer, tmp_path):
     first = report.tensors["recovered.residual.before"]
     assert first.shape[0] == 3
     assert np.isfinite(report.tensors["recovered.head"]).all()
+
+
+def test_the_same_as_the_program(tmp_path):
+    """What the program made of a small MiniLM, read natively, stands in the reference data; here transformers runs it."""
+    reference = Path(__file__).parents[2] / "tests" / "reference"
+    plan = json.loads((reference / "version-0.2" / "plan.json").read_text())
+    plan["model"]["path"] = str(reference / "models" / "minilm")
+    plan["data"]["path"] = str(reference / "version-0.2" / "texts.txt")
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    found = fmrai.run_plan(tmp_path / "plan.json")
+    stored = reference / "version-0.2" / "results"
+    for analysis in ("attention_patterns", "ffn_key_value"):
+        about = json.loads((stored / analysis / "summary.json").read_text())
+        tensors = SafetensorsFile(stored / analysis / "tensors.safetensors")
+        assert len(tensors.keys()) == len(about["tensors"]) > 0
+        for name in tensors.keys():
+            if "negative" in name:
+                continue  # many share the smallest value of GELU: rounding decides which is named
+            assert np.allclose(found[analysis].tensors[name], tensors[name], atol=1e-5, equal_nan=True), name
+    with sqlite3.connect(stored / "ffn_key_value" / "store.sqlite") as old, sqlite3.connect(found["ffn_key_value"].store) as new:
+        triggers = "select layer, neuron, rank, text, position from triggers where sign > 0 order by 1, 2, 3"
+        assert old.execute(triggers).fetchall() == new.execute(triggers).fetchall()
