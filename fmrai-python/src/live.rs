@@ -73,7 +73,8 @@ impl Live {
         Self { state: Mutex::default() }
     }
 
-    /// Runs `run(counts, recorded)` under watch. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep and what acts.
+    /// Runs `run(counts, recorded)` under watch. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep, what acts,
+    /// and whether what is overwritten unseen is left out.
     #[expect(clippy::too_many_arguments, reason = "one call from one place")]
     fn watch(
         &self,
@@ -108,11 +109,10 @@ impl Live {
         let views = RefCell::new(views);
         let mut asked = |graph: &LiveGraph| -> Result<Ask, BoxError> {
             let view = view(py, &mut views.borrow_mut(), graph)?;
-            let (keep, acting): (Vec<u32>, Vec<Acting>) = ask.call1(py, (view,))?.extract(py)?;
-            Ok(Ask {
-                keep: keep.into_iter().map(TensorId).collect::<CaptureRequest>(),
-                actions: actions(acting),
-            })
+            let (keep, acting, as_far_as_seen): (Vec<u32>, Vec<Acting>, bool) =
+                ask.call1(py, (view,))?.extract(py)?;
+            let keep = keep.into_iter().map(TensorId).collect::<CaptureRequest>();
+            Ok(Ask { keep, actions: actions(acting), as_far_as_seen })
         };
         let pass = graphs.pass(&call, want, &mut asked).map_err(of_live)?;
         let graph = view(py, &mut views.borrow_mut(), &pass.graph)?;

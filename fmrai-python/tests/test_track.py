@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -261,3 +263,43 @@ def test_texts_of_other_lengths_follow_one_graph():
             run(model, input_ids=torch.randint(3, 90, (rows, length)), attention_mask=torch.ones(rows, length, dtype=torch.long))
         graphs.add(t.graph)
     assert len(graphs) == 1
+
+
+def test_scripted_modules_and_the_fast_path():
+    scripted = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU()).eval())
+    with fmrai.track(scripted) as t:
+        run(scripted, input=torch.rand(2, 3))
+    assert [operation.name for operation in t.graph.operations] == ["aten::linear", "aten::relu"]
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    encoder = seeded(lambda: torch.nn.TransformerEncoder(layer, 2))
+    with fmrai.track(encoder) as t:
+        run(encoder, src=torch.rand(2, 5, 16))
+    with pytest.warns(UserWarning, match="set_fastpath_enabled"):
+        t.structure
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with fmrai.track(encoder) as t:
+            run(encoder, src=torch.rand(2, 5, 16))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    assert len(t.structure.attention) == 2 and len(t.structure.ffn) == 2
+
+
+def test_what_is_overwritten_unseen_is_missing_alone():
+    class Hidden(torch.nn.Module):
+        def forward(self, x):
+            y = x * 2
+            y.data.mul_(3)
+            return y.sum()
+
+    with fmrai.track(Hidden()) as t:
+        assert t(torch.ones(3)) == 18
+    assert len(t.last.kept) > 0
+    with fmrai.track(Hidden()) as t:
+        t(torch.ones(3))
+    assert len(t.graph) == 3
+
+
+def test_a_process_may_end_while_it_tracks():
+    code = "import sys, torch, fmrai; t = fmrai.track(torch.nn.Linear(2, 2)); t.__enter__(); t(torch.ones(1, 2)); sys.exit(3)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 3

@@ -109,9 +109,8 @@ fn each_way_has_a_graph_and_what_runs_aside_leaves_no_trace() {
     let mut seen = Vec::new();
     for (pass, x) in [[1.0, 2.0], [1.0, 3.0], [-1.0, -2.0], [2.0, 2.0], [-1.0, 0.5]].into_iter().enumerate() {
         let call = call(&model, x);
-        let mut ask = |graph: &LiveGraph| {
-            Ok(Ask { keep: [product(graph)].into_iter().collect(), actions: Actions::none() })
-        };
+        let mut ask =
+            |graph: &LiveGraph| Ok(Ask { keep: [product(graph)].into_iter().collect(), ..Ask::default() });
         let made = graphs.pass(&call, Want::Tensors, &mut ask).unwrap();
         let factor = if x[0] > 0.0 { 2.0 } else { 3.0 };
         let kept = made.kept.unwrap();
@@ -136,7 +135,7 @@ fn what_acts_acts_on_the_graph_that_is_followed() {
         let mut ask = |graph: &LiveGraph| {
             let mut actions = Actions::none();
             actions.add(Place::Tensor(product(graph)), |value| Ok(Some(value.mul_scalar(0.0)?)));
-            Ok(Ask { keep: std::iter::empty().collect(), actions })
+            Ok(Ask { actions, ..Ask::default() })
         };
         graphs.pass(&call, Want::Actions, &mut ask).unwrap();
         let result = call.result.borrow_mut().take().unwrap();
@@ -153,7 +152,7 @@ fn what_cannot_be_asked_is_told_after_the_pass() {
     let selector: Selector = "attention[0]".parse().unwrap();
     let mut ask = |graph: &LiveGraph| -> Result<Ask, BoxError> {
         let found = select(graph.graph().as_ref(), graph.structure(), std::slice::from_ref(&selector))?;
-        Ok(Ask { keep: found.iter().map(|one| one.tensor).collect(), actions: Actions::none() })
+        Ok(Ask { keep: found.iter().map(|one| one.tensor).collect(), ..Ask::default() })
     };
     let error = graphs.pass(&call, Want::Tensors, &mut ask).unwrap_err();
     assert!(matches!(error, LiveError::Ask(_)), "{error}");

@@ -40,8 +40,9 @@ from . import analysis, instrument  # noqa: E402  (names of the early package)
 
 globals().update(analyses())
 
+# Without `set`, which is a word of Python too.
 __all__ = [
     "Activations", "Analysis", "AnalysisError", "Analyzer", "ConfigError", "FmraiError", "Graph", "Operation", "Report", "Results", "RunError",
     "SelectorError", "Structure", "Tensor", "Track", "TrackingError", "add", "analysis", "check_analyzer", "edit", "export", "fmrai", "inspect",
-    "instrument", "load", "patch", "project_out", "run", "run_plan", "scale", "set", "track", "zero", *sorted(analyses()),
+    "instrument", "load", "patch", "project_out", "run", "run_plan", "scale", "track", "zero", *sorted(analyses()),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -138,6 +139,13 @@ class Graph:
     @cached_property
     def structure(self) -> Structure:
         """What the finders have found."""
+        whole = "aten::_transformer_encoder_layer_fwd"
+        if any(self._native.operation_name(i) == whole for i in range(len(self))):
+            warnings.warn(
+                "the fast path of nn.TransformerEncoder runs a whole layer as one operation: "
+                "torch.backends.mha.set_fastpath_enabled(False) opens it",
+                stacklevel=3,
+            )
         return Structure(self)
 
     @cached_property

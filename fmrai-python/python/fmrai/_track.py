@@ -77,8 +77,8 @@ class Pass:
         query, key, value = (given.pop(name) for name in ("query", "key", "value"))
         attention = lambda query, key, value: torch.nn.functional.scaled_dot_product_attention(query, key, value, **given)  # noqa: E731
 
-        def ask(graph: Any) -> tuple[list[int], list[Any]]:
-            return [id for id in graph.keepable(True) if graph.tensor(id)[-1]], []
+        def ask(graph: Any) -> tuple[list[int], list[Any], bool]:
+            return [id for id in graph.keepable(True) if graph.tensor(id)[-1]], [], False
 
         with torch.no_grad():
             run = lambda *_: attention(query, key, value)  # noqa: E731
@@ -126,6 +126,10 @@ class Track:
     # Of a watcher.
     def watches(self, model: Any) -> bool:
         return self._of is None or self._of() is model
+
+    @property
+    def lenient(self) -> bool:
+        return self._keep == ALL
 
     def wants(self) -> str:
         if not self._keep:

@@ -147,7 +147,7 @@ def watched(model: Any, run: Any, args: tuple, kwargs: dict, watchers: list[Watc
         if counts:
             result[:] = [made]
 
-    def ask(native: Any) -> tuple[list[int], list[dict[str, Any]]]:
+    def ask(native: Any) -> tuple[list[int], list[dict[str, Any]], bool]:
         graph = what.graph(native)
         keep: set[int] = set()
         acting: list[dict[str, Any]] = []
@@ -155,7 +155,9 @@ def watched(model: Any, run: Any, args: tuple, kwargs: dict, watchers: list[Watc
             ids, acts = watcher.ask(graph, bridge)
             keep.update(map(int, ids))
             acting.extend(acts)
-        return sorted(keep), acting
+        # Who has named what it wants is told where it is not to be had.
+        lenient = all(getattr(watcher, "lenient", False) for watcher in watchers)
+        return sorted(keep), acting, lenient
 
     kinds = {watcher.wants() for watcher in watchers}
     want = next(kind for kind in ("actions", "tensors", "graph") if kind in kinds)

@@ -73,6 +73,8 @@ pub struct Ask {
     pub keep: CaptureRequest,
     /// What acts on it.
     pub actions: Actions,
+    /// Leaves out of `keep` what a pass overwrites unseen, instead of failing: for those who want all that is to be had.
+    pub as_far_as_seen: bool,
 }
 
 /// A pass that was watched.
@@ -279,6 +281,7 @@ fn kept_aside(
 
 fn track(call: &dyn LiveCall, graph: &LiveGraph, ask: Ask, turn: Turn) -> Result<Kept, TrackError> {
     let recording = Recording::begin(&graph.recorded, &ask.keep, ask.actions, Reuse::Nothing)?;
+    let recording = recording.as_far_as_seen(ask.as_far_as_seen);
     let outcome = call.run(turn, false);
     recording.end_of(outcome)
 }

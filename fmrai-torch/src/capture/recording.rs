@@ -96,6 +96,8 @@ pub struct Recording {
     failed: Rc<RefCell<Option<TrackError>>>,
     /// Where something acts that has not been called.
     idle: Rc<RefCell<BTreeSet<Place>>>,
+    /// What was not seen is left out.
+    as_far_as_seen: bool,
 }
 
 impl Recording {
@@ -135,7 +137,20 @@ impl Recording {
         session.begin().map_err(TrackError::Internal)?;
         let explicit =
             (0u32..).zip(&explicit).filter(|(_, e)| **e != 0).map(|(i, _)| OperationId(i)).collect();
-        Ok(Self { session, recorded: Arc::clone(recorded), request: request.clone(), explicit, failed, idle })
+        Ok(Self {
+            session,
+            recorded: Arc::clone(recorded),
+            request: request.clone(),
+            explicit,
+            failed,
+            idle,
+            as_far_as_seen: false,
+        })
+    }
+
+    /// Leaves out what was overwritten unseen, or is not made in this pass, instead of failing.
+    pub(super) fn as_far_as_seen(self, yes: bool) -> Self {
+        Self { as_far_as_seen: yes, ..self }
     }
 
     /// Ends the pass; what the model returned is not needed.
@@ -165,7 +180,14 @@ impl Recording {
         }
         let mut tensors = Vec::new();
         for (id, tensor) in self.session.take().map_err(TrackError::Internal)? {
-            tensors.push((TensorId(id), tensor.ok_or(TrackError::NotSeen(TensorId(id)))?));
+            match tensor {
+                Some(tensor) => tensors.push((TensorId(id), tensor)),
+                None if self.as_far_as_seen => {}
+                None => return Err(TrackError::NotSeen(TensorId(id))),
+            }
+        }
+        if self.as_far_as_seen {
+            return Ok(Kept { tensors, explicit: std::mem::take(&mut self.explicit) });
         }
         match self.request.tensors().find(|id| !tensors.iter().any(|(kept, _)| kept == id)) {
             Some(missing) => Err(TrackError::NotSeen(missing)),
