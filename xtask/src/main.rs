@@ -12,6 +12,7 @@ mod cargo;
 mod check;
 mod demo;
 mod outcome;
+mod page;
 mod project;
 mod search;
 mod setup;
@@ -49,6 +50,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Check the script of reports, and open pages of all kinds in a browser, which is fetched for that
+    Page(page::Options),
     /// Set up, then search for failures with new random numbers, round after round
     Search(search::Options),
     /// Check the house rules: dependency direction, circles of files, paths in the docs, tidiness, example plans
@@ -78,6 +81,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Demo { args } => demo::run(&project, args),
         Command::Test { args } => suite::run(&project, args),
+        Command::Page(options) => page::run(&project, *options),
         Command::Search(options) => search::run(&project, options),
         Command::Check { slow: false } => check::run(&project),
         Command::Check { slow: true } => slow::run(&project),

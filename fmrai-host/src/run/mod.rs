@@ -28,6 +28,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watch;
 mod watched;
 
 pub use builder::Run;

@@ -47,19 +47,27 @@ pub(crate) struct Options {
     /// Fetch the model of the second demo too, a decoder of 253 MB
     #[arg(long)]
     decoder: bool,
+    /// Fetch what checks the script of reports instead: Node.js
+    #[arg(long, conflicts_with_all = ["model_only", "decoder"])]
+    page: bool,
 }
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false };
+    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false, page: false };
     /// What is needed to build.
-    pub(crate) const LIBTORCH: Self = Self { no_model: true, model_only: false, decoder: false };
+    pub(crate) const LIBTORCH: Self = Self { no_model: true, ..Self::ALL };
     /// What the second demo needs.
-    pub(crate) const DECODER: Self = Self { no_model: true, model_only: false, decoder: true };
+    pub(crate) const DECODER: Self = Self { no_model: true, decoder: true, ..Self::ALL };
+    /// What checks the script of reports.
+    pub(crate) const PAGE: Self = Self { page: true, ..Self::ALL };
 }
 
 /// Sets up what is missing.
 pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError> {
+    if options.page {
+        return ensure(project, &[&pins::NODE], &pip::Pip::default());
+    }
     let mut components = Vec::new();
     if !options.model_only {
         let environment = TorchEnvironment::of_process();
