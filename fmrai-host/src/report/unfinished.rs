@@ -6,8 +6,9 @@ use fmrai_report::{Analysis, Document, FORMAT, Status};
 use serde_json::{Value, json};
 
 use super::analysis::{answers, empty, failure};
+use super::error::ReadError;
 use super::inside::{json, object};
-use super::{ReadError, model, some, title};
+use super::parts::{model, some, title};
 use crate::checkpoint::interim_store;
 use crate::results::folder::{CHECKPOINT, GRAPH, OWNER, STATE};
 

@@ -1,6 +1,5 @@
 //! From what the analyses have absorbed to files.
 
-use fmrai_core::graph::{Graph, to_json};
 use fmrai_core::report::Report;
 use fmrai_report::model::Model;
 use fmrai_report::{Analysis, html};
@@ -8,6 +7,7 @@ use fmrai_torch::files::FileInfo;
 use serde_json::{Map, Value, json};
 
 use super::about::About;
+use super::graph_file::graph_json;
 use super::keeper::Keeper;
 use super::lane::{Failure, Lane};
 use super::options::Options;
@@ -68,6 +68,7 @@ impl Session<'_> {
             analyses.push((lane.name.clone(), answer.map(keep)));
         }
         options.pause(self.batches_done)?;
+        self.tell_failures();
         self.stopwatch.lap("analyze");
         let mut activations = None;
         if let Some(mut staging) = staging {
@@ -77,7 +78,6 @@ impl Session<'_> {
                 keeper.place.folder.publish(staging, &batches).map_err(kept)?;
             }
         }
-        self.tell_failures();
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         let told = self.told.lines(self.about.graph, self.about.structure);
@@ -144,11 +144,6 @@ impl Session<'_> {
         staging.write_json(SUMMARY.to_owned(), &document)?;
         Ok(activations)
     }
-}
-
-/// The graph as a file. Graphs that were recorded can be written.
-pub(super) fn graph_json(graph: &dyn Graph) -> String {
-    to_json(graph).unwrap_or_default()
 }
 
 /// The page that shows the results. One that cannot be made says so itself: it is no reason to lose results.

@@ -6,6 +6,7 @@ mod cost;
 mod error;
 mod finish;
 mod given;
+mod graph_file;
 mod interim;
 mod keeper;
 mod lane;

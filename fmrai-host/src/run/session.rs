@@ -9,6 +9,7 @@ use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::data::Counts;
 
 use super::about::About;
+use super::graph_file::graph_json;
 use super::interim::Interim;
 use super::keeper::Keeper;
 use super::lane::Lane;
@@ -67,7 +68,7 @@ impl Session<'_> {
             if let Some(keeper) = &self.keeper {
                 // What is shown of a run before it has ended; it goes when the run ends.
                 let path = keeper.output().join(STATE).join(GRAPH);
-                write(&path, super::finish::graph_json(self.about.graph).as_bytes())?;
+                write(&path, graph_json(self.about.graph).as_bytes())?;
             }
             if self.recorder.is_some() {
                 // Whatever ends the run, the batches that it writes are known to be those of this plan.

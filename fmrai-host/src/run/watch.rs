@@ -30,7 +30,8 @@ impl<'a> Watch<'a> {
     /// Tells them what has happened.
     pub(super) fn tell(&self, event: &Event) {
         self.observers.iter().for_each(|observer| observer.observe(event));
-        if let Some(file) = &self.file {
+        // When all is done, the folder that the file is in is gone.
+        if let Some(file) = self.file.as_ref().filter(|_| !matches!(event, Event::Done { .. })) {
             file.observe(event);
         }
     }

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::reply::{Refusal, Reply, absent, aside, wrong};
-use super::{Shared, activations, compare, live, questions};
+use super::shared::Shared;
+use super::{activations, compare, live, questions};
 use crate::report;
 
 type Served = State<Arc<Shared>>;

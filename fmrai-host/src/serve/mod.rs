@@ -13,6 +13,7 @@ mod live;
 mod questions;
 mod reply;
 mod runs;
+mod shared;
 mod texts;
 
 use std::fmt::Write;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 use guard::Guard;
 use runs::Runs;
+use shared::Shared;
 use texts::Texts;
 
 /// Connections at a time; further ones wait.
@@ -47,12 +49,6 @@ pub struct Settings {
     pub address: IpAddr,
     /// The port; 0 for any that is free.
     pub port: u16,
-}
-
-/// What all requests share.
-struct Shared {
-    runs: Runs,
-    texts: Texts,
 }
 
 /// A server that listens.

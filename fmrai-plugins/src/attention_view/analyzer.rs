@@ -18,10 +18,10 @@ const VERSION: u32 = 1;
 /// The analysis; made by [`AttentionViewConfig`].
 #[derive(Debug)]
 pub struct AttentionView {
-    pub(super) config: AttentionViewConfig,
-    pub(super) layout: HeadLayout,
+    config: AttentionViewConfig,
+    layout: HeadLayout,
     vocabulary: Option<Vocabulary>,
-    pub(super) kept: Kept,
+    kept: Kept,
 }
 
 impl AttentionView {
@@ -110,6 +110,6 @@ impl Analysis for AttentionView {
     }
 
     fn analyze(&self) -> Result<Report, AnalyzerError> {
-        report::report(self)
+        report::report(&self.config, &self.layout, &self.kept)
     }
 }

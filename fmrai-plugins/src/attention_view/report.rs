@@ -5,15 +5,16 @@ use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
 use fmrai_core::tensor::TensorValue;
 use serde_json::{Map, json};
 
-use super::analyzer::AttentionView;
+use super::config::AttentionViewConfig;
 use super::figures::figures;
-use super::kept::Text;
+use super::kept::{Kept, Text};
+use crate::attention::HeadLayout;
 
 /// The texts that fit into what may be kept, those with the smallest numbers; at least one.
-pub(super) fn fitting(analysis: &AttentionView) -> Vec<(u64, &Text)> {
-    let mut left = analysis.config.max_values;
+fn fitting<'k>(config: &AttentionViewConfig, kept: &'k Kept) -> Vec<(u64, &'k Text)> {
+    let mut left = config.max_values;
     let mut fitting = Vec::new();
-    for (id, text) in &analysis.kept.texts {
+    for (id, text) in &kept.texts {
         if text.attention.len() > left && !fitting.is_empty() {
             break;
         }
@@ -23,10 +24,13 @@ pub(super) fn fitting(analysis: &AttentionView) -> Vec<(u64, &Text)> {
     fitting
 }
 
-pub(super) fn report(analysis: &AttentionView) -> Result<Report, AnalyzerError> {
+pub(super) fn report(
+    config: &AttentionViewConfig,
+    layout: &HeadLayout,
+    kept: &Kept,
+) -> Result<Report, AnalyzerError> {
     let other = |error: &dyn std::fmt::Display| AnalyzerError::Other(error.to_string());
-    let layout = &analysis.layout;
-    let texts = fitting(analysis);
+    let texts = fitting(config, kept);
     let mut tensors = Vec::new();
     for (id, text) in &texts {
         let n = text.positions();
@@ -51,7 +55,7 @@ pub(super) fn report(analysis: &AttentionView) -> Result<Report, AnalyzerError> 
     let cut: Vec<u64> =
         texts.iter().filter(|(_, text)| text.positions() < text.of).map(|(id, _)| *id).collect();
     summary.insert("cut_texts".to_owned(), json!(cut));
-    summary.insert("left_out_texts".to_owned(), json!(analysis.kept.texts.len() - texts.len()));
+    summary.insert("left_out_texts".to_owned(), json!(kept.texts.len() - texts.len()));
     if !layout.left_out().is_empty() {
         let left_out: Vec<_> = layout
             .left_out()
