@@ -209,6 +209,7 @@ fn the_schema_accepts_the_examples_and_the_listing_names_all_analyzers() {
             "activation_patching",
             "attention_clustering",
             "attention_patterns",
+            "attention_view",
             "attribution_patching",
             "circuit",
             "direct_logit_attribution",

@@ -120,7 +120,7 @@ fn all_questions_are_listed_and_answered() {
     let listed: Value = serde_json::from_str(&answer(&["query", &run, "--json"])).unwrap();
     let questions = listed[0]["questions"].as_array().unwrap();
     let names: Vec<&str> = questions.iter().map(|question| question["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["top", "search", "key-neurons", "agreement"]);
+    assert_eq!(names, ["top", "search", "key-neurons", "memories", "agreement"]);
     let help = answer(&["query", &run, "top", "--help"]);
     assert!(help.contains("The neuron within the layer, from 0"), "{help}");
 
@@ -235,7 +235,7 @@ fn wrong_questions_are_told_what_there_is() {
     assert!(typed.contains("invalid value 'one' for '--layer <INTEGER>'"), "{typed}");
     let question = complaint(&["query", &run, "tpo"]);
     assert!(
-        question.contains("there are agreement, key-neurons, search, top, did you mean top?"),
+        question.contains("there are agreement, key-neurons, memories, search, top, did you mean top?"),
         "{question}"
     );
     let empty = folder.path().to_str().unwrap();

@@ -9,12 +9,13 @@ use fmrai_torch::generate::GenerateConfig;
 
 use crate::calls;
 use crate::commands::{
-    DataOptions, analyzers, capture, check, generate, inspect, plugin, query, run, schema,
+    DataOptions, analyzers, capture, check, generate, inspect, plugin, query, report, run, schema, serve,
 };
 use crate::error::{Error, Exit, one_line};
 use crate::guardian;
 use crate::plan::Catalogue;
 use crate::plugins::{Pins, Policy};
+use crate::serve::Settings;
 use crate::terminal;
 
 /// See inside neural networks: runs analyses of a model over data, as a plan says.
@@ -184,6 +185,15 @@ enum Command {
         /// Write the graph as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Write a page that shows the model: its structure and its graph, to be explored
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write the graph as a picture
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// Write the graph as JSON for Google's Model Explorer
+        #[arg(long, value_name = "FILE")]
+        model_explorer: Option<PathBuf>,
         /// The text to run the model on
         #[arg(long, conflicts_with = "data")]
         text: Option<String>,
@@ -256,6 +266,32 @@ enum Command {
         json: bool,
         #[command(subcommand)]
         question: Option<query::Asked>,
+    },
+    /// Writes report.html, a page that shows all results of a run, also of one that was killed
+    Report {
+        /// The output folder of a run
+        folder: PathBuf,
+        /// The file [default: report.html in the folder]
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write what the page shows as JSON, instead of the page or beside it
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Serves the pages of runs over HTTP: live progress, comparison of two, questions, and a text box with the model of a run
+    Serve {
+        /// Output folders of runs, or folders that have such in them
+        #[arg(required = true)]
+        folder: Vec<PathBuf>,
+        /// The address to listen at; others than the default let other machines in
+        #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+        address: std::net::IpAddr,
+        /// The port; 0 for any that is free
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        port: u16,
+        /// Open a browser
+        #[arg(long)]
+        open: bool,
     },
     /// Lists the analyzers and what they can be told
     Analyzers {
@@ -390,8 +426,22 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             };
             capture::capture(&options)
         }
-        Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
-            let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
+        Command::Inspect {
+            model,
+            select,
+            dot,
+            json,
+            html,
+            svg,
+            model_explorer,
+            text,
+            data,
+            field,
+            tokenizer,
+        } => {
+            let pages = inspect::pages::PageOptions { html, svg, model_explorer };
+            let options =
+                inspect::InspectOptions { model, tokenizer, dot, json, pages, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
         Command::Generate {
@@ -414,6 +464,10 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             generate::generate(&generate::GenerateOptions { model, prompt, chat, config, edits })
         }
         Command::Query { run, json, question } => query::query(&run, question.as_ref(), json),
+        Command::Serve { folder, address, port, open } => {
+            serve::serve(Settings { folders: folder, address, port }, open)
+        }
+        Command::Report { folder, html, json } => report::report(&folder, html, json.as_deref()),
         Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
         Command::Plugin { command } => match command {
             PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),

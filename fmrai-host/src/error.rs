@@ -80,6 +80,9 @@ pub enum Error {
         /// What happened.
         error: Box<Error>,
     },
+    /// A folder that holds no results to report.
+    #[error(transparent)]
+    Report(#[from] crate::report::ReadError),
     /// A comparison with the untouched model that was not possible.
     #[error("parity: {0}")]
     Parity(#[from] ParityError),
@@ -143,6 +146,7 @@ impl Error {
             | Self::Activations(_)
             | Self::Select(_)
             | Self::Selector(_)
+            | Self::Report(_)
             | Self::Usage(_) => Exit::Input,
             Self::Resume(ResumeError::Unreadable { .. })
             | Self::Folder(FolderError::Io { .. } | FolderError::Write(_)) => Exit::Internal,

@@ -4,6 +4,9 @@
 //! - [`run`]: one pass over the data, shared by all analyses; [`checkpoint`] lets it go on after a stop.
 //!   [`run::Run`] is one put together from values, for programs that embed this library.
 //! - [`results`]: the files of a run; their pictures are drawn by [`fmrai_draw`].
+//! - [`events`]: what happens in a run, for those who watch it.
+//! - [`report`]: the folder of a run as one document, which [`fmrai_report`] makes a page of.
+//! - [`serve`]: the same over HTTP, for runs that go on and for texts of one's own.
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
@@ -18,6 +21,7 @@ pub mod cli;
 mod commands;
 mod ended;
 pub mod error;
+pub mod events;
 mod guardian;
 mod held;
 mod interrupts;
@@ -25,8 +29,11 @@ mod paths;
 pub mod plan;
 pub mod plugins;
 pub mod progress;
+pub mod report;
 pub mod results;
 pub mod run;
+pub mod serve;
+mod stores;
 mod terminal;
 #[cfg(test)]
 mod testing;

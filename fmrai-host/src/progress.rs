@@ -1,25 +1,57 @@
 //! How far a run is: a bar on a terminal, a line now and then elsewhere. All of it goes to stderr.
 
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::events::{Event, Observer};
+
 /// Between two lines where stderr is no terminal.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Shows how far a run is.
+/// Shows how far a run is, as long as it goes through its data.
+#[derive(Debug, Default)]
 pub struct Progress {
+    shown: Mutex<Option<Shown>>,
+}
+
+#[derive(Debug)]
+struct Shown {
     bar: Option<ProgressBar>,
     started: Instant,
     told: Instant,
+    /// Texts of an earlier run.
     first: u64,
 }
 
 impl Progress {
-    /// Progress over `total` bytes of data.
+    /// Shows nothing before the run begins.
     #[must_use]
-    pub fn new(total: u64) -> Self {
-        use std::io::IsTerminal;
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: &Event) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Started { texts, of, .. } => *shown = Some(Shown::new(*of, *texts)),
+            Event::Batch { texts, read, of, .. } => {
+                if let Some(shown) = shown.as_mut() {
+                    shown.set(*read, *of, *texts);
+                }
+            }
+            Event::Concluding { .. } | Event::Done { .. } => *shown = None,
+            _ => {}
+        }
+    }
+}
+
+impl Shown {
+    fn new(total: u64, first: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let style = "{bar:30} {bytes} of {total_bytes}, {msg}, {eta} left";
@@ -29,17 +61,10 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Self { bar, started: now, told: now, first: 0 }
+        Self { bar, started: now, told: now, first }
     }
 
-    /// Starts to count from `texts`, those of an earlier run.
-    pub fn from(&mut self, texts: u64) {
-        self.first = texts;
-        self.started = Instant::now();
-    }
-
-    /// Tells how many bytes and texts are done.
-    pub fn set(&mut self, (bytes, total): (u64, u64), texts: u64) {
+    fn set(&mut self, bytes: u64, total: u64, texts: u64) {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
         #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
         let rate = texts.saturating_sub(self.first) as f64 / seconds;
@@ -50,21 +75,15 @@ impl Progress {
         } else if self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             let percent = (bytes * 100).checked_div(total).unwrap_or(100);
-            self.line(&format!("{texts} texts done, {percent} % of the data read, {rate:.1} texts/s"));
+            crate::terminal::note(&format!(
+                "{texts} texts done, {percent} % of the data read, {rate:.1} texts/s"
+            ));
         }
     }
+}
 
-    /// Prints a line above the bar.
-    pub fn line(&self, text: &str) {
-        let print = || crate::terminal::note(text);
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
+impl Drop for Shown {
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -33,3 +33,18 @@ pub(crate) fn progress(text: &str) {
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
+
+/// A text on one line, without spaces before it; what would steer a terminal is written out.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.trim_start().chars() {
+        match c {
+            '\n' => line.push('⏎'),
+            '\r' => {}
+            '\t' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}

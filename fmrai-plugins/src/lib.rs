@@ -5,6 +5,7 @@
 //! - [`attention_patterns`]: where each attention head looks, and how broadly (Clark et al. 2019, section 3).
 //! - [`attention_clustering`]: which heads look alike (Clark et al. 2019, section 6), as distances, a map and
 //!   clusters.
+//! - [`attention_view`]: the attention of every head over chosen texts, to be looked at.
 //! - [`attribution_patching`]: the same for all sites at once, estimated by gradients (Nanda 2023).
 //! - [`circuit`]: which edges between heads, feed-forward blocks and logits carry an answer (Conmy et al. 2023, Hanna et al. 2024).
 //! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
@@ -27,6 +28,7 @@ pub mod activation_patching;
 pub mod attention;
 pub mod attention_clustering;
 pub mod attention_patterns;
+pub mod attention_view;
 pub mod attribution_patching;
 pub mod circuit;
 pub mod direct_logit_attribution;
@@ -41,6 +43,7 @@ mod next_token;
 pub mod pairs;
 mod patching;
 pub mod path_patching;
+mod pieces;
 mod read_blocks;
 mod rows;
 pub mod sequences;

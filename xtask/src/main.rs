@@ -12,6 +12,7 @@ mod cargo;
 mod check;
 mod demo;
 mod outcome;
+mod page;
 mod project;
 mod python;
 mod search;
@@ -54,6 +55,8 @@ enum Command {
     Wheel(python::WheelOptions),
     /// Build the Python package, set up Python with torch (5 GB for each version), and run its tests and its type check
     TestPython(python::TestOptions),
+    /// Check the script of reports, and open pages of all kinds in a browser, which is fetched for that
+    Page(page::Options),
     /// Set up, then search for failures with new random numbers, round after round
     Search(search::Options),
     /// Check the house rules: dependency direction, circles of files, paths in the docs, tidiness, example plans
@@ -85,6 +88,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Test { args } => suite::run(&project, args),
         Command::Wheel(options) => python::wheel(&project, *options),
         Command::TestPython(options) => python::test(&project, options),
+        Command::Page(options) => page::run(&project, *options),
         Command::Search(options) => search::run(&project, options),
         Command::Check { slow: false } => check::run(&project),
         Command::Check { slow: true } => slow::run(&project),

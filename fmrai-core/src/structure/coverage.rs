@@ -50,6 +50,9 @@ pub struct Coverage {
     pub left_over: BTreeMap<String, usize>,
     /// The operations that are left over, in execution order.
     pub left_over_operations: Vec<OperationId>,
+    /// The role of every operation, by its id; `None` for those that are left over.
+    #[serde(default, skip_serializing)]
+    pub of: Vec<Option<Role>>,
 }
 
 impl Coverage {
@@ -252,6 +255,7 @@ pub(super) fn of(graph: &dyn Graph, structure: &Structure, claims: &Claims) -> C
         } else {
             None
         };
+        coverage.of.push(role);
         match role {
             Some(role) => *coverage.roles.entry(role).or_default() += 1,
             None => {

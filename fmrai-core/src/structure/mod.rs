@@ -34,7 +34,7 @@ pub use ids::valid_ids;
 pub use input_projection::{HeadProjection, InputProjections, input_projections};
 pub use norm::{Norm, NormKind};
 pub use opaque::opaque_operations;
-pub(crate) use operator::is_view;
+pub use operator::is_view;
 pub use output_projection::{OutputProjection, output_projections};
 pub use positions::{Positions, recorded_batch};
 pub use residual::{Residual, Writer};

@@ -151,7 +151,7 @@ pub(super) fn effect(operation: &Operation) -> Effect {
 }
 
 /// True for operations that only rearrange, repeat, cut or copy their operand.
-pub(crate) fn is_view(operation: &Operation) -> bool {
+pub fn is_view(operation: &Operation) -> bool {
     match effect(operation) {
         Effect::Reshape | Effect::Permute | Effect::Broadcast => true,
         Effect::Part => !matches!(stem(operation), "pad" | "constant_pad_nd"),

@@ -7,8 +7,10 @@ pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod plugin;
 pub(crate) mod query;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod serve;
 mod source;
 
 pub(crate) use source::DataOptions;

@@ -11,6 +11,7 @@ use super::{count, grouped};
 use crate::error::{Error, Exit};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};
+use crate::progress::Progress;
 use crate::results::folder::ACTIVATIONS;
 use crate::run::{self, Options, Outcome, ParityReport, Recorded};
 use crate::{terminal, threads};
@@ -47,7 +48,9 @@ pub(super) fn execute(
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();
     threads::set_for_process(threads)?;
-    let outcome = run::run(plan, &Options { resume, force, progress: true, stop: &stop })?;
+    let progress = Progress::new();
+    let outcome = run::run(plan, &Options { resume, force, observers: &[&progress], stop: &stop })?;
+    drop(progress);
     terminal::answer(&describe(&outcome, &configs))?;
     Ok(outcome.exit())
 }

@@ -44,6 +44,7 @@ pub(super) fn document(
     put("output", written["output"].clone());
     put("parity", serde_json::to_value(plan.parity)?);
     put("checkpoint_seconds", json!(plan.checkpoint_seconds));
+    put("report", json!(plan.report));
     if let Some(seconds) = plan.batch_seconds {
         put("batch_seconds", json!(seconds));
     }

@@ -39,6 +39,8 @@ pub struct Plan {
     pub parity: Parity,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
+    /// Whether a report is written.
+    pub report: bool,
     /// Seconds that a batch may take, if there is a limit.
     pub batch_seconds: Option<u64>,
     /// The plugins as they were loaded, in the order of the plan.
@@ -119,6 +121,7 @@ impl Plan {
             output: None,
             parity: Parity::default(),
             checkpoint_seconds: 60,
+            report: true,
             batch_seconds: None,
             plugins,
             document,
@@ -142,6 +145,9 @@ impl Plan {
         if let Some(seconds) = self.document.get("checkpoint_seconds").cloned() {
             self.checkpoint_seconds =
                 self.part(&root.field("checkpoint_seconds"), Some(seconds)).unwrap_or_default();
+        }
+        if let Some(report) = self.document.get("report").cloned() {
+            self.report = self.part(&root.field("report"), Some(report)).unwrap_or(true);
         }
         let limit = self.document.get("batch_seconds").cloned();
         self.batch_seconds = self.part(&root.field("batch_seconds"), limit);

@@ -63,6 +63,7 @@ impl Plan {
                     output,
                     parity: self.parity,
                     checkpoint_seconds: self.checkpoint_seconds,
+                    report: self.report,
                     batch_seconds: self.batch_seconds,
                     document: Value::Null,
                 };

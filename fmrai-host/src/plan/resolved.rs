@@ -31,6 +31,8 @@ pub struct ResolvedPlan {
     pub parity: Parity,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,
+    /// Whether a report is written.
+    pub report: bool,
     /// Seconds that a batch may take, if there is a limit.
     pub batch_seconds: Option<u64>,
     pub(super) document: Value,
@@ -102,12 +104,12 @@ impl ResolvedPlan {
     }
 
     /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
-    /// how often the state is, and how long a batch may take.
+    /// how often the state is, whether there is a report, and how long a batch may take.
     #[must_use]
     pub fn essence(document: &Value) -> Value {
         let mut essence = document.clone();
         if let Value::Object(fields) = &mut essence {
-            for field in ["output", "checkpoint_seconds", "batch_seconds"] {
+            for field in ["output", "checkpoint_seconds", "report", "batch_seconds"] {
                 fields.shift_remove(field);
             }
         }

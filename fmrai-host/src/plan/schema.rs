@@ -96,6 +96,11 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "default": 60,
                 "description": "seconds between two checkpoints; 0: after every batch"
             },
+            "report": {
+                "type": "boolean",
+                "default": true,
+                "description": "whether report.html is written, a page that shows all results"
+            },
             "batch_seconds": {
                 "type": "integer",
                 "minimum": 1,

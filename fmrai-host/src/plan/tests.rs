@@ -86,7 +86,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["paritty"] = json!("off"),
         &["paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, \
-         activations, plugins, analyses, capture, output, parity, checkpoint_seconds, batch_seconds"],
+         activations, plugins, analyses, capture, output, parity, checkpoint_seconds, report, batch_seconds"],
     );
     check(
         |p| p["parity"] = json!("sometimes"),
@@ -261,12 +261,12 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
   model.path: HERE/nowhere: No such file or directory (os error 2)
   model.layers: unknown field, valid fields: path, attention, dtype, type
   analyses[0].scale: is 0, needed a number above 0
-  analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"ablation\", \"activation_patching\", \"attention_clustering\", \"attention_patterns\", \"attribution_patching\", \"circuit\", \"direct_logit_attribution\", \"ffn_key_value\", \"head_detection\", \"input_attribution\", \"logit_lens\", \"path_patching\", \"steering\", \"test_failing\" or \"test_sums\"
+  analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"ablation\", \"activation_patching\", \"attention_clustering\", \"attention_patterns\", \"attention_view\", \"attribution_patching\", \"circuit\", \"direct_logit_attribution\", \"ffn_key_value\", \"head_detection\", \"input_attribution\", \"logit_lens\", \"path_patching\", \"steering\", \"test_failing\" or \"test_sums\"
   analyses[2].scale: is true, needed a number
   analyses[2].unit: is the text \"bits\", needed \"texts\" or \"tokens\"
   analyses[2].name: \"test_sums\" is the name of analyses[0] too, give each its own `name`
   extra: unknown field, valid fields: $schema, format, model, data, activations, plugins, analyses, capture, output, \
-         parity, checkpoint_seconds, batch_seconds
+         parity, checkpoint_seconds, report, batch_seconds
   data: missing, needed an object
   output: missing, needed a text that is not empty"
     );

@@ -9,7 +9,7 @@ mod table;
 mod write;
 
 pub(crate) use store::{QUESTIONS, to_sqlite};
-pub use table::to_csv;
+pub use table::{from_csv, to_csv};
 pub use write::{WriteError, write, write_json, write_with};
 pub(crate) use write::{json_text, remove};
 

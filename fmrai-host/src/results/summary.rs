@@ -37,6 +37,8 @@ pub struct Summary<'a> {
     pub parity: Option<&'a ParityReport>,
     /// What was noticed in the tensors that were kept.
     pub told: Value,
+    /// Further files of the run as a whole.
+    pub files_of_run: &'a [&'static str],
     /// The analyses.
     pub analyses: &'a [Listed],
     /// The activations that were written, if any.
@@ -76,6 +78,7 @@ impl Summary<'_> {
             "kernels": self.kernels,
             "parity": self.parity,
             "told": self.told,
+            "files": self.files_of_run,
             "analyses": analyses,
         });
         if !self.warnings.is_empty() {

@@ -1,6 +1,6 @@
 //! Tables as CSV.
 
-use fmrai_core::report::{Table, Values};
+use fmrai_core::report::{Column, Table, Values};
 
 /// A table as CSV (RFC 4180 with line feeds). Headers carry units: `entropy (nats)`.
 ///
@@ -20,6 +20,44 @@ pub fn to_csv(table: &Table) -> Result<Vec<u8>, csv::Error> {
         writer.write_record(table.columns().iter().map(|column| cell(&column.values, row)))?;
     }
     writer.into_inner().map_err(|e| e.into_error().into())
+}
+
+/// The table that [`to_csv`] wrote, with the names and units that its summary gives to the columns. Columns of whole numbers alone are
+/// read as such, those of numbers and empty cells as floats, others as texts.
+///
+/// # Errors
+/// The message of the CSV library, or a number of columns that is not that of the summary.
+pub fn from_csv(name: &str, columns: &[(String, Option<String>)], csv: &[u8]) -> Result<Table, String> {
+    let mut reader = csv::Reader::from_reader(csv);
+    let mut cells: Vec<Vec<String>> = vec![Vec::new(); columns.len()];
+    for record in reader.records() {
+        let record = record.map_err(|error| error.to_string())?;
+        if record.len() != columns.len() {
+            return Err(format!(
+                "a row has {} cells, its summary names {} columns",
+                record.len(),
+                columns.len()
+            ));
+        }
+        cells.iter_mut().zip(&record).for_each(|(column, cell)| column.push(cell.to_owned()));
+    }
+    let columns = columns
+        .iter()
+        .zip(cells)
+        .map(|((name, unit), cells)| Column::new(name, unit.as_deref(), values(cells)));
+    Table::new(name, columns.collect()).map_err(|error| error.to_string())
+}
+
+fn values(cells: Vec<String>) -> Values {
+    if let Ok(whole) = cells.iter().map(|cell| cell.parse()).collect::<Result<Vec<i64>, _>>() {
+        return Values::Int(whole);
+    }
+    let float = |cell: &String| if cell.is_empty() { Ok(f64::NAN) } else { cell.parse() };
+    match cells.iter().map(float).collect::<Result<Vec<f64>, _>>() {
+        // A column of empty texts says nothing as numbers either.
+        Ok(numbers) if !numbers.iter().all(|x| x.is_nan()) => Values::Float(numbers),
+        _ => Values::Text(cells),
+    }
 }
 
 fn cell(values: &Values, row: usize) -> String {
@@ -49,6 +87,17 @@ mod tests {
         let expected =
             "head,entropy (nats),rank\n0-1,0.1,3\n\"a,\"\"b\"\"\",,-1\n,-inf,9223372036854775807\n";
         assert_eq!(csv, expected);
+        let named = [
+            ("head".to_owned(), None),
+            ("entropy".to_owned(), Some("nats".to_owned())),
+            ("rank".to_owned(), None),
+        ];
+        let read = from_csv("t", &named, csv.as_bytes()).unwrap();
+        let kinds: Vec<_> =
+            read.columns().iter().map(|c| (c.name.as_str(), c.unit.as_deref(), c.values.len())).collect();
+        assert_eq!(kinds, [("head", None, 3), ("entropy", Some("nats"), 3), ("rank", None, 3)]);
+        assert_eq!(to_csv(&read).unwrap(), csv.as_bytes());
+        assert!(from_csv("t", &named[..2], csv.as_bytes()).unwrap_err().contains("3 cells"));
     }
 
     proptest! {

@@ -21,7 +21,9 @@ use super::outcome::Outcome;
 use super::start::{Start, Subject};
 use super::stopwatch::Stopwatch;
 use crate::error::Error;
+use crate::events::Observer;
 use crate::plan::{Capture, Config, FORMAT, Held, Parity, ResolvedAnalysis, is_name};
+use crate::progress::Progress;
 use crate::results::folder::OutputFolder;
 use crate::threads;
 
@@ -73,11 +75,12 @@ pub struct Run {
     parity: Parity,
     threads: Option<usize>,
     libtorch_threads: Option<usize>,
-    progress: bool,
+    observers: Vec<Box<dyn Observer + Send>>,
     stop: Box<dyn Fn(u64) -> bool + Send>,
     output: Option<PathBuf>,
     capture: Option<Capture>,
     checkpoint_every: Duration,
+    report: bool,
     resume: bool,
     force: bool,
 }
@@ -97,11 +100,12 @@ impl Default for Run {
             parity: Parity::default(),
             threads: None,
             libtorch_threads: None,
-            progress: false,
+            observers: Vec::new(),
             stop: Box::new(|_| false),
             output: None,
             capture: None,
             checkpoint_every: Duration::from_secs(60),
+            report: true,
             resume: false,
             force: false,
         }
@@ -176,7 +180,13 @@ impl Run {
 
     /// Shows on stderr how far the run is.
     pub fn progress(mut self) -> Self {
-        self.progress = true;
+        self.observers.push(Box::new(Progress::new()));
+        self
+    }
+
+    /// Tells `observer` what happens, on the thread of the run.
+    pub fn observer(mut self, observer: impl Observer + Send + 'static) -> Self {
+        self.observers.push(Box::new(observer));
         self
     }
 
@@ -203,6 +213,12 @@ impl Run {
     /// Time between two checkpoints in the output folder; a minute where nothing is said.
     pub fn checkpoint_every(mut self, time: Duration) -> Self {
         self.checkpoint_every = time;
+        self
+    }
+
+    /// Leaves out `report.html`, the page that shows all results.
+    pub fn without_report(mut self) -> Self {
+        self.report = false;
         self
     }
 
@@ -264,8 +280,10 @@ impl Run {
         let data = self.data.ok_or(RunError::Missing { what: "data" })?;
         let analyses = self.analyses.into_iter().map(|(name, given)| resolved(name, given));
         let analyses = analyses.collect::<Result<Vec<_>, _>>()?;
+        let observers: Vec<&dyn Observer> =
+            self.observers.iter().map(|observer| &**observer as &dyn Observer).collect();
         let options =
-            Options { resume: self.resume, force: self.force, progress: self.progress, stop: &*self.stop };
+            Options { resume: self.resume, force: self.force, observers: &observers, stop: &*self.stop };
         let document = match &self.output {
             Some(output) => Described {
                 model: &model,
@@ -275,6 +293,7 @@ impl Run {
                 output,
                 parity: self.parity,
                 checkpoint_every: self.checkpoint_every,
+                report: self.report,
             }
             .document()?,
             None => Value::Null,
@@ -292,7 +311,9 @@ impl Run {
         };
         let (mut folder, occupant) = OutputFolder::take(&output, &document, self.resume, self.force)?;
         let checkpoint_every = self.checkpoint_every;
-        start.place = Some(Place { folder: &mut folder, occupant, document, file: None, checkpoint_every });
+        let report = self.report;
+        start.place =
+            Some(Place { folder: &mut folder, occupant, document, file: None, checkpoint_every, report });
         let outcome = start.live(subject, &options);
         if outcome.is_err() {
             folder.leave();
@@ -328,6 +349,7 @@ struct Described<'a> {
     output: &'a Path,
     parity: Parity,
     checkpoint_every: Duration,
+    report: bool,
 }
 
 impl Described<'_> {
@@ -363,6 +385,7 @@ impl Described<'_> {
         put("output", Ok(json!(self.output.display().to_string())))?;
         put("parity", serde_json::to_value(self.parity))?;
         put("checkpoint_seconds", Ok(json!(self.checkpoint_every.as_secs())))?;
+        put("report", Ok(json!(self.report)))?;
         Ok(Value::Object(document))
     }
 }

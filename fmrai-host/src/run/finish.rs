@@ -1,10 +1,13 @@
 //! From what the analyses have absorbed to files.
 
 use fmrai_core::report::Report;
+use fmrai_report::model::Model;
+use fmrai_report::{Analysis, html};
 use fmrai_torch::files::FileInfo;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::about::About;
+use super::graph_file::graph_json;
 use super::keeper::Keeper;
 use super::lane::{Failure, Lane};
 use super::options::Options;
@@ -12,8 +15,10 @@ use super::outcome::{Answer, Outcome};
 use super::recorder::{Recorded, Recorder};
 use super::session::Session;
 use crate::error::Error;
+use crate::events::Event;
+use crate::report;
 use crate::results::analysis::{self, ReportError};
-use crate::results::folder::{PLAN, RUN, SUMMARY, Staging};
+use crate::results::folder::{GRAPH, PLAN, REPORT, RUN, SUMMARY, Staging};
 use crate::results::{WriteError, summary};
 
 impl Session<'_> {
@@ -27,10 +32,13 @@ impl Session<'_> {
         self.save()?;
         let staging = self.keeper.as_ref().map(|keeper| keeper.place.folder.stage());
         let mut staging = staging.transpose().map_err(kept)?;
+        let reported = self.keeper.as_ref().is_some_and(|keeper| keeper.place.report);
         let mut listing = Vec::new();
         let mut analyses = Vec::new();
+        let (mut shown, mut unasked) = (Vec::new(), Vec::new());
         for lane in &mut self.lanes {
             options.pause(self.batches_done)?;
+            self.watch.tell(&Event::Concluding { analysis: lane.name.clone() });
             let answer = match &mut staging {
                 None => conclude(lane),
                 Some(staging) => {
@@ -39,6 +47,20 @@ impl Session<'_> {
                         return Err(Error::Interrupted { batches: self.batches_done });
                     };
                     let error = answer.as_ref().err().cloned();
+                    if reported {
+                        let found = answer.as_ref().map(|report| (report, &files));
+                        let failed = |f: &Failure| fmrai_report::Failure {
+                            stage: f.stage.clone(),
+                            message: f.message.clone(),
+                        };
+                        shown.push(report::of_report(
+                            &lane.name,
+                            &lane.kind,
+                            &lane.config,
+                            found.map_err(failed),
+                            &mut unasked,
+                        ));
+                    }
                     listing.push(stage(staging, lane, files, error).map_err(kept)?);
                     answer
                 }
@@ -46,15 +68,18 @@ impl Session<'_> {
             analyses.push((lane.name.clone(), answer.map(keep)));
         }
         options.pause(self.batches_done)?;
+        self.tell_failures();
         self.stopwatch.lap("analyze");
         let mut activations = None;
         if let Some(mut staging) = staging {
-            activations = self.write_run(&mut staging, &listing).map_err(kept)?;
+            activations = self.write_run(&mut staging, &listing, (shown, unasked)).map_err(kept)?;
             let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
             if let Some(keeper) = &mut self.keeper {
                 keeper.place.folder.publish(staging, &batches).map_err(kept)?;
             }
         }
+        let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
+        self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         let told = self.told.lines(self.about.graph, self.about.structure);
         Ok(Outcome {
             output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
@@ -72,6 +97,7 @@ impl Session<'_> {
         &self,
         staging: &mut Staging,
         listing: &[summary::Listed],
+        shown: (Vec<Analysis>, Vec<String>),
     ) -> Result<Option<Recorded>, WriteError> {
         let Some(Keeper { place, .. }) = &self.keeper else { return Ok(None) };
         let mut run = self.stopwatch.report();
@@ -93,6 +119,8 @@ impl Session<'_> {
             }
             None => None,
         };
+        let files: &[&'static str] = if place.report { &[GRAPH, REPORT] } else { &[GRAPH] };
+        staging.write(GRAPH.to_owned(), graph_json(*graph).as_bytes())?;
         let summary = summary::Summary {
             plan: &place.document,
             model,
@@ -105,12 +133,30 @@ impl Session<'_> {
             kernels: &kernels,
             parity,
             told: self.told.document(*graph, structure),
+            files_of_run: files,
             analyses: listing,
             activations,
         };
-        staging.write_json(SUMMARY.to_owned(), &summary.document())?;
+        let document = summary.document();
+        if place.report {
+            staging.write(REPORT.to_owned(), page(document.clone(), &self.about, shown).as_bytes())?;
+        }
+        staging.write_json(SUMMARY.to_owned(), &document)?;
         Ok(activations)
     }
+}
+
+/// The page that shows the results. One that cannot be made says so itself: it is no reason to lose results.
+fn page(summary: Value, about: &About<'_>, (analyses, notes): (Vec<Analysis>, Vec<String>)) -> String {
+    let summary = match summary {
+        Value::Object(summary) => summary,
+        _ => Map::new(),
+    };
+    let model = Model::of(about.graph, about.structure);
+    html(report::of_summary(summary, Some(model), analyses, notes)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the report could not be made; the results are complete");
+        "<!DOCTYPE html>\n<title>no report</title>\n<p>The report could not be made; the other files hold the results.</p>\n".to_owned()
+    })
 }
 
 /// What becomes of the work where results cannot be written: the state was written before them.
@@ -119,7 +165,7 @@ fn kept(source: WriteError) -> Error {
 }
 
 /// Name, size and hash of the running program; null where the system does not tell.
-fn program() -> serde_json::Value {
+fn program() -> Value {
     let read = || {
         let path = std::env::current_exe()?;
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -25,12 +25,13 @@ impl Interim {
     }
 
     /// Writes the stores of all analyses that have one, `at_once` or if they are due. The longer that takes, the
-    /// later they are due again. One that cannot be written is no reason to end a run.
-    pub(super) fn write(&mut self, lanes: &[Lane], output: &Path, at_once: bool) {
+    /// later they are due again; the analyses whose store was written are told. One that cannot be written is no reason to end a run.
+    pub(super) fn write(&mut self, lanes: &[Lane], output: &Path, at_once: bool) -> Vec<String> {
         let begin = Instant::now();
         if begin < self.due && !at_once {
-            return;
+            return Vec::new();
         }
+        let mut there = Vec::new();
         for lane in lanes {
             let Some(store) = lane.interim() else { continue };
             let path = checkpoint::interim_store(output, &lane.name);
@@ -38,10 +39,14 @@ impl Interim {
                 Ok(bytes) => write(&path, &bytes).map_err(|e| e.to_string()),
                 Err(error) => Err(error.to_string()),
             };
-            if let Err(error) = written {
-                tracing::warn!(error, "what can be queried so far was not written; the run goes on");
+            match written {
+                Ok(()) => there.push(lane.name.clone()),
+                Err(error) => {
+                    tracing::warn!(error, "what can be queried so far was not written; the run goes on");
+                }
             }
         }
         self.due = begin + begin.elapsed() * ONE_IN;
+        there
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Place<'f> {
     /// The plan's file, if it came from one.
     pub(super) file: Option<PathBuf>,
     pub(super) checkpoint_every: Duration,
+    /// Whether a report is written.
+    pub(super) report: bool,
 }
 
 /// Keeps the results and the checkpoints of a run that is known by now.

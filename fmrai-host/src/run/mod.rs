@@ -6,6 +6,7 @@ mod cost;
 mod error;
 mod finish;
 mod given;
+mod graph_file;
 mod interim;
 mod keeper;
 mod lane;
@@ -28,6 +29,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watch;
 mod watched;
 
 pub use builder::Run;

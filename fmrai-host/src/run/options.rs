@@ -1,6 +1,7 @@
 //! What a run is told besides its plan.
 
 use crate::error::Error;
+use crate::events::Observer;
 
 /// What a run is told besides its plan. None of it changes a result.
 pub struct Options<'a> {
@@ -8,8 +9,8 @@ pub struct Options<'a> {
     pub resume: bool,
     /// Write into an output folder that holds something else, and drop the checkpoint of an unfinished run.
     pub force: bool,
-    /// Show on stderr how far the run is.
-    pub progress: bool,
+    /// Those who watch it: [`Progress`](crate::progress::Progress) shows on stderr how far it is.
+    pub observers: &'a [&'a dyn Observer],
     /// Asked after each batch and between all other steps, with the number of batches done: true stops the run, which can
     /// then be resumed.
     pub stop: &'a dyn Fn(u64) -> bool,

@@ -31,6 +31,7 @@ pub fn run(plan: ResolvedPlan, options: &Options<'_>) -> Result<Outcome, Error> 
         document: plan.document().clone(),
         file: Some(plan.file.clone()),
         checkpoint_every: Duration::from_secs(plan.checkpoint_seconds),
+        report: plan.report,
     };
     let outcome = execute(plan, options, stopwatch, place);
     if outcome.is_err() {

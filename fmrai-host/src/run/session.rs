@@ -1,13 +1,15 @@
 //! A run between its first batch and its results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use fmrai_core::batch::Batch;
+use fmrai_core::graph::Graph;
 use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::data::Counts;
 
 use super::about::About;
+use super::graph_file::graph_json;
 use super::interim::Interim;
 use super::keeper::Keeper;
 use super::lane::Lane;
@@ -18,14 +20,19 @@ use super::samples::Samples;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::told::Told;
+use super::watch::Watch;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::results::WriteError;
-use crate::results::folder::Occupant;
+use crate::events::Event;
+use crate::results::folder::{GRAPH, Occupant, STATE};
+use crate::results::{WriteError, write};
 
 /// A run between its first batch and its results.
 pub(super) struct Session<'m> {
+    /// Those who watch it.
+    pub(super) watch: Watch<'m>,
+    /// Analyses whose failure was told.
+    pub(super) failed: BTreeSet<String>,
     /// What it keeps on disk; where it is absent, the run keeps nothing.
     pub(super) keeper: Option<Keeper<'m>>,
     pub(super) limit: Limit,
@@ -57,6 +64,11 @@ impl Session<'_> {
         if self.resumed_from.is_none() {
             if let Some(keeper) = &mut self.keeper {
                 keeper.place.folder.start_anew()?;
+            }
+            if let Some(keeper) = &self.keeper {
+                // What is shown of a run before it has ended; it goes when the run ends.
+                let path = keeper.output().join(STATE).join(GRAPH);
+                write(&path, graph_json(self.about.graph).as_bytes())?;
             }
             if self.recorder.is_some() {
                 // Whatever ends the run, the batches that it writes are known to be those of this plan.
@@ -97,29 +109,39 @@ impl Session<'_> {
 
     /// Shows every batch to every analysis.
     pub(super) fn follow(&mut self, options: &Options<'_>) -> Result<(), Error> {
-        let mut progress = options.progress.then(|| Progress::new(self.source.progress().1));
-        if let Some(progress) = &mut progress {
-            progress.from(self.counts.texts);
-        }
-        let followed = self.follow_with(options, progress.as_mut());
-        if let Some(progress) = progress {
-            progress.finish();
-        }
-        followed?;
+        self.watch.tell(&Event::Started {
+            analyses: self.lanes.iter().map(|lane| lane.name.clone()).collect(),
+            operations: self.about.graph.operations().len(),
+            texts: self.counts.texts,
+            of: self.source.progress().1,
+        });
+        self.tell_failures();
+        self.follow_with(options)?;
         self.stopwatch.lap("track");
         Ok(())
     }
 
-    fn follow_with(
-        &mut self,
-        options: &Options<'_>,
-        mut progress: Option<&mut Progress>,
-    ) -> Result<(), Error> {
+    /// Tells of analyses that have failed since this was last called.
+    pub(super) fn tell_failures(&mut self) {
+        for lane in &self.lanes {
+            if let Some(failure) = lane.failure()
+                && self.failed.insert(lane.name.clone())
+            {
+                self.watch.tell(&Event::Failed {
+                    analysis: lane.name.clone(),
+                    stage: failure.stage.clone(),
+                    message: failure.message.clone(),
+                });
+            }
+        }
+    }
+
+    fn follow_with(&mut self, options: &Options<'_>) -> Result<(), Error> {
         let mut keeping = Keeping { last: Instant::now(), interim: Interim::new() };
         let mut read = 0;
         for sweep in 0.. {
             self.sweep = sweep;
-            self.sweep(options, &mut read, progress.as_deref_mut(), &mut keeping)?;
+            self.sweep(options, &mut read, &mut keeping)?;
             if sweep == 0 {
                 self.counts = self.source.counts();
                 self.data_batches = read;
@@ -163,13 +185,7 @@ impl Session<'_> {
     }
 
     /// Goes through the data once; `read` batches of all sweeps have been read before.
-    fn sweep(
-        &mut self,
-        options: &Options<'_>,
-        read: &mut u64,
-        mut progress: Option<&mut Progress>,
-        keeping: &mut Keeping,
-    ) -> Result<(), Error> {
+    fn sweep(&mut self, options: &Options<'_>, read: &mut u64, keeping: &mut Keeping) -> Result<(), Error> {
         let before = *read;
         // What was read counts, so no more is read than was needed, also when a run is resumed.
         while *read < self.batches_done || *read == 0 || self.somebody_looks() {
@@ -191,16 +207,19 @@ impl Session<'_> {
             if self.sweep == 0 {
                 self.counts = counts;
             }
-            if let Some(progress) = &mut progress {
-                progress.set(self.source.progress(), counts.texts);
-            }
+            let (bytes, of) = self.source.progress();
+            let (batches, texts) = (self.batches_done, counts.texts);
+            self.watch.tell(&Event::Batch { batches, sweep: self.sweep, texts, read: bytes, of });
+            self.tell_failures();
             let stopping = (options.stop)(self.batches_done);
             let due =
                 |keeper: &Keeper<'_>| stopping || keeping.last.elapsed() >= keeper.place.checkpoint_every;
             if self.keeper.as_ref().is_some_and(due) {
                 self.save()?;
                 if let Some(keeper) = &self.keeper {
-                    keeping.interim.write(&self.lanes, keeper.output(), stopping);
+                    for analysis in keeping.interim.write(&self.lanes, keeper.output(), stopping) {
+                        self.watch.tell(&Event::Interim { analysis });
+                    }
                 }
                 keeping.last = Instant::now();
             }

@@ -1,5 +1,6 @@
 //! What all runs have in common, wherever their parts come from.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
 use super::told::Told;
+use super::watch::Watch;
 use crate::checkpoint::Identity;
 use crate::error::Error;
 use crate::plan::{Capture, Parity, ResolvedPlan};
@@ -152,7 +154,10 @@ impl<R> Start<'_, R> {
             None => union(&self.lanes),
         };
         self.stopwatch.lap("discover");
+        let output = keeper.as_ref().map(|keeper| keeper.output().to_owned());
         let mut session = Session {
+            watch: Watch::new(options.observers, output),
+            failed: BTreeSet::new(),
             keeper,
             limit: self.limit,
             about,

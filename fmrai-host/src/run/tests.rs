@@ -2,6 +2,7 @@
 
 mod embedded;
 mod passes;
+mod reported;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -57,7 +58,7 @@ fn execute_of(catalogue: &Catalogue, place: &Path, document: &Value, how: &How) 
     plan.output = place.join(how.output);
     let stop = |batches| batches >= how.stop_after;
     fmrai_torch::set_threads(1).unwrap();
-    run(plan, &Options { resume: how.resume, force: how.force, progress: false, stop: &stop })
+    run(plan, &Options { resume: how.resume, force: how.force, observers: &[], stop: &stop })
 }
 
 #[test]
@@ -72,7 +73,9 @@ fn a_plan_run_twice_gives_the_same_files() {
 
     let names: Vec<String> = files.keys().map(|p| p.display().to_string()).collect();
     let expected = [
+        "graph.json",
         "plan.json",
+        "report.html",
         "summary.json",
         "test_sums/summary.json",
         "test_sums/tables/sums.csv",

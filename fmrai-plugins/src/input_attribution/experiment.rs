@@ -14,13 +14,13 @@ use super::config::{InputAttributionConfig, Method};
 use super::integral::Steps;
 use super::kept::{Kept, Numbers, Text};
 use super::passes::{Local, Passes, of_gradient};
-use super::pieces::pieces;
 use super::report;
 use super::rollout::rollout;
 use super::start::Start;
 use super::subject::Subjects;
 use super::totals::Totals;
 use crate::attention::{BatchAttention, HeadLayout};
+use crate::pieces::pieces;
 use crate::sequences::recorded_shape;
 use crate::sites::logits_of;
 

@@ -5,8 +5,8 @@ use fmrai_core::report::figure::{Axis, Bars, Card, Figure, Passage, Passages, Pl
 use super::analysis::InputAttribution;
 use super::config::Method;
 use super::kept::Text;
-use super::pieces::{token, visible};
 use super::shown::{methods, share_of_tokens, shares, told};
+use crate::pieces::{token, visible};
 use crate::short::short;
 
 /// Texts that are drawn.

@@ -30,7 +30,6 @@ mod figures;
 mod integral;
 mod kept;
 mod passes;
-mod pieces;
 mod quadrature;
 mod registration;
 mod report;

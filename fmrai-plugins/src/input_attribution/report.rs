@@ -9,8 +9,8 @@ use super::analysis::InputAttribution;
 use super::config::Method;
 use super::figures;
 use super::kept::Text;
-use super::pieces::token;
 use super::shown::{methods, share_of_tokens, shares};
+use crate::pieces::token;
 
 /// Tokens that the summary names for each method.
 const STRONGEST: usize = 3;

@@ -1,4 +1,4 @@
-//! Who may depend on whom: host -> models -> torch -> core, host -> plugins -> core and host -> draw -> core, never back. Libraries that
+//! Who may depend on whom: host -> models -> torch -> core, host -> plugins -> core, host -> draw -> core and host -> report -> core, never back. Libraries that
 //! are heavy, or that do what one crate is for, stay in that crate.
 
 use crate::cargo::{Metadata, Package};
@@ -7,19 +7,25 @@ use crate::project::Project;
 use super::problem::Problem;
 
 /// The members that a member may depend on, whether to build, to test or to run.
-const MAY: [(&str, &[&str]); 8] = [
+const MAY: [(&str, &[&str]); 9] = [
     ("fmrai-core", &[]),
     ("fmrai-torch", &["fmrai-core"]),
     ("fmrai-models", &["fmrai-core", "fmrai-torch"]),
     ("fmrai-plugins", &["fmrai-core"]),
     ("fmrai-draw", &["fmrai-core"]),
-    ("fmrai-host", &["fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-draw"]),
-    ("fmrai-python", &["fmrai-core", "fmrai-torch", "fmrai-draw", "fmrai-host"]),
+    ("fmrai-report", &["fmrai-core"]),
+    (
+        "fmrai-host",
+        &["fmrai-core", "fmrai-torch", "fmrai-models", "fmrai-plugins", "fmrai-draw", "fmrai-report"],
+    ),
+    ("fmrai-python", &["fmrai-core", "fmrai-torch", "fmrai-draw", "fmrai-report", "fmrai-host"]),
     ("xtask", &[]),
 ];
 
 /// Libraries, and the members that may name them. The host's tests train a model with tch; what it is built from is told below.
-const ONLY: [(&str, &[&str]); 9] = [
+const ONLY: [(&str, &[&str]); 11] = [
+    ("axum", &["fmrai-host"]),
+    ("tokio", &["fmrai-host"]),
     ("tch", &["fmrai-models", "fmrai-host"]),
     ("torch-sys", &["fmrai-models"]),
     ("plotters", &["fmrai-draw"]),
@@ -58,6 +64,12 @@ pub(crate) const CLOSURES: [Closure; 6] = [
         package: "fmrai-draw",
         features: (&[], ""),
         banned: &["tch", "torch-sys", "cc", "fontconfig-parser", "memmap2"],
+    },
+    // From data to a page: a notebook beside any torch can have it.
+    Closure {
+        package: "fmrai-report",
+        features: (&[], ""),
+        banned: &["tch", "torch-sys", "cc", "tokenizers"],
     },
     // It has to build before libtorch is there.
     Closure { package: "xtask", features: (&[], ""), banned: &["tch", "torch-sys"] },
@@ -169,6 +181,9 @@ mod tests {
             ("fmrai-plugins", "clap"),
             ("fmrai-plugins", "libloading"),
             ("fmrai-draw", "fmrai-plugins"),
+            ("fmrai-draw", "fmrai-report"),
+            ("fmrai-report", "fmrai-draw"),
+            ("fmrai-report", "fmrai-host"),
             ("fmrai-draw", "torch-sys"),
             ("xtask", "fmrai-core"),
             ("xtask", "torch-sys"),

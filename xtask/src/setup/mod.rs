@@ -50,24 +50,29 @@ pub(crate) struct Options {
     /// Fetch the headers of the other versions of torch that the Python package serves
     #[arg(long)]
     headers: bool,
+    /// Fetch what checks the script of reports instead: Node.js
+    #[arg(long, conflicts_with_all = ["model_only", "decoder"])]
+    page: bool,
 }
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false, headers: false };
+    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false, headers: false, page: false };
     /// What is needed to build.
-    pub(crate) const LIBTORCH: Self =
-        Self { no_model: true, model_only: false, decoder: false, headers: false };
+    pub(crate) const LIBTORCH: Self = Self { no_model: true, ..Self::ALL };
     /// What the second demo needs.
-    pub(crate) const DECODER: Self =
-        Self { no_model: true, model_only: false, decoder: true, headers: false };
-    /// What the Python package is built with.
-    pub(crate) const HEADERS: Self =
-        Self { no_model: true, model_only: false, decoder: false, headers: true };
+    pub(crate) const DECODER: Self = Self { no_model: true, decoder: true, ..Self::ALL };
+    /// What checks the script of reports.
+    pub(crate) const PAGE: Self = Self { page: true, ..Self::ALL };
+    /// What the Python package is built with, and its tests.
+    pub(crate) const HEADERS: Self = Self { headers: true, ..Self::ALL };
 }
 
 /// Sets up what is missing.
 pub(crate) fn run(project: &Project, options: Options) -> Result<(), SetupError> {
+    if options.page {
+        return ensure(project, &[&pins::NODE], &pip::Pip::default());
+    }
     let mut components = Vec::new();
     if !options.model_only {
         let environment = TorchEnvironment::of_process();

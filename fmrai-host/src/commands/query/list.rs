@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::arguments::command;
 use super::cells::one_line;
-use super::store::OpenStore;
+use crate::stores::OpenStore;
 
 /// The questions of all stores with their parameters.
 pub(super) fn text(run: &Path, stores: &[OpenStore]) -> String {

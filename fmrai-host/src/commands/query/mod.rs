@@ -1,12 +1,9 @@
 //! `fmrai query`: asks the stores that analyses have left what they declare can be asked.
 
-mod answer;
 mod arguments;
+mod cards;
 mod cells;
-mod json;
 mod list;
-mod places;
-mod store;
 mod text;
 
 use std::ffi::OsString;
@@ -16,8 +13,8 @@ use clap::Subcommand;
 use fmrai_core::report::Question;
 use fmrai_core::suggest::nearest;
 
-use self::store::OpenStore;
 use crate::error::{Error, Exit};
+use crate::stores::{self, OpenStore};
 use crate::terminal;
 
 /// What is asked.
@@ -30,7 +27,7 @@ pub(crate) enum Asked {
 
 /// Lists the questions of the stores of a run, or answers one.
 pub(crate) fn query(run: &Path, asked: Option<&Asked>, as_json: bool) -> Result<Exit, Error> {
-    let stores = places::stores(run)?;
+    let stores = stores::stores(run)?;
     let stores: Vec<OpenStore> = stores.into_iter().map(OpenStore::open).collect::<Result<_, _>>()?;
     let Some(Asked::Question(words)) = asked else {
         let listed = if as_json { list::json(&stores) } else { list::text(run, &stores) };
@@ -49,9 +46,9 @@ pub(crate) fn query(run: &Path, asked: Option<&Asked>, as_json: bool) -> Result<
             return Ok(exit);
         }
     };
-    let answer = answer::answer(store, question, &read.told)?;
+    let answer = stores::answer(store, question, &read.told)?;
     terminal::answer(&if as_json || read.json {
-        json::document(store, question, &read.told, &answer)
+        stores::document(store, question, &read.told, &answer)
     } else {
         text::text(&answer)
     })?;

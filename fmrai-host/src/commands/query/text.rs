@@ -6,8 +6,9 @@ use fmrai_core::report::{Form, Shown};
 use rusqlite::types::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::answer::Answered;
+use super::cards;
 use super::cells::{cell, is_number, one_line};
+use crate::stores::Answered;
 
 /// Spaces between columns.
 const GAP: &str = "  ";
@@ -28,6 +29,7 @@ fn section(section: &Answered<'_>) -> Option<String> {
     match section.form {
         Form::Table => table(&mut text, section.columns, &section.rows),
         Form::Record => section.rows.iter().for_each(|row| record(&mut text, section.columns, row)),
+        Form::Cards => section.rows.iter().for_each(|row| cards::card(&mut text, section.columns, row)),
     }
     if section.cut {
         let _ = writeln!(text, "{GAP}… and more than these {} rows", section.rows.len());

@@ -39,7 +39,8 @@ pub(super) fn owned(folder: &Path) -> Result<BTreeSet<PathBuf>, FolderError> {
 fn listed(summary: &Value) -> BTreeSet<PathBuf> {
     let analyses = summary.get("analyses").and_then(Value::as_array).into_iter().flatten();
     let files = analyses.filter_map(|a| a.get("files")).filter_map(Value::as_array).flatten();
-    let files = files.filter_map(Value::as_str).chain([PLAN, RUN, SUMMARY]);
+    let own = summary.get("files").and_then(Value::as_array).into_iter().flatten();
+    let files = files.chain(own).filter_map(Value::as_str).chain([PLAN, RUN, SUMMARY]);
     files.map(PathBuf::from).filter(|path| below(path)).collect()
 }
 

@@ -32,7 +32,9 @@ mod tests;
 pub use error::FolderError;
 pub use listing::ACTIVATIONS;
 pub use names::STATE;
-pub(crate) use names::{CAPTURED, CHECKPOINT, PLAN, RUN, SUMMARY, TEMPORARY, is_state_file};
+pub(crate) use names::{
+    CAPTURED, CHECKPOINT, GRAPH, OWNER, PLAN, PROGRESS, REPORT, RUN, SUMMARY, TEMPORARY, is_state_file,
+};
 pub use occupant::{Occupant, occupant};
 pub use output::OutputFolder;
 pub(crate) use publish::look_up;

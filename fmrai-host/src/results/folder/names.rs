@@ -9,7 +9,7 @@ pub(crate) const CAPTURED: &str = "batches.sha256";
 /// In [`STATE`]: locked by the process that writes here.
 pub(super) const LOCK: &str = "lock";
 /// In [`STATE`]: for which plan this program took the folder, and which files in it are its own.
-pub(super) const OWNER: &str = "owner.json";
+pub(crate) const OWNER: &str = "owner.json";
 /// In [`STATE`]: results that are complete once they are moved.
 pub(super) const STAGED: &str = "results";
 
@@ -20,6 +20,12 @@ pub(crate) const PLAN: &str = "plan.json";
 /// What differs from run to run.
 pub(crate) const RUN: &str = "run.json";
 
+/// The graph of the model; in [`STATE`] too while a run goes on.
+pub(crate) const GRAPH: &str = "graph.json";
+/// In [`STATE`]: how far the run is.
+pub(crate) const PROGRESS: &str = "progress.json";
+/// The page that shows all results.
+pub(crate) const REPORT: &str = "report.html";
 /// Ends of the names of temporary files.
 pub(crate) const TEMPORARY: (&str, &str) = (".fmrai-", ".tmp");
 
@@ -36,7 +42,7 @@ pub(crate) fn is_state_file(name: &str) -> bool {
 
 /// True for a name that this program gives in [`STATE`].
 pub(super) fn is_ours_in_state(name: &str) -> bool {
-    [CHECKPOINT, CAPTURED, LOCK, OWNER, STAGED].contains(&name)
+    [CHECKPOINT, CAPTURED, GRAPH, LOCK, OWNER, PROGRESS, STAGED].contains(&name)
         || is_state_file(name)
         || name.ends_with(".sqlite")
         || is_temporary(name)

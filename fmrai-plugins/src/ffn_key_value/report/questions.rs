@@ -8,9 +8,14 @@ const BEFORE: usize = 24;
 /// Tokens shown after it.
 const AFTER: usize = 2;
 
+/// Texts on a card.
+const TEXTS: usize = 5;
+
 /// What the store has beside triggers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
+    /// The coefficients around triggers.
+    pub(super) contexts: bool,
     /// The vocabulary.
     pub(super) tokens: bool,
     /// What values promote.
@@ -18,7 +23,7 @@ pub(super) struct Known {
 }
 
 pub(super) fn questions(known: Known, key_sigma: f64) -> Vec<Question> {
-    let mut questions = vec![top(known), search(known), key_neurons(key_sigma)];
+    let mut questions = vec![top(known), search(known), key_neurons(key_sigma), memories(known)];
     if known.values {
         questions.push(agreement());
     }
@@ -179,6 +184,89 @@ fn key_neurons(key_sigma: f64) -> Question {
         .section(Section::table("neurons with z above {above}", query, columns).or("none"))
 }
 
+/// Cards of neurons, to leaf through: those first whose strongest coefficient stands out most from their own mean, layers taking
+/// turns.
+fn memories(known: Known) -> Question {
+    // As people write it, or as the tokenizer has it; a neuron has it where it triggers the neuron, or where its value promotes it.
+    let wanted = format!("SELECT token FROM tokens WHERE surface = {BARE} OR content = :token");
+    let promoted = match known.values {
+        true => format!(
+            " OR EXISTS (SELECT 1 FROM value_tokens AS v WHERE v.layer = n.layer AND v.neuron = n.neuron AND v.token IN ({wanted}))"
+        ),
+        false => String::new(),
+    };
+    let token = match known.tokens {
+        true => format!(
+            "(:token = '' OR EXISTS (SELECT 1 FROM triggers AS t WHERE t.layer = n.layer AND t.neuron = n.neuron AND t.sign = 1 \
+             AND t.token IN ({wanted})){promoted})"
+        ),
+        false => "(:token = '' OR 1)".to_owned(),
+    };
+    let word = match known.tokens {
+        true => {
+            "coalesce((SELECT nullif(surface, '') FROM tokens AS w WHERE w.token = v.token), '#' || token)"
+        }
+        false => "'#' || token",
+    };
+    let (agrees, promotes) = match known.values {
+        true => (
+            "(SELECT a.next_rank FROM agreement AS a WHERE a.layer = n.layer AND a.neuron = n.neuron)",
+            format!(
+                "json_array('its value promotes: ' || coalesce((SELECT group_concat(trim({word}), ', ' ORDER BY rank) \
+                 FROM value_tokens AS v WHERE v.layer = n.layer AND v.neuron = n.neuron AND v.rank < 8), 'nothing'))"
+            ),
+        ),
+        false => ("NULL", "json_array()".to_owned()),
+    };
+    let (around, join) = match known.contexts {
+        true => (
+            "CASE WHEN w.position >= c.first THEN json_extract(c.coefficients, '$[' || (w.position - c.first) || ']') END",
+            "LEFT JOIN contexts AS c USING (layer, neuron, sign, rank)",
+        ),
+        false => ("NULL", ""),
+    };
+    let tokens = format!(
+        "json((SELECT json_group_array(json_array(w.shown, iif(w.position = t.position, t.coefficient, {around})) ORDER BY w.position) \
+         FROM text_tokens AS w WHERE w.text = t.text AND w.position BETWEEN t.position - {BEFORE} AND t.position + {AFTER}))"
+    );
+    let passages = format!(
+        "(SELECT json_group_array(json_object('label', printf('%.2f', t.coefficient), 'marked', min(t.position, {BEFORE}), \
+           'cut_before', t.position > {BEFORE}, \
+           'cut_after', t.position + {AFTER} + 1 < (SELECT tokens FROM texts AS x WHERE x.text = t.text), 'tokens', {tokens}) \
+           ORDER BY t.rank) \
+         FROM triggers AS t {join} WHERE t.layer = n.layer AND t.neuron = n.neuron AND t.sign = 1 AND t.rank < {TEXTS})"
+    );
+    let query = format!(
+        "SELECT printf('layer %d, neuron %d', n.layer, n.neuron), n.layer, n.largest, n.stands_out, n.active_share, {agrees}, \
+           {promotes}, {passages} \
+         FROM (SELECT *, (largest - mean) / nullif(sqrt(variance), 0) AS stands_out, \
+             row_number() OVER (PARTITION BY layer ORDER BY (largest - mean) / nullif(sqrt(variance), 0) DESC, neuron) AS place \
+           FROM neurons AS n WHERE (:layer < 0 OR layer = :layer) AND {token}) AS n \
+         ORDER BY n.place, n.layer LIMIT :limit OFFSET :skip"
+    );
+    let columns = vec![
+        Shown::text("title"),
+        Shown::plain("layer"),
+        Shown::fixed("strongest", 2),
+        Shown::fixed("stands_out", 1),
+        Shown::percent("active"),
+        Shown::plain("place_of_next_token"),
+        Shown::text("details"),
+        Shown::text("passages"),
+    ];
+    let about = "Shows cards of neurons with the texts that trigger them, those first whose strongest coefficient stands out most";
+    Question::new("memories", about)
+        .optional("layer", -1, "The layer, from 0; -1 for all of them, which take turns")
+        .optional(
+            "token",
+            "",
+            "Only neurons that this token triggers, or whose value promotes it; all where it is empty",
+        )
+        .optional("limit", 240, "Cards to show")
+        .optional("skip", 0, "Cards to skip before the first one")
+        .section(Section::cards("memories", query, columns).or("none"))
+}
+
 fn agreement() -> Question {
     let about =
         "Shows the values of a layer that agree most with what follows the strongest trigger of their key";
@@ -206,7 +294,7 @@ mod tests {
     #[test]
     fn all_can_be_asked() {
         for (tokens, values) in [(false, false), (false, true), (true, false), (true, true)] {
-            for question in questions(Known { tokens, values }, 3.0) {
+            for question in questions(Known { contexts: values, tokens, values }, 3.0) {
                 assert_eq!(question.check(), Ok(()));
             }
         }

@@ -69,7 +69,11 @@ pub(super) fn store(
             .index("agreement_by_rank", &["layer", "next_rank", "probability"]),
         );
     }
-    let known = Known { tokens: analysis.vocabulary.is_some(), values: conclusions.is_some() };
+    let known = Known {
+        contexts: analysis.memories.contexts > 0,
+        tokens: analysis.vocabulary.is_some(),
+        values: conclusions.is_some(),
+    };
     let questions = questions(known, analysis.config.key_sigma);
     Ok(Store { schema: "ffn_key_value".to_owned(), version: SCHEMA, relations, questions })
 }

@@ -5,10 +5,11 @@ use rusqlite::types::Value as Cell;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answered;
-use super::store::OpenStore;
+use super::cell::cell;
+use super::open::OpenStore;
 
 /// An answer with every row as an object by the names of the columns, numbers as they are stored.
-pub(super) fn document(
+pub(crate) fn document(
     store: &OpenStore,
     question: &Question,
     told: &[(String, Argument)],
@@ -25,7 +26,8 @@ pub(super) fn document(
     format!("{document:#}")
 }
 
-fn section(section: &Answered<'_>) -> Value {
+/// The rows of a section with what they are.
+pub(crate) fn section(section: &Answered<'_>) -> Value {
     let columns: Vec<Value> =
         section.columns.iter().map(|column| json!({ "name": column.name, "unit": column.unit })).collect();
     let row = |row: &Vec<Cell>| -> Value {
@@ -33,16 +35,5 @@ fn section(section: &Answered<'_>) -> Value {
         Value::Object(cells.map(|(column, value)| (column.name.clone(), cell(value))).collect())
     };
     let rows: Vec<Value> = section.rows.iter().map(row).collect();
-    json!({ "heading": section.heading, "columns": columns, "rows": rows, "cut": section.cut })
-}
-
-/// Infinities are the texts `inf` and `-inf`, as in all JSON files of results.
-fn cell(value: &Cell) -> Value {
-    match value {
-        Cell::Null | Cell::Blob(_) => Value::Null,
-        Cell::Integer(i) => json!(i),
-        Cell::Real(x) if x.is_infinite() => json!(x.to_string()),
-        Cell::Real(x) => json!(x),
-        Cell::Text(text) => json!(text),
-    }
+    json!({ "heading": section.heading, "form": section.form, "columns": columns, "rows": rows, "cut": section.cut })
 }

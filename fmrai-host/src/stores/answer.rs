@@ -1,30 +1,29 @@
 //! From a question to rows.
 
-use fmrai_core::report::{Argument, Form, Question, Section, Shown};
+use fmrai_core::report::{Argument, Form, Parameter, Question, Section, Shown};
 use rusqlite::Statement;
 use rusqlite::types::Value;
 
-use super::store::OpenStore;
+use super::limits::MOST_ROWS;
+use super::open::OpenStore;
 use crate::error::Error;
 use crate::results::questions::{Query, QuestionError, bare, queries};
-
-/// Most rows of a section.
-pub(super) const MOST_ROWS: usize = 1000;
+use crate::terminal::one_line;
 
 /// The rows of a section.
-pub(super) struct Answered<'q> {
-    pub(super) heading: String,
-    pub(super) columns: &'q [Shown],
-    pub(super) form: Form,
+pub(crate) struct Answered<'q> {
+    pub(crate) heading: String,
+    pub(crate) columns: &'q [Shown],
+    pub(crate) form: Form,
     /// What is said where there are no rows.
-    pub(super) none: Option<&'q str>,
-    pub(super) rows: Vec<Vec<Value>>,
+    pub(crate) none: Option<&'q str>,
+    pub(crate) rows: Vec<Vec<Value>>,
     /// True if there are more rows than these.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// Answers a question that was checked, or says why it has no answer.
-pub(super) fn answer<'q>(
+pub(crate) fn answer<'q>(
     store: &OpenStore,
     question: &'q Question,
     told: &[(String, Argument)],
@@ -37,7 +36,7 @@ pub(super) fn answer<'q>(
         match query {
             Query::Refusal(..) => {
                 if let Some(Value::Text(why)) = asked.0.into_iter().flatten().next() {
-                    return Err(Error::Usage(super::cells::one_line(&why)));
+                    return Err(Error::Usage(one_line(&why)));
                 }
             }
             Query::Section(section) => {
@@ -49,6 +48,17 @@ pub(super) fn answer<'q>(
         }
     }
     Ok(answer)
+}
+
+/// What a question that shows cards is told where nobody tells it anything; `None` for questions that show none, or have to be told
+/// something.
+pub(crate) fn defaults(question: &Question) -> Option<Vec<(String, Argument)>> {
+    let cards = question.sections.iter().any(|section| section.form == Form::Cards);
+    if !cards || question.check().is_err() {
+        return None;
+    }
+    let default = |parameter: &Parameter| Some((parameter.name.clone(), parameter.default.clone()?));
+    question.parameters.iter().map(default).collect()
 }
 
 fn heading(

@@ -9,7 +9,7 @@ use crate::error::Error;
 const FILE: &str = "store.sqlite";
 
 /// The stores of a run, of the folder of an analysis, or the store itself; at least one.
-pub(super) fn stores(run: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn stores(run: &Path) -> Result<Vec<PathBuf>, Error> {
     if run.is_file() {
         return Ok(vec![run.to_owned()]);
     }

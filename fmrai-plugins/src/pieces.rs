@@ -4,7 +4,7 @@ use fmrai_core::batch::{Sample, Vocabulary};
 
 /// Every token with the space before it; in a row they are the text. Those that the tokenizer added are shown as it has them. Where the text
 /// is not known, each token is what it stands for by itself.
-pub(super) fn pieces(sample: &Sample, vocabulary: Option<&Vocabulary>) -> Vec<String> {
+pub(crate) fn pieces(sample: &Sample, vocabulary: Option<&Vocabulary>) -> Vec<String> {
     let mut from = 0;
     let mut all = Vec::with_capacity(sample.token_ids.len());
     for (at, id) in sample.token_ids.iter().enumerate() {
@@ -22,13 +22,13 @@ pub(super) fn pieces(sample: &Sample, vocabulary: Option<&Vocabulary>) -> Vec<St
 }
 
 /// What a token stands for by itself, with the space before it.
-pub(super) fn token(id: u32, vocabulary: Option<&Vocabulary>) -> String {
+pub(crate) fn token(id: u32, vocabulary: Option<&Vocabulary>) -> String {
     let known = vocabulary.and_then(|v| v.text(id)).or_else(|| vocabulary.map(|v| v.surface(id)));
     known.filter(|text| !text.is_empty()).map_or_else(|| format!("#{id}"), str::to_owned)
 }
 
 /// A token in a sentence: in quotes where it could not be seen otherwise.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let hidden = text.trim() != text || text.is_empty() || text.chars().any(char::is_control);
     if hidden { format!("{text:?}") } else { text.to_owned() }
 }

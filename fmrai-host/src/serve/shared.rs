@@ -1,0 +1,10 @@
+//! What all requests share.
+
+use super::runs::Runs;
+use super::texts::Texts;
+
+/// What all requests share.
+pub(super) struct Shared {
+    pub(super) runs: Runs,
+    pub(super) texts: Texts,
+}
