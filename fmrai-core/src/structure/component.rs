@@ -7,7 +7,7 @@ use crate::graph::TensorId;
 /// go by; `fmrai_block` in the C ABI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component<'a> {
-    /// What it is: `attention`, `cross_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
+    /// What it is: `attention`, `cross_attention`, `channel_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
     /// `unembedding`, `head` or `residual`.
     pub role: &'static str,
     /// Position among the components of the same role, from 0, in execution order.
@@ -19,9 +19,10 @@ pub struct Component<'a> {
 }
 
 /// The roles, in the order in which components are listed.
-const ROLES: [&str; 10] = [
+const ROLES: [&str; 11] = [
     "attention",
     "cross_attention",
+    "channel_attention",
     "ffn",
     "expert",
     "shared_expert",
@@ -37,7 +38,7 @@ impl Structure {
     #[must_use]
     pub fn components(&self) -> Vec<Component<'_>> {
         let mut components: Vec<Component<'_>> = Vec::new();
-        components.extend(self.attention.iter().map(attention));
+        components.extend(self.attention.iter().chain(&self.channel_attention).map(attention));
         components.extend(self.feed_forward.iter().map(feed_forward));
         components.extend(self.norms.iter().map(norm));
         components.extend(self.embeddings.iter().map(embedding));
@@ -53,6 +54,7 @@ fn attention(block: &Attention) -> Component<'_> {
     let role = match block.kind {
         AttentionKind::SelfAttention => "attention",
         AttentionKind::CrossAttention => "cross_attention",
+        AttentionKind::Channels => "channel_attention",
     };
     let mut parts = vec![("query", block.query), ("key", block.key), ("value", block.value)];
     parts.extend(block.scores.map(|scores| ("scores", scores)));

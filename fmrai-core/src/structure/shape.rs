@@ -12,11 +12,6 @@ pub(super) fn elements(shape: &[i64]) -> i64 {
     shape.iter().fold(1, |n, size| n.saturating_mul(*size))
 }
 
-/// Sizes of the matrix in the last two axes.
-pub(super) fn matrix(shape: &[i64]) -> Option<[i64; 2]> {
-    shape.last_chunk().copied()
-}
-
 /// The axes before the last two.
 pub(super) fn leading(shape: &[i64]) -> Option<&[i64]> {
     shape.split_last_chunk::<2>().map(|(leading, _)| leading)

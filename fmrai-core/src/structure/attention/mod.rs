@@ -27,14 +27,15 @@ mod entry;
 mod find;
 mod heads;
 mod kind;
+mod layout;
 mod mask;
 #[cfg(test)]
 mod tests;
-mod trace;
 mod visible;
 
 pub use find::find_attention;
-pub(super) use find::{place, read_masks};
+pub(super) use find::{find, place, read_masks};
+pub use layout::AttentionAxes;
 pub use visible::Visible;
 
 use schemars::JsonSchema;
@@ -52,6 +53,8 @@ pub enum AttentionKind {
     SelfAttention,
     /// Keys and values come from another sequence than the queries.
     CrossAttention,
+    /// Channels look at channels: the probabilities are `[.., channel, channel]`, and no position looks at another one.
+    Channels,
 }
 
 /// How the model computes it.
@@ -108,4 +111,17 @@ pub struct Attention {
     /// Which keys a query of self-attention can see.
     #[serde(default)]
     pub visible: Visible,
+    /// Names of the axes of these tensors.
+    #[serde(default, skip_serializing_if = "AttentionAxes::is_empty")]
+    pub axes: AttentionAxes,
+}
+
+impl Attention {
+    /// True if queries and keys are the last two axes of the probabilities, as almost everywhere. Other layouts are told, and
+    /// their axes named, but analyses leave them out.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let names = &self.axes.probabilities;
+        names.is_empty() || names.ends_with(&["query".to_owned(), "key".to_owned()])
+    }
 }

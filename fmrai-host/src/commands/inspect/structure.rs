@@ -114,6 +114,7 @@ fn attention_kind(block: &Attention) -> &'static str {
     match block.kind {
         AttentionKind::SelfAttention => "attention",
         AttentionKind::CrossAttention => "cross attention",
+        AttentionKind::Channels => "attention over channels",
     }
 }
 
