@@ -1,6 +1,6 @@
 //! Components of every kind, seen alike.
 
-use super::{Attention, AttentionKind, Embedding, FeedForward, Norm, Residual, Structure, Unembedding};
+use super::{Attention, Embedding, FeedForward, Norm, Residual, Structure, Unembedding};
 use crate::graph::TensorId;
 
 /// A component of a model that a finder has found: its role, its layer and its named tensors. What selectors and listings
@@ -51,15 +51,10 @@ impl Structure {
 }
 
 fn attention(block: &Attention) -> Component<'_> {
-    let role = match block.kind {
-        AttentionKind::SelfAttention => "attention",
-        AttentionKind::CrossAttention => "cross_attention",
-        AttentionKind::Channels => "channel_attention",
-    };
     let mut parts = vec![("query", block.query), ("key", block.key), ("value", block.value)];
     parts.extend(block.scores.map(|scores| ("scores", scores)));
     parts.extend([("probabilities", block.probabilities), ("context", block.context)]);
-    Component { role, layer: block.layer, module: &block.module, parts }
+    Component { role: block.role(), layer: block.layer, module: &block.module, parts }
 }
 
 fn feed_forward(block: &FeedForward) -> Component<'_> {

@@ -220,6 +220,8 @@ fn elementwise(name: &str) -> bool {
             | "logical_not"
             | "full_like"
             | "complex"
+            | "log_softmax"
+            | "_log_softmax"
             | "view_as_complex"
             | "unfold"
             | "as_strided"

@@ -54,7 +54,8 @@ fn find(graph: &dyn Graph) -> (Structure, Claims) {
     let (embeddings, of_embeddings) = embedding::find_embeddings(&facts, &writes);
     let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
     let residual = residual::with_writers(&writes, &attention, &blocks);
-    let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
+    let all: Vec<_> = attention.iter().chain(&channel_attention).cloned().collect();
+    let claims = Claims::of(&facts, &all, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
     let placed = |mut block: FeedForward| {
         block.positions = positions.tokens(block.activation);
         block

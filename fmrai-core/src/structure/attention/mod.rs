@@ -117,6 +117,16 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Its role in listings and selectors.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match self.kind {
+            AttentionKind::SelfAttention => "attention",
+            AttentionKind::CrossAttention => "cross_attention",
+            AttentionKind::Channels => "channel_attention",
+        }
+    }
+
     /// True if queries and keys are the last two axes of the probabilities, as almost everywhere. Other layouts are told, and
     /// their axes named, but analyses leave them out.
     #[must_use]

@@ -118,7 +118,14 @@ pub(super) fn regrouped(old: &[Axis], sizes: &[i64]) -> Option<Vec<Axis>> {
     if all(&mut old.iter().map(total)) != all(&mut sizes.iter().copied()) || sizes.iter().any(|n| *n < 1) {
         return None;
     }
-    let mut left: Vec<Factor> = old.iter().flatten().rev().copied().collect();
+    // Neighbours of one kind are one: windows may be cut across places of an image.
+    let mut left: Vec<Factor> = Vec::new();
+    for factor in old.iter().flatten().rev() {
+        match left.last_mut() {
+            Some(next) if next.label == factor.label => next.size = next.size.checked_mul(factor.size)?,
+            _ => left.push(*factor),
+        }
+    }
     let mut axes: Vec<Axis> = Vec::with_capacity(sizes.len());
     for &size in sizes {
         let mut axis = Axis::new();

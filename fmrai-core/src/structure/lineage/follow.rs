@@ -117,6 +117,12 @@ impl Step<'_, '_> {
                 let divided = self.divided(&axes);
                 axes.map(|axes| (divided.unwrap_or(axes), far)).into_iter().collect()
             }
+            _ if stem(operation) == "exp" && self.logarithm().is_some() => {
+                let Some((scores, axis)) = self.logarithm() else { return Vec::new() };
+                self.lines.softmaxes.insert(operation.id, (scores, axis));
+                let axes = inputs.first().map(|known| known.axes.clone()).unwrap_or_default();
+                vec![(self.probabilities(scores, axis, axes), far)]
+            }
             _ => {
                 let all = transfer::of(graph, operation, &inputs, base.as_ref(), &sizes);
                 all.into_iter().map(|axes| (axes, far)).collect()
@@ -204,6 +210,21 @@ impl Step<'_, '_> {
                 || matches!(name, "add" | "clamp" | "clamp_min" | "maximum")
                 || matches!(effect(producer), Effect::Same | Effect::Broadcast | Effect::Reshape);
             divisor = first_input(producer).filter(|_| passes)?;
+        }
+        None
+    }
+
+    /// The scores and the axis of a log softmax that the operand of this exponential is.
+    fn logarithm(&self) -> Option<(TensorId, usize)> {
+        let mut id = first_input(self.operation)?;
+        for _ in 0..4 {
+            let producer = self.graph.producer(id)?;
+            if matches!(stem(producer), "log_softmax" | "_log_softmax" | "special_log_softmax") {
+                let scores = first_input(producer)?;
+                let rank = shape::of(self.graph, scores)?.len();
+                return Some((scores, counted(producer.argument("dim")?.as_int()?, rank)?));
+            }
+            id = first_input(producer).filter(|_| effect(producer) == Effect::Same)?;
         }
         None
     }

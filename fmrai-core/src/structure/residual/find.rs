@@ -295,7 +295,8 @@ impl Finder<'_, '_> {
             }
             let Some(producer) = graph.producer(id).filter(|p| Some(p.id) >= first) else { continue };
             if let Some(&last) = self.after.get(&id) {
-                if !self.is_inner(last, chain, first, number) {
+                // What is added as it is, is a state of a stream.
+                if !weighed || !self.is_inner(last, chain, first, number) {
                     continue;
                 }
                 inner.insert(last);
