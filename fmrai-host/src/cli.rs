@@ -183,6 +183,9 @@ enum Command {
         /// Write the graph as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Write what was found as a structure file, which beside the model corrects what is found
+        #[arg(long, value_name = "FILE")]
+        structure: Option<PathBuf>,
         /// The text to run the model on
         #[arg(long, conflicts_with = "data")]
         text: Option<String>,
@@ -368,8 +371,9 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             };
             capture::capture(&options)
         }
-        Command::Inspect { model, select, dot, json, text, data, field, tokenizer } => {
-            let options = inspect::InspectOptions { model, tokenizer, dot, json, text, data, field, select };
+        Command::Inspect { model, select, dot, json, structure, text, data, field, tokenizer } => {
+            let options =
+                inspect::InspectOptions { model, tokenizer, dot, json, structure, text, data, field, select };
             inspect::inspect(&options, &catalogue(&[])?)
         }
         Command::Generate {

@@ -8,7 +8,7 @@ use crate::graph::TensorId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component<'a> {
     /// What it is: `attention`, `cross_attention`, `channel_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
-    /// `unembedding`, `head` or `residual`.
+    /// `unembedding`, `head` or `addition` (to a residual stream).
     pub role: &'static str,
     /// Position among the components of the same role, from 0, in execution order.
     pub layer: usize,
@@ -30,7 +30,7 @@ const ROLES: [&str; 11] = [
     "embedding",
     "unembedding",
     "head",
-    "residual",
+    "addition",
 ];
 
 impl Structure {
@@ -86,5 +86,5 @@ fn unembedding(block: &Unembedding) -> Component<'_> {
 
 fn residual(block: &Residual) -> Component<'_> {
     let parts = vec![("before", block.before), ("written", block.written), ("after", block.after)];
-    Component { role: "residual", layer: block.layer, module: &block.module, parts }
+    Component { role: "addition", layer: block.layer, module: &block.module, parts }
 }

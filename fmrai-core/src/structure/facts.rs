@@ -3,7 +3,7 @@
 use crate::graph::{Graph, Operation, OperationId, Origin, TensorId, Value};
 
 use super::Norm;
-use super::lineage::{Axis, Label, Lines, total};
+use super::lineage::{Axis, Label, Lines, follow, total};
 use super::operator::{Effect, effect, first_input, makes_anew, operands, reads_data, stem};
 use super::projection::Projection;
 use super::shape;
@@ -51,7 +51,7 @@ impl<'g> Facts<'g> {
             }
         }
         let norms = vec![None; graph.tensors().len()];
-        let lines = Lines::of(graph, &weights);
+        let lines = follow(graph, &weights);
         Self { graph, weights, content, norms, projections: Vec::new(), lines }
     }
 
@@ -224,13 +224,6 @@ pub(super) fn number(graph: &dyn Graph, value: &Value) -> Option<f64> {
         }
         other => other.as_float(),
     }
-}
-
-/// An axis counted from the front.
-pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
-    let rank = i64::try_from(rank).ok()?;
-    let axis = if axis < 0 { axis + rank } else { axis };
-    usize::try_from(axis).ok().filter(|a| i64::try_from(*a).is_ok_and(|a| a < rank))
 }
 
 /// Identifiers in order, each once.

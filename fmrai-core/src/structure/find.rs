@@ -61,5 +61,8 @@ fn find(graph: &dyn Graph) -> (Structure, Claims) {
         block
     };
     let feed_forward = blocks.into_iter().map(|(_, block)| block).map(placed).collect();
-    (Structure { attention, channel_attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
+    (
+        Structure { attention, channel_attention, feed_forward, norms, embeddings, unembedding, residual },
+        claims,
+    )
 }

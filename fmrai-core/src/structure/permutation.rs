@@ -2,8 +2,8 @@
 
 use crate::graph::{Operation, Value};
 
-use super::facts::axis;
 use super::operator::stem;
+use super::shape::axis;
 
 /// For each axis of the result, the axis of the operand, of `rank` axes, that it was; `None` for operations that move none.
 pub(super) fn permutation(operation: &Operation, rank: usize) -> Option<Vec<usize>> {

@@ -148,10 +148,7 @@ pub(super) fn contraction(graph: &dyn Graph, operation: &Operation) -> Option<Co
         });
     }
     Some(Contraction {
-        operands: [
-            (found.left, labels(left, [ROW, SUMMED])),
-            (found.right, labels(right, [SUMMED, COLUMN])),
-        ],
+        operands: [(found.left, labels(left, [ROW, SUMMED])), (found.right, labels(right, [SUMMED, COLUMN]))],
         result: labels(left.max(right), [ROW, COLUMN]),
     })
 }

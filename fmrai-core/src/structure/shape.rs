@@ -21,3 +21,10 @@ pub(super) fn leading(shape: &[i64]) -> Option<&[i64]> {
 pub(super) fn inner(shape: &[i64]) -> &[i64] {
     leading(shape).and_then(|s| s.get(1..)).unwrap_or(&[])
 }
+
+/// An axis counted from the front.
+pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
+    let rank = i64::try_from(rank).ok()?;
+    let axis = if axis < 0 { axis + rank } else { axis };
+    usize::try_from(axis).ok().filter(|a| i64::try_from(*a).is_ok_and(|a| a < rank))
+}

@@ -28,6 +28,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod told;
+pub(crate) mod understanding;
 mod watched;
 
 pub use builder::Run;

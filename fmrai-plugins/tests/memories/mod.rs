@@ -180,7 +180,8 @@ pub(crate) fn values(layer: usize) -> TensorId {
 pub(crate) fn structure(layers: &[Layer]) -> Structure {
     let nowhere = TensorId(u32::MAX);
     let block = |(layer, l): (usize, &Layer)| {
-        let weights = |weight| NeuronWeights { weight, axis: 0, start: 0, step: 1, groups: 1, expert_axis: None };
+        let weights =
+            |weight| NeuronWeights { weight, axis: 0, start: 0, step: 1, groups: 1, expert_axis: None };
         FeedForward {
             layer,
             kind: if l.gated { FeedForwardKind::Gated } else { FeedForwardKind::Plain },

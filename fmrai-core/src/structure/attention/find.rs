@@ -2,11 +2,11 @@
 
 use crate::analyzer::Weights;
 use crate::graph::{Graph, Operation};
-use crate::structure::lineage::Lines;
+use crate::structure::lineage::{Lines, follow};
 use crate::structure::operator::{self, Effect};
 use crate::structure::positions::Finder;
-use crate::structure::weights::PlainWeights;
 use crate::structure::product;
+use crate::structure::weights::PlainWeights;
 
 use super::mask::Masks;
 use super::{Attention, AttentionAxes, AttentionForm, AttentionKind, Visible, band, heads, kind, layout};
@@ -37,7 +37,7 @@ pub(in crate::structure) fn read_masks(
 #[must_use]
 pub fn find_attention(graph: &dyn Graph) -> Vec<Attention> {
     let weights = PlainWeights::of(graph);
-    find(graph, &weights, &Lines::of(graph, &weights))
+    find(graph, &weights, &follow(graph, &weights))
 }
 
 pub(in crate::structure) fn find(graph: &dyn Graph, weights: &PlainWeights, lines: &Lines) -> Vec<Attention> {
@@ -68,8 +68,8 @@ fn fused(
     let &[context, probabilities, ..] = operation.outputs.as_slice() else { return None };
     let shape = &graph.tensor(query)?.shape;
     let rows = shape.len().checked_sub(2)?;
-    let heads = heads::of_pair(lines, query, key)
-        .unwrap_or_else(|| heads::query_heads(graph, shape, query, context));
+    let heads =
+        heads::of_pair(lines, query, key).unwrap_or_else(|| heads::query_heads(graph, shape, query, context));
     let key_value_heads =
         heads::shared(lines, key, value, heads).unwrap_or_else(|| heads::key_value_heads(graph, heads, key));
     let channels = heads::is_channels(lines, query, rows) && heads::is_channels(lines, key, rows);
@@ -96,12 +96,7 @@ fn fused(
     Some(block)
 }
 
-fn eager(
-    graph: &dyn Graph,
-    weights: &PlainWeights,
-    lines: &Lines,
-    softmax: &Operation,
-) -> Option<Attention> {
+fn eager(graph: &dyn Graph, weights: &PlainWeights, lines: &Lines, softmax: &Operation) -> Option<Attention> {
     // Probabilities, and the scores of them; a sum of several has those of its first.
     let mixed = lines.first_of(softmax.id);
     let (scores, axis) = lines.softmax(mixed.unwrap_or(softmax.id))?;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::graph::{Graph, Operation, TensorId, Value};
 
 use super::AttentionKind;
-use crate::structure::facts::axis;
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::product;
 use crate::structure::projection::start_of_part;
 use crate::structure::shape;
+use crate::structure::shape::axis;
 use crate::structure::weights::PlainWeights;
 
 /// Projections between an activation and the queries made of it: two in low-rank attention, one more for a
@@ -58,16 +58,16 @@ impl Part {
         let axis = axis(dim, old.len()).filter(|axis| axis + 1 < old.len())?;
         let (start, size) = if new.len() < old.len() {
             let index = operation.argument("index").and_then(Value::as_int);
-            let index = index.or_else(|| {
-                i64::try_from(operation.outputs.iter().position(|id| *id == output)?).ok()
-            })?;
+            let index = index
+                .or_else(|| i64::try_from(operation.outputs.iter().position(|id| *id == output)?).ok())?;
             (if index < 0 { index + old.get(axis)? } else { index }, 1)
         } else {
             let start = start_of_part(operation, output, *old.get(axis)?, *new.get(axis)?)?;
             (i64::try_from(start).ok()?, *new.get(axis)?)
         };
         // Parts that are the whole.
-        while let Some(before) = graph.producer(whole).filter(|p| effect(p) == Effect::Part).and_then(first_input)
+        while let Some(before) =
+            graph.producer(whole).filter(|p| effect(p) == Effect::Part).and_then(first_input)
             && shape::of(graph, before) == Some(old)
         {
             whole = before;

@@ -22,6 +22,7 @@
 //! softmax (talking heads); layouts with the head axis between queries and keys, as in `bqhk`; and operations that
 //! run a whole encoder layer at once.
 
+mod axes;
 mod band;
 mod entry;
 mod find;
@@ -33,9 +34,9 @@ mod mask;
 mod tests;
 mod visible;
 
+pub use axes::AttentionAxes;
 pub use find::find_attention;
 pub(super) use find::{find, place, read_masks};
-pub use layout::AttentionAxes;
 pub use visible::Visible;
 
 use schemars::JsonSchema;

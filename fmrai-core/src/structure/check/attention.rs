@@ -4,8 +4,7 @@ use crate::graph::Graph;
 use crate::structure::{Attention, AttentionForm};
 use crate::tracker::Activations;
 
-use super::numbers;
-use super::numbers::{Numbers, tolerance};
+use super::numbers::{Numbers, numbers, tolerance};
 
 /// Rows of probabilities that are looked at.
 const ROWS: usize = 64;
@@ -109,21 +108,22 @@ fn context(
     let shared = shared?;
     let (keys, held) = (p.size(p.column), v.size(v.row));
     let largest = v.numbers.largest().max(c.numbers.largest());
-    let limit = tolerance(dtype, largest).max(tolerance(dtype, largest));
+    let limit = tolerance(dtype, largest);
     // Sinks, keys without values, stand before the others or after them.
     let sinks = keys.checked_sub(held)?;
     let starts: Vec<usize> = if sinks == 0 { vec![0] } else { vec![0, sinks] };
-    let mut worst: Option<(f64, f64, f64)> = None;
+    let mut worst: Option<(f64, f64)> = None;
     for start in starts {
         let mut far = None;
         'places: for (index, query) in places {
             let value: Vec<usize> = index.iter().zip(&shared).map(|(i, times)| i / times).collect();
             for channel in 0..channels {
-                let products = (0..held).map(|key| p.at(index, *query, start + key) * v.at(&value, key, channel));
+                let products =
+                    (0..held).map(|key| p.at(index, *query, start + key) * v.at(&value, key, channel));
                 let (wanted, found) = (products.sum::<f64>(), c.at(index, *query, channel));
                 let difference = (wanted - found).abs();
                 if difference.is_finite() && difference > limit {
-                    far = Some((difference, wanted, found));
+                    far = Some((wanted, found));
                     break 'places;
                 }
             }
@@ -133,7 +133,7 @@ fn context(
             Some(found) => worst = Some(found),
         }
     }
-    let (_, wanted, found) = worst?;
+    let (wanted, found) = worst?;
     Some(Err(format!(
         "its context is {found:.4} where its probabilities times its values are {wanted:.4}: something else happens between"
     )))

@@ -15,7 +15,6 @@ use crate::graph::{Graph, TensorId};
 use crate::tracker::{Activations, CaptureRequest};
 
 use super::{Attention, Structure};
-use numbers::Numbers;
 
 /// A claim that a pass contradicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +102,8 @@ impl Structure {
                     let Some(block) = blocks.find(|b| b.role() == role && b.layer == layer) else { continue };
                     attention::check(graph, block, pass)
                 }
-                "residual" => match self.residual.iter().find(|write| write.layer == layer) {
-                    Some(write) => sum::check(write, pass),
+                "addition" => match self.residual.iter().find(|write| write.layer == layer) {
+                    Some(write) => sum::check(graph, write, pass),
                     None => continue,
                 },
                 _ => continue,
@@ -122,11 +121,6 @@ impl Structure {
         self.take_out(&wrong);
         checked
     }
-}
-
-/// The elements of a tensor of a pass; `None` where it was not kept or has no numbers.
-fn numbers<'p>(pass: &'p dyn Activations, id: TensorId) -> Option<Numbers<'p>> {
-    Numbers::of(pass.tensor(id)?.ok()?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Elements of a tensor as double precision.
 
-use crate::tensor::{DataView, TensorView};
+use crate::graph::TensorId;
+use crate::tensor::{DType, DataView, TensorView};
+use crate::tracker::Activations;
 
 /// A tensor's shape and elements.
 pub(super) struct Numbers<'p> {
@@ -35,12 +37,16 @@ impl<'p> Numbers<'p> {
 }
 
 /// What rounding may make of a number of this magnitude: of 16 bits where the tensor has these, else of 32.
-pub(super) fn tolerance(dtype: Option<crate::tensor::DType>, magnitude: f64) -> f64 {
-    use crate::tensor::DType;
+pub(super) fn tolerance(dtype: Option<DType>, magnitude: f64) -> f64 {
     let share = match dtype {
         Some(DType::BFloat16) => 3e-2,
         Some(DType::Float16) => 4e-3,
         _ => 1e-3,
     };
     share * magnitude.max(1e-6)
+}
+
+/// The elements of a tensor of a pass; `None` where it was not kept or has no numbers.
+pub(super) fn numbers<'p>(pass: &'p dyn Activations, id: TensorId) -> Option<Numbers<'p>> {
+    Numbers::of(pass.tensor(id)?.ok()?)
 }

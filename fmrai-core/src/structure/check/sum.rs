@@ -1,15 +1,19 @@
 //! What is added to a stream against the stream's difference.
 
+use crate::graph::Graph;
 use crate::structure::{Addition, Residual};
 use crate::tracker::Activations;
 
-use super::numbers;
-use super::numbers::tolerance;
+use super::numbers::{numbers, tolerance};
 
 /// Elements that are compared.
 const COMPARED: usize = 4096;
 
-pub(super) fn check(write: &Residual, pass: &dyn Activations) -> Option<Result<(), String>> {
+pub(super) fn check(
+    graph: &dyn Graph,
+    write: &Residual,
+    pass: &dyn Activations,
+) -> Option<Result<(), String>> {
     let sign = match write.addition {
         Addition::Sum => 1.0,
         Addition::Difference => -1.0,
@@ -22,8 +26,7 @@ pub(super) fn check(write: &Residual, pass: &dyn Activations) -> Option<Result<(
         return None;
     }
     let largest = before.largest().max(written.largest()).max(after.largest());
-    // Elements of all types are widened; sums of 16 bits are rounded to them.
-    let limit = tolerance(None, largest).max(largest / 128.0);
+    let limit = tolerance(graph.tensor(write.after).map(|t| t.dtype), largest);
     let step = (after.len() / COMPARED).max(1);
     let far = |i: &usize| {
         let (found, wanted) = (after.at(*i) - before.at(*i), sign * written.at(*i));

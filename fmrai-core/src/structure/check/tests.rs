@@ -1,3 +1,5 @@
+//! Claims that a pass confirms, contradicts or leaves open.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -78,7 +80,7 @@ fn a_sum_that_is_none_is_not_claimed() {
     let kept = pass(&structure, CONTEXT, [1.5, 0.5, 3.0, -4.0]);
     let checked = structure.check(&graph, &kept);
     assert_eq!(checked.doubts.len(), 1);
-    assert_eq!(checked.doubts[0].component, "residual[0]");
+    assert_eq!(checked.doubts[0].component, "addition[0]");
     assert_eq!(structure.residual, []);
 }
 

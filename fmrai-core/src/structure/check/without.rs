@@ -19,7 +19,7 @@ impl Structure {
         }
         self.attention.retain(|block| !is_wrong(block.role(), block.layer));
         self.channel_attention.retain(|block| !is_wrong(block.role(), block.layer));
-        self.residual.retain(|write| !is_wrong("residual", write.layer));
+        self.residual.retain(|write| !is_wrong("addition", write.layer));
         for write in &mut self.residual {
             for writer in &mut write.writers {
                 if let Writer::Attention(i) = *writer {

@@ -23,11 +23,8 @@ pub(in crate::structure) fn find_embeddings(
     let mut claimed = Vec::new();
     let mut found = lookups(facts);
     let mut streams = BTreeSet::new();
-    let starts: Vec<TensorId> = writes
-        .iter()
-        .filter(|w| streams.insert(w.residual.stream))
-        .map(|w| w.residual.before)
-        .collect();
+    let starts: Vec<TensorId> =
+        writes.iter().filter(|w| streams.insert(w.residual.stream)).map(|w| w.residual.before).collect();
     for start in &starts {
         start_of_stream(facts, *start, &mut found);
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{OperationId, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis, sorted};
+use crate::structure::facts::{Facts, REACH, sorted};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::{LinearWeight, Projection, start_of_part};
 use crate::structure::residual::{Ends, Routing, Write};
+use crate::structure::shape::axis;
 
 use super::expression::{Expression, Half, Variable};
 use super::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{Graph, Operation, Origin, TensorId};
-use crate::structure::facts::axis as counted;
 use crate::structure::operator::{Effect, effect, first_input, makes_anew, operands, stem};
+use crate::structure::shape::axis as counted;
 use crate::structure::weights::PlainWeights;
 use crate::structure::{product, shape};
 
-use super::axis::{Label, single, whole};
+use super::axis::{Axis, Label, single, total, whole};
+use super::lines::{Lineage, Lines, WeighedSum};
 use super::transfer::{self, Known};
-use super::{Axis, Lineage, Lines, WeighedSum};
 
-pub(super) fn follow(graph: &dyn Graph, weights: &PlainWeights) -> Lines {
+/// The axes of all tensors, in one pass over the graph.
+pub(in crate::structure) fn follow(graph: &dyn Graph, weights: &PlainWeights) -> Lines {
     let count = graph.tensors().len();
     let mut lines = Lines {
         tensors: vec![None; count],
@@ -46,13 +47,12 @@ impl Step<'_, '_> {
         for (i, output) in self.operation.outputs.iter().enumerate() {
             let shape = shape::of(self.graph, *output).unwrap_or(&[]);
             let fits = |axes: &Vec<Axis>| {
-                axes.len() == shape.len() && axes.iter().zip(shape).all(|(a, n)| super::total(a) == *n)
+                axes.len() == shape.len() && axes.iter().zip(shape).all(|(a, n)| total(a) == *n)
             };
             let found = made.get(i).filter(|(axes, _)| fits(axes)).cloned();
             let found = found.or_else(|| self.written(i, *output, shape));
-            let (axes, distance) = found.unwrap_or_else(|| {
-                (shape.iter().map(|n| single(*n, Label::Unknown)).collect(), u16::MAX)
-            });
+            let (axes, distance) = found
+                .unwrap_or_else(|| (shape.iter().map(|n| single(*n, Label::Unknown)).collect(), u16::MAX));
             if let Some(entry) = self.lines.tensors.get_mut(output.0 as usize) {
                 *entry = Some(Lineage { axes, distance });
             }
@@ -87,9 +87,8 @@ impl Step<'_, '_> {
         if product::equation(operation).is_some() || effect(operation) == Effect::Product {
             return self.product().into_iter().collect();
         }
-        let distance = |known: &[Known]| {
-            known.iter().map(|k| k.distance).min().unwrap_or(u16::MAX).saturating_add(1)
-        };
+        let distance =
+            |known: &[Known]| known.iter().map(|k| k.distance).min().unwrap_or(u16::MAX).saturating_add(1);
         let mut inputs: Vec<Known> = operands(operation).map(|id| self.known(id)).collect();
         // What was written into counts where all of it may have been overwritten only in part.
         let base = (effect(operation) == Effect::Join).then(|| operation.tensor("self")).flatten();
@@ -252,7 +251,8 @@ impl Step<'_, '_> {
                 _ if effect(producer) == Effect::Same => {}
                 _ => return false,
             }
-            let Some(before) = operands(producer).find(|o| shape::of(self.graph, *o) == shape::of(self.graph, id))
+            let Some(before) =
+                operands(producer).find(|o| shape::of(self.graph, *o) == shape::of(self.graph, id))
             else {
                 return false;
             };
@@ -291,8 +291,7 @@ impl Step<'_, '_> {
         if let Some((softmax, side)) = keys {
             let (probabilities, values) = (factors.operands[side].0, factors.operands[1 - side].0);
             if !self.weights.contains(values) {
-                let sum =
-                    WeighedSum { probabilities, values, sum: output, operation: self.operation.id };
+                let sum = WeighedSum { probabilities, values, sum: output, operation: self.operation.id };
                 self.lines.sums.entry(softmax).or_insert(sum);
             }
         }

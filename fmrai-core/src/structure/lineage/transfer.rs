@@ -1,10 +1,10 @@
 //! What an operation does to the axes of its operands.
 
 use crate::graph::{Graph, Operation, OperationId, Value};
-use crate::structure::facts::axis as counted;
 use crate::structure::operator::{Effect, effect, stem};
 use crate::structure::permutation::permutation;
 use crate::structure::product::Contraction;
+use crate::structure::shape::axis as counted;
 
 use super::axis::{Axis, Factor, Label, met, regrouped, resized, single, total, uniform};
 
@@ -29,9 +29,8 @@ pub(super) fn of(
     let (Some(main), Some(new)) = (inputs.first(), sizes.first()) else { return Vec::new() };
     let old = main.axes.as_slice();
     let one = |axes: Option<Vec<Axis>>| axes.into_iter().collect();
-    let dim = |name: &str, rank: usize| {
-        operation.argument(name).map_or(Some(0), |d| counted(d.as_int()?, rank))
-    };
+    let dim =
+        |name: &str, rank: usize| operation.argument(name).map_or(Some(0), |d| counted(d.as_int()?, rank));
     match effect(operation) {
         Effect::Reshape => one(reshaped(operation, old, new)),
         Effect::Permute => one(permutation(operation, old.len())
@@ -46,7 +45,9 @@ pub(super) fn of(
                 overlaid(&all, at, new)
             };
             match stem(operation) {
-                "cat" | "concat" | "concatenate" => one(dim("dim", rank).and_then(|at| joined(inputs, at, new))),
+                "cat" | "concat" | "concatenate" => {
+                    one(dim("dim", rank).and_then(|at| joined(inputs, at, new)))
+                }
                 "hstack" => one(joined(inputs, usize::from(rank > 1), new)),
                 "vstack" => one(joined(inputs, 0, new)),
                 "stack" => one(dim("dim", rank).and_then(|at| stacked(inputs, at, new))),
@@ -161,13 +162,18 @@ fn joined(inputs: &[Known], at: usize, new: &[i64]) -> Option<Vec<Axis>> {
         let of_product = all.iter().copied().find(|l| l.of_product());
         let alike = all.iter().all(|label| *label == first);
         let channels = all.contains(&Label::Channel)
-            && all.iter().all(|l| matches!(l, Label::Channel | Label::Repeat | Label::Unknown | Label::Table));
-        single(n, match of_product {
-            Some(label) => label,
-            None if alike => first,
-            None if channels => Label::Channel,
-            None => Label::Other,
-        })
+            && all
+                .iter()
+                .all(|l| matches!(l, Label::Channel | Label::Repeat | Label::Unknown | Label::Table));
+        single(
+            n,
+            match of_product {
+                Some(label) => label,
+                None if alike => first,
+                None if channels => Label::Channel,
+                None => Label::Other,
+            },
+        )
     };
     Some(new.iter().enumerate().map(axis).collect())
 }
@@ -261,7 +267,8 @@ pub(super) fn multiplied(
         let (left, right) = (of(0, *label), of(1, *label));
         axes.push(match (left, right) {
             (Some(one), Some(other)) => {
-                let (one, other) = if known[0].plain && !known[1].plain { (other, one) } else { (one, other) };
+                let (one, other) =
+                    if known[0].plain && !known[1].plain { (other, one) } else { (one, other) };
                 met(one, other)
             }
             (Some(axis), None) | (None, Some(axis)) => {

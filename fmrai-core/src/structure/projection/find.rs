@@ -1,8 +1,9 @@
 //! Looks for linear maps in a graph.
 
 use crate::graph::{Operation, Origin, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis, lookup};
+use crate::structure::facts::{Facts, REACH, lookup};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::shape::axis;
 
 use super::{LinearWeight, Place, Projection};
 

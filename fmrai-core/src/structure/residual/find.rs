@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Operation, OperationId, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis, number};
+use crate::structure::facts::{Facts, REACH, number};
 use crate::structure::operator::{Effect, effect, first_input, is_assertion, operands, stem};
 use crate::structure::projection::Projection;
+use crate::structure::shape::axis;
 
 use super::addition::{Candidate, candidates};
 use super::{Addition, Residual};
@@ -173,7 +174,9 @@ impl Finder<'_, '_> {
         };
         let along_positions = |name: &str| {
             let along = producer.argument(name).map_or(Some(0), Value::as_int);
-            along.and_then(|dim| axis(dim, facts.shape(id).len())).is_some_and(|axis| !facts.is_channel_axis(id, axis))
+            along
+                .and_then(|dim| axis(dim, facts.shape(id).len()))
+                .is_some_and(|axis| !facts.is_channel_axis(id, axis))
         };
         match effect(producer) {
             _ if facts.rearranges(producer) => first_input(producer),
@@ -206,7 +209,8 @@ impl Finder<'_, '_> {
                 }
                 "masked_fill" => producer.tensor("self"),
                 "add" | "sub" | "subtract" => {
-                    let large = |o: &TensorId| facts.is_activation(*o) && facts.elements(*o) == facts.elements(id);
+                    let large =
+                        |o: &TensorId| facts.is_activation(*o) && facts.elements(*o) == facts.elements(id);
                     let all: Vec<TensorId> = operands(producer).collect();
                     match all.iter().copied().filter(large).collect::<Vec<_>>().as_slice() {
                         // A shift.
@@ -237,7 +241,8 @@ impl Finder<'_, '_> {
     fn main(&self, all: Vec<TensorId>, result: TensorId, steps: usize) -> Option<TensorId> {
         let all: Vec<TensorId> = all.into_iter().filter(|id| self.facts.is_activation(*id)).collect();
         let written = all.iter().filter_map(|id| Some((self.latest(*id, steps)?, *id))).max();
-        let large = |id: &&TensorId| self.facts.elements(**id).saturating_mul(2) > self.facts.elements(result);
+        let large =
+            |id: &&TensorId| self.facts.elements(**id).saturating_mul(2) > self.facts.elements(result);
         written.map(|(_, id)| id).or_else(|| all.iter().find(large).copied())
     }
 
