@@ -77,7 +77,8 @@ fn blocks_are_those_of_the_configuration() {
         ("llama_step", attention_and_ffn(1, 1)),
         ("mixtral_batched_mm", attention_and_ffn(1, 1)),
         ("mixtral_grouped_mm", attention_and_ffn(1, 1)),
-        ("vit", attention_and_ffn(2, 0)),
+        // Patches, the class token and the positions.
+        ("vit", attention_and_ffn(3, 0)),
         ("mamba", BTreeMap::from([("embedding", 1), ("norm", 2), ("addition", 1), ("unembedding", 1)])),
         (
             "t5",

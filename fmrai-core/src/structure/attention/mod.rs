@@ -5,11 +5,16 @@
 //!
 //! *Fused*: every scaled dot product attention operation, whatever its operands are.
 //!
-//! *Eager*: a softmax over the last axis
-//! - whose input comes, through masks, scaling, soft-caps, position biases, casts, and views that keep the two
-//!   axes of the score matrix, from the product of two activations (queries and keys); and
-//! - whose output becomes, through dropout, casts, masks and parts, a factor of a product that sums over its last
+//! *Eager*: a softmax, in one operation or written out (`exp` and division by the sum, `log_softmax` and `exp`)
+//! - over an axis that is, through masks, scaling, soft-caps, position biases, casts, joins, views and writes into parts, the
+//!   columns or rows of a product of two activations (queries and keys); and
+//! - whose output becomes, through dropout, casts, masks and parts, a factor of a product that sums over that
 //!   axis with a third activation (values).
+//!
+//! Probabilities that are a sum or difference of several softmaxes make one block, without scores.
+//!
+//! Heads are what the other axes have of the channels of a linear map. Where rows and columns are channels themselves, it is attention
+//! over channels.
 //!
 //! An *activation* is everything but a plain weight, which is a parameter or constant that went through views, casts
 //! and element-wise arithmetic with other weights only. So these are not attention: a classifier, the router of a
@@ -17,10 +22,9 @@
 //! data flow of a router. Learned queries that go through a projection first are attention.
 //!
 //! # What is not found
-//! Softmax written out as `exp` and division; scores by multiplication and sum instead of a matrix product;
+//! Scores by multiplication and sum instead of a matrix product;
 //! additive (Bahdanau) scores; linear attention without a softmax over keys; heads mixed between product and
-//! softmax (talking heads); layouts with the head axis between queries and keys, as in `bqhk`; and operations that
-//! run a whole encoder layer at once.
+//! softmax (talking heads); and operations that run a whole encoder layer at once.
 
 mod axes;
 mod band;
