@@ -109,6 +109,10 @@ impl Contraction {
     }
 }
 
+const ROW: u32 = 0;
+const SUMMED: u32 = 1;
+const COLUMN: u32 = 2;
+
 /// The axes of a matrix product or an Einstein sum of two tensors.
 pub(super) fn contraction(graph: &dyn Graph, operation: &Operation) -> Option<Contraction> {
     let rank = |id: TensorId| graph.tensor(id).map(|t| t.shape.len());
@@ -132,9 +136,6 @@ pub(super) fn contraction(graph: &dyn Graph, operation: &Operation) -> Option<Co
     }
     let found = factors(graph, operation)?;
     let (left, right) = (rank(found.left)?, rank(found.right)?);
-    const ROW: u32 = 0;
-    const SUMMED: u32 = 1;
-    const COLUMN: u32 = 2;
     let labels = |rank: usize, last: [u32; 2]| -> Vec<u32> {
         (0..rank.saturating_sub(2)).rev().map(place).chain(last).collect()
     };
