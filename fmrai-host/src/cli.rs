@@ -425,7 +425,15 @@ fn log(level: &str) -> Result<(), Error> {
     let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|e| {
         Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug"))
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    // Colours are for people: what is piped is plain, as `NO_COLOR` asks for too.
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr())
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .without_time()
+        .init();
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fmrai_core::graph::Graph;
-use fmrai_core::structure::{AttentionKind, Coverage, EmbeddingKind, Structure, needed};
+use fmrai_core::structure::{AttentionKind, Coverage, EmbeddingKind, FeedForward, Structure, needed};
 use fmrai_core::tracker::Tracker;
 use fmrai_torch::model::{Model, NamedTensors};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn found(structure: &Structure, coverage: &Coverage) -> BTreeMap<&'static str, V
         ("heads", sorted(structure.attention.iter().map(|b| b.heads).collect())),
         ("key_value_heads", sorted(structure.attention.iter().map(|b| b.key_value_heads).collect())),
         ("ffn", json!(structure.feed_forward.len())),
-        ("gated", json!(structure.feed_forward.iter().any(|b| b.gated()))),
+        ("gated", json!(structure.feed_forward.iter().any(FeedForward::gated))),
         ("residual", json!(structure.residual.len())),
         ("streams", json!(structure.residual.iter().map(|r| r.stream + 1).max().unwrap_or(0))),
         ("embeddings", json!(embeddings)),

@@ -12,7 +12,8 @@ use fmrai_core::graph::{
 };
 use fmrai_core::structure::NormKind;
 use fmrai_core::structure::{
-    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure, Unembedding, Writer,
+    ActivationFunction, Addition, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure,
+    Unembedding, Writer,
 };
 use fmrai_core::tensor::{DType, TensorData, TensorError, TensorValue};
 use fmrai_core::testing::{MemoryActivations, empty_graph, padded_sample};
@@ -212,6 +213,7 @@ pub(crate) fn structure(layers: &[Layer]) -> Structure {
             before,
             written,
             after,
+            addition: Addition::Sum,
             writers: vec![Writer::FeedForward(layer)],
         }
     };
