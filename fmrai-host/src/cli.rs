@@ -194,6 +194,9 @@ enum Command {
         /// Write the graph as JSON for Google's Model Explorer
         #[arg(long, value_name = "FILE")]
         model_explorer: Option<PathBuf>,
+        /// Write what was found as a structure file, which beside the model corrects what is found
+        #[arg(long, value_name = "FILE")]
+        structure: Option<PathBuf>,
         /// The text to run the model on
         #[arg(long, conflicts_with = "data")]
         text: Option<String>,
@@ -434,14 +437,25 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             html,
             svg,
             model_explorer,
+            structure,
             text,
             data,
             field,
             tokenizer,
         } => {
             let pages = inspect::pages::PageOptions { html, svg, model_explorer };
-            let options =
-                inspect::InspectOptions { model, tokenizer, dot, json, pages, text, data, field, select };
+            let options = inspect::InspectOptions {
+                model,
+                tokenizer,
+                dot,
+                json,
+                pages,
+                structure,
+                text,
+                data,
+                field,
+                select,
+            };
             inspect::inspect(&options, &catalogue(&[])?)
         }
         Command::Generate {
@@ -497,7 +511,15 @@ fn log(level: &str) -> Result<(), Error> {
     let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|e| {
         Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug"))
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    // Colours are for people: what is piped is plain, as `NO_COLOR` asks for too.
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr())
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .without_time()
+        .init();
     Ok(())
 }
 

@@ -22,7 +22,7 @@ const POSITIONS: usize = 64;
 
 fn structure() -> Structure {
     let nowhere = TensorId(u32::MAX);
-    let weights = NeuronWeights { weight: nowhere, axis: 0, start: 0, step: 1, expert_axis: None };
+    let weights = NeuronWeights { weight: nowhere, axis: 0, start: 0, step: 1, groups: 1, expert_axis: None };
     let block = |layer: usize| FeedForward {
         layer,
         kind: FeedForwardKind::Plain,

@@ -19,6 +19,7 @@ mod search;
 mod setup;
 mod slow;
 mod suite;
+mod zoo;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +60,11 @@ enum Command {
     Page(page::Options),
     /// Set up, then search for failures with new random numbers, round after round
     Search(search::Options),
+    /// Try the finders on every architecture that transformers knows (gigabytes of Python packages, an hour), or on those named
+    Zoo {
+        /// Names of architectures, e.g. `bert`
+        names: Vec<OsString>,
+    },
     /// Check the house rules: dependency direction, circles of files, paths in the docs, tidiness, example plans
     Check {
         /// Check what takes minutes instead: licences and sources of everything that is built, the C++ under a sanitizer
@@ -89,6 +95,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Wheel(options) => python::wheel(&project, *options),
         Command::TestPython(options) => python::test(&project, options),
         Command::Page(options) => page::run(&project, *options),
+        Command::Zoo { names } => zoo::run(&project, names),
         Command::Search(options) => search::run(&project, options),
         Command::Check { slow: false } => check::run(&project),
         Command::Check { slow: true } => slow::run(&project),

@@ -19,7 +19,7 @@ pub use edit::{Change, Edit, Variant};
 pub use objective::{Answer, Measure, Objective, Reference};
 pub use place::Place;
 pub use site::{Axis, Layout, Site, Size};
-pub use sites::{Block, Sites};
+pub use sites::{Block, Sites, blocks};
 
 use crate::analyzer::{Analysis, AnalyzerError, ModelView};
 use crate::batch::{Batch, Sample};

@@ -85,45 +85,50 @@ struct Shapes {
     tensors: Vec<Vec<i64>>,
 }
 
+/// The blocks of a structure, in execution order. Cross-attention is part of none.
+#[must_use]
+pub fn blocks(structure: &Structure) -> Vec<Block<'_>> {
+    let write_of = |writer: Writer| structure.residual.iter().find(|write| write.writers.contains(&writer));
+    let own: Vec<(usize, &Attention)> = structure
+        .attention
+        .iter()
+        .enumerate()
+        .filter(|(_, attention)| attention.kind == AttentionKind::SelfAttention)
+        .collect();
+    let mut blocks: Vec<Block<'_>> = own
+        .iter()
+        .map(|(at, attention)| Block {
+            layer: attention.layer,
+            attention,
+            feed_forward: None,
+            attention_write: write_of(Writer::Attention(*at)),
+            feed_forward_write: None,
+        })
+        .collect();
+    for (at, feed_forward) in structure.feed_forward.iter().enumerate() {
+        let Some(write) = write_of(Writer::FeedForward(at)) else { continue };
+        // The last block of the same stream whose attention is not added after it; of parallel ones, the one it is added with.
+        let of_block = blocks.iter().rposition(|block| {
+            block.attention_write.is_some_and(|attention| {
+                attention.stream == write.stream
+                    && (attention.layer <= write.layer || attention.before == write.before)
+                    && block.feed_forward.is_none()
+            })
+        });
+        let Some(block) = of_block.map(|at| &mut blocks[at]) else { continue };
+        block.feed_forward = Some(feed_forward);
+        block.feed_forward_write = Some(write);
+    }
+    blocks
+}
+
 impl<'s> Sites<'s> {
     /// Those of a structure, which was found in this graph. Cross-attention is part of no block.
     #[must_use]
     pub fn of(graph: &dyn Graph, structure: &'s Structure) -> Self {
-        let write_of =
-            |writer: Writer| structure.residual.iter().find(|write| write.writers.contains(&writer));
-        let own: Vec<(usize, &Attention)> = structure
-            .attention
-            .iter()
-            .enumerate()
-            .filter(|(_, attention)| attention.kind == AttentionKind::SelfAttention)
-            .collect();
-        let mut blocks: Vec<Block<'s>> = own
-            .iter()
-            .map(|(at, attention)| Block {
-                layer: attention.layer,
-                attention,
-                feed_forward: None,
-                attention_write: write_of(Writer::Attention(*at)),
-                feed_forward_write: None,
-            })
-            .collect();
-        for (at, feed_forward) in structure.feed_forward.iter().enumerate() {
-            let Some(write) = write_of(Writer::FeedForward(at)) else { continue };
-            // The last block of the same stream whose attention is not added after it; of parallel ones, the one it is added with.
-            let of_block = blocks.iter().rposition(|block| {
-                block.attention_write.is_some_and(|attention| {
-                    attention.stream == write.stream
-                        && (attention.layer <= write.layer || attention.before == write.before)
-                        && block.feed_forward.is_none()
-                })
-            });
-            let Some(block) = of_block.map(|at| &mut blocks[at]) else { continue };
-            block.feed_forward = Some(feed_forward);
-            block.feed_forward_write = Some(write);
-        }
         let rows = recorded_batch(graph).and_then(|rows| usize::try_from(rows).ok()).unwrap_or(1);
         let tensors = graph.tensors().iter().map(|tensor| tensor.shape.to_vec()).collect();
-        Self { blocks, shapes: Shapes { rows, tensors } }
+        Self { blocks: blocks(structure), shapes: Shapes { rows, tensors } }
     }
 
     /// The stream, or something that is added to it.

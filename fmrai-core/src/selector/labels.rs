@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stream::components;
 use super::{Layers, Selector};
 use crate::graph::{Graph, TensorId};
 use crate::structure::Structure;
@@ -11,7 +12,7 @@ use crate::structure::Structure;
 #[must_use]
 pub fn labels(graph: &dyn Graph, structure: &Structure, tensor: TensorId) -> Vec<String> {
     let mut labels = Vec::new();
-    for component in structure.components() {
+    for component in components(structure) {
         for (part, _) in component.parts.iter().filter(|(_, id)| *id == tensor) {
             labels.push(format!("{}[{}].{part}", component.role, component.layer));
         }

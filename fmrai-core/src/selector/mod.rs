@@ -5,6 +5,9 @@
 //! | `attention[3].probabilities` | a part of a block of the structure, by role and layer |
 //! | `ffn[*].activation`, `attention[0-5,7].context` | the same of all layers, of some layers |
 //! | `attention[3]` | the main output of a block: its part `output`, else its last activation, e.g. `context` |
+//! | `residual[5].before`, `.middle`, `.after` | the stream at layer 5: before it, between its attention and its feed-forward block, after it |
+//! | `addition[11].written` | a part of the 12th addition to a stream, whatever layer it is in |
+//! | `logits` | the scores of the vocabulary |
 //! | `encoder.layer.*.attention.self` | what leaves the modules of these paths; `*` is one part, `**` any number |
 //! | `blocks.3.attn.hook_pattern`, `blocks.*.hook_resid_pre` | hook names of `TransformerLens`, as aliases |
 //! | `#123` | the tensor with this id |
@@ -32,6 +35,7 @@ mod labels;
 mod layers;
 mod parse;
 mod select;
+mod stream;
 #[cfg(test)]
 mod tests;
 

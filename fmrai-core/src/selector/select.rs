@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::near;
 use super::labels::labels;
+use super::stream::{RESIDUAL, components};
 use super::{Layers, ModuleGlob, SelectError, Selector};
 use crate::graph::{Graph, Operation, Origin, TensorId};
 use crate::structure::{Component, Structure};
@@ -28,7 +29,7 @@ pub fn select(
     structure: &Structure,
     selectors: &[Selector],
 ) -> Result<Vec<Selected>, SelectError> {
-    let components = structure.components();
+    let components = components(structure);
     let mut found: BTreeMap<TensorId, (Vec<String>, &Selector)> = BTreeMap::new();
     for selector in selectors {
         for (tensor, module) in select_one(graph, structure, &components, selector)? {
@@ -136,6 +137,11 @@ fn by_role(
             return Err(SelectError::Layer { selector, role, layer, there });
         }
     }
+    let part = match part {
+        // As sites of experiments are called.
+        Some("between") if role == RESIDUAL => Some("middle"),
+        part => part,
+    };
     let (mut found, mut lacking, mut weight) = (Vec::new(), None, None);
     for component in of_role.into_iter().filter(|b| layers.contains(b.layer)) {
         let tensor = match part {
@@ -200,6 +206,12 @@ fn by_module(
         return Ok(found);
     }
     let text = glob.to_string();
+    if text == "logits"
+        && let Some(last) = components.iter().rev().find(|b| b.role == "unembedding")
+        && let Some(output) = main_output(graph, last)
+    {
+        return Ok(vec![(output, None)]);
+    }
     // `attention.context` is a path, but what was meant may be a role.
     let head = text.split('.').next().unwrap_or_default();
     let near = match components.iter().find(|b| b.role == head) {

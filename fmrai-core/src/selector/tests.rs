@@ -221,3 +221,40 @@ fn hook_names_of_transformer_lens_are_aliases() {
     let message = error(&structure, "blocks.1.hook_mlp_out");
     assert!(message.contains("block 1: it has no feed-forward block"), "{message}");
 }
+
+#[test]
+fn the_stream_goes_by_layers_and_additions_by_their_own_number() {
+    let mut b = Builder::new();
+    let tokens = b.ids("input_ids", &[2, 5]);
+    let mut x = b.embedding(tokens, 4);
+    let mut states = vec![x];
+    for _ in 0..2 {
+        let [q, k, v] = [(); 3].map(|()| b.linear(x, 4));
+        let k = b.transpose(k, 1, 2);
+        let scores = b.matmul(q, k);
+        let p = b.softmax(scores, -1);
+        let context = b.matmul(p, v);
+        let y = b.linear(context, 4);
+        x = b.add(x, y);
+        states.push(x);
+        let y = b.linear(x, 6);
+        let y = b.unary("aten::relu", y);
+        let y = b.linear(y, 4);
+        x = b.add(x, y);
+        states.push(x);
+    }
+    let graph = b.build();
+    let structure = Structure::of(&graph);
+    let of = |text: &str| ids(&graph, &structure, &[text]);
+    assert_eq!(of("residual[1].before"), [states[2].0]);
+    assert_eq!(of("residual[1].middle"), [states[3].0]);
+    assert_eq!(of("residual[1].between"), of("residual[1].middle"));
+    assert_eq!(of("residual[1]"), [states[4].0]);
+    assert_eq!(of("residual[*].after"), [states[2].0, states[4].0]);
+    assert_eq!(of("addition[1].after"), of("residual[0].after"));
+    assert_eq!(of("addition[*]").len(), 4);
+    let all = labels(&graph, &structure, states[2]);
+    assert_eq!(all[..2], ["residual[0].after", "residual[1].before"]);
+    let error = select(&graph, &structure, &[selector("residual[2].after")]).unwrap_err().to_string();
+    assert!(error.ends_with("there is no residual[2], the layers of residual are 0-1"), "{error}");
+}

@@ -1,14 +1,14 @@
 //! Components of every kind, seen alike.
 
-use super::{Attention, AttentionKind, Embedding, FeedForward, Norm, Residual, Structure, Unembedding};
+use super::{Attention, Embedding, FeedForward, Norm, Residual, Structure, Unembedding};
 use crate::graph::TensorId;
 
 /// A component of a model that a finder has found: its role, its layer and its named tensors. What selectors and listings
 /// go by; `fmrai_block` in the C ABI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component<'a> {
-    /// What it is: `attention`, `cross_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
-    /// `unembedding`, `head` or `residual`.
+    /// What it is: `attention`, `cross_attention`, `channel_attention`, `ffn`, `expert`, `shared_expert`, `norm`, `embedding`,
+    /// `unembedding`, `head` or `addition` (to a residual stream).
     pub role: &'static str,
     /// Position among the components of the same role, from 0, in execution order.
     pub layer: usize,
@@ -19,9 +19,10 @@ pub struct Component<'a> {
 }
 
 /// The roles, in the order in which components are listed.
-const ROLES: [&str; 10] = [
+const ROLES: [&str; 11] = [
     "attention",
     "cross_attention",
+    "channel_attention",
     "ffn",
     "expert",
     "shared_expert",
@@ -29,7 +30,7 @@ const ROLES: [&str; 10] = [
     "embedding",
     "unembedding",
     "head",
-    "residual",
+    "addition",
 ];
 
 impl Structure {
@@ -37,7 +38,7 @@ impl Structure {
     #[must_use]
     pub fn components(&self) -> Vec<Component<'_>> {
         let mut components: Vec<Component<'_>> = Vec::new();
-        components.extend(self.attention.iter().map(attention));
+        components.extend(self.attention.iter().chain(&self.channel_attention).map(attention));
         components.extend(self.feed_forward.iter().map(feed_forward));
         components.extend(self.norms.iter().map(norm));
         components.extend(self.embeddings.iter().map(embedding));
@@ -50,14 +51,10 @@ impl Structure {
 }
 
 fn attention(block: &Attention) -> Component<'_> {
-    let role = match block.kind {
-        AttentionKind::SelfAttention => "attention",
-        AttentionKind::CrossAttention => "cross_attention",
-    };
     let mut parts = vec![("query", block.query), ("key", block.key), ("value", block.value)];
     parts.extend(block.scores.map(|scores| ("scores", scores)));
     parts.extend([("probabilities", block.probabilities), ("context", block.context)]);
-    Component { role, layer: block.layer, module: &block.module, parts }
+    Component { role: block.role(), layer: block.layer, module: &block.module, parts }
 }
 
 fn feed_forward(block: &FeedForward) -> Component<'_> {
@@ -89,5 +86,5 @@ fn unembedding(block: &Unembedding) -> Component<'_> {
 
 fn residual(block: &Residual) -> Component<'_> {
     let parts = vec![("before", block.before), ("written", block.written), ("after", block.after)];
-    Component { role: "residual", layer: block.layer, module: &block.module, parts }
+    Component { role: "addition", layer: block.layer, module: &block.module, parts }
 }

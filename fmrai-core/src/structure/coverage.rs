@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::graph::{Graph, OperationId, TensorId};
 
 use super::attention::Attention;
-use super::facts::{Facts, is_assertion};
+use super::facts::Facts;
 use super::feed_forward::FeedForward;
 use super::found::Structure;
-use super::operator::{Effect, effect, stem};
+use super::operator::{Effect, effect, is_assertion, stem};
 use super::residual::{Ends, Write};
 
 /// What an operation is part of.
@@ -94,12 +94,13 @@ impl Claims {
         for (write, block) in feed_forward {
             of_write.entry(*write).or_default().push(block);
         }
-        let mut streams = BTreeSet::new();
         for (position, (write, ends)) in writes.iter().zip(ends).enumerate() {
-            if streams.insert(write.residual.stream) {
-                let made = write.stream.iter().filter_map(|id| facts.graph.producer(*id));
-                claims.add(Role::Embedding, made.map(|o| o.id));
-            }
+            // Factors, shifts and joins of the stream itself.
+            let made = write.stream.iter().filter_map(|id| facts.graph.producer(*id));
+            let own = made.filter(|o| {
+                matches!(effect(o), Effect::Pointwise | Effect::Join) && facts.projection(o).is_none()
+            });
+            claims.add(Role::Residual, own.map(|o| o.id));
             let claimed = |id: &OperationId| claims.0.contains_key(id);
             if !ends.complete || !ends.projections.iter().all(|(end, _)| claimed(&end.operation)) {
                 continue;
@@ -222,6 +223,8 @@ fn elementwise(name: &str) -> bool {
             | "logical_not"
             | "full_like"
             | "complex"
+            | "log_softmax"
+            | "_log_softmax"
             | "view_as_complex"
             | "unfold"
             | "as_strided"

@@ -3,7 +3,8 @@
 use crate::graph::{Graph, Operation, OperationId, Origin, TensorId, Value};
 
 use super::Norm;
-use super::operator::{Effect, effect, first_input, operands, stem};
+use super::lineage::{Axis, Label, Lines, follow, total};
+use super::operator::{Effect, effect, first_input, makes_anew, operands, reads_data, stem};
 use super::projection::Projection;
 use super::shape;
 use super::weights::PlainWeights;
@@ -22,6 +23,7 @@ pub(super) struct Facts<'g> {
     norms: Vec<Option<TensorId>>,
     /// For each operation, the linear map that it is.
     projections: Vec<Option<Projection>>,
+    lines: Lines,
 }
 
 impl<'g> Facts<'g> {
@@ -49,7 +51,30 @@ impl<'g> Facts<'g> {
             }
         }
         let norms = vec![None; graph.tensors().len()];
-        Self { graph, weights, content, norms, projections: Vec::new() }
+        let lines = follow(graph, &weights);
+        Self { graph, weights, content, norms, projections: Vec::new(), lines }
+    }
+
+    /// Where the axes of tensors come from.
+    pub(super) fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    /// True if an axis of a tensor holds channels; the last one does where that is not known.
+    pub(super) fn is_channel_axis(&self, id: TensorId, axis: usize) -> bool {
+        let axes = self.lines.axes(id);
+        let channels = |axis: &Axis| total(axis) > 1 && axis.iter().all(|f| f.label == Label::Channel);
+        match axes.iter().position(channels) {
+            Some(_) => axes.get(axis).is_some_and(channels),
+            None => axis + 1 == axes.len(),
+        }
+    }
+
+    /// Channels of a tensor.
+    pub(super) fn channels(&self, id: TensorId) -> i64 {
+        let shape = self.shape(id);
+        let all = shape.iter().enumerate().filter(|(axis, _)| self.is_channel_axis(id, *axis));
+        all.fold(1, |n, (_, size)| n.saturating_mul(*size))
     }
 
     /// The linear map that `operation` is, if it is one.
@@ -99,10 +124,9 @@ impl<'g> Facts<'g> {
         self.norms.get(id.0 as usize).copied().flatten()
     }
 
-    /// Users of a tensor but for assertions.
+    /// Operations that use the elements of a tensor; those that only read its sizes are none.
     pub(super) fn users(&self, id: TensorId) -> impl Iterator<Item = &'g Operation> + use<'g> {
-        let graph = self.graph;
-        graph.users(id).iter().filter_map(move |user| graph.operation(*user)).filter(|o| !is_assertion(o))
+        users(self.graph, id)
     }
 
     /// How many operations take what `operation` made.
@@ -150,24 +174,18 @@ impl<'g> Facts<'g> {
     }
 }
 
+/// Operations that use the elements of a tensor, in execution order; those that only read its sizes or type are none.
+pub(super) fn users(graph: &dyn Graph, id: TensorId) -> impl Iterator<Item = &Operation> {
+    let all = graph.users(id).iter().filter_map(move |user| graph.operation(*user));
+    all.filter(move |user| reads_data(user, id))
+}
+
 fn shape_rank(graph: &dyn Graph, id: TensorId) -> usize {
     shape::of(graph, id).map_or(0, <[i64]>::len)
 }
 
 fn parameter(graph: &dyn Graph, id: TensorId) -> bool {
     graph.tensor(id).is_some_and(|t| t.origin == Origin::Parameter)
-}
-
-/// True for operations that take of their operands nothing but sizes.
-pub(super) fn makes_anew(operation: &Operation) -> bool {
-    let stem = stem(operation);
-    stem.ends_with("_like") || stem.starts_with("new_")
-}
-
-/// True for operations that check something and make nothing.
-pub(super) fn is_assertion(operation: &Operation) -> bool {
-    let stem = stem(operation);
-    stem.starts_with("_assert") || stem.starts_with("sym_constrain") || stem.starts_with("_functional_assert")
 }
 
 /// Table and ids of a lookup.
@@ -206,13 +224,6 @@ pub(super) fn number(graph: &dyn Graph, value: &Value) -> Option<f64> {
         }
         other => other.as_float(),
     }
-}
-
-/// An axis counted from the front.
-pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
-    let rank = i64::try_from(rank).ok()?;
-    let axis = if axis < 0 { axis + rank } else { axis };
-    usize::try_from(axis).ok().filter(|a| i64::try_from(*a).is_ok_and(|a| a < rank))
 }
 
 /// Identifiers in order, each once.

@@ -3,7 +3,7 @@
 use crate::analyzer::Weights;
 use crate::graph::Graph;
 
-use super::attention::{self, find_attention};
+use super::attention::{self, AttentionKind};
 use super::coverage::{self, Claims, Coverage};
 use super::facts::Facts;
 use super::feed_forward::{self, FeedForward};
@@ -37,11 +37,13 @@ impl Structure {
 
 /// Everything found, and what of the graph it was found in.
 fn find(graph: &dyn Graph) -> (Structure, Claims) {
-    let mut attention = find_attention(graph);
+    let facts = Facts::of(graph);
+    let found = attention::find(graph, &facts.weights, facts.lines());
+    let (channel_attention, mut attention): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|block| block.kind == AttentionKind::Channels);
     let mut positions = positions::Finder::of(graph);
     attention::place(&mut attention, &mut positions);
     attention::read_masks(graph, &mut attention, None);
-    let facts = Facts::of(graph);
     let projections = projection::find_projections(&facts);
     let facts = facts.with_projections(projections);
     let norms = norm::find_norms(graph, &facts.weights);
@@ -52,11 +54,15 @@ fn find(graph: &dyn Graph) -> (Structure, Claims) {
     let (embeddings, of_embeddings) = embedding::find_embeddings(&facts, &writes);
     let (unembedding, of_unembedding) = unembedding::find_unembedding(&facts, &writes, &embeddings);
     let residual = residual::with_writers(&writes, &attention, &blocks);
-    let claims = Claims::of(&facts, &attention, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
+    let all: Vec<_> = attention.iter().chain(&channel_attention).cloned().collect();
+    let claims = Claims::of(&facts, &all, &blocks, &writes, &ends, [of_embeddings, of_unembedding]);
     let placed = |mut block: FeedForward| {
         block.positions = positions.tokens(block.activation);
         block
     };
     let feed_forward = blocks.into_iter().map(|(_, block)| block).map(placed).collect();
-    (Structure { attention, feed_forward, norms, embeddings, unembedding, residual }, claims)
+    (
+        Structure { attention, channel_attention, feed_forward, norms, embeddings, unembedding, residual },
+        claims,
+    )
 }

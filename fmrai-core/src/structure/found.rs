@@ -15,6 +15,9 @@ use super::unembedding::Unembedding;
 pub struct Structure {
     /// Attention blocks, in execution order.
     pub attention: Vec<Attention>,
+    /// Attention blocks whose queries and keys are channels, in execution order. Analyses of tokens have no use for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channel_attention: Vec<Attention>,
     /// Feed-forward blocks, in execution order.
     pub feed_forward: Vec<FeedForward>,
     /// Normalisations, in execution order.

@@ -178,3 +178,33 @@ pub(super) fn operands(operation: &Operation) -> impl Iterator<Item = TensorId> 
 pub(super) fn first_input(operation: &Operation) -> Option<TensorId> {
     operands(operation).next()
 }
+
+/// True for operations that take of their operands nothing but sizes.
+pub(super) fn makes_anew(operation: &Operation) -> bool {
+    let stem = stem(operation);
+    stem.ends_with("_like") || stem.starts_with("new_")
+}
+
+/// True for operations that check something and make nothing.
+pub(super) fn is_assertion(operation: &Operation) -> bool {
+    let stem = stem(operation);
+    stem.starts_with("_assert") || stem.starts_with("sym_constrain") || stem.starts_with("_functional_assert")
+}
+
+/// False where `operation` takes of `id` nothing but its sizes, its type or its place: then it is no user of the data.
+pub(super) fn reads_data(operation: &Operation, id: TensorId) -> bool {
+    if is_assertion(operation) || makes_anew(operation) {
+        return false;
+    }
+    let stem = stem(operation);
+    if operation.outputs.is_empty() {
+        // Sizes, strides and types are numbers; a number that is an element is another thing.
+        return matches!(stem, "item" | "_local_scalar_dense" | "is_nonzero" | "equal");
+    }
+    let form = match stem {
+        "view_as" | "reshape_as" | "expand_as" | "type_as" | "to" => "other",
+        "size" | "numel" | "sym_size" | "sym_numel" | "shape" | "_shape_as_tensor" => "self",
+        _ => return true,
+    };
+    operation.arguments.iter().any(|a| a.name != form && a.value.tensors().any(|t| t == id))
+}

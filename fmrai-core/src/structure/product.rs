@@ -34,25 +34,6 @@ pub(super) fn factors(graph: &dyn Graph, operation: &Operation) -> Option<Factor
     (matrix(left) && matrix(right)).then_some(Factors { left, right })
 }
 
-/// The other factor of a product that sums over the last axis of `left`, or over its last but one if `transposed`,
-/// and keeps the other of the two.
-pub(super) fn summed_with(
-    graph: &dyn Graph,
-    operation: &Operation,
-    left: TensorId,
-    transposed: bool,
-) -> Option<TensorId> {
-    if let Some(einsum) = Einsum::of(operation) {
-        return einsum.summed_with(left, transposed);
-    }
-    let found = factors(graph, operation)?;
-    match transposed {
-        false if found.left == left => Some(found.right),
-        true if found.right == left && stem(operation) != "linear" => Some(found.left),
-        _ => None,
-    }
-}
-
 /// A tensor and the labels of its axes.
 pub(super) type Labelled = (TensorId, Vec<char>);
 
@@ -99,17 +80,6 @@ impl Einsum {
         let (left, right) = if row == 0 { (*a, self.operands[1].0) } else { (self.operands[1].0, *a) };
         (row != column && summed).then_some(Factors { left, right })
     }
-
-    fn summed_with(&self, left: TensorId, transposed: bool) -> Option<TensorId> {
-        let [a, b] = &self.operands;
-        [(a, b), (b, a)].into_iter().find_map(|((id, labels), (other, others))| {
-            let &[.., row, column] = labels.as_slice() else { return None };
-            let (row, column) = if transposed { (column, row) } else { (row, column) };
-            let sums = others.contains(&column) && !self.result.contains(&column);
-            let keeps = self.result.contains(&row) && !others.contains(&row);
-            (*id == left && sums && keeps).then_some(*other)
-        })
-    }
 }
 
 /// The result of an equation without an arrow: labels that occur once, in alphabetical order after the ellipsis.
@@ -122,4 +92,64 @@ fn implicit(a: &str, b: &str) -> Vec<char> {
         once.insert(0, '.');
     }
     once
+}
+
+/// A product with a name for each axis of its operands and its result; axes under an ellipsis are named by their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Contraction {
+    pub(super) operands: [(TensorId, Vec<u32>); 2],
+    pub(super) result: Vec<u32>,
+}
+
+impl Contraction {
+    /// The axes that are summed over.
+    pub(super) fn summed(&self) -> Vec<u32> {
+        let [(_, one), (_, other)] = &self.operands;
+        one.iter().copied().filter(|l| other.contains(l) && !self.result.contains(l)).collect()
+    }
+}
+
+const ROW: u32 = 0;
+const SUMMED: u32 = 1;
+const COLUMN: u32 = 2;
+
+/// The axes of a matrix product or an Einstein sum of two tensors.
+pub(super) fn contraction(graph: &dyn Graph, operation: &Operation) -> Option<Contraction> {
+    let rank = |id: TensorId| graph.tensor(id).map(|t| t.shape.len());
+    // Places of axes before the last two, counted from the back.
+    let place = |back: usize| u32::try_from(back).map_or(u32::MAX, |back| back.saturating_add(1 << 16));
+    if let Some(Einsum { operands, result }) = Einsum::of(operation) {
+        let expand = |labels: &[char], rank: usize| -> Vec<u32> {
+            let hidden = (rank + 1).saturating_sub(labels.len());
+            let all = labels.iter().flat_map(|&label| match label {
+                '.' => (0..hidden).rev().map(place).collect::<Vec<u32>>(),
+                label => vec![u32::from(label)],
+            });
+            all.collect()
+        };
+        let [(first, a), (second, b)] = operands;
+        let output = rank(*operation.outputs.first()?)?;
+        return Some(Contraction {
+            operands: [(first, expand(&a, rank(first)?)), (second, expand(&b, rank(second)?))],
+            result: expand(&result, output),
+        });
+    }
+    let found = factors(graph, operation)?;
+    let (left, right) = (rank(found.left)?, rank(found.right)?);
+    let labels = |rank: usize, last: [u32; 2]| -> Vec<u32> {
+        (0..rank.saturating_sub(2)).rev().map(place).chain(last).collect()
+    };
+    if stem(operation) == "linear" {
+        // `input` has any number of axes before the last.
+        let (input, mut result) = (labels(left, [ROW, SUMMED]), labels(left, [ROW, COLUMN]));
+        result.truncate(left);
+        return (right == 2).then(|| Contraction {
+            operands: [(found.left, input), (found.right, vec![COLUMN, SUMMED])],
+            result,
+        });
+    }
+    Some(Contraction {
+        operands: [(found.left, labels(left, [ROW, SUMMED])), (found.right, labels(right, [SUMMED, COLUMN]))],
+        result: labels(left.max(right), [ROW, COLUMN]),
+    })
 }

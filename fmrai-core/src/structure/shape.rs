@@ -12,11 +12,6 @@ pub(super) fn elements(shape: &[i64]) -> i64 {
     shape.iter().fold(1, |n, size| n.saturating_mul(*size))
 }
 
-/// Sizes of the matrix in the last two axes.
-pub(super) fn matrix(shape: &[i64]) -> Option<[i64; 2]> {
-    shape.last_chunk().copied()
-}
-
 /// The axes before the last two.
 pub(super) fn leading(shape: &[i64]) -> Option<&[i64]> {
     shape.split_last_chunk::<2>().map(|(leading, _)| leading)
@@ -25,4 +20,11 @@ pub(super) fn leading(shape: &[i64]) -> Option<&[i64]> {
 /// The axes between the first and the last two.
 pub(super) fn inner(shape: &[i64]) -> &[i64] {
     leading(shape).and_then(|s| s.get(1..)).unwrap_or(&[])
+}
+
+/// An axis counted from the front.
+pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
+    let rank = i64::try_from(rank).ok()?;
+    let axis = if axis < 0 { axis + rank } else { axis };
+    usize::try_from(axis).ok().filter(|a| i64::try_from(*a).is_ok_and(|a| a < rank))
 }

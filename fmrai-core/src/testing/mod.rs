@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 use crate::analyzer::{MethodConfig, RegisteredConfig, Registry};
 use crate::batch::Sample;
 use crate::graph::{GraphError, OperationId, RecordedGraph, TensorId};
-use crate::structure::{Attention, AttentionForm, AttentionKind, Structure, Visible};
+use crate::structure::{Attention, AttentionAxes, AttentionForm, AttentionKind, Structure, Visible};
 use crate::tensor::{TensorData, TensorError, TensorValue, TensorView};
 use crate::tracker::Activations;
 
@@ -110,6 +110,7 @@ pub fn self_attention(heads: &[usize]) -> Structure {
         query_positions: None,
         key_positions: None,
         visible: Visible::Unknown,
+        axes: AttentionAxes::default(),
     });
     Structure { attention: attention.collect(), ..Structure::default() }
 }

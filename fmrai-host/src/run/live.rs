@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fmrai_core::experiment::Bench;
-use fmrai_core::graph::{RecordedGraph, TensorId};
+use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
+use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::bench::BenchInputs;
 use fmrai_torch::data::{Batches, Counts, DataError, InputBatch};
@@ -19,6 +20,7 @@ use super::rows::{Layout, RealRows, Rows};
 use super::samples::Samples;
 use super::source::Source;
 use super::told::Told;
+use super::understanding;
 use super::watched::Watched;
 use crate::error::Error;
 use crate::plan::Parity;
@@ -79,6 +81,12 @@ impl<'m> Live<'m> {
         let graph = watched.discover(&first.inputs)?;
         let live = Self { watched, data, first: Some(first), current: None, layouts: BTreeMap::new() };
         Ok((live, graph))
+    }
+
+    /// Takes out of a structure what a pass on the first batch contradicts, and says why.
+    pub(super) fn check(&mut self, graph: &dyn Graph, structure: &mut Structure) -> Vec<String> {
+        let Some(first) = &self.first else { return Vec::new() };
+        understanding::checked(graph, structure, &mut self.watched, &first.inputs)
     }
 
     /// Where the samples of the current batch are in the tensors of a request. Found once for batches of the same sizes.

@@ -29,6 +29,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod told;
+pub(crate) mod understanding;
 mod watch;
 mod watched;
 

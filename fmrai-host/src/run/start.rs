@@ -27,6 +27,7 @@ use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
 use super::told::Told;
+use super::understanding;
 use super::watch::Watch;
 use crate::checkpoint::Identity;
 use crate::error::Error;
@@ -89,17 +90,23 @@ impl<R> Start<'_, R> {
         let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
+        let corrections = understanding::corrected(graph.as_ref(), &mut structure, &info.path)?;
+        let doubts = live.check(graph.as_ref(), &mut structure);
+        for doubt in &doubts {
+            tracing::warn!("{doubt}");
+        }
         structure.read_masks(graph.as_ref(), weights.as_ref());
+        let told = info.warnings.iter().cloned().chain(opaque_operations(graph.as_ref())).chain(doubts);
         let about = About {
             graph: graph.as_ref(),
             structure: &structure,
             vocabulary: model.tokenizer().map(Tokenizer::vocabulary),
             weights: Some(weights),
             model: summary::model(info),
-            model_files: info.files.clone(),
+            model_files: info.files.iter().cloned().chain(corrections).collect(),
             path: info.path.display().to_string(),
             non_finite_weights: info.non_finite_weights.len(),
-            warnings: info.warnings.iter().cloned().chain(opaque_operations(graph.as_ref())).collect(),
+            warnings: told.collect(),
             data_files,
             manifest: None,
             kernels: None,

@@ -66,7 +66,7 @@ fn blocks_are_those_of_the_configuration() {
             ("embedding", embeddings),
             ("ffn", 1),
             ("norm", 3),
-            ("residual", 2),
+            ("addition", 2),
         ]);
         blocks.extend((unembedding > 0).then_some(("unembedding", unembedding)));
         blocks
@@ -77,8 +77,9 @@ fn blocks_are_those_of_the_configuration() {
         ("llama_step", attention_and_ffn(1, 1)),
         ("mixtral_batched_mm", attention_and_ffn(1, 1)),
         ("mixtral_grouped_mm", attention_and_ffn(1, 1)),
-        ("vit", attention_and_ffn(2, 0)),
-        ("mamba", BTreeMap::from([("embedding", 1), ("norm", 2), ("residual", 1), ("unembedding", 1)])),
+        // Patches, the class token and the positions.
+        ("vit", attention_and_ffn(3, 0)),
+        ("mamba", BTreeMap::from([("embedding", 1), ("norm", 2), ("addition", 1), ("unembedding", 1)])),
         (
             "t5",
             // Tokens of both sides, and a relative position bias on each.
@@ -88,7 +89,7 @@ fn blocks_are_those_of_the_configuration() {
                 ("embedding", 4),
                 ("ffn", 2),
                 ("norm", 7),
-                ("residual", 5),
+                ("addition", 5),
                 ("unembedding", 1),
             ]),
         ),

@@ -13,6 +13,7 @@ mod bad_archives;
 mod cases;
 mod exported;
 mod footprint;
+mod kinds;
 mod live;
 mod state;
 #[path = "../tensors/mod.rs"]

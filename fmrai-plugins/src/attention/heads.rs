@@ -67,14 +67,22 @@ impl HeadLayout {
     pub fn of(model: &ModelView<'_>) -> Result<Self, AnalyzerError> {
         let mut layout = Self::default();
         let mut first = 0;
-        for block in &model.structure.attention {
+        for block in model.structure.attention.iter().chain(&model.structure.channel_attention) {
             let role = match block.kind {
                 AttentionKind::SelfAttention => "attention",
                 AttentionKind::CrossAttention => "cross_attention",
+                AttentionKind::Channels => "channel_attention",
             };
             let name = format!("{role}[{}]", block.layer);
-            if block.kind == AttentionKind::CrossAttention {
-                let reason = "queries and keys are tokens of different sequences".to_owned();
+            let reason = match block.kind {
+                AttentionKind::CrossAttention => Some("queries and keys are tokens of different sequences"),
+                AttentionKind::Channels => Some("queries and keys are channels, not tokens"),
+                AttentionKind::SelfAttention if !block.is_usual() => {
+                    Some("its probabilities do not end with the axes of queries and keys")
+                }
+                AttentionKind::SelfAttention => None,
+            };
+            if let Some(reason) = reason.map(str::to_owned) {
                 layout.left_out.push(LeftOut { block: name, reason });
                 continue;
             }

@@ -271,7 +271,7 @@ fn label(structure: &Structure, write: &Residual) -> String {
             Some(block) => format!("{}[{}]", block.role(), block.layer),
             None => "ffn".to_owned(),
         },
-        Writer::Other => format!("residual[{}] ({})", write.layer, write.module),
+        Writer::Other => format!("addition[{}] ({})", write.layer, write.module),
     });
     names.collect::<Vec<_>>().join(" with ")
 }

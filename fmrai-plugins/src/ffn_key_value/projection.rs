@@ -124,8 +124,9 @@ pub(super) fn values(
     neurons: usize,
 ) -> Result<Array2<f32>, String> {
     let matrix = matrix(weights, place.weight)?;
-    if place.axis > 1 || place.expert_axis.is_some() {
-        return Err("the values lie in a weight of more than two axes".to_owned());
+    if place.axis > 1 || place.groups > 1 || place.expert_axis.is_some() {
+        let what = "the values lie in a weight of more than two axes, or in groups of channels";
+        return Err(what.to_owned());
     }
     let matrix = if place.axis == 0 { matrix } else { matrix.reversed_axes() };
     let last = neurons.checked_sub(1).and_then(|n| n.checked_mul(place.step)?.checked_add(place.start));

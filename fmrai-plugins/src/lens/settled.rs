@@ -29,7 +29,7 @@ pub fn settled(structure: &Structure) -> Vec<TensorId> {
 #[cfg(test)]
 mod tests {
     use fmrai_core::graph::OperationId;
-    use fmrai_core::structure::{Norm, NormKind, Residual, Writer};
+    use fmrai_core::structure::{Addition, Norm, NormKind, Residual, Writer};
 
     use super::*;
 
@@ -42,6 +42,7 @@ mod tests {
             before: TensorId(before),
             written: TensorId(900),
             after: TensorId(after),
+            addition: Addition::Sum,
             writers: vec![Writer::Other],
         }
     }

@@ -12,7 +12,8 @@ use fmrai_core::graph::{
 };
 use fmrai_core::structure::NormKind;
 use fmrai_core::structure::{
-    ActivationFunction, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure, Unembedding, Writer,
+    ActivationFunction, Addition, FeedForward, FeedForwardKind, NeuronWeights, Residual, Structure,
+    Unembedding, Writer,
 };
 use fmrai_core::tensor::{DType, TensorData, TensorError, TensorValue};
 use fmrai_core::testing::{MemoryActivations, empty_graph, padded_sample};
@@ -180,7 +181,8 @@ pub(crate) fn values(layer: usize) -> TensorId {
 pub(crate) fn structure(layers: &[Layer]) -> Structure {
     let nowhere = TensorId(u32::MAX);
     let block = |(layer, l): (usize, &Layer)| {
-        let weights = |weight| NeuronWeights { weight, axis: 0, start: 0, step: 1, expert_axis: None };
+        let weights =
+            |weight| NeuronWeights { weight, axis: 0, start: 0, step: 1, groups: 1, expert_axis: None };
         FeedForward {
             layer,
             kind: if l.gated { FeedForwardKind::Gated } else { FeedForwardKind::Plain },
@@ -211,6 +213,7 @@ pub(crate) fn structure(layers: &[Layer]) -> Structure {
             before,
             written,
             after,
+            addition: Addition::Sum,
             writers: vec![Writer::FeedForward(layer)],
         }
     };

@@ -57,7 +57,8 @@ pub(crate) struct Options {
 
 impl Options {
     /// Everything.
-    pub(crate) const ALL: Self = Self { no_model: false, model_only: false, decoder: false, headers: false, page: false };
+    pub(crate) const ALL: Self =
+        Self { no_model: false, model_only: false, decoder: false, headers: false, page: false };
     /// What is needed to build.
     pub(crate) const LIBTORCH: Self = Self { no_model: true, ..Self::ALL };
     /// What the second demo needs.

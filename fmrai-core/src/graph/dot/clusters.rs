@@ -74,6 +74,7 @@ pub(super) fn block_name(block: &Attention) -> String {
     let kind = match block.kind {
         AttentionKind::SelfAttention => "self-attention",
         AttentionKind::CrossAttention => "cross-attention",
+        AttentionKind::Channels => "attention over channels",
     };
     format!("{kind} {}", block.layer)
 }

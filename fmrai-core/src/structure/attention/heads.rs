@@ -2,11 +2,88 @@
 
 use crate::graph::{Graph, Operation, TensorId};
 
+use crate::structure::lineage::{Axis, Label, Lines, total};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::product;
 use crate::structure::shape::{self, elements, inner, leading};
 
 /// Steps after which a trace gives up.
 const REACH: usize = 24;
+
+/// Heads of a tensor whose axes `matrix` are positions and channels: what the others have of channels of a linear map. `None`
+/// where nothing is known of one of them.
+pub(super) fn of_axes(lines: &Lines, id: TensorId, matrix: &[usize]) -> Option<usize> {
+    let axes = lines.axes(id);
+    let leading = axes.iter().enumerate().filter(|(i, _)| !matrix.contains(i)).map(|(_, axis)| axis);
+    let all: Vec<_> = leading.flatten().filter(|f| f.size > 1).collect();
+    let known = !axes.is_empty() && all.iter().all(|f| f.label != Label::Unknown);
+    let heads = all.iter().filter(|f| f.label == Label::Channel);
+    known.then(|| count(heads.fold(1_i64, |n, f| n.saturating_mul(f.size))))
+}
+
+/// Heads of queries and keys that a fused operation takes, `[.., head, position, channel]`.
+pub(super) fn of_pair(lines: &Lines, query: TensorId, key: TensorId) -> Option<usize> {
+    let (one, other) = (lines.axes(query), lines.axes(key));
+    let rows = one.len().checked_sub(2)?;
+    let own = of_axes(lines, query, &[rows, rows + 1]);
+    // Learned queries have heads that no linear map has made; keys of as many heads tell them.
+    let alike = one.len() == other.len() && (0..rows).all(|i| total(&one[i]) == total(&other[i]));
+    let of_keys = alike.then(|| of_axes(lines, key, &[rows, rows + 1])).flatten();
+    own.max(of_keys)
+}
+
+/// Heads that keys or values have before they are repeated; those that a part of a key shares with others do not count.
+pub(super) fn shared(lines: &Lines, key: TensorId, value: TensorId, heads: usize) -> Option<usize> {
+    let of = |id: TensorId| {
+        let axes = lines.axes(id);
+        // The last axis with channels is theirs; with positions it is one of the last two.
+        let all: Vec<&Axis> = axes.iter().collect();
+        let known = all.iter().all(|axis| axis.iter().all(|f| f.label != Label::Unknown));
+        let channel = all.iter().rposition(|axis| is_of_channels(axis))?;
+        let before = all.iter().take(channel).chain(all.iter().skip(channel + 1));
+        let heads = before.flat_map(|axis| axis.iter()).filter(|f| f.label == Label::Channel);
+        known.then(|| count(heads.fold(1_i64, |n, f| n.saturating_mul(f.size))))
+    };
+    let found = of(key)?.max(of(value)?);
+    (found <= heads && heads.is_multiple_of(found)).then_some(found)
+}
+
+fn is_of_channels(axis: &Axis) -> bool {
+    total(axis) > 1 && axis.iter().all(|f| f.label == Label::Channel)
+}
+
+/// True if an axis holds channels.
+pub(super) fn is_channels(lines: &Lines, id: TensorId, axis: usize) -> bool {
+    lines.axes(id).get(axis).is_some_and(is_of_channels)
+}
+
+/// True if a product sums over channels of this operand.
+pub(super) fn sums_channels(graph: &dyn Graph, lines: &Lines, operation: &Operation, id: TensorId) -> bool {
+    let Some(product) = product::contraction(graph, operation) else { return false };
+    let summed = product.summed();
+    let operand = product.operands.iter().find(|(operand, _)| *operand == id);
+    operand.is_some_and(|(id, labels)| {
+        labels.iter().enumerate().any(|(i, label)| summed.contains(label) && is_channels(lines, *id, i))
+    })
+}
+
+/// True if the rows and the columns of a product of two activations are channels: attention over channels.
+pub(super) fn multiplies_channels(graph: &dyn Graph, lines: &Lines, operation: &Operation) -> bool {
+    let Some(product) = product::contraction(graph, operation) else { return false };
+    let summed = product.summed();
+    // What is summed over are then positions.
+    let [one, other] = product.operands.each_ref().map(|(id, labels)| {
+        let of = |wanted: &dyn Fn(u32) -> bool| -> Vec<usize> {
+            labels.iter().enumerate().filter(|(_, l)| wanted(**l)).map(|(i, _)| i).collect()
+        };
+        let alone = of(&|l| {
+            product.result.contains(&l) && !product.operands.iter().all(|(_, labels)| labels.contains(&l))
+        });
+        let positions = of(&|l| summed.contains(&l)).iter().all(|i| !is_channels(lines, *id, *i));
+        !alone.is_empty() && positions && alone.iter().all(|i| is_channels(lines, *id, *i))
+    });
+    one && other
+}
 
 fn count(n: i64) -> usize {
     usize::try_from(n).unwrap_or(0).max(1)

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use crate::analyzer::Weights;
 use crate::graph::{Graph, Operation, Origin, TensorId, Value};
-use crate::structure::facts::axis as counted;
 use crate::structure::operator::{Effect, effect, first_input, stem};
+use crate::structure::shape::axis as counted;
 use crate::structure::weights::PlainWeights;
 use crate::structure::{product, shape};
 use crate::tensor::{DType, TensorValue, TensorView};

@@ -5,11 +5,16 @@
 //!
 //! *Fused*: every scaled dot product attention operation, whatever its operands are.
 //!
-//! *Eager*: a softmax over the last axis
-//! - whose input comes, through masks, scaling, soft-caps, position biases, casts, and views that keep the two
-//!   axes of the score matrix, from the product of two activations (queries and keys); and
-//! - whose output becomes, through dropout, casts, masks and parts, a factor of a product that sums over its last
+//! *Eager*: a softmax, in one operation or written out (`exp` and division by the sum, `log_softmax` and `exp`)
+//! - over an axis that is, through masks, scaling, soft-caps, position biases, casts, joins, views and writes into parts, the
+//!   columns or rows of a product of two activations (queries and keys); and
+//! - whose output becomes, through dropout, casts, masks and parts, a factor of a product that sums over that
 //!   axis with a third activation (values).
+//!
+//! Probabilities that are a sum or difference of several softmaxes make one block, without scores.
+//!
+//! Heads are what the other axes have of the channels of a linear map. Where rows and columns are channels themselves, it is attention
+//! over channels.
 //!
 //! An *activation* is everything but a plain weight, which is a parameter or constant that went through views, casts
 //! and element-wise arithmetic with other weights only. So these are not attention: a classifier, the router of a
@@ -17,24 +22,25 @@
 //! data flow of a router. Learned queries that go through a projection first are attention.
 //!
 //! # What is not found
-//! Softmax written out as `exp` and division; scores by multiplication and sum instead of a matrix product;
+//! Scores by multiplication and sum instead of a matrix product;
 //! additive (Bahdanau) scores; linear attention without a softmax over keys; heads mixed between product and
-//! softmax (talking heads); layouts with the head axis between queries and keys, as in `bqhk`; and operations that
-//! run a whole encoder layer at once.
+//! softmax (talking heads); and operations that run a whole encoder layer at once.
 
+mod axes;
 mod band;
 mod entry;
 mod find;
 mod heads;
 mod kind;
+mod layout;
 mod mask;
 #[cfg(test)]
 mod tests;
-mod trace;
 mod visible;
 
+pub use axes::AttentionAxes;
 pub use find::find_attention;
-pub(super) use find::{place, read_masks};
+pub(super) use find::{find, place, read_masks};
 pub use visible::Visible;
 
 use schemars::JsonSchema;
@@ -52,6 +58,8 @@ pub enum AttentionKind {
     SelfAttention,
     /// Keys and values come from another sequence than the queries.
     CrossAttention,
+    /// Channels look at channels: the probabilities are `[.., channel, channel]`, and no position looks at another one.
+    Channels,
 }
 
 /// How the model computes it.
@@ -108,4 +116,27 @@ pub struct Attention {
     /// Which keys a query of self-attention can see.
     #[serde(default)]
     pub visible: Visible,
+    /// Names of the axes of these tensors.
+    #[serde(default, skip_serializing_if = "AttentionAxes::is_empty")]
+    pub axes: AttentionAxes,
+}
+
+impl Attention {
+    /// Its role in listings and selectors.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match self.kind {
+            AttentionKind::SelfAttention => "attention",
+            AttentionKind::CrossAttention => "cross_attention",
+            AttentionKind::Channels => "channel_attention",
+        }
+    }
+
+    /// True if queries and keys are the last two axes of the probabilities, as almost everywhere. Other layouts are told, and
+    /// their axes named, but analyses leave them out.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let names = &self.axes.probabilities;
+        names.is_empty() || names.ends_with(&["query".to_owned(), "key".to_owned()])
+    }
 }

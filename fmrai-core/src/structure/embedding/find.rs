@@ -1,10 +1,10 @@
 //! Embeddings found.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::graph::{Operation, OperationId, Origin, TensorId, Value};
-use crate::structure::facts::{Facts, lookup, makes_anew};
-use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::facts::{Facts, lookup};
+use crate::structure::operator::{Effect, effect, first_input, makes_anew, operands, stem};
 use crate::structure::residual::Write;
 
 use super::{Embedding, EmbeddingKind};
@@ -23,12 +23,14 @@ pub(in crate::structure) fn find_embeddings(
     let mut claimed = Vec::new();
     let mut found = lookups(facts);
     let mut streams = BTreeSet::new();
-    for write in writes.iter().filter(|w| streams.insert(w.residual.stream)) {
-        let start = write.stream.iter().min().copied().unwrap_or(write.residual.before);
-        start_of_stream(facts, start, &mut found, &mut claimed);
+    let starts: Vec<TensorId> =
+        writes.iter().filter(|w| streams.insert(w.residual.stream)).map(|w| w.residual.before).collect();
+    for start in &starts {
+        start_of_stream(facts, *start, &mut found);
     }
+    let behind = [behind(facts, &starts, false), behind(facts, &starts, true)];
     for tensor in facts.graph.tensors().iter().filter(|t| t.origin == Origin::Input && t.dtype.is_float()) {
-        patches(facts, tensor.id, &mut found, &mut claimed);
+        from_input(facts, tensor.id, &behind, &mut found, &mut claimed);
     }
     found.sort_by_key(|e| (e.operation, e.output));
     found.dedup_by_key(|e| e.operation);
@@ -36,7 +38,81 @@ pub(in crate::structure) fn find_embeddings(
         embedding.layer = layer;
     }
     claimed.extend(found.iter().map(|e| e.operation));
+    let ends: BTreeSet<OperationId> = claimed.iter().copied().collect();
+    for start in starts {
+        claimed.extend(between(facts, start, &ends));
+    }
     (found, claimed)
+}
+
+/// The operations that streams which begin with these tensors are computed by; `nearest` for those up to the last linear maps.
+fn behind(facts: &Facts<'_>, starts: &[TensorId], nearest: bool) -> BTreeSet<OperationId> {
+    let mut found = BTreeSet::new();
+    let mut stack: Vec<TensorId> = starts.to_vec();
+    while let Some(id) = stack.pop() {
+        let Some(producer) = facts.graph.producer(id) else { continue };
+        let ends = facts.projection(producer).is_some() || effect(producer) == Effect::Other;
+        if found.insert(producer.id) && !(nearest && ends && facts.norm_input(id).is_none()) {
+            stack.extend(producer.inputs().filter(|id| facts.is_activation(*id)));
+        }
+    }
+    found
+}
+
+/// The operations between embeddings, `ends`, and the stream that begins with `start`: sums, joins, norms, views, and one linear
+/// map to another width. Those on ways that lead to no embedding are none of them.
+fn between(facts: &Facts<'_>, start: TensorId, ends: &BTreeSet<OperationId>) -> BTreeSet<OperationId> {
+    // Steps back, each with what it leads to.
+    let mut next: BTreeMap<(TensorId, bool), Vec<(TensorId, bool)>> = BTreeMap::new();
+    let mut stack = vec![(start, false)];
+    let mut leads: BTreeSet<(TensorId, bool)> = BTreeSet::new();
+    while let Some((id, mapped)) = stack.pop() {
+        if next.contains_key(&(id, mapped)) || next.len() > LIMIT {
+            continue;
+        }
+        let entry = next.entry((id, mapped)).or_default();
+        let Some(producer) = facts.graph.producer(id).filter(|_| facts.is_content(id)) else { continue };
+        if ends.contains(&producer.id) {
+            leads.insert((id, mapped));
+        }
+        let inputs: Vec<TensorId> = match facts.norm_input(id) {
+            Some(input) => vec![input],
+            None => operands(producer).filter(|o| facts.is_activation(*o)).collect(),
+        };
+        let passes = match effect(producer) {
+            _ if facts.norm_input(id).is_some() => Some(mapped),
+            // One linear map between the tables and the stream, where these have another width.
+            Effect::Product => {
+                let only = inputs.iter().all(|input| facts.users(*input).count() == 1);
+                (facts.projection(producer).is_some() && only && !mapped).then_some(true)
+            }
+            Effect::Pointwise
+            | Effect::Reshape
+            | Effect::Permute
+            | Effect::Same
+            | Effect::Broadcast
+            | Effect::Part
+            | Effect::Join => Some(mapped),
+            _ => None,
+        };
+        if let Some(mapped) = passes {
+            entry.extend(inputs.into_iter().map(|input| (input, mapped)));
+            stack.extend(entry.iter().copied());
+        }
+    }
+    // From the embeddings on.
+    loop {
+        let more: Vec<_> = next
+            .iter()
+            .filter(|(step, before)| !leads.contains(step) && before.iter().any(|b| leads.contains(b)))
+            .map(|(step, _)| *step)
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        leads.extend(more);
+    }
+    leads.iter().filter_map(|(id, _)| facts.graph.producer(*id)).map(|o| o.id).collect()
 }
 
 fn size(n: i64) -> usize {
@@ -88,6 +164,13 @@ fn provenance(facts: &Facts<'_>, ids: TensorId) -> Ids {
                 }
                 if makes_anew(producer) {
                     continue;
+                }
+                // Ids of the input among others.
+                if matches!(name, "cat" | "concat" | "concatenate") {
+                    let all: Vec<Ids> = operands(producer).map(|id| provenance(facts, id)).collect();
+                    if let Some(ids) = all.into_iter().find(|ids| matches!(ids, Ids::Input(_))) {
+                        return ids;
+                    }
                 }
                 match effect(producer) {
                     Effect::Reshape | Effect::Permute | Effect::Same | Effect::Broadcast | Effect::Part => {
@@ -194,20 +277,15 @@ fn by_mask_or_sum(facts: &Facts<'_>, output: TensorId) -> Option<bool> {
 }
 
 /// Tables and vectors that are added to a stream or put before it as they are.
-fn start_of_stream(
-    facts: &Facts<'_>,
-    start: TensorId,
-    found: &mut Vec<Embedding>,
-    claimed: &mut Vec<OperationId>,
-) {
-    let mut queue = VecDeque::from([start]);
+fn start_of_stream(facts: &Facts<'_>, start: TensorId, found: &mut Vec<Embedding>) {
+    let mut queue = VecDeque::from([(start, 0)]);
     let mut seen = BTreeSet::new();
-    while let Some(id) = queue.pop_front() {
+    while let Some((id, maps)) = queue.pop_front() {
         if !seen.insert(id) || seen.len() > LIMIT {
             continue;
         }
         if let Some(input) = facts.norm_input(id) {
-            queue.push_back(input);
+            queue.push_back((input, maps));
             continue;
         }
         let Some(producer) = facts.graph.producer(id).filter(|_| facts.is_content(id)) else { continue };
@@ -226,6 +304,7 @@ fn start_of_stream(
                 embedding(kind, producer, weight, None, rows)
             })
         };
+        let mut maps = maps;
         match effect(producer) {
             Effect::Pointwise if stem(producer) == "add" => {
                 let table = tables(EmbeddingKind::Position).filter(|e| e.rows.is_some_and(|rows| rows > 1));
@@ -239,50 +318,62 @@ fn start_of_stream(
             | Effect::Broadcast
             | Effect::Part => {}
             // One linear map between the tables and the stream, where these have another width.
-            Effect::Product if facts.projection(producer).is_some() => {}
-            _ if matches!(stem(producer), "gelu" | "relu" | "silu" | "tanh") => {}
+            Effect::Product if facts.projection(producer).is_some() && maps == 0 => maps += 1,
             _ => continue,
         }
-        claimed.push(producer.id);
-        queue.extend(operands(producer).filter(|o| facts.is_activation(*o)));
+        queue.extend(operands(producer).filter(|o| facts.is_activation(*o)).map(|o| (o, maps)));
     }
 }
 
-/// Linear maps of patches and convolutions that read a real-valued input.
-fn patches(facts: &Facts<'_>, input: TensorId, found: &mut Vec<Embedding>, claimed: &mut Vec<OperationId>) {
+/// Convolutions and linear maps of a real-valued input that a stream begins behind.
+fn from_input(
+    facts: &Facts<'_>,
+    input: TensorId,
+    [behind, nearest]: &[BTreeSet<OperationId>; 2],
+    found: &mut Vec<Embedding>,
+    claimed: &mut Vec<OperationId>,
+) {
     let mut at = input;
     let mut passed = Vec::new();
+    // Whether elements of several places were put side by side before: patches.
+    let mut unfolded = false;
+    let mut first = true;
     for _ in 0..LIMIT {
-        let mut users = facts.users(at);
+        let mut users = facts.users(at).filter(|user| behind.contains(&user.id));
         let (Some(user), None) = (users.next(), users.next()) else { return };
         let Some(output) = user.outputs.first() else { return };
         let convolution = stem(user).contains("conv") && user.tensor("weight").is_some();
-        let weight = user.tensor("weight").map(|w| facts.parameter(w));
-        let first = found.iter().all(|e| e.kind != EmbeddingKind::Stem || e.input != Some(input));
-        let next = match weight {
-            Some(weight) if convolution => {
-                let apart = strides_of(facts, user, weight);
-                let kind = if apart && first { EmbeddingKind::Patch } else { EmbeddingKind::Stem };
+        let linear = facts.projection(user).filter(|p| p.input == at && !convolution);
+        if convolution || linear.is_some() {
+            let weight = linear.map(|p| p.weight.parameter).or_else(|| user.tensor("weight"));
+            let Some(weight) = weight.map(|w| facts.parameter(w)) else { return };
+            let tokens = facts.shape(*output).len() > 2;
+            let kind = match (convolution, first && strides_of(facts, user, weight)) {
+                (true, true) => EmbeddingKind::Patch,
+                (true, false) => EmbeddingKind::Stem,
+                (false, _) if unfolded => EmbeddingKind::Patch,
+                (false, _) => EmbeddingKind::Features,
+            };
+            // A linear map after convolutions is none of the input.
+            if tokens && (convolution || first && nearest.contains(&user.id)) {
                 found.extend(embedding(kind, user, weight, Some(input), None));
                 claimed.append(&mut passed);
-                kind == EmbeddingKind::Stem
             }
-            Some(weight) if stem(user) == "linear" => {
-                if first {
-                    found.extend(embedding(EmbeddingKind::Patch, user, weight, Some(input), None));
-                    claimed.append(&mut passed);
-                }
-                false
+            if kind != EmbeddingKind::Stem {
+                return;
             }
-            _ => {
-                passed.push(user.id);
-                let small = operands(user).all(|o| o == at || !facts.is_activation(o));
-                let pool = stem(user).contains("pool");
-                small && (pool || !matches!(effect(user), Effect::Product | Effect::Softmax | Effect::Fused))
+            first = false;
+        } else {
+            passed.push(user.id);
+            let small = operands(user).all(|o| o == at || !facts.is_activation(o));
+            let pool = stem(user).contains("pool");
+            if !small || !pool && matches!(effect(user), Effect::Product | Effect::Softmax | Effect::Fused) {
+                return;
             }
-        };
-        if !next {
-            return;
+            // Channels of the result are more than those of the input.
+            let wider = |id: TensorId| facts.shape(id).last().copied().unwrap_or(1);
+            let moves = matches!(effect(user), Effect::Reshape) || matches!(stem(user), "im2col" | "unfold");
+            unfolded |= moves && wider(*output) > wider(at);
         }
         at = *output;
     }

@@ -10,8 +10,9 @@
 //! - *relative position* where the result goes into scores of attention, its axes moved or as a mask.
 //!
 //! At the start of a stream: parameters that are added as they are (*position*) or put before the tokens (*learned*).
-//! From a real-valued input on, as long as one operation takes what the last one made: linear maps and convolutions whose
-//! kernels do not overlap (*patch*), other convolutions (*stem*).
+//! From a real-valued input on, as long as one operation takes what the last one made, and only where a stream begins behind:
+//! convolutions whose kernels do not overlap and linear maps of patches that were put side by side (*patch*), other convolutions
+//! (*stem*), and a linear map of what the input has at each position (*features*). A network without a stream has none.
 
 mod find;
 
@@ -39,6 +40,8 @@ pub enum EmbeddingKind {
     Stem,
     /// A learned vector put before the tokens, such as a class token.
     Learned,
+    /// A linear map of the features that the input has at each position, such as the values of a time series.
+    Features,
 }
 
 impl EmbeddingKind {
@@ -51,6 +54,7 @@ impl EmbeddingKind {
             Self::TokenType => "token type",
             Self::RelativePosition => "relative position",
             Self::Patch => "patch",
+            Self::Features => "features",
             Self::Stem => "stem",
             Self::Learned => "learned token",
         }

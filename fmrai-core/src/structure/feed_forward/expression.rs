@@ -14,16 +14,28 @@ const SOME_NUMBER: f64 = 0.37;
 
 /// An expression of elements, each of which is read at one place of its variables.
 pub(super) struct Expression {
-    /// The variables: tensors that `is_variable` knew, in order of first use.
-    pub(super) variables: Vec<TensorId>,
+    /// The variables: tensors that `variable` knew, or halves of them, in order of first use.
+    pub(super) variables: Vec<Variable>,
     /// What stands between, in the order of evaluation.
     nodes: Vec<(TensorId, Node)>,
     /// The operations of it.
     pub(super) operations: Vec<OperationId>,
 }
 
+/// A tensor, or the half of its channels that a `glu` takes: the first, or the second.
+pub(super) type Variable = (TensorId, Option<Half>);
+
+/// One half of the channels of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Half {
+    First,
+    Second,
+}
+
 enum Node {
     Variable(usize),
+    /// The first variable times the sigmoid of the second.
+    Glu(usize, usize),
     Copy(TensorId),
     Call(String, Vec<Term>, Vec<f64>),
 }
@@ -42,7 +54,7 @@ impl Expression {
     pub(super) fn of<K: PartialEq>(
         facts: &Facts<'_>,
         top: TensorId,
-        variable: &mut dyn FnMut(TensorId) -> Option<K>,
+        variable: &mut dyn FnMut(Variable) -> Option<K>,
     ) -> Option<Self> {
         let mut found = Self { variables: Vec::new(), nodes: Vec::new(), operations: Vec::new() };
         let size = facts.elements(top);
@@ -56,17 +68,33 @@ impl Expression {
             if done.len() + stack.len() > LIMIT {
                 return None;
             }
-            if let Some(name) = variable(id) {
-                let position = names.iter().position(|n| *n == name).unwrap_or_else(|| {
+            let mut place = |found: &mut Self, wanted: Variable, name: K| {
+                names.iter().position(|n| *n == name).unwrap_or_else(|| {
                     names.push(name);
-                    found.variables.push(id);
+                    found.variables.push(wanted);
                     names.len() - 1
-                });
+                })
+            };
+            if let Some(name) = variable((id, None)) {
+                let position = place(&mut found, (id, None), name);
                 found.nodes.push((id, Node::Variable(position)));
                 done.insert(id, ());
                 continue;
             }
             let producer = facts.graph.producer(id)?;
+            if stem(producer) == "glu" {
+                let whole = producer.tensor("self")?;
+                let mut half = |half: Half| {
+                    let wanted = (whole, Some(half));
+                    let name = variable(wanted)?;
+                    Some(place(&mut found, wanted, name))
+                };
+                let (first, second) = (half(Half::First)?, half(Half::Second)?);
+                found.nodes.push((id, Node::Glu(first, second)));
+                found.operations.push(producer.id);
+                done.insert(id, ());
+                continue;
+            }
             let (node, needs) = node(facts, producer, size, variable)?;
             if ready {
                 found.operations.push(producer.id);
@@ -88,6 +116,10 @@ impl Expression {
             let of = |id: &TensorId| values.get(id).copied().unwrap_or(f64::NAN);
             last = match node {
                 Node::Variable(i) => at.get(*i).copied().unwrap_or(f64::NAN),
+                Node::Glu(i, j) => {
+                    let of = |i: usize| at.get(i).copied().unwrap_or(f64::NAN);
+                    of(*i) * sigmoid(of(*j))
+                }
                 Node::Copy(input) => of(input),
                 Node::Call(name, terms, settings) => {
                     let terms: Vec<f64> = terms
@@ -112,7 +144,7 @@ fn node<K>(
     facts: &Facts<'_>,
     operation: &Operation,
     size: i64,
-    variable: &mut dyn FnMut(TensorId) -> Option<K>,
+    variable: &mut dyn FnMut(Variable) -> Option<K>,
 ) -> Option<(Node, Vec<TensorId>)> {
     if facts.rearranges(operation) {
         let input = first_input(operation)?;
@@ -138,7 +170,7 @@ fn node<K>(
                 // A tensor of full size that is filled here is one that is written later, in a loop over tokens.
                 Some(_) if facts.elements(*id) == size && size > 1 => return None,
                 Some(x) => Term::Number(x),
-                None if facts.elements(*id) == size || variable(*id).is_some() => {
+                None if facts.elements(*id) == size || variable((*id, None)).is_some() => {
                     if facts.weights.contains(*id) {
                         // A tensor that is filled here and written later is no weight.
                         if facts.graph.producer(facts.parameter(*id)).is_some() {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{OperationId, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis, is_assertion, sorted};
+use crate::structure::facts::{Facts, REACH, sorted};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::{LinearWeight, Projection, start_of_part};
 use crate::structure::residual::{Ends, Routing, Write};
+use crate::structure::shape::axis;
 
-use super::expression::Expression;
+use super::expression::{Expression, Half, Variable};
 use super::{ActivationFunction, Experts, FeedForward, FeedForwardKind, NeuronWeights};
 
 /// A block before its place among the others is known.
@@ -135,6 +136,31 @@ fn source(facts: &Facts<'_>, id: TensorId) -> Option<ProjectionPart> {
     None
 }
 
+/// The linear map that a variable of an expression is the result of, or a part of it.
+fn of_variable(facts: &Facts<'_>, (id, half): Variable) -> Option<ProjectionPart> {
+    let mut found = source(facts, id)?;
+    if let Some(half) = half {
+        let shape = facts.shape(id);
+        // `glu` halves the last axis where it is not told another one.
+        let along = facts.users(id).find(|user| stem(user) == "glu")?;
+        let dim = along.argument("dim").and_then(Value::as_int).unwrap_or(-1);
+        let size = usize::try_from(*shape.get(axis(dim, shape.len())?)?).ok()?;
+        found.start += if half == Half::Second { size / 2 * found.step } else { 0 };
+    }
+    Some(found)
+}
+
+/// What a linear map takes, before views, casts and normalisation.
+fn before_norms(facts: &Facts<'_>, id: TensorId) -> TensorId {
+    let mut at = id;
+    for _ in 0..REACH {
+        let before = facts.norm_input(at).or_else(|| facts.rearranged(at).map(|(before, _)| before));
+        let Some(before) = before else { break };
+        at = before;
+    }
+    at
+}
+
 /// True if `id` is a parameter's elements for chosen experts.
 fn is_bias(facts: &Facts<'_>, id: TensorId) -> bool {
     let mut at = id;
@@ -171,10 +197,11 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
         top = next;
     }
     let inside = |id: OperationId| write.region.binary_search(&id).is_ok();
-    let mut sources: BTreeMap<TensorId, Option<ProjectionPart>> = BTreeMap::new();
-    let expression = Expression::of(facts, top, &mut |id| {
-        let found =
-            sources.entry(id).or_insert_with(|| source(facts, id).filter(|s| inside(s.projection.operation)));
+    let mut sources: BTreeMap<Variable, Option<ProjectionPart>> = BTreeMap::new();
+    let expression = Expression::of(facts, top, &mut |variable| {
+        let found = sources
+            .entry(variable)
+            .or_insert_with(|| of_variable(facts, variable).filter(|s| inside(s.projection.operation)));
         found.as_ref().map(|s| -> Name { (s.projection.operation, s.start, s.step) })
     })?;
     let f = |at: &[f64]| expression.value(at);
@@ -200,6 +227,11 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
         Some(linear) => Some(sources.get(&linear)?.clone()?),
         None => None,
     };
+    // Two maps of different things are a modulation of one by the other, not a gate.
+    let read = |part: &ProjectionPart| before_norms(facts, part.projection.input);
+    if second.as_ref().is_some_and(|second| read(second) != read(&first)) {
+        return None;
+    }
     operations.extend(&expression.operations);
     operations.extend(&first.operations);
     operations.extend(second.iter().flat_map(|s| &s.operations));
@@ -215,8 +247,8 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
         experts: None,
         function,
         input: before_views(facts, first.projection.input),
-        pre_activation: gate,
-        linear,
+        pre_activation: gate.0,
+        linear: linear.map(|(id, _)| id),
         activation,
         output: after_views(facts, values.output),
         keys: neurons_of(keys),
@@ -226,6 +258,7 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
             axis: values.weight.input.axis,
             start: values.weight.input.start,
             step: 1,
+            groups: values.weight.groups,
             expert_axis: values.weight.experts,
         },
         operations: sorted(operations),
@@ -234,12 +267,13 @@ fn block(facts: &Facts<'_>, write: &Write, values: &Projection) -> Option<FeedFo
 }
 
 fn neurons_of(source: &ProjectionPart) -> NeuronWeights {
-    let LinearWeight { parameter, output, experts, .. } = &source.projection.weight;
+    let LinearWeight { parameter, output, experts, groups, .. } = &source.projection.weight;
     NeuronWeights {
         weight: *parameter,
         axis: output.axis,
         start: output.start + source.start,
         step: source.step,
+        groups: *groups,
         expert_axis: *experts,
     }
 }
@@ -277,7 +311,7 @@ fn before_views(facts: &Facts<'_>, id: TensorId) -> TensorId {
 fn after_views(facts: &Facts<'_>, id: TensorId) -> TensorId {
     let mut at = id;
     for _ in 0..REACH {
-        let mut users = facts.users(at).filter(|user| !is_assertion(user));
+        let mut users = facts.users(at);
         let (Some(user), None) = (users.next(), users.next()) else { break };
         let bias = stem(user) == "add"
             && operands(user).any(|o| o != at)

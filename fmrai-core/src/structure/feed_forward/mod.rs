@@ -9,7 +9,7 @@
 //!   element, to the results of one linear map of the stream (plain) or of two, or two parts of one (gated).
 //!
 //! A linear map is `linear`, `mm`, `matmul`, `bmm`, `addmm`, `baddbmm`, `einsum`, a grouped product, or a convolution
-//! with a kernel of one; its weight may go through views, casts, arithmetic with other weights, and a lookup of
+//! with a kernel of one, in groups or not; its weight may go through views, casts, arithmetic with other weights, and a lookup of
 //! experts. The arithmetic between is evaluated as a function of numbers and compared with known functions, so fused and
 //! written-out ones are the same; of two factors the one without the function is that in which the result is straight.
 //!
@@ -19,6 +19,7 @@
 //! - Blocks of convolutions with batch norm: a kernel larger than one is no linear map of a token, and a norm stands
 //!   before the function. (An inverted bottleneck with kernels of one, as in `ConvNeXt`, is a feed-forward block.)
 //! - Gated state-space mixers and gated attention: the other factor does not come from a linear map directly.
+//! - Modulation: two linear maps that do not read the same input.
 //! - Two linear maps without a function between, such as low-rank adapters.
 //!
 //! A bottleneck adapter with a function and an addition of its own has the data flow of a feed-forward block, and is
@@ -26,7 +27,7 @@
 //!
 //! # What is not found
 //! Blocks without an addition around them; blocks with a convolution between the two linear maps (the mixing of
-//! `SegFormer`); the fused operation `glu`; functions of more than two linear maps (as in the
+//! `SegFormer`); functions of more than two linear maps (as in the
 //! channel mixing of RWKV); experts combined by a matrix product with the router's weights; quantised products by
 //! custom operations.
 
@@ -68,8 +69,21 @@ pub struct NeuronWeights {
     pub start: usize,
     /// Distance between the entries of two neurons; 2 where gate and keys alternate.
     pub step: usize,
+    /// Groups of a grouped convolution, which has neurons for some of the channels only; 1 of everything else. The axis of a
+    /// second linear map then holds the neurons of one group.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
     /// The axis of `weight` along which the experts lie, where they share one parameter.
     pub expert_axis: Option<usize>,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// Experts of a block.
@@ -104,7 +118,8 @@ pub struct FeedForward {
     pub function: ActivationFunction,
     /// What the first linear map takes, `[batch, token, channel]`.
     pub input: TensorId,
-    /// What the activation function takes, `[batch, token, neuron]`.
+    /// What the activation function takes, `[batch, token, neuron]`; where the operation takes the gate and the other factor in one
+    /// tensor (`glu`), that tensor, with twice as many channels as neurons.
     pub pre_activation: TensorId,
     /// `x·K` of a gated block, `[batch, token, neuron]`; absent in a plain one.
     pub linear: Option<TensorId>,

@@ -1,9 +1,10 @@
 //! One step back: which tensors an element may have come from, and which element of them.
 
 use crate::graph::{Operation, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis};
+use crate::structure::facts::{Facts, REACH};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::projection::start_of_part;
+use crate::structure::shape::axis;
 
 /// A place in a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Normalisations found, fused or written out.
 
 use crate::graph::{Graph, Operation, OperationId, TensorId};
-use crate::structure::facts::{is_assertion, number, sorted};
+use crate::structure::facts::{number, sorted, users};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
 use crate::structure::weights::PlainWeights;
 
@@ -150,8 +150,7 @@ fn written(graph: &dyn Graph, weights: &PlainWeights, operation: &Operation) -> 
     let (averaged, eps, reciprocal) = if stem(operation) == "std" {
         // (x - mean) / (std + eps)
         let deviation = *operation.outputs.first()?;
-        let sum = graph.users(deviation).iter().filter_map(|user| graph.operation(*user));
-        let sum = sum
+        let sum = users(graph, deviation)
             .filter(|user| stem(user) == "add")
             .find_map(|user| Some((user, number(graph, user.argument("other")?)?)));
         if let Some((sum, _)) = sum {
@@ -204,12 +203,10 @@ fn division(pieces: &mut Pieces<'_>, x: TensorId, root: TensorId, reciprocal: bo
     let mut divisor = root;
     let mut reciprocal = reciprocal;
     for _ in 0..TAIL {
-        let mut users = graph.users(divisor).iter().filter_map(|user| graph.operation(*user));
-        let step = users.find(|o| {
+        let step = users(graph, divisor).find(|o| {
             matches!(effect(o), Effect::Same | Effect::Broadcast | Effect::Reshape) || stem(o) == "reciprocal"
         });
-        let uses = graph.users(divisor).iter().filter_map(|user| graph.operation(*user));
-        for user in uses {
+        for user in users(graph, divisor) {
             let divides =
                 if reciprocal { stem(user) == "mul" } else { matches!(stem(user), "div" | "divide") };
             let other = operands(user).find(|id| *id != divisor);
@@ -232,11 +229,7 @@ fn division(pieces: &mut Pieces<'_>, x: TensorId, root: TensorId, reciprocal: bo
 fn scaled(pieces: &mut Pieces<'_>, weights: &PlainWeights, norm: &mut Norm) {
     let graph = pieces.graph;
     for _ in 0..TAIL {
-        let mut users = graph
-            .users(norm.output)
-            .iter()
-            .filter_map(|user| graph.operation(*user))
-            .filter(|user| !is_assertion(user));
+        let mut users = users(graph, norm.output);
         let (Some(user), None) = (users.next(), users.next()) else { return };
         let Some(output) = user.outputs.first() else { return };
         let other = operands(user).find(|id| *id != norm.output).filter(|id| weights.contains(*id));
@@ -270,10 +263,7 @@ fn root(graph: &dyn Graph, mut id: TensorId) -> TensorId {
 /// `x` before a cast that only this normalisation uses.
 fn before_cast(graph: &dyn Graph, mut x: TensorId, operations: &mut Vec<OperationId>) -> TensorId {
     while let Some(cast) = graph.producer(x).filter(|p| effect(p) == Effect::Same) {
-        let own = graph
-            .users(x)
-            .iter()
-            .all(|user| operations.contains(user) || graph.operation(*user).is_some_and(is_assertion));
+        let own = users(graph, x).all(|user| operations.contains(&user.id));
         let Some(input) = first_input(cast).filter(|_| own && !stem(cast).ends_with("dropout")) else {
             break;
         };

@@ -1,8 +1,8 @@
 //! Which axes of a tensor are heads and their channels, followed through views.
 
 use crate::graph::{Operation, Value};
-use crate::structure::facts::axis;
 use crate::structure::operator::stem;
+use crate::structure::shape::axis;
 
 /// What runs along a part of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The axes of the inputs, followed through a graph.
 
 use crate::graph::{Graph, Operation};
-use crate::structure::facts::makes_anew;
+use crate::structure::operator::makes_anew;
 
 use super::axes::Axes;
 use super::labels::is_known;

@@ -2,8 +2,9 @@
 
 use crate::graph::{Graph, Operation, TensorId, Value};
 
-use super::super::facts::{axis as counted, lookup};
+use super::super::facts::lookup;
 use super::super::operator::{Effect, effect, first_input, stem};
+use super::super::shape::axis as counted;
 use super::super::{product, shape};
 use super::axes::Axes;
 use super::labels::{Axis, Factor, Place, bare, regrouped, single};

@@ -1,8 +1,9 @@
 //! Looks for linear maps in a graph.
 
 use crate::graph::{Operation, Origin, TensorId, Value};
-use crate::structure::facts::{Facts, REACH, axis, lookup};
+use crate::structure::facts::{Facts, REACH, lookup};
 use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::structure::shape::axis;
 
 use super::{LinearWeight, Place, Projection};
 
@@ -32,9 +33,10 @@ fn find_projection(facts: &Facts<'_>, operation: &Operation) -> Option<Projectio
         "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution" => {
             let weight = operation.tensor("weight")?;
             let pointwise = facts.shape(weight).get(2..).is_some_and(|k| k.iter().all(|n| *n == 1));
-            let whole = operation.argument("groups").and_then(Value::as_int).unwrap_or(1) == 1;
+            // A factor for each channel is no map.
+            let mixes = groups(operation) == 1 || facts.shape(weight).get(1).is_some_and(|n| *n > 1);
             let input = operation.tensor("input")?;
-            (pointwise && whole).then_some((input, weight, [1, 0]))?
+            (pointwise && mixes).then_some((input, weight, [1, 0]))?
         }
         "einsum" => einsum(facts, operation)?,
         _ => return None,
@@ -43,8 +45,16 @@ fn find_projection(facts: &Facts<'_>, operation: &Operation) -> Option<Projectio
     if !facts.is_activation(input) {
         return None;
     }
-    let weight = weight_of(facts, weight, summed, kept)?;
+    let mut weight = weight_of(facts, weight, summed, kept)?;
+    weight.groups = groups(operation);
+    weight.input.size = weight.input.size.saturating_mul(weight.groups);
     Some(Projection { operation: operation.id, input, output, weight })
+}
+
+/// Groups of channels of a convolution.
+fn groups(operation: &Operation) -> usize {
+    let groups = operation.argument("groups").and_then(Value::as_int);
+    groups.and_then(|n| usize::try_from(n).ok()).map_or(1, |n| n.max(1))
 }
 
 /// True if the elements of `id` are a parameter's, all of them or those of chosen experts.
@@ -136,7 +146,7 @@ fn weight_of(facts: &Facts<'_>, id: TensorId, summed: usize, kept: usize) -> Opt
         experts = Some(free).filter(|a| leaf.shape[*a] > 1);
     }
     let [input, output] = places;
-    Some(LinearWeight { parameter: at, input, output, experts, views })
+    Some(LinearWeight { parameter: at, input, output, experts, groups: 1, views })
 }
 
 type Step = (TensorId, [Place; 2], Option<usize>);

@@ -26,6 +26,8 @@ pub(super) struct LinearWeight {
     pub(super) output: Place,
     /// The axis of the experts, where there are some.
     pub(super) experts: Option<usize>,
+    /// Groups of channels that are mapped apart; `input` counts the channels of all of them.
+    pub(super) groups: usize,
     /// Operations between the parameter and the product.
     pub(super) views: Vec<OperationId>,
 }

@@ -2,18 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{Operation, OperationId, TensorId};
-use crate::structure::facts::{Facts, REACH, is_assertion, number};
-use crate::structure::operator::{Effect, effect, first_input, operands, stem};
+use crate::graph::{Operation, OperationId, TensorId, Value};
+use crate::structure::facts::{Facts, REACH, number};
+use crate::structure::operator::{Effect, effect, first_input, is_assertion, operands, stem};
 use crate::structure::projection::Projection;
+use crate::structure::shape::axis;
 
-use super::Residual;
+use super::addition::{Candidate, candidates};
+use super::{Addition, Residual};
 
 /// Tensors looked at per operation of the graph, all additions together, so that the time stays in proportion.
 const EFFORT: usize = 16;
 
 /// Tensors looked at per addition once that is spent.
 const LAST_EFFORT: usize = 256;
+
+/// Steps back in which one of two tensors is looked for that carries the stream on.
+const STEPS: usize = 8;
+
+/// Additions of a stream that is within a block, such as a skip around an attention's output.
+const INNER: usize = 3;
 
 /// An addition to a stream with what lies between.
 pub(in crate::structure) struct Write {
@@ -27,12 +35,19 @@ pub(in crate::structure) struct Write {
 
 /// All additions to residual streams, in execution order.
 pub(in crate::structure) fn find_residual(facts: &Facts<'_>) -> Vec<Write> {
-    let mut finder = Finder { facts, after: BTreeMap::new(), found: Vec::new(), streams: 0, effort: 0 };
+    let mut finder = Finder {
+        facts,
+        after: BTreeMap::new(),
+        found: Vec::new(),
+        starts: Vec::new(),
+        within: BTreeSet::new(),
+        effort: 0,
+    };
     finder.effort = facts.graph.operations().len().saturating_mul(EFFORT);
     for operation in facts.graph.operations() {
         finder.visit(operation);
     }
-    finder.found
+    finder.finished()
 }
 
 struct Finder<'f, 'g> {
@@ -40,38 +55,38 @@ struct Finder<'f, 'g> {
     /// Results of the additions found so far.
     after: BTreeMap<TensorId, usize>,
     found: Vec<Write>,
-    streams: usize,
+    /// What each stream begins with.
+    starts: Vec<BTreeSet<TensorId>>,
+    /// Additions within a block: no stream of the model.
+    within: BTreeSet<usize>,
     effort: usize,
+}
+
+/// What is between a stream and what is added to it.
+struct Between {
+    operations: Vec<OperationId>,
+    /// Additions on the way, of streams that begin and end there.
+    inner: BTreeSet<usize>,
 }
 
 impl Finder<'_, '_> {
     fn visit(&mut self, operation: &Operation) {
-        if stem(operation) != "add" {
+        let Some(&sum) = operation.outputs.first() else { return };
+        if !self.facts.is_float(sum) {
             return;
         }
-        let (Some(a), Some(b), Some(&sum)) =
-            (operation.tensor("self"), operation.tensor("other"), operation.outputs.first())
-        else {
-            return;
-        };
-        let size = self.facts.elements(sum);
-        let whole = |id| self.facts.is_activation(id) && self.facts.elements(id) == size;
-        if a == b || !whole(a) || !whole(b) || !self.facts.is_float(sum) {
-            return;
-        }
-        for (stream, written) in [(a, b), (b, a)] {
+        for Candidate { stream, written, addition } in candidates(self.facts, operation) {
             let (chain, last) = self.chain(stream);
             if !self.branches(&chain, operation) {
                 continue;
             }
-            let Some(region) = self.region(written, &chain) else { continue };
-            let number = match last {
-                Some(last) => self.found[last].residual.stream,
-                None => {
-                    self.streams += 1;
-                    self.streams - 1
-                }
-            };
+            let number = last.and_then(|last| self.found.get(last)).map(|write| write.residual.stream);
+            let Some(between) = self.region(written, operation, &chain, number) else { continue };
+            let number = number.unwrap_or_else(|| {
+                self.starts.push(chain.clone());
+                self.starts.len() - 1
+            });
+            self.within.extend(between.inner);
             self.after.insert(sum, self.found.len());
             self.found.push(Write {
                 residual: Residual {
@@ -80,18 +95,36 @@ impl Finder<'_, '_> {
                     module: operation.module.clone(),
                     operation: operation.id,
                     before: stream,
-                    written,
+                    written: if addition == Addition::InProduct { sum } else { written },
                     after: sum,
+                    addition,
                     writers: Vec::new(),
                 },
                 stream: chain,
-                region,
+                region: between.operations,
             });
             return;
         }
     }
 
-    /// `id` and what it was before views, casts, dropout, normalisation and constant factors, back to the result of
+    /// What was found, without the additions within blocks, numbered anew.
+    fn finished(self) -> Vec<Write> {
+        let within = &self.within;
+        let kept = self.found.into_iter().enumerate().filter(|(i, _)| !within.contains(i));
+        let mut streams: Vec<usize> = Vec::new();
+        let numbered = kept.enumerate().map(|(layer, (_, mut write))| {
+            let old = write.residual.stream;
+            let number = streams.iter().position(|s| *s == old).unwrap_or_else(|| {
+                streams.push(old);
+                streams.len() - 1
+            });
+            (write.residual.layer, write.residual.stream) = (layer, number);
+            write
+        });
+        numbered.collect()
+    }
+
+    /// `id` and what it was before views, parts, casts, dropout, normalisation and factors, back to the result of
     /// an earlier addition, which is told by its position.
     fn chain(&self, mut id: TensorId) -> (BTreeSet<TensorId>, Option<usize>) {
         let mut chain = BTreeSet::from([id]);
@@ -105,32 +138,112 @@ impl Finder<'_, '_> {
                 }
                 return (chain, Some(last));
             }
-            let Some(before) = self.before(id) else { break };
+            let Some(before) = self.before(id, STEPS) else { break };
             chain.insert(before);
             id = before;
         }
         (chain, None)
     }
 
-    fn before(&self, id: TensorId) -> Option<TensorId> {
+    /// The latest addition that the stream `id` comes from by few steps.
+    fn latest(&self, mut id: TensorId, steps: usize) -> Option<usize> {
+        for _ in 0..steps {
+            if let Some(last) = self.after.get(&id) {
+                return Some(*last);
+            }
+            id = self.before(id, steps / 2)?;
+        }
+        None
+    }
+
+    fn before(&self, id: TensorId, steps: usize) -> Option<TensorId> {
         if let Some(norm) = self.facts.norm_input(id) {
             return Some(norm);
         }
-        let producer = self.facts.graph.producer(id)?;
+        let facts = self.facts;
+        let producer = facts.graph.producer(id)?;
+        // A tensor whose memory was written into.
+        if let Some(&written) = producer.outputs.first().filter(|first| **first != id) {
+            let old = facts.graph.tensor(id)?.version_of;
+            return if self.after.contains_key(&written) { Some(written) } else { old };
+        }
+        let plain = |by: TensorId| {
+            // A mask of padding, or a learned factor or shift of each channel.
+            let learned = facts.weights.contains(by) && facts.elements(by) <= facts.channels(id);
+            learned || !facts.is_content(by) && !facts.weights.contains(by)
+        };
+        let along_positions = |name: &str| {
+            let along = producer.argument(name).map_or(Some(0), Value::as_int);
+            along
+                .and_then(|dim| axis(dim, facts.shape(id).len()))
+                .is_some_and(|axis| !facts.is_channel_axis(id, axis))
+        };
         match effect(producer) {
-            _ if self.facts.rearranges(producer) => first_input(producer),
-            Effect::Join if stem(producer) == "index" || stem(producer) == "roll" => first_input(producer),
-            Effect::Pointwise if matches!(stem(producer), "mul" | "multiply" | "div") => {
-                let by = producer.argument("other")?;
-                // A number, or a mask of padding; a learned factor makes something else of the stream.
-                let mask = |id: TensorId| !self.facts.is_content(id) && !self.facts.weights.contains(id);
-                let plain = number(self.facts.graph, by).is_some() || by.tensors().all(mask);
-                plain.then(|| producer.tensor("self")).flatten()
+            _ if facts.rearranges(producer) => first_input(producer),
+            Effect::Part => {
+                let input = first_input(producer)?;
+                let same = facts.shape(input).len() == facts.shape(id).len();
+                (same && (stem(producer).contains("pad") || along_positions("dim"))).then_some(input)
             }
+            Effect::Join => match stem(producer) {
+                "index" | "roll" | "index_select" => first_input(producer),
+                "cat" | "concat" | "concatenate" if along_positions("dim") => {
+                    self.main(operands(producer).collect(), id, steps)
+                }
+                "copy" | "slice_scatter" | "index_put" | "index_copy" | "scatter" => {
+                    let own = producer.tensor("self");
+                    self.main(own.into_iter().chain(operands(producer)).collect(), id, steps)
+                }
+                _ => None,
+            },
+            Effect::Pointwise => match stem(producer) {
+                "mul" | "multiply" | "div" | "divide" | "true_divide" => {
+                    let (one, other) = (producer.tensor("self")?, producer.argument("other")?);
+                    match other.tensors().next() {
+                        _ if number(facts.graph, other).is_some() => Some(one),
+                        None => Some(one),
+                        Some(by) if plain(by) => Some(one),
+                        Some(other) if plain(one) && stem(producer).starts_with('m') => Some(other),
+                        Some(_) => None,
+                    }
+                }
+                "masked_fill" => producer.tensor("self"),
+                "add" | "sub" | "subtract" => {
+                    let large =
+                        |o: &TensorId| facts.is_activation(*o) && facts.elements(*o) == facts.elements(id);
+                    let all: Vec<TensorId> = operands(producer).collect();
+                    match all.iter().copied().filter(large).collect::<Vec<_>>().as_slice() {
+                        // A shift.
+                        [only] if all.iter().all(|o| o == only || plain(*o)) && all.len() > 1 => Some(*only),
+                        // What an earlier state of a stream is added to goes on.
+                        [one, other] => {
+                            let last = [*one, *other].map(|o| self.latest(o, steps));
+                            match last {
+                                [Some(a), Some(b)] => Some(if a >= b { *one } else { *other }),
+                                [Some(_), None] => Some(*one),
+                                [None, Some(_)] => Some(*other),
+                                [None, None] => None,
+                            }
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            },
             _ if stem(producer) == "relu" => producer.tensor("self"),
             _ => None,
         }
-        .filter(|id| self.facts.is_activation(*id))
+        .filter(|id| facts.is_activation(*id))
+    }
+
+    /// Of tensors that are put beside each other, the one that carries the stream on: the one that an addition made, or
+    /// else the largest by far.
+    fn main(&self, all: Vec<TensorId>, result: TensorId, steps: usize) -> Option<TensorId> {
+        let all: Vec<TensorId> = all.into_iter().filter(|id| self.facts.is_activation(*id)).collect();
+        let written = all.iter().filter_map(|id| Some((self.latest(*id, steps)?, *id))).max();
+        let large =
+            |id: &&TensorId| self.facts.elements(**id).saturating_mul(2) > self.facts.elements(result);
+        written.map(|(_, id)| id).or_else(|| all.iter().find(large).copied())
     }
 
     /// True if something else than the addition reads the stream.
@@ -142,13 +255,43 @@ impl Finder<'_, '_> {
         })
     }
 
+    /// True if the stream of an addition begins and so far ends behind the tensors of `chain`.
+    fn is_inner(
+        &self,
+        addition: usize,
+        chain: &BTreeSet<TensorId>,
+        first: Option<OperationId>,
+        number: Option<usize>,
+    ) -> bool {
+        let Some(write) = self.found.get(addition) else { return false };
+        let stream = write.residual.stream;
+        let Some(start) = self.starts.get(stream) else { return false };
+        let begins = start.iter().map(|id| self.facts.graph.producer(*id).map(|o| o.id)).min().flatten();
+        let few = self.found.iter().filter(|w| w.residual.stream == stream).count() <= INNER;
+        Some(stream) != number && few && begins > first && start.is_disjoint(chain)
+    }
+
     /// The operations between the stream and `written`, if it depends on the stream through a weight or a product.
-    fn region(&mut self, written: TensorId, chain: &BTreeSet<TensorId>) -> Option<Vec<OperationId>> {
+    fn region(
+        &mut self,
+        written: TensorId,
+        addition: &Operation,
+        chain: &BTreeSet<TensorId>,
+        number: Option<usize>,
+    ) -> Option<Between> {
         let graph = self.facts.graph;
-        let first = chain.iter().filter_map(|id| graph.producer(*id)).map(|o| o.id).min();
+        // Nothing but what was computed since the stream began: an input was there before everything.
+        let first = chain.iter().map(|id| graph.producer(*id).map(|o| o.id)).min().flatten();
         let mut seen = BTreeSet::new();
-        let mut stack = vec![(written, false)];
+        // The addition may be a part of a product.
+        let multiplies = effect(addition) == Effect::Product;
+        let mut stack: Vec<(TensorId, bool)> = vec![(written, multiplies)];
+        if multiplies {
+            stack.extend(addition.inputs().filter(|i| self.facts.is_activation(*i)).map(|i| (i, true)));
+            stack.retain(|(id, _)| !chain.contains(id));
+        }
         let (mut found, mut looked) = (false, 0_usize);
+        let mut inner = BTreeSet::new();
         let limit = self.effort.max(LAST_EFFORT);
         while let Some((id, weighed)) = stack.pop() {
             if chain.contains(&id) {
@@ -156,7 +299,14 @@ impl Finder<'_, '_> {
                 continue;
             }
             let Some(producer) = graph.producer(id).filter(|p| Some(p.id) >= first) else { continue };
-            if self.after.contains_key(&id) || !seen.insert((id, weighed)) {
+            if let Some(&last) = self.after.get(&id) {
+                // What is added as it is, is a state of a stream.
+                if !weighed || !self.is_inner(last, chain, first, number) {
+                    continue;
+                }
+                inner.insert(last);
+            }
+            if !seen.insert((id, weighed)) {
                 continue;
             }
             looked += 1;
@@ -173,9 +323,10 @@ impl Finder<'_, '_> {
         self.effort = self.effort.saturating_sub(looked);
         let operations = seen.iter().filter_map(|(id, _)| graph.producer(*id)).filter(|o| !is_assertion(o));
         let mut operations: Vec<OperationId> = operations.map(|o| o.id).collect();
+        operations.extend(multiplies.then_some(addition.id));
         operations.sort_unstable();
         operations.dedup();
-        found.then_some(operations)
+        found.then_some(Between { operations, inner })
     }
 }
 

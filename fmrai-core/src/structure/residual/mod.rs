@@ -2,13 +2,18 @@
 //!
 //! # What counts as an addition to it
 //! A sum of two activations of one size, where one (the stream) has other readers besides the sum, and the other was
-//! computed from it, through at least one weight or product of activations, with no other addition to a stream
-//! between. The stream is recognised through views, casts, dropout, normalisation, constant factors and a ReLU; what
+//! computed from it, through at least one weight or product of activations, with no other addition to that stream
+//! between. A difference, an interpolation (`lerp`), a scaled addition (`addcmul`, `alpha`) and one that is a part of a product
+//! (`baddbmm`, `addmm`) are sums too. The stream is recognised through views, parts along positions and what puts them
+//! together again, casts, dropout, normalisation, constant and learned factors and shifts, and a ReLU; what
 //! comes after more than that (a map to another width, a shortcut with a convolution) is another stream.
+//!
+//! An addition within a block, such as a skip around an attention's output before its last linear map, is none.
 //!
 //! Blocks that run in parallel and are summed before they are added make one addition with several writers; where
 //! each is added on its own there are several additions.
 
+mod addition;
 mod find;
 mod writers;
 
@@ -16,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::{OperationId, TensorId};
 
+pub use addition::Addition;
 pub(super) use find::{Ends, Routing, Write, ends, find_residual};
 pub(super) use writers::with_writers;
 
@@ -49,6 +55,9 @@ pub struct Residual {
     pub written: TensorId,
     /// The sum, `[batch, token, channel]`.
     pub after: TensorId,
+    /// How it is added.
+    #[serde(default, skip_serializing_if = "Addition::is_sum")]
+    pub addition: Addition,
     /// The blocks that computed `written`, in execution order; several where they run in parallel.
     pub writers: Vec<Writer>,
 }

@@ -124,11 +124,11 @@ fn both_ends() {
     assert_eq!(ends, [("unembedding", logits, 100, true), ("head", classes, 3, false)]);
     assert_eq!(
         found.residual[0].before,
-        found.components().iter().find(|b| b.role == "residual").unwrap().parts[0].1
+        found.components().iter().find(|b| b.role == "addition").unwrap().parts[0].1
     );
     let roles: Vec<_> = found.components().iter().map(|b| b.role).collect();
     let wanted =
-        ["ffn", "norm", "norm", "embedding", "embedding", "embedding", "unembedding", "head", "residual"];
+        ["ffn", "norm", "norm", "embedding", "embedding", "embedding", "unembedding", "head", "addition"];
     assert_eq!(roles, wanted);
 }
 

@@ -10,9 +10,9 @@ mod structure;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fmrai_core::graph::{DotOptions, RecordedGraph, to_dot, to_json};
+use fmrai_core::graph::{DotOptions, Graph, RecordedGraph, to_dot, to_json};
 use fmrai_core::selector::Selector;
-use fmrai_core::structure::{Structure, opaque_operations};
+use fmrai_core::structure::{Structure, StructureFile, opaque_operations};
 use fmrai_torch::Device;
 use fmrai_torch::data::{DataContext, RegisteredDataSource};
 use fmrai_torch::model::{LoadContext, Model, NamedTensors};
@@ -22,7 +22,7 @@ use super::source::{self, DataOptions, Named};
 use crate::error::{Error, Exit};
 use crate::plan::{self, Catalogue, Parity, Source};
 use crate::results::write;
-use crate::run::Watched;
+use crate::run::{Watched, understanding};
 use crate::terminal;
 
 /// What a model is run on where nothing else is asked for.
@@ -35,6 +35,7 @@ pub(crate) struct InspectOptions {
     pub(crate) dot: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) pages: pages::PageOptions,
+    pub(crate) structure: Option<PathBuf>,
     pub(crate) text: Option<String>,
     pub(crate) data: Vec<String>,
     pub(crate) field: Option<String>,
@@ -47,18 +48,26 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
     let Subject { model, data } = subject(options, catalogue)?;
     let model = model.as_ref();
     let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
+    let mut structure = None;
     let (graph, how) = match known {
         Some(Ok(graph)) => (graph, "known without running it"),
         Some(Err(why)) => {
-            let graph = record(model, options, None).map_err(|error| match error {
+            let graph = record(model, options, None, &mut structure).map_err(|error| match error {
                 Error::Usage(advice) => Error::Usage(format!("{why}; {advice}")),
                 other => other,
             });
             (graph?, "recorded in one run, since it depends on the data")
         }
-        None => (record(model, options, data.as_ref())?, "recorded in one run"),
+        None => (record(model, options, data.as_ref(), &mut structure)?, "recorded in one run"),
     };
-    let (structure, coverage) = Structure::with_coverage(graph.as_ref());
+    let (found, coverage) = Structure::with_coverage(graph.as_ref());
+    let (structure, doubts) = match structure {
+        Some(checked) => checked,
+        None => (told(graph.as_ref(), found, model)?, Vec::new()),
+    };
+    if let Some(file) = &options.structure {
+        write(file, StructureFile::write(graph.as_ref(), &structure).as_bytes())?;
+    }
     if let Some(file) = &options.dot {
         let info = model.info();
         let title = format!("{} {}", info.architecture, info.path.display());
@@ -80,7 +89,11 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
             model::text(model),
             graph::text(graph.as_ref(), how),
             structure::text(&structure, &coverage),
-            opaque_operations(graph.as_ref()).iter().map(|what| format!("warning: {what}\n")).collect(),
+            opaque_operations(graph.as_ref())
+                .iter()
+                .chain(&doubts)
+                .map(|what| format!("warning: {what}\n"))
+                .collect(),
             modules::text(graph.as_ref()),
         ]
         .concat(),
@@ -136,12 +149,24 @@ fn record(
     model: &dyn Model,
     options: &InspectOptions,
     data: Option<&(Box<dyn RegisteredDataSource>, PathBuf)>,
+    structure: &mut Option<(Structure, Vec<String>)>,
 ) -> Result<Arc<RecordedGraph>, Error> {
     let inputs = match data {
         Some((source, base)) => first(model, source.as_ref(), base)?,
         None => probe(model, options.text.as_deref())?,
     };
-    Watched::new(model, Parity::Off)?.discover(&inputs)
+    let mut watched = Watched::new(model, Parity::Off)?;
+    let graph = watched.discover(&inputs)?;
+    let mut found = told(graph.as_ref(), Structure::of(graph.as_ref()), model)?;
+    let doubts = understanding::checked(graph.as_ref(), &mut found, &mut watched, &inputs);
+    *structure = Some((found, doubts));
+    Ok(graph)
+}
+
+/// What was found, corrected by the file beside the model.
+fn told(graph: &dyn Graph, mut found: Structure, model: &dyn Model) -> Result<Structure, Error> {
+    understanding::corrected(graph, &mut found, &model.info().path)?;
+    Ok(found)
 }
 
 /// The inputs of the first batch.

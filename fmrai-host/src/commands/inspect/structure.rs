@@ -16,6 +16,7 @@ const KINDS: usize = 8;
 pub(super) fn text(structure: &Structure, coverage: &Coverage) -> String {
     let blocks = [
         (structure.attention.len(), "attention block"),
+        (structure.channel_attention.len(), "block of attention over channels"),
         (structure.feed_forward.len(), "feed-forward block"),
         (structure.norms.len(), "norm"),
         (structure.embeddings.len(), "embedding"),
@@ -80,11 +81,11 @@ fn layers(text: &mut String, structure: &Structure) {
     let outside =
         structure.attention.iter().zip(&told.0).filter(|(_, told)| !**told).map(|(b, _)| attention(b));
     let mut rest: BTreeMap<String, u64> = BTreeMap::new();
-    for block in outside {
+    for block in outside.chain(structure.channel_attention.iter().map(attention)) {
         *rest.entry(block).or_default() += 1;
     }
     for (block, n) in rest {
-        let _ = writeln!(text, "  outside of the residual stream: {n} x {block}");
+        let _ = writeln!(text, "  besides: {n} x {block}");
     }
 }
 
@@ -114,6 +115,7 @@ fn attention_kind(block: &Attention) -> &'static str {
     match block.kind {
         AttentionKind::SelfAttention => "attention",
         AttentionKind::CrossAttention => "cross attention",
+        AttentionKind::Channels => "attention over channels",
     }
 }
 

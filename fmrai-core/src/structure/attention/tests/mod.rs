@@ -10,7 +10,7 @@ mod visible;
 use crate::graph::testing::Builder;
 use crate::graph::{Graph, TensorId};
 
-use super::{Attention, AttentionForm, AttentionKind, Visible, find_attention};
+use super::{Attention, AttentionAxes, AttentionForm, AttentionKind, Visible, find_attention};
 
 const B: i64 = 2;
 const H: i64 = 4;
@@ -87,6 +87,7 @@ impl Case {
             query_positions: None,
             key_positions: None,
             visible: Visible::Unknown,
+            axes: AttentionAxes::default(),
         });
     }
 
@@ -102,7 +103,8 @@ fn check(name: &str, b: Builder, expected: &[Attention]) {
     let found = find_attention(&graph);
     assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");
     for (found, expected) in found.iter().zip(expected) {
-        assert_eq!(found, expected, "{name}");
+        let found = Attention { axes: AttentionAxes::default(), ..found.clone() };
+        assert_eq!(&found, expected, "{name}");
     }
     for block in &found {
         let probabilities = graph.tensor(block.probabilities).unwrap();

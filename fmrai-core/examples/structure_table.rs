@@ -1,0 +1,115 @@
+//! A table of what the finders see in graphs: `cargo run -p fmrai-core --example structure_table -- FOLDER`.
+//!
+//! The folder holds graphs as `NAME.json` and what the configurations of their models say in `zoo.json`; both are made by
+//! `cargo xtask zoo`. Prints Markdown.
+#![allow(clippy::print_stdout, reason = "it prints a table")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fmrai_core::graph::from_json;
+use fmrai_core::structure::{AttentionKind, Structure, Writer};
+use serde_json::Value;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args().nth(1).ok_or("give the folder with zoo.json")?;
+    let folder = Path::new(&folder);
+    let told: BTreeMap<String, Value> =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("zoo.json"))?)?;
+    let made = told.get("made_with").cloned().unwrap_or_default();
+    let (mut rows, mut count) = (String::new(), 0);
+    let mut none = Vec::new();
+    for (name, what) in told.iter().filter(|(name, _)| *name != "made_with") {
+        let path = folder.join(format!("{name}.json"));
+        if what.get("failed").is_some() || !path.exists() {
+            none.push(name.as_str());
+            continue;
+        }
+        let graph = from_json(&std::fs::read_to_string(path)?)?;
+        let (structure, coverage) = Structure::with_coverage(&graph);
+        count += 1;
+        writeln!(
+            rows,
+            "| {name} | {} | {} | {} | {} | {} | {} of {} |",
+            configured(&what["config"]),
+            attention(&structure),
+            feed_forward(&structure),
+            additions(&structure),
+            ends(&structure),
+            coverage.understood(),
+            coverage.operations
+        )?;
+    }
+    println!("Made with torch {}, transformers {}.", made["torch"], made["transformers"]);
+    println!("\n{count} architectures. Without a program: {}.\n", none.join(", "));
+    println!("| architecture | configured | attention | feed-forward | additions | ends | understood |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    print!("{rows}");
+    Ok(())
+}
+
+/// Layers and heads as a configuration and its parts have them.
+fn configured(config: &Value) -> String {
+    let mut found: Vec<String> = Vec::new();
+    if let Value::Object(fields) = config {
+        let number = |name: &&str| fields.get(*name).and_then(Value::as_u64);
+        let layers =
+            ["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers"];
+        let heads = ["num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads"];
+        let first = |names: &[&str]| names.iter().find_map(number);
+        if let (Some(layers), heads) = (first(&layers), first(&heads)) {
+            let shared = number(&"num_key_value_heads").filter(|shared| Some(*shared) != heads);
+            let shared = shared.map_or(String::new(), |n| format!("/{n}"));
+            found.push(format!(
+                "{layers} x {}{shared}",
+                heads.map_or_else(|| "?".to_owned(), |n| n.to_string())
+            ));
+        }
+        found.extend(fields.values().filter(|value| value.is_object()).map(configured));
+    }
+    found.retain(|text| !text.is_empty());
+    found.join(", ")
+}
+
+/// How many of each, equal ones once.
+fn counted(all: impl Iterator<Item = String>) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    all.for_each(|one| *counts.entry(one).or_default() += 1);
+    counts.into_iter().map(|(what, n)| format!("{n} x {what}")).collect::<Vec<_>>().join(", ")
+}
+
+fn attention(structure: &Structure) -> String {
+    let all = structure.attention.iter().chain(&structure.channel_attention);
+    counted(all.map(|block| {
+        let kind = match block.kind {
+            AttentionKind::SelfAttention => "",
+            AttentionKind::CrossAttention => "cross ",
+            AttentionKind::Channels => "channels ",
+        };
+        let shared = Some(block.key_value_heads).filter(|n| *n != block.heads);
+        format!("{kind}{}{}", block.heads, shared.map_or(String::new(), |n| format!("/{n}")))
+    }))
+}
+
+fn feed_forward(structure: &Structure) -> String {
+    counted(structure.feed_forward.iter().map(|block| {
+        let gated = if block.gated() { "gated " } else { "" };
+        let experts = block.experts.map_or(String::new(), |e| format!("{} x ", e.count));
+        format!("{gated}{} {experts}{}", block.function, block.neurons)
+    }))
+}
+
+fn additions(structure: &Structure) -> String {
+    let streams = structure.residual.iter().map(|r| r.stream + 1).max().unwrap_or(0);
+    let other = structure.residual.iter().filter(|r| r.writers.contains(&Writer::Other)).count();
+    let other = if other > 0 { format!(", {other} of something else") } else { String::new() };
+    let on = if streams > 1 { format!(" on {streams} streams") } else { String::new() };
+    format!("{}{on}{other}", structure.residual.len())
+}
+
+fn ends(structure: &Structure) -> String {
+    let embeddings = structure.embeddings.iter().map(|embedding| embedding.kind.name().to_owned());
+    counted(embeddings.chain(structure.unembedding.iter().map(|last| last.role().to_owned())))
+}

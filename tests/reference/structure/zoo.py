@@ -1,0 +1,228 @@
+"""A zoo of every architecture that transformers knows: small random models, exported, with what their configurations say.
+
+Usage: python structure/zoo.py FOLDER [name ...]
+
+Goes through the model types of transformers in alphabetical order. Each is made small by setting the fields that configurations
+have in common (layers, heads, widths, tables), run once, and exported with the sizes of batch and tokens left open where
+that is possible. Writes NAME.pt2, and `zoo.json`: for each architecture the numbers that its configuration and its modules
+tell, or why there is no program of it. Nothing is read from the graph. `cargo xtask zoo` runs it.
+"""
+
+import gc
+import json
+import multiprocessing
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+from torch.export import Dim
+
+warnings.filterwarnings("ignore")
+SEED = 20261130
+LAYERS, HEADS, HIDDEN, INNER, VOCABULARY = 2, 4, 32, 48, 120
+SECONDS = 150
+
+# Fields by the names that configurations have for them; only those that are there are set.
+COUNTS = dict.fromkeys(
+    """num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers num_encoder_layers num_decoder_layers
+    entity_layers l_layers r_layers vision_layers text_layers decoder_ffn_layers""".split(), LAYERS) | dict.fromkeys(
+    """num_attention_heads n_head n_heads num_heads encoder_attention_heads decoder_attention_heads num_encoder_attention_heads
+    num_decoder_attention_heads attention_heads""".split(), HEADS)
+SIZES = dict.fromkeys("hidden_size d_model n_embd dim embed_dim embedding_dim encoder_hidden_size decoder_hidden_size".split(), HIDDEN) | dict.fromkeys(
+    """intermediate_size d_ff n_inner hidden_dim encoder_ffn_dim decoder_ffn_dim ffn_dim d_inner feed_forward_size ffn_hidden_size
+    dim_feedforward moe_intermediate_size shared_expert_intermediate_size encoder_intermediate_size
+    decoder_intermediate_size mlp_dim""".split(), INNER) | dict.fromkeys("vocab_size".split(), VOCABULARY) | dict.fromkeys(
+    """max_position_embeddings n_positions max_source_positions max_target_positions n_ctx""".split(), 64)
+OTHERS = dict(
+    num_key_value_heads=2, head_dim=8, attention_head_size=8, d_kv=8, kv_channels=8, num_experts=4, num_local_experts=4, n_routed_experts=4, num_experts_per_tok=2, n_group=1,
+    topk_group=1, first_k_dense_replace=1, q_lora_rank=12, kv_lora_rank=12, qk_rope_head_dim=4, qk_nope_head_dim=8,
+    v_head_dim=8, image_size=32, patch_size=8, num_channels=3, projection_dim=16, embedding_size=HIDDEN, word_embed_proj_dim=HIDDEN,
+    pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, use_cache=False, num_mel_bins=8, rotary_dim=4,
+    sliding_window=4, local_attention=4, attention_window=4, block_size=4, num_random_blocks=1, chunk_size=8,
+    n_mels=8, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, conv_dim=(8, 8), conv_stride=(5, 2), conv_kernel=(10, 3),
+    num_feat_extract_layers=2, apply_spec_augment=False, layerdrop=0.0, dropout=0.0, num_queries=5, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8,
+    ssm_state_size=8, state_size=8, time_step_rank=2, expand=2, n_groups=1, num_labels=5, num_frames=2, tubelet_size=(2, 8, 8), video_size=None,
+    depths=[1, 1], hidden_sizes=[16, 32], num_stages=2, use_pretrained_backbone=False, backbone_config=None, layer_types=None, mlp_ratio=2, _experts_implementation="batched_mm",
+    type_vocab_size=2, relative_attention_num_buckets=8, position_buckets=8, num_buckets=8, prediction_length=3, context_length=8, input_size=1, lags_sequence=[1, 2], num_time_features=1,
+)
+
+
+def small(config, depth=0):
+    """Sets what is known by name, in the configurations within as well; lists of layers are cut to as many as there are."""
+    own = config.to_dict() if hasattr(config, "to_dict") else {}
+    for table in (COUNTS, SIZES, OTHERS):
+        for name, value in table.items():
+            if name not in own or value is None:
+                continue
+            try:
+                now = getattr(config, name, None)
+            except Exception:  # noqa: BLE001  (a field that differs between layers)
+                continue
+            if now is None and name not in ("pad_token_id", "bos_token_id", "eos_token_id"):
+                continue
+            if isinstance(now, (list, tuple)) and not isinstance(value, (list, tuple)):
+                continue
+            if isinstance(value, (list, tuple)) and not isinstance(now, (list, tuple)):
+                continue
+            try:
+                setattr(config, name, value)
+            except Exception:  # noqa: BLE001
+                pass
+    layers = next((getattr(config, n) for n in COUNTS if n in own and "layer" in n and isinstance(getattr(config, n, None), int)), None)
+    if layers and isinstance(getattr(config, "layer_types", None), list):
+        kinds = list(dict.fromkeys(config.layer_types))
+        # The last kind may be the one that all others need.
+        try:
+            config.layer_types = (kinds * layers)[:layers]
+        except Exception:  # noqa: BLE001
+            pass
+    if "qk_rope_head_dim" in own and isinstance(own.get("head_dim"), int):
+        config.head_dim = config.qk_rope_head_dim
+    rope = getattr(config, "rope_parameters", None)
+    if isinstance(rope, dict):
+        for name in ("mrope_section",):
+            if name in rope:
+                rope[name] = [1, 1, 2]
+    for name in own:
+        part = getattr(config, name, None)
+        if isinstance(part, transformers.PretrainedConfig) and depth < 3:
+            small(part, depth + 1)
+    return config
+
+
+def ids(rows=2, tokens=8):
+    return torch.randint(5, VOCABULARY, (rows, tokens))
+
+
+def inputs(model, config):
+    """Inputs by the names of the model's own signature; several tries."""
+    import inspect
+    names = list(inspect.signature(model.forward).parameters)
+    image = getattr(config, "image_size", None) or getattr(getattr(config, "vision_config", None), "image_size", None) or 32
+    image = image if isinstance(image, int) else image[0]
+    channels = getattr(config, "num_channels", 3)
+    text = dict(input_ids=ids(), attention_mask=torch.ones(2, 8, dtype=torch.int64))
+    text = {k: v for k, v in text.items() if k in names}
+    decoder = dict(decoder_input_ids=ids(tokens=6)) if "decoder_input_ids" in names else {}
+    mels = getattr(config, "num_mel_bins", None) or getattr(config, "n_mels", 8)
+    pixels = torch.randn(2, channels if isinstance(channels, int) else 3, image, image)
+    return [c for c in [
+        text | decoder if text else None,
+        dict(pixel_values=pixels) if "pixel_values" in names else None,
+        text | dict(pixel_values=pixels) if text and "pixel_values" in names else None,
+        dict(pixel_values=torch.randn(2, 2, 3, image, image)) if "pixel_values" in names else None,
+        dict(pixel_values_videos=torch.randn(2, 2, 3, image, image)) if "pixel_values_videos" in names else None,
+        dict(input_values=torch.randn(2, 400)) | decoder if "input_values" in names else None,
+        dict(input_values=torch.randn(2, 64, 8)) | decoder if "input_values" in names else None,
+        dict(input_features=torch.randn(2, mels, 128)) | decoder if "input_features" in names else None,
+        dict(input_features=torch.randn(2, 32, mels)) | decoder if "input_features" in names else None,
+        dict(past_values=torch.randn(2, 8, 1)) if "past_values" in names else None,
+        text | dict(bbox=torch.zeros(2, 8, 4, dtype=torch.int64)) if "bbox" in names else None,
+    ] if c]
+
+
+def of_config(config):
+    """What a configuration tells, by its own names, in all of its parts."""
+    told = {}
+    for name in [*COUNTS, "num_key_value_heads", "intermediate_size", "vocab_size", "patch_size", "depths"]:
+        value = getattr(config, name, None)
+        if isinstance(value, (int, list, tuple)):
+            told[name] = value
+    parts = {n: of_config(p) for n, p in vars(config).items() if isinstance(p, transformers.PretrainedConfig)}
+    return told | {k: v for k, v in parts.items() if v}
+
+
+def called(model, given):
+    """Calls of attention functions with their heads, and of modules by class, while the model runs."""
+    seen, functions = {}, torch.nn.functional
+    old = functions.scaled_dot_product_attention, functions.softmax
+    attention = []
+
+    def fused(query, key, value, *rest, **more):
+        attention.append(list(query.shape))
+        return old[0](query, key, value, *rest, **more)
+    functions.scaled_dot_product_attention = fused
+    hooks = [m.register_forward_hook(lambda m, *_: seen.__setitem__(type(m).__name__, seen.get(type(m).__name__, 0) + 1)) for m in model.modules()]
+    try:
+        with torch.no_grad():
+            model(**given)
+    finally:
+        functions.scaled_dot_product_attention, functions.softmax = old
+        for hook in hooks:
+            hook.remove()
+    kept = re.compile(r"Attention|MLP|FeedForward|FFN|Mlp|Intermediate|DenseReluDense|Embeddings?$|PatchEmb|Norm|LMHead|Conv2d|Conv1d|Experts|Moe|Layer$|Block$")
+    return {k: v for k, v in sorted(seen.items()) if kept.search(k)}, attention
+
+
+def make(name, folder, form, queue):
+    try:
+        torch.manual_seed(SEED)
+        torch.set_num_threads(1)
+        config = small(transformers.AutoConfig.for_model(name))
+        errors = []
+        for kind in ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM", "AutoModelForImageClassification", "AutoModel"):
+            auto = getattr(transformers, kind)
+            if type(config) not in auto._model_mapping:
+                continue
+            try:
+                torch.manual_seed(SEED)
+                model = auto.from_config(config, attn_implementation=form).eval()
+            except Exception as error:  # noqa: BLE001
+                errors.append(f"{kind}: {type(error).__name__}: {str(error)[:150]}")
+                continue
+            tries = inputs(model, config)
+            for given in tries:
+                try:
+                    modules, attention = called(model, given)
+                except Exception as error:  # noqa: BLE001
+                    errors.append(f"{kind} of {list(given)}: {type(error).__name__}: {str(error)[:150]}")
+                    continue
+                with torch.no_grad():
+                    for dynamic in (True, False):
+                        shapes = {k: {i: Dim.AUTO for i in range(min(v.dim(), 2))} for k, v in given.items()} if dynamic else None
+                        try:
+                            program = torch.export.export(model, (), given, dynamic_shapes=shapes, strict=False)
+                            torch.export.save(program, folder / f"{name}.pt2")
+                            queue.put(dict(model=type(model).__name__, inputs={k: list(v.shape) for k, v in given.items()}, dynamic=dynamic,
+                                           config=of_config(config), modules=modules, fused=attention))
+                            return
+                        except Exception as error:  # noqa: BLE001
+                            errors.append(f"{kind} of {list(given)}, {'dynamic' if dynamic else 'static'}: {type(error).__name__}: {str(error)[:150]}")
+        queue.put(dict(failed=errors))
+    except Exception as error:  # noqa: BLE001
+        queue.put(dict(failed=[f"{type(error).__name__}: {str(error)[:200]}"]))
+
+
+def main():
+    folder = Path(sys.argv[1])
+    only = sys.argv[2:]
+    form = "eager"
+    folder.mkdir(parents=True, exist_ok=True)
+    index = folder / "zoo.json"
+    told = json.loads(index.read_text()) if index.exists() else {}
+    told["made_with"] = dict(torch=torch.__version__, transformers=transformers.__version__, seed=SEED)
+    names = sorted(transformers.CONFIG_MAPPING.keys())
+    context = multiprocessing.get_context("fork")
+    for name in names:
+        if (only and name not in only) or (not only and name in told and "failed" not in told[name]):
+            continue
+        queue = context.Queue()
+        process = context.Process(target=make, args=(name, folder, form, queue))
+        process.start()
+        try:
+            result = queue.get(timeout=SECONDS)
+        except Exception:  # noqa: BLE001
+            result = dict(failed=[f"nothing within {SECONDS} s, or the process died"])
+        process.join(2)
+        if process.is_alive():
+            process.kill()
+        told[name] = result
+        index.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+        print(name, "failed" if "failed" in result else f"{result['model']} {'dynamic' if result['dynamic'] else 'static'}", flush=True)
+        gc.collect()
+
+
+main()
