@@ -1,7 +1,8 @@
 //! The logits of the positions that count, without those of all others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use fmrai_core::experiment::Place;
 use fmrai_core::graph::{Graph, Operation, RecordedGraph, TensorId, Value};
 
 use crate::error::TorchError;
@@ -24,6 +25,12 @@ impl Readout {
     /// The logits as they are.
     pub(super) fn plain(logits: TensorId) -> Self {
         Self { read: logits, steps: Vec::new(), constants: Vec::new() }
+    }
+
+    /// True if what is done again here is what makes one of these places.
+    pub(super) fn makes(&self, places: &BTreeSet<Place>) -> bool {
+        let mut made = self.steps.iter().flat_map(|operation| &operation.outputs);
+        made.any(|id| places.contains(&Place::Tensor(*id)))
     }
 
     /// Goes back from the logits to before the map to the vocabulary, if that is possible.
