@@ -94,7 +94,8 @@ impl Knockout {
             let pair = sample.pair.as_ref().filter(|pair| pair.role == PairRole::Clean)?;
             let mark = pair.marks.get(&self.config.mark)?;
             let (position, start) = (answer_position(sample), sample.span.start);
-            let places: Vec<usize> = (start + mark.start..start + mark.end).filter(|p| *p < position).collect();
+            let places: Vec<usize> =
+                (start + mark.start..start + mark.end).filter(|p| *p < position).collect();
             (!places.is_empty()).then_some((row, position, places))
         };
         samples.iter().enumerate().filter_map(of).collect()
@@ -144,7 +145,8 @@ impl Experiment for Knockout {
             for scores in &self.scores[self.window(layer)] {
                 for (at, (_, position, places)) in marked.iter().enumerate() {
                     let edit = Edit::new(scores.clone(), Change::Set(unseen.clone()));
-                    let edit = edit.of_rows([at]).at(Axis::Position, [*position]).at(Axis::Key, places.clone());
+                    let edit =
+                        edit.of_rows([at]).at(Axis::Position, [*position]).at(Axis::Key, places.clone());
                     variant = variant.with(edit);
                 }
             }
