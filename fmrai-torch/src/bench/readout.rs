@@ -50,7 +50,10 @@ impl Readout {
             at = input;
             if mapped {
                 steps.reverse();
-                let streams = graph.tensor(at).is_some_and(|tensor| tensor.shape.len() == 3);
+                // What is another view of memory that was written is made by nothing, so nothing can be read there.
+                let streams = graph
+                    .tensor(at)
+                    .is_some_and(|tensor| tensor.shape.len() == 3 && tensor.version_of.is_none());
                 return if streams { Self { read: at, steps, constants } } else { Self::plain(logits) };
             }
         }
