@@ -74,7 +74,7 @@ fn abi(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("track_batch");
     for (name, mut analyzer) in [
         ("called directly", Look {}.build().unwrap()),
-        ("behind C functions", found.build(&serde_json::Map::new()).unwrap()),
+        ("behind C functions", found.build(&serde_json::Map::new()).unwrap().into_analyzer().unwrap()),
     ] {
         analyzer.prepare(&model).unwrap();
         group.bench_function(name, |bencher| {

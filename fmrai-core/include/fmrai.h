@@ -1,4 +1,4 @@
-/* fmrai.h - the plugin ABI of fMRAi, version 1.1: all that an analyzer in C or C++ needs.
+/* fmrai.h - the plugin ABI of fMRAi, version 1.2: all that an analyzer in C or C++ needs.
  *
  * A plugin is a shared library that exports one symbol, `fmrai_plugin_entry_v1`, and carries a manifest that the host
  * reads from the file before any code of it runs (FMRAI_MANIFEST). Build it with hidden visibility:
@@ -23,7 +23,8 @@
  * struct is passed by value; there is no bool, enum or long in any.
  *
  * LIFE of an instance: create, prepare, then track_batch once for every batch; state and merge at any time after
- * prepare; analyze at the end, possibly more than once; destroy. */
+ * prepare; analyze at the end, possibly more than once; destroy. A method that runs the model itself has the extension
+ * FMRAI_EXPERIMENT: it is given run_batch, with a bench, in place of track_batch. */
 #ifndef FMRAI_H
 #define FMRAI_H
 #include <stddef.h>
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 #define FMRAI_ABI_MAJOR 1u
-#define FMRAI_ABI_MINOR 1u
+#define FMRAI_ABI_MINOR 2u
 #define FMRAI_MAGIC 0x4942416941524D66ull /* "fMRAiABI", little-endian */
 
 typedef int32_t fmrai_status;
@@ -82,6 +83,44 @@ typedef struct fmrai_sink {
   fmrai_status (*write)(void *ctx, const void *bytes, size_t len);
 } fmrai_sink;
 
+/* ---- places in a pass, for methods that drive the model ---- */
+
+/* What runs along an axis. */
+#define FMRAI_AXIS_ROW 1u      /* rows of the batch */
+#define FMRAI_AXIS_HEAD 2u
+#define FMRAI_AXIS_POSITION 3u /* of attention probabilities: the queries */
+#define FMRAI_AXIS_KEY 4u      /* the keys of attention probabilities */
+#define FMRAI_AXIS_CHANNEL 5u  /* channels, neurons, tokens of the vocabulary */
+/* How long it is. */
+#define FMRAI_SIZE_ROWS 1u  /* as many as there are rows in the pass */
+#define FMRAI_SIZE_KNOWN 2u /* `size` */
+#define FMRAI_SIZE_LIKE 3u  /* as the axis of the tensor that is `size` from its end; 1 is the last one */
+#define FMRAI_SIZE_REST 4u  /* what remains; at most one axis */
+/* An axis. Frozen, as all structs without a struct_size. */
+typedef struct fmrai_axis { uint32_t axis; uint32_t kind; uint64_t size; } fmrai_axis;
+
+#define FMRAI_PLACE_TENSOR 1u /* id is that of a tensor that an operation makes */
+#define FMRAI_PLACE_SCORES 2u /* id is that of an operation of fused attention: its scores [row, head, query, key] */
+/* A place in a pass, and the axes in which its tensor is seen, outermost first. What is read, set or differentiated there
+ * has these axes. */
+typedef struct fmrai_site {
+  uint32_t place;
+  uint32_t id;
+  uint32_t n_axes;
+  uint32_t reserved;
+  fmrai_axis axes[8];
+} fmrai_site;
+
+/* Since 1.2. A site of a block, by the name that plans have for it: residual.before, residual.between, residual.after,
+ * attention_output, ffn_output, neurons [row, position, channel]; head, query, key, value [row, head, position, channel];
+ * probabilities [row, head, query, key]. */
+typedef struct fmrai_named_site {
+  uint32_t struct_size;
+  uint32_t layer; /* of the block, from 0 */
+  fmrai_str name;
+  fmrai_site site;
+} fmrai_named_site;
+
 /* ---- what a plugin is shown of the model, once ---- */
 
 /* A named tensor of a block, e.g. "probabilities". */
@@ -129,6 +168,9 @@ typedef struct fmrai_model {
    * back once with release_weights; NULL if there is no memory. `weights` is the one above, or another such handle. */
   const void *(*retain_weights)(const void *weights);
   void (*release_weights)(const void *weights); /* NULL does nothing */
+  const fmrai_named_site *const *sites; /* since 1.2, by layer */
+  uint32_t n_sites;
+  uint32_t logits; /* the tensor of the logits [row, position, token]; UINT32_MAX if there is none */
 } fmrai_model;
 
 /* ---- what a plugin is shown of each batch ---- */
@@ -156,6 +198,24 @@ typedef struct fmrai_sequence {
   uint64_t span_end;
 } fmrai_sequence;
 
+/* Since 1.2. A part of a text that has a name in the data: tokens begin to end - 1, without padding. */
+typedef struct fmrai_mark { uint32_t struct_size; uint32_t reserved; fmrai_str name; uint64_t begin; uint64_t end; } fmrai_mark;
+
+#define FMRAI_PAIR_CLEAN 1u
+#define FMRAI_PAIR_CORRUPTED 2u
+/* Since 1.2. What data of pairs say of a text. The corrupted text of a pair is the sample after its clean one. */
+typedef struct fmrai_pair {
+  uint32_t struct_size;
+  uint32_t role;
+  const uint32_t *right; /* tokens that are right after the clean text */
+  const uint32_t *wrong;
+  uint32_t n_right;
+  uint32_t n_wrong;
+  const fmrai_mark *const *marks;
+  uint32_t n_marks;
+  uint32_t reserved;
+} fmrai_pair;
+
 /* A row of the batch: axis 0 of the model's inputs. Its tokens are those of `input_ids`. Positions of a tensor are those of
  * the input that structure_json names for it: "query_positions" and "key_positions" of a block of attention, "positions"
  * of a feed-forward block. */
@@ -172,6 +232,7 @@ typedef struct fmrai_sample {
   const fmrai_sequence *const *sequences; /* since 1.1: tokens of other inputs */
   uint32_t n_sequences;
   uint32_t reserved;
+  const fmrai_pair *pair; /* since 1.2: NULL where the data are no pairs */
 } fmrai_sample;
 
 typedef struct fmrai_batch {
@@ -286,6 +347,115 @@ typedef struct fmrai_live {
   int64_t (*instances)(void); /* created and not yet destroyed */
   int64_t (*tensors)(void);   /* handed out and not yet deleted */
 } fmrai_live;
+
+/* Methods that drive the model: FMRAI_EXPERIMENT of an analyzer is an fmrai_experiment; of a host it is something if the host
+ * drives them, with nothing behind it. Older hosts call track_batch: it and create return FMRAI_ERR_UNSUPPORTED there.
+ *
+ * A variant is some rows of the batch with edits; an edit says where, on which part, and what happens there. What is measured
+ * of it is an objective, one number for each row, which can be differentiated. Tensors stay with the model: a handle (never 0)
+ * stands for one, until it is released or run_batch returns. */
+#define FMRAI_EXPERIMENT "fmrai.experiment/1"
+
+/* The places along an axis that are edited, ascending. */
+typedef struct fmrai_places { uint32_t axis; uint32_t n; const uint32_t *places; } fmrai_places;
+
+#define FMRAI_CHANGE_ZERO 1u
+#define FMRAI_CHANGE_CLEAN 2u   /* becomes what the clean pass has there in the rows `clean` of the batch, one for each edited row */
+#define FMRAI_CHANGE_SET 3u     /* becomes `value`: axes of the site, each as long as the part, or 1 */
+#define FMRAI_CHANGE_ADD 4u     /* `value`, as for SET, times `number` is added */
+#define FMRAI_CHANGE_SCALE 5u   /* is multiplied by `number` */
+#define FMRAI_CHANGE_PROJECT 6u /* loses what it has of the direction `value`, [channel] */
+typedef struct fmrai_edit {
+  fmrai_site site;
+  uint32_t change;
+  uint32_t n_part;
+  const fmrai_places *part; /* along axes that are not listed, everything; rows are not listed here */
+  const uint32_t *rows;     /* rows of the variant that are edited, from 0; NULL for all */
+  const uint32_t *clean;
+  uint32_t n_rows;
+  uint32_t n_clean;
+  uint64_t value; /* a handle */
+  double number;
+} fmrai_edit;
+
+typedef struct fmrai_variant {
+  const uint32_t *rows; /* rows of the batch that it runs on, in any order, also more than once */
+  const fmrai_edit *edits;
+  uint32_t n_rows;
+  uint32_t n_edits;
+} fmrai_variant;
+
+#define FMRAI_MEASURE_LOGIT_DIFFERENCE 1u /* mean logit of the right tokens minus mean logit of the wrong ones */
+#define FMRAI_MEASURE_PROBABILITY 2u      /* sum of the probabilities of the right tokens */
+#define FMRAI_MEASURE_LOSS 3u             /* minus the logarithm of that sum, in nats */
+#define FMRAI_MEASURE_NEXT_TOKEN 4u       /* mean of minus the log probability of right[i] at places[i], in nats */
+#define FMRAI_MEASURE_DIVERGENCE 5u       /* mean over the places of KL(clean || this pass), in nats */
+#define FMRAI_MEASURE_ELEMENTS 6u         /* sum of elements of a site, times their weights */
+/* What is measured of a row of the batch. */
+typedef struct fmrai_target {
+  uint32_t row;           /* of DIVERGENCE: the row of the clean pass that is compared with */
+  uint32_t n;             /* places; 1 for the first three measures */
+  uint32_t n_right;
+  uint32_t n_wrong;
+  const uint32_t *places; /* positions in the padded row; of ELEMENTS n times a place along each axis of the site but the rows */
+  const uint32_t *right;
+  const uint32_t *wrong;
+  const double *weights;  /* of ELEMENTS, n of them; NULL for 1 each */
+} fmrai_target;
+
+typedef struct fmrai_objective {
+  uint32_t measure;
+  uint32_t logits;         /* the tensor [row, position, token], but for ELEMENTS */
+  const fmrai_site *site;  /* of ELEMENTS */
+  const fmrai_target *rows; /* one for each row of the batch */
+  uint32_t n_rows;
+  uint32_t reserved;
+} fmrai_objective;
+
+/* A way that a derivative is taken along. */
+typedef struct fmrai_path {
+  fmrai_site to;             /* with respect to what */
+  const fmrai_site *through; /* by way of what; NULL for every way */
+  const uint32_t *heads;     /* the heads of it that count; none for all */
+  uint32_t n_heads;
+  uint32_t reserved;
+} fmrai_path;
+
+/* The bench of a batch, used on the thread of run_batch alone while that lasts. What a variant or objective lacks is an
+ * error before anything runs. */
+typedef struct fmrai_bench {
+  void *ctx;
+  /* values has place for [variant][objective][row of the variant], one after the other; n_values says how many. */
+  fmrai_status (*measure)(void *ctx, const fmrai_variant *variants, uint32_t n_variants, const fmrai_objective *objectives,
+                          uint32_t n_objectives, double *values, uint64_t n_values, fmrai_sink *err);
+  /* What sites hold in each variant, after its edits: handles has place for [variant][site]. */
+  fmrai_status (*read)(void *ctx, const fmrai_variant *variants, uint32_t n_variants, const fmrai_site *sites, uint32_t n_sites,
+                       uint64_t *handles, fmrai_sink *err);
+  /* The objective of each row of the variant, and for each site the handle of what it holds (at, may be NULL) and of the
+   * derivative of each row's objective with respect to that. */
+  fmrai_status (*gradients)(void *ctx, const fmrai_variant *variant, const fmrai_objective *objective, const fmrai_site *sites,
+                            uint32_t n_sites, double *values, uint64_t *at, uint64_t *gradients, fmrai_sink *err);
+  /* The same along paths: gradients has place for a handle of each. */
+  fmrai_status (*path_gradients)(void *ctx, const fmrai_variant *variant, const fmrai_objective *objective, const fmrai_path *paths,
+                                 uint32_t n_paths, double *values, uint64_t *gradients, fmrai_sink *err);
+  /* What sites hold when the model runs on n_rows times length tokens in place of the batch. */
+  fmrai_status (*read_tokens)(void *ctx, const uint32_t *tokens, uint32_t n_rows, uint32_t length, const fmrai_site *sites,
+                              uint32_t n_sites, uint64_t *handles, fmrai_sink *err);
+  /* Gives a tensor (CPU, float32, float64 or integers, any strides), which is copied. */
+  fmrai_status (*put)(void *ctx, const DLTensor *tensor, uint64_t *handle, fmrai_sink *err);
+  /* Shows one: dense, float32, or float64 where the model computes in it, in CPU memory, until its handle ends. */
+  fmrai_status (*view)(void *ctx, uint64_t handle, const DLTensor **out, fmrai_sink *err);
+  void (*release)(void *ctx, uint64_t handle);
+} fmrai_bench;
+
+typedef struct fmrai_experiment {
+  /* How many passes a batch of these samples takes beside the clean one, each row of a variant counted as its share. */
+  fmrai_status (*passes)(void *self, const fmrai_sample *const *samples, uint32_t n_samples, double *out, fmrai_sink *err);
+  /* In place of track_batch: the same, with the bench. A failure leaves the instance as it was. */
+  fmrai_status (*run_batch)(void *self, const fmrai_batch *batch, const fmrai_bench *bench, fmrai_sink *err);
+  uint32_t (*sweeps)(void *self); /* how often it goes through the data; NULL for once */
+  fmrai_status (*next_sweep)(void *self, fmrai_sink *err); /* a sweep but the last has ended; NULL where there is one only */
+} fmrai_experiment;
 
 /* ---- the manifest ---- */
 

@@ -101,7 +101,7 @@ fn main() {
         println!("{name}: forward {:.3} s", seconds(5, forward));
         let sites = study.sites();
         let logits = study.logits().expect("logits");
-        let objective = Objective { logits, measure: Measure::LogitDifference(pairs.answers.clone()) };
+        let objective = Objective::of_logits(logits, Measure::LogitDifference(pairs.answers.clone()));
         let (clean, corrupted) = (pairs.texts(true), pairs.texts(false));
         let patch = |edit: Edit| Variant::clean(corrupted.clone()).with(edit);
         let heads: Vec<Variant> = sites

@@ -79,6 +79,6 @@ impl Metric {
                 Measure::Divergence(pairs.iter().flat_map(each).collect())
             }
         };
-        Ok(Objective { logits, measure })
+        Ok(Objective::of_logits(logits, measure))
     }
 }

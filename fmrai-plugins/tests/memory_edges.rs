@@ -306,7 +306,7 @@ fn what_can_be_queried_early_is_the_same_behind_c_functions() {
     let kinds = fmrai_core::abi::loopback().unwrap();
     let kind = kinds.iter().find(|kind| kind.description().name == "ffn_key_value").unwrap();
     let config = kind.complete(&serde_json::Map::new()).unwrap();
-    let mut foreign = kind.build(&config).unwrap();
+    let mut foreign = kind.build(&config).unwrap().into_analyzer().unwrap();
     let (structure, graph) = (structure(&LAYERS), empty_graph().unwrap());
     let model = ModelView { graph: &graph, structure: &structure, vocabulary: None, weights: None };
     foreign.prepare(&model).unwrap();

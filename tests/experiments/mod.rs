@@ -9,5 +9,6 @@ mod lab;
 mod patching;
 mod path_patching;
 mod program;
+mod splits;
 mod steering;
 mod sweeps;

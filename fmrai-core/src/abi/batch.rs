@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::raw::experiment::{Mark, Pair, ROLE_CLEAN, ROLE_CORRUPTED};
 use super::raw::{self, DLTensor, Str, TENSOR_CONTIGUOUS, TENSOR_READ_ONLY, list, slice, text};
 use super::tensor::{borrow, dimensions, lent, resident};
 use crate::analyzer::AnalyzerError;
-use crate::batch::{Batch, Sample, Sequence};
+use crate::batch::{self, Batch, PairRole, Sample, Sequence};
 use crate::graph::TensorId;
 use crate::tensor::{DataView, DeviceTensor, TensorError, TensorView};
 use crate::tracker::{Activations, CaptureRequest};
@@ -56,53 +57,120 @@ pub(super) fn lend<R>(
             },
         })
         .collect();
-    let offsets: Vec<Vec<u64>> = batch
-        .samples()
-        .iter()
-        .map(|s| s.offsets.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect())
-        .collect();
-    let sequences: Vec<Vec<raw::Sequence>> = batch
-        .samples()
-        .iter()
-        .map(|sample| sample.sequences.iter().map(|sequence| lent_sequence(sample, sequence)).collect())
-        .collect::<Result<_, _>>()?;
-    let sequence_lists: Vec<Vec<*const raw::Sequence>> =
-        sequences.iter().map(|all| all.iter().map(std::ptr::from_ref).collect()).collect();
-    let mut samples = Vec::with_capacity(offsets.len());
-    for ((sample, offsets), sequences) in batch.samples().iter().zip(&offsets).zip(&sequence_lists) {
-        let tokens = sample.token_ids.len();
-        if sample.special.len() != tokens || sample.offsets.len() != tokens {
-            return Err(AnalyzerError::Other(format!(
-                "sample {} has token lists of different lengths",
-                sample.id
-            )));
-        }
-        samples.push(raw::Sample {
-            struct_size: raw::size::<raw::Sample>(),
-            n_tokens: count(tokens),
-            id: sample.id,
-            text: Str::of_option(sample.text.as_deref()),
-            token_ids: sample.token_ids.as_ptr(),
-            special: sample.special.as_ptr().cast(),
-            offsets: offsets.as_ptr(),
-            span_begin: sample.span.start as u64,
-            span_end: sample.span.end as u64,
-            sequences: sequences.as_ptr(),
-            n_sequences: count(sequences.len()),
-            reserved: 0,
-        });
-    }
+    let samples = LentSamples::of(batch.samples())?;
     let tensor_list: Vec<*const raw::Tensor> = tensors.iter().map(std::ptr::from_ref).collect();
-    let sample_list: Vec<*const raw::Sample> = samples.iter().map(std::ptr::from_ref).collect();
     Ok(call(&raw::Batch {
         struct_size: raw::size::<raw::Batch>(),
         n_tensors: count(tensors.len()),
         index: batch.index(),
         tensors: tensor_list.as_ptr(),
-        samples: sample_list.as_ptr(),
-        n_samples: count(samples.len()),
+        samples: samples.list().as_ptr(),
+        n_samples: count(samples.list().len()),
         reserved: 0,
         stream: std::ptr::null_mut(),
+    }))
+}
+
+/// Samples as C sees them, in lists that stay where they are.
+pub(super) struct LentSamples {
+    _offsets: Vec<Vec<u64>>,
+    _sequences: Vec<Vec<raw::Sequence>>,
+    _sequence_lists: Vec<Vec<*const raw::Sequence>>,
+    _marks: Vec<Vec<Mark>>,
+    _mark_lists: Vec<Vec<*const Mark>>,
+    _pairs: Vec<Option<Box<Pair>>>,
+    _samples: Vec<raw::Sample>,
+    list: Vec<*const raw::Sample>,
+}
+
+impl LentSamples {
+    /// They are to live as long as what is made here.
+    pub(super) fn of(all: &[Sample]) -> Result<Self, AnalyzerError> {
+        let offsets: Vec<Vec<u64>> = all
+            .iter()
+            .map(|s| s.offsets.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect())
+            .collect();
+        let sequences: Vec<Vec<raw::Sequence>> = all
+            .iter()
+            .map(|sample| sample.sequences.iter().map(|sequence| lent_sequence(sample, sequence)).collect())
+            .collect::<Result<_, _>>()?;
+        let sequence_lists: Vec<Vec<*const raw::Sequence>> =
+            sequences.iter().map(|all| all.iter().map(std::ptr::from_ref).collect()).collect();
+        let marks: Vec<Vec<Mark>> = all.iter().map(lent_marks).collect();
+        let mark_lists: Vec<Vec<*const Mark>> =
+            marks.iter().map(|all| all.iter().map(std::ptr::from_ref).collect()).collect();
+        let pairs: Vec<Option<Box<Pair>>> =
+            all.iter().zip(&mark_lists).map(|(sample, marks)| lent_pair(sample, marks)).collect();
+        let mut samples = Vec::with_capacity(all.len());
+        for (at, sample) in all.iter().enumerate() {
+            let tokens = sample.token_ids.len();
+            if sample.special.len() != tokens || sample.offsets.len() != tokens {
+                return Err(AnalyzerError::Other(format!(
+                    "sample {} has token lists of different lengths",
+                    sample.id
+                )));
+            }
+            samples.push(raw::Sample {
+                struct_size: raw::size::<raw::Sample>(),
+                n_tokens: count(tokens),
+                id: sample.id,
+                text: Str::of_option(sample.text.as_deref()),
+                token_ids: sample.token_ids.as_ptr(),
+                special: sample.special.as_ptr().cast(),
+                offsets: offsets[at].as_ptr(),
+                span_begin: sample.span.start as u64,
+                span_end: sample.span.end as u64,
+                sequences: sequence_lists[at].as_ptr(),
+                n_sequences: count(sequence_lists[at].len()),
+                reserved: 0,
+                pair: pairs[at].as_deref().map_or(std::ptr::null(), std::ptr::from_ref),
+            });
+        }
+        let list = samples.iter().map(std::ptr::from_ref).collect();
+        Ok(Self {
+            _offsets: offsets,
+            _sequences: sequences,
+            _sequence_lists: sequence_lists,
+            _marks: marks,
+            _mark_lists: mark_lists,
+            _pairs: pairs,
+            _samples: samples,
+            list,
+        })
+    }
+
+    pub(super) fn list(&self) -> &[*const raw::Sample] {
+        &self.list
+    }
+}
+
+fn lent_marks(sample: &Sample) -> Vec<Mark> {
+    let marks = sample.pair.iter().flat_map(|pair| &pair.marks);
+    let lent = marks.map(|(name, tokens)| Mark {
+        struct_size: raw::size::<Mark>(),
+        reserved: 0,
+        name: Str::of(name),
+        begin: tokens.start as u64,
+        end: tokens.end as u64,
+    });
+    lent.collect()
+}
+
+fn lent_pair(sample: &Sample, marks: &[*const Mark]) -> Option<Box<Pair>> {
+    let pair = sample.pair.as_ref()?;
+    Some(Box::new(Pair {
+        struct_size: raw::size::<Pair>(),
+        role: match pair.role {
+            PairRole::Clean => ROLE_CLEAN,
+            PairRole::Corrupted => ROLE_CORRUPTED,
+        },
+        right: pair.right.as_ptr(),
+        wrong: pair.wrong.as_ptr(),
+        n_right: count(pair.right.len()),
+        n_wrong: count(pair.wrong.len()),
+        marks: marks.as_ptr(),
+        n_marks: count(marks.len()),
+        reserved: 0,
     }))
 }
 
@@ -167,12 +235,7 @@ impl<'a> Received<'a> {
         // SAFETY: the caller's promise, here and below.
         let batch = unsafe { raw::read_prefix(batch) }?;
         // SAFETY: as above.
-        let raw_samples = unsafe { list(batch.samples, batch.n_samples) }?;
-        let mut samples = Vec::with_capacity(raw_samples.len());
-        for sample in &raw_samples {
-            // SAFETY: as above.
-            samples.push(unsafe { read_sample(sample) }?);
-        }
+        let samples = unsafe { read_samples(batch.samples, batch.n_samples) }?;
         let mut tensors = BTreeMap::new();
         // SAFETY: as above.
         for tensor in unsafe { list(batch.tensors, batch.n_tensors) }? {
@@ -200,6 +263,47 @@ impl Activations for Received<'_> {
             Err(message) => Err(TensorError::Unreadable(message.clone())),
         })
     }
+}
+
+/// Samples of the other side.
+///
+/// # Safety
+/// As for [`list`], and the pointers of each sample are valid.
+pub(super) unsafe fn read_samples(
+    samples: *const *const raw::Sample,
+    count: u32,
+) -> Result<Vec<Sample>, String> {
+    // SAFETY: the caller's promise.
+    let raw = unsafe { list(samples, count) }?;
+    // SAFETY: as above.
+    raw.iter().map(|sample| unsafe { read_sample(sample) }).collect()
+}
+
+/// # Safety
+/// `pair` is NULL or lives, and its pointers are valid for the numbers beside them.
+unsafe fn read_pair(pair: *const Pair) -> Result<Option<batch::Pair>, String> {
+    if pair.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise, here and below.
+    let pair = unsafe { raw::read_prefix(pair) }?;
+    let mut marks = BTreeMap::new();
+    // SAFETY: as above.
+    for mark in unsafe { list(pair.marks, pair.n_marks) }? {
+        let position = |x: u64| usize::try_from(x).unwrap_or(usize::MAX);
+        // SAFETY: as above.
+        let name = unsafe { text(mark.name) }?.unwrap_or_default().to_owned();
+        marks.insert(name, position(mark.begin)..position(mark.end));
+    }
+    // SAFETY: as above.
+    let (right, wrong) =
+        unsafe { (slice(pair.right, pair.n_right as usize), slice(pair.wrong, pair.n_wrong as usize)) };
+    let role = match pair.role {
+        ROLE_CLEAN => PairRole::Clean,
+        ROLE_CORRUPTED => PairRole::Corrupted,
+        other => return Err(format!("there is no role {other} of a pair")),
+    };
+    Ok(Some(batch::Pair { role, right: right.to_vec(), wrong: wrong.to_vec(), marks }))
 }
 
 /// # Safety
@@ -238,6 +342,7 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
         offsets: offsets.as_chunks::<2>().0.iter().map(|[a, b]| position(*a)..position(*b)).collect(),
         span: position(sample.span_begin)..position(sample.span_end),
         sequences,
-        pair: None,
+        // SAFETY: as above.
+        pair: unsafe { read_pair(sample.pair) }?,
     })
 }

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::{Value, json};
 
+use super::foreign_bench::ForeignBench;
 use super::guard::{Failure, guard, install_hook};
-use super::raw::{self, ERR_PANIC, OK, Sink, Status, slice};
+use super::raw::{self, ERR_PANIC, ERR_UNSUPPORTED, OK, Sink, Status, slice};
 use super::{batch, log, manifest, model, report, tensor};
-use crate::analyzer::{Analyzer, AnalyzerEntry, AnalyzerError, Method, RegisteredConfig, Registry, State};
+use crate::analyzer::{Analysis, AnalyzerEntry, AnalyzerError, Method, RegisteredConfig, Registry, State};
+use crate::experiment::Experiment;
 use crate::report::Report;
 
 /// Instances that were created and not yet destroyed.
@@ -18,7 +20,7 @@ static INSTANCES: AtomicI64 = AtomicI64::new(0);
 static HOST: OnceLock<raw::Host> = OnceLock::new();
 
 struct Instance {
-    analyzer: Box<dyn Analyzer>,
+    method: Method,
     /// Set by a panic: its state may be half changed.
     poisoned: bool,
     /// Weights that the host keeps for this instance only; they end after the analyzer, which may read them to its end.
@@ -33,14 +35,16 @@ pub(super) fn analyzers() -> Result<&'static [&'static raw::Analyzer], String> {
     static ANALYZERS: OnceLock<Result<Vec<&'static raw::Analyzer>, String>> = OnceLock::new();
     let made = ANALYZERS.get_or_init(|| {
         let registry = Registry::linked().map_err(|e| e.to_string())?;
-        Ok(carried(&registry).map(|entry| &*Box::leak(Box::new(vtable(entry)))).collect())
+        Ok(registry.iter().map(|entry| &*Box::leak(Box::new(vtable(entry)))).collect())
     });
     made.as_deref().map_err(Clone::clone)
 }
 
-/// Those that this ABI carries: methods that observe.
-fn carried(registry: &Registry) -> impl Iterator<Item = &'static AnalyzerEntry> + '_ {
-    registry.iter().filter(|entry| !entry.drives_model)
+/// Whether the host drives experiments; one that has not said who it is is this very program.
+fn experiments_carried() -> bool {
+    let Some(get) = HOST.get().map(|host| host.get_extension) else { return true };
+    // SAFETY: the host's function lives as long as the process; the name ends with NUL.
+    get.is_some_and(|get| !unsafe { get(c"fmrai.experiment/1".as_ptr()) }.is_null())
 }
 
 fn vtable(entry: &'static AnalyzerEntry) -> raw::Analyzer {
@@ -57,7 +61,7 @@ fn vtable(entry: &'static AnalyzerEntry) -> raw::Analyzer {
         merge: Some(merge),
         analyze: Some(analyze),
         destroy: Some(destroy),
-        get_extension: Some(analyzer_extension),
+        get_extension: Some(if entry.drives_model { experiment_extension } else { analyzer_extension }),
     }
 }
 
@@ -147,12 +151,11 @@ unsafe extern "C" fn create(
         if out.is_null() {
             return Err(Failure::invalid("out is NULL"));
         }
-        let Method::Analyzer(analyzer) = config.method()? else {
-            return Err(Failure::invalid(
-                "it drives the model, which this version of the ABI does not carry",
-            ));
-        };
-        let instance = Box::new(Instance { analyzer, poisoned: false, leases: Vec::new() });
+        if entry.drives_model && !experiments_carried() {
+            let what = "it drives the model, which needs a host with fmrai.experiment/1: use a newer fmrai";
+            return Err(Failure::status(ERR_UNSUPPORTED, what));
+        }
+        let instance = Box::new(Instance { method: config.method()?, poisoned: false, leases: Vec::new() });
         INSTANCES.fetch_add(1, Ordering::SeqCst);
         // SAFETY: not NULL, and the host's.
         unsafe { out.write(Box::into_raw(instance).cast()) };
@@ -169,10 +172,10 @@ unsafe extern "C" fn create(
 unsafe fn method(
     this: *mut c_void,
     err: *mut Sink,
-    run: impl FnOnce(&mut dyn Analyzer) -> Result<(), Failure>,
+    run: impl FnOnce(&mut Method) -> Result<(), Failure>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { leasing(this, err, |analyzer, _| run(analyzer)) }
+    unsafe { leasing(this, err, |method, _| run(method)) }
 }
 
 /// The same, for a method that is shown weights.
@@ -182,7 +185,7 @@ unsafe fn method(
 unsafe fn leasing(
     this: *mut c_void,
     err: *mut Sink,
-    run: impl FnOnce(&mut dyn Analyzer, &mut Vec<model::Lease>) -> Result<(), Failure>,
+    run: impl FnOnce(&mut Method, &mut Vec<model::Lease>) -> Result<(), Failure>,
 ) -> Status {
     // SAFETY: the caller's promise.
     let Some(instance) = (unsafe { this.cast::<Instance>().as_mut() }) else {
@@ -190,12 +193,12 @@ unsafe fn leasing(
         return unsafe { guard(err, || Err(Failure::invalid("self is NULL"))) };
     };
     let poisoned = instance.poisoned;
-    let (analyzer, leases) = (instance.analyzer.as_mut(), &mut instance.leases);
+    let (method, leases) = (&mut instance.method, &mut instance.leases);
     let call = || {
         if poisoned {
             Err(Failure::status(ERR_PANIC, "it panicked before and is not used any more"))
         } else {
-            run(analyzer, leases)
+            run(method, leases)
         }
     };
     // SAFETY: the caller's promise.
@@ -210,11 +213,11 @@ unsafe extern "C" fn prepare(
     request: *mut Sink,
     err: *mut Sink,
 ) -> Status {
-    let run = |analyzer: &mut dyn Analyzer, leases: &mut Vec<model::Lease>| {
+    let run = |method: &mut Method, leases: &mut Vec<model::Lease>| {
         // SAFETY: the host's model lives during the call.
         let mut model = unsafe { model::Received::read(model) }.map_err(Failure::invalid)?;
         leases.extend(model.lease());
-        let wanted = analyzer.prepare(&model.view())?;
+        let wanted = method.prepare(&model.view())?;
         let tensors: Vec<u32> = wanted.tensors().map(|id| id.0).collect();
         // SAFETY: the host's sink lives during the call.
         unsafe { put(request, json!({ "tensors": tensors }).to_string().as_bytes()) }
@@ -224,18 +227,21 @@ unsafe extern "C" fn prepare(
 }
 
 unsafe extern "C" fn track_batch(this: *mut c_void, batch: *const raw::Batch, err: *mut Sink) -> Status {
-    let run = |analyzer: &mut dyn Analyzer| {
+    let run = |method: &mut Method| {
         // SAFETY: the host's batch lives during the call.
         let batch = unsafe { batch::Received::read(batch) }.map_err(Failure::invalid)?;
-        Ok(analyzer.track_batch(&batch.batch())?)
+        match method {
+            Method::Analyzer(analyzer) => Ok(analyzer.track_batch(&batch.batch())?),
+            Method::Experiment(_) => Err(Failure::status(ERR_UNSUPPORTED, "it drives the model")),
+        }
     };
     // SAFETY: the host keeps the contract.
     unsafe { method(this, err, run) }
 }
 
 unsafe extern "C" fn state(this: *mut c_void, out: *mut Sink, err: *mut Sink) -> Status {
-    let run = |analyzer: &mut dyn Analyzer| {
-        let bytes = analyzer.state()?.to_bytes().map_err(|e| Failure::invalid(e.to_string()))?;
+    let run = |method: &mut Method| {
+        let bytes = method.analysis().state()?.to_bytes().map_err(|e| Failure::invalid(e.to_string()))?;
         // SAFETY: the host's sink lives during the call.
         unsafe { put(out, &bytes) }
     };
@@ -244,11 +250,11 @@ unsafe extern "C" fn state(this: *mut c_void, out: *mut Sink, err: *mut Sink) ->
 }
 
 unsafe extern "C" fn merge(this: *mut c_void, bytes: *const c_void, length: usize, err: *mut Sink) -> Status {
-    let run = |analyzer: &mut dyn Analyzer| {
+    let run = |method: &mut Method| {
         // SAFETY: the host's bytes live during the call.
         let bytes = unsafe { slice(bytes.cast::<u8>(), length) };
         let state = State::from_bytes(bytes).map_err(|e| Failure::invalid(e.to_string()))?;
-        Ok(analyzer.merge(&state)?)
+        Ok(method.analysis_mut().merge(&state)?)
     };
     // SAFETY: the host keeps the contract.
     unsafe { method(this, err, run) }
@@ -260,7 +266,7 @@ unsafe extern "C" fn analyze(this: *mut c_void, into: *const raw::Report, err: *
 }
 
 unsafe extern "C" fn interim(this: *mut c_void, into: *const raw::Report, err: *mut Sink) -> Status {
-    let store = |analyzer: &dyn Analyzer| Ok(Report { store: analyzer.interim()?, ..Report::default() });
+    let store = |analyzer: &dyn Analysis| Ok(Report { store: analyzer.interim()?, ..Report::default() });
     // SAFETY: the host keeps the contract.
     unsafe { answer(this, into, err, store) }
 }
@@ -271,10 +277,10 @@ unsafe fn answer(
     this: *mut c_void,
     into: *const raw::Report,
     err: *mut Sink,
-    report: impl FnOnce(&dyn Analyzer) -> Result<Report, AnalyzerError>,
+    report: impl FnOnce(&dyn Analysis) -> Result<Report, AnalyzerError>,
 ) -> Status {
-    let run = |analyzer: &mut dyn Analyzer| {
-        let (document, tensors) = report::write(report(analyzer)?).map_err(Failure::invalid)?;
+    let run = |method: &mut Method| {
+        let (document, tensors) = report::write(report(method.analysis())?).map_err(Failure::invalid)?;
         // SAFETY: the host's report lives during the call.
         let into = unsafe { raw::read_prefix(into) }.map_err(Failure::invalid)?;
         let (Some(set_document), Some(add_tensor)) = (into.set_document, into.add_tensor) else {
@@ -296,6 +302,70 @@ unsafe fn answer(
     };
     // SAFETY: the host keeps the contract.
     unsafe { method(this, err, run) }
+}
+
+/// # Errors
+/// It observes only.
+fn experiment_of(method: &mut Method) -> Result<&mut dyn Experiment, Failure> {
+    match method {
+        Method::Experiment(experiment) => Ok(experiment.as_mut()),
+        Method::Analyzer(_) => Err(Failure::status(ERR_UNSUPPORTED, "it does not drive the model")),
+    }
+}
+
+unsafe extern "C" fn passes(
+    this: *mut c_void,
+    samples: *const *const raw::Sample,
+    count: u32,
+    out: *mut f64,
+    err: *mut Sink,
+) -> Status {
+    let run = |method: &mut Method| {
+        // SAFETY: the host's samples live during the call.
+        let samples = unsafe { batch::read_samples(samples, count) }.map_err(Failure::invalid)?;
+        let passes = experiment_of(method)?.passes(&samples);
+        if out.is_null() {
+            return Err(Failure::invalid("out is NULL"));
+        }
+        // SAFETY: not NULL, and the host's.
+        unsafe { out.write(passes) };
+        Ok(())
+    };
+    // SAFETY: the host keeps the contract.
+    unsafe { method(this, err, run) }
+}
+
+unsafe extern "C" fn run_batch(
+    this: *mut c_void,
+    batch: *const raw::Batch,
+    bench: *const raw::experiment::Bench,
+    err: *mut Sink,
+) -> Status {
+    let run = |method: &mut Method| {
+        // SAFETY: the host's batch lives during the call.
+        let batch = unsafe { batch::Received::read(batch) }.map_err(Failure::invalid)?;
+        // SAFETY: and so does its bench.
+        let mut bench = unsafe { ForeignBench::of(bench) }.map_err(Failure::invalid)?;
+        Ok(experiment_of(method)?.run_batch(&batch.batch(), &mut bench)?)
+    };
+    // SAFETY: the host keeps the contract.
+    unsafe { method(this, err, run) }
+}
+
+unsafe extern "C" fn sweeps(this: *mut c_void) -> u32 {
+    let mut told = 1;
+    let run = |method: &mut Method| {
+        told = batch::count(experiment_of(method)?.sweeps());
+        Ok(())
+    };
+    // SAFETY: the host keeps the contract; there is no sink.
+    unsafe { method(this, std::ptr::null_mut(), run) };
+    told
+}
+
+unsafe extern "C" fn next_sweep(this: *mut c_void, err: *mut Sink) -> Status {
+    // SAFETY: the host keeps the contract.
+    unsafe { method(this, err, |method| Ok(experiment_of(method)?.next_sweep()?)) }
 }
 
 unsafe extern "C" fn destroy(this: *mut c_void, err: *mut Sink) -> Status {
@@ -348,6 +418,19 @@ unsafe extern "C" fn analyzer_extension(id: *const c_char) -> *const c_void {
     unsafe { named(id, c"fmrai.interim/1", &INTERIM) }
 }
 
+unsafe extern "C" fn experiment_extension(id: *const c_char) -> *const c_void {
+    static EXPERIMENT: raw::experiment::Experiment = raw::experiment::Experiment {
+        passes: Some(passes),
+        run_batch: Some(run_batch),
+        sweeps: Some(sweeps),
+        next_sweep: Some(next_sweep),
+    };
+    // SAFETY: names of extensions end with NUL.
+    let own = unsafe { named(id, c"fmrai.experiment/1", &EXPERIMENT) };
+    // SAFETY: as above.
+    if own.is_null() { unsafe { analyzer_extension(id) } } else { own }
+}
+
 /// An extension if its name is asked for.
 ///
 /// # Safety
@@ -387,7 +470,7 @@ pub fn entry(host_major: u32) -> *const c_void {
 /// Analyzers of this program by name, each behind its C functions; for tests that run them both ways.
 pub(super) fn vtables() -> Result<BTreeMap<&'static str, &'static raw::Analyzer>, String> {
     let registry = Registry::linked().map_err(|e| e.to_string())?;
-    Ok(carried(&registry).map(|e| e.about.name).zip(analyzers()?.iter().copied()).collect())
+    Ok(registry.iter().map(|e| e.about.name).zip(analyzers()?.iter().copied()).collect())
 }
 
 /// Makes the analyzers of this crate a plugin: exports the one symbol that hosts look for, and the manifest that they

@@ -1,4 +1,4 @@
-//! The host's side: an analyzer behind C functions as the same `Box<dyn Analyzer>` that a linked one is.
+//! The host's side: an analyzer or experiment behind C functions as the same method that a linked one is.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::host::HOST;
 use super::instance::Instance;
 use super::raw::{self, Collected, ERR_CONFIG, ERR_INVALID, OK, Status};
 use super::{export, manifest};
-use crate::analyzer::Analyzer;
+use crate::analyzer::Method;
 
 /// The symbol that a plugin exports.
 pub const ENTRY_SYMBOL: &str = "fmrai_plugin_entry_v1";
@@ -34,7 +34,7 @@ pub struct ConfigRefused {
 /// A kind of analyzer behind C functions.
 #[derive(Clone)]
 pub struct ForeignAnalyzer {
-    functions: Functions,
+    functions: Arc<Functions>,
     description: Arc<Description>,
 }
 
@@ -133,7 +133,7 @@ impl ForeignAnalyzer {
         // SAFETY: `ctx` is the analyzer's own.
         called("describe", |err| raw.describe.map_or(OK, |f| unsafe { f(raw.ctx, &mut out.sink(), err) }))?;
         let text = out.text("its description").map_err(HandshakeError::Broken)?;
-        Ok(Self { functions, description: Arc::new(Description::read(&text)?) })
+        Ok(Self { functions: Arc::new(functions), description: Arc::new(Description::read(&text)?) })
     }
 
     /// What it says of itself.
@@ -173,11 +173,17 @@ impl ForeignAnalyzer {
         Ok(complete)
     }
 
-    /// An analyzer that follows this config.
+    /// True if it drives the model, so that what is [built](Self::build) is an experiment.
+    #[must_use]
+    pub fn drives_model(&self) -> bool {
+        self.functions.experiment.is_some()
+    }
+
+    /// A method that follows this config.
     ///
     /// # Errors
     /// [`ConfigRefused`] with the analyzer's message.
-    pub fn build(&self, config: &Map<String, Value>) -> Result<Box<dyn Analyzer>, ConfigRefused> {
+    pub fn build(&self, config: &Map<String, Value>) -> Result<Method, ConfigRefused> {
         let raw = &self.functions.raw;
         let text = Value::Object(config.clone()).to_string();
         let mut err = Collected::new();
@@ -192,7 +198,8 @@ impl ForeignAnalyzer {
         if this.is_null() {
             return Err(ConfigRefused { field: None, what: "create made no instance".to_owned() });
         }
-        Ok(Box::new(Instance::new(self.functions, Arc::clone(&self.description), this)))
+        let instance = Box::new(Instance::new(*self.functions, Arc::clone(&self.description), this));
+        Ok(if self.drives_model() { Method::Experiment(instance) } else { Method::Analyzer(instance) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The functions of an analyzer of the other side.
 
+use std::ffi::CStr;
+
 use super::handshake::HandshakeError;
 use super::raw;
 
@@ -8,6 +10,8 @@ use super::raw;
 pub(super) struct Functions {
     pub(super) raw: raw::Analyzer,
     pub(super) interim: Option<raw::Interim>,
+    /// Those of an analyzer that drives the model.
+    pub(super) experiment: Option<raw::experiment::Experiment>,
 }
 
 impl Functions {
@@ -36,10 +40,19 @@ impl Functions {
             let what = format!("fmrai_analyzer has NULL for {}", absent.join(", "));
             return Err(HandshakeError::Broken(what));
         }
-        // SAFETY: names of extensions end with NUL.
-        let interim = raw.get_extension.map(|get| unsafe { get(c"fmrai.interim/1".as_ptr()) });
+        let extension = |name: &CStr| {
+            // SAFETY: names of extensions end with NUL.
+            raw.get_extension.map_or(std::ptr::null(), |get| unsafe { get(name.as_ptr()) })
+        };
         // SAFETY: the struct behind the name is this one, and static.
-        let interim = interim.and_then(|i| unsafe { i.cast::<raw::Interim>().as_ref() }.copied());
-        Ok(Self { raw, interim })
+        let interim = unsafe { extension(c"fmrai.interim/1").cast::<raw::Interim>().as_ref() }.copied();
+        let experiment = extension(c"fmrai.experiment/1").cast::<raw::experiment::Experiment>();
+        // SAFETY: as above.
+        let experiment = unsafe { experiment.as_ref() }.copied();
+        if experiment.is_some_and(|found| found.passes.is_none() || found.run_batch.is_none()) {
+            let what = "fmrai_experiment has NULL for passes or run_batch".to_owned();
+            return Err(HandshakeError::Broken(what));
+        }
+        Ok(Self { raw, interim, experiment })
     }
 }

@@ -54,12 +54,15 @@ unsafe extern "C" fn host_retain(
 
 pub(super) unsafe extern "C" fn host_extension(id: *const c_char) -> *const c_void {
     static RETAIN: raw::Retain = raw::Retain { retain: Some(host_retain) };
+    // That there is something says that experiments are driven; what is there is nothing.
+    static EXPERIMENT: u32 = 1;
     if id.is_null() {
         return std::ptr::null();
     }
     // SAFETY: not NULL; names of extensions end with NUL.
     match unsafe { CStr::from_ptr(id) }.to_bytes() {
         b"fmrai.retain/1" => std::ptr::from_ref(&RETAIN).cast(),
+        b"fmrai.experiment/1" => std::ptr::from_ref(&EXPERIMENT).cast(),
         _ => std::ptr::null(),
     }
 }

@@ -1,4 +1,4 @@
-//! An instance behind C functions as an analyzer.
+//! An instance behind C functions as an analyzer, or as an experiment.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::description::{Description, StateFormat};
 use super::functions::Functions;
 use super::raw::{self, Collected, DLManagedTensorVersioned, ERR_INVALID, ERR_PANIC, OK, Sink, Status};
-use super::{batch, model, report, tensor};
+use super::{batch, lent_bench, model, report, tensor};
 use crate::analyzer::{Analysis, Analyzer, AnalyzerError, ModelView, State, StateError, Weights};
-use crate::batch::Batch;
+use crate::batch::{Batch, Sample};
+use crate::experiment::{Bench, Experiment};
 use crate::graph::TensorId;
 use crate::report::{Report, Store};
 use crate::tensor::{TensorData, TensorValue};
@@ -121,8 +122,9 @@ enum Where {
     Same,
 }
 
-impl Analyzer for Instance {
-    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+impl Instance {
+    /// Shows it the model, and reads what it asks for.
+    fn prepared(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
         let mut out = Collected::new();
         let mut sink = out.sink();
         let shown = model.weights.map(|weights| Box::new(Arc::clone(weights)));
@@ -143,12 +145,57 @@ impl Analyzer for Instance {
         self.request = tensors.into_iter().map(TensorId).collect();
         Ok(self.request.clone())
     }
+}
+
+impl Analyzer for Instance {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        self.prepared(model)
+    }
 
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         batch::lend(batch, &self.request, self.on_device, |batch| {
             // SAFETY: instance and batch live during the call; the function was checked to be there.
             self.call(|f, this, err| f.track_batch.map_or(OK, |f| unsafe { f(this, batch, err) }))
         })?
+    }
+}
+
+impl Experiment for Instance {
+    fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
+        self.prepared(model)
+    }
+
+    fn passes(&self, samples: &[Sample]) -> f64 {
+        let Some(passes) = self.functions.experiment.and_then(|found| found.passes) else { return 0.0 };
+        let mut number = 0.0;
+        let Ok(samples) = batch::LentSamples::of(samples) else { return f64::NAN };
+        let list = samples.list();
+        let told = self.call(|_, this, err| {
+            // SAFETY: instance and samples live during the call.
+            unsafe { passes(this, list.as_ptr(), batch::count(list.len()), &mut number, err) }
+        });
+        if told.is_ok() { number } else { f64::NAN }
+    }
+
+    fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) -> Result<(), AnalyzerError> {
+        let run = self.functions.experiment.and_then(|found| found.run_batch);
+        let run = run.ok_or_else(|| other("it does not drive the model"))?;
+        batch::lend(batch, &self.request, self.on_device, |batch| {
+            // SAFETY: instance, batch and bench live during the call.
+            lent_bench::lend(bench, |bench| self.call(|_, this, err| unsafe { run(this, batch, bench, err) }))
+        })?
+    }
+
+    fn sweeps(&self) -> usize {
+        let sweeps = self.functions.experiment.and_then(|found| found.sweeps);
+        // SAFETY: the instance lives during the call.
+        sweeps.map_or(1, |sweeps| unsafe { sweeps(self.this) } as usize)
+    }
+
+    fn next_sweep(&mut self) -> Result<(), AnalyzerError> {
+        let Some(next) = self.functions.experiment.and_then(|found| found.next_sweep) else { return Ok(()) };
+        // SAFETY: the instance lives during the call.
+        self.call(|_, this, err| unsafe { next(this, err) })
     }
 }
 

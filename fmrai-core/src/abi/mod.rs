@@ -17,16 +17,19 @@ mod batch;
 mod description;
 mod export;
 mod foreign;
+mod foreign_bench;
 mod functions;
 mod guard;
 mod handshake;
 mod host;
 mod instance;
+mod lent_bench;
 mod log;
 mod manifest;
 mod model;
 mod raw;
 mod report;
+mod sites;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -43,7 +46,7 @@ pub use manifest::{About, Manifest};
 /// Major version of the ABI: both sides need the same.
 pub const ABI_MAJOR: u32 = 1;
 /// Minor version of the ABI: each side uses what the other has.
-pub const ABI_MINOR: u32 = 1;
+pub const ABI_MINOR: u32 = 2;
 
 /// The header for C and C++ authors.
 pub const HEADER: &str = include_str!("../../include/fmrai.h");

@@ -6,13 +6,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::batch::count;
 use super::guard::{Failure, guard};
+use super::raw::experiment::NamedSite;
 use super::raw::{
     self, Collected, DLManagedTensorVersioned, ERR_UNSUPPORTED, OK, ReleaseWeights, RetainWeights, Sink,
     Status, Str, text,
 };
+use super::sites::lent_site;
 use super::tensor;
 use crate::analyzer::{ModelView, Weights};
 use crate::batch::Vocabulary;
+use crate::experiment::{SiteKind, Sites};
 use crate::graph::{RecordedGraph, TensorId, from_json, to_json};
 use crate::structure::Structure;
 use crate::tensor::{TensorError, TensorValue};
@@ -65,6 +68,8 @@ pub(super) fn lend<R>(
         })
         .collect();
     let block_list: Vec<*const raw::Block> = blocks.iter().map(std::ptr::from_ref).collect();
+    let sites = named_sites(model)?;
+    let site_list: Vec<*const NamedSite> = sites.iter().map(std::ptr::from_ref).collect();
     Ok(call(&raw::Model {
         struct_size: raw::size::<raw::Model>(),
         n_tensors: count(model.graph.tensors().len()),
@@ -79,7 +84,29 @@ pub(super) fn lend<R>(
         weight: weights.map(|_| lend_weight as raw::Weight),
         retain_weights: weights.map(|_| retain_weights as RetainWeights),
         release_weights: weights.map(|_| release_weights as ReleaseWeights),
+        sites: site_list.as_ptr(),
+        n_sites: count(site_list.len()),
+        logits: model.structure.unembedding.last().map_or(u32::MAX, |found| found.output.0),
     }))
+}
+
+/// The sites of each block, by the names that plans have for them.
+fn named_sites(model: &ModelView<'_>) -> Result<Vec<NamedSite>, String> {
+    let sites = Sites::of(model.graph, model.structure);
+    let mut named = Vec::new();
+    for block in &sites.blocks {
+        let kinds = SiteKind::ALL.iter().map(|kind| (kind.name(), kind.site(&sites, block)));
+        for (name, site) in kinds.chain([("neurons", sites.neurons(block))]) {
+            let Some(site) = site else { continue };
+            named.push(NamedSite {
+                struct_size: raw::size::<NamedSite>(),
+                layer: count(block.layer),
+                name: Str::of(name),
+                site: lent_site(&site)?,
+            });
+        }
+    }
+    Ok(named)
 }
 
 unsafe extern "C" fn lend_weight(

@@ -67,6 +67,8 @@ macro_rules! layouts {
     };
 }
 
+pub(crate) mod experiment;
+
 type Write = unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> Status;
 pub(crate) type Weight =
     unsafe extern "C" fn(*const c_void, u32, *mut *mut DLManagedTensorVersioned, *mut Sink) -> Status;
@@ -137,6 +139,9 @@ layouts! {
         weight: Option<Weight>,
         retain_weights: Option<RetainWeights>,
         release_weights: Option<ReleaseWeights>,
+        sites: *const *const experiment::NamedSite,
+        n_sites: u32,
+        logits: u32,
     }
     struct Tensor as "fmrai_tensor" grows 48 {
         struct_size: u32,
@@ -169,6 +174,7 @@ layouts! {
         sequences: *const *const Sequence,
         n_sequences: u32,
         reserved: u32,
+        pair: *const experiment::Pair,
     }
     struct Batch as "fmrai_batch" grows 48 {
         struct_size: u32,
@@ -261,6 +267,9 @@ pub(crate) fn least() -> Vec<(&'static str, usize, usize)> {
         of::<Host>(),
         of::<Analyzer>(),
         of::<Plugin>(),
+        of::<experiment::NamedSite>(),
+        of::<experiment::Pair>(),
+        of::<experiment::Mark>(),
     ]
 }
 

@@ -159,7 +159,7 @@ pub(super) unsafe fn take(tensor: *mut DLManagedTensorVersioned) -> Result<Tenso
 ///
 /// # Safety
 /// The tensor's pointers are NULL or valid for its sizes.
-unsafe fn copy(tensor: &DLTensor) -> Result<TensorValue, String> {
+pub(super) unsafe fn copy(tensor: &DLTensor) -> Result<TensorValue, String> {
     if tensor.device.device_type != DL_CPU {
         return Err(format!(
             "the tensor is on device type {}, needed the CPU (1)",

@@ -20,6 +20,7 @@ use crate::tensor::{TensorData, TensorValue};
 use crate::testing::{MemoryActivations, empty_graph, padded_sample, self_attention};
 use crate::tracker::CaptureRequest;
 
+mod experiments;
 mod weights;
 
 /// Sums its tensors, or fails as it is told.
@@ -177,7 +178,7 @@ impl Analysis for Probing {
 
 fn foreign(config: &Value) -> Result<Box<dyn Analyzer>, ConfigRefused> {
     let found = loopback().unwrap().into_iter().find(|a| a.description().name == "abi_probe").unwrap();
-    found.build(&found.complete(config.as_object().unwrap())?)
+    Ok(found.build(&found.complete(config.as_object().unwrap())?)?.into_analyzer().unwrap())
 }
 
 fn prepared(mut analyzer: Box<dyn Analyzer>) -> Box<dyn Analyzer> {
@@ -487,7 +488,8 @@ fn compiled(compiler: &str, source: &str, name: &str, include: &Path) -> Option<
 fn printer(include: &str, wanted: impl Fn(&str) -> bool) -> (String, BTreeMap<String, usize>) {
     let mut body = String::new();
     let mut expected = BTreeMap::new();
-    for (name, size, fields) in raw::layouts().into_iter().filter(|l| wanted(l.0)) {
+    let all = raw::layouts().into_iter().chain(raw::experiment::layouts());
+    for (name, size, fields) in all.filter(|l| wanted(l.0)) {
         body += &format!("printf(\"{name} %zu\\n\", sizeof({name}));\n");
         expected.insert(name.to_owned(), size);
         for (field, offset) in fields {
@@ -544,10 +546,17 @@ fn the_header_and_the_structs_are_laid_out_alike() {
         ("fmrai_host", 64),
         ("fmrai_analyzer", 96),
         ("fmrai_plugin", 56),
+        ("fmrai_named_site", 168), // since 1.2
+        ("fmrai_pair", 48),
+        ("fmrai_mark", 40),
     ];
     assert_eq!(raw::least().iter().map(|(name, _, least)| (*name, *least)).collect::<Vec<_>>(), first);
     for (name, size, least) in raw::least() {
-        let appended = if ["fmrai_model", "fmrai_sample"].contains(&name) { 16 } else { 0 };
+        let appended = match name {
+            "fmrai_model" => 32,
+            "fmrai_sample" => 24,
+            _ => 0,
+        };
         assert_eq!(size, least + appended, "{name}");
     }
 }

@@ -36,6 +36,15 @@ impl Method {
         }
     }
 
+    /// The analyzer, if it observes.
+    #[must_use]
+    pub fn into_analyzer(self) -> Option<Box<dyn Analyzer>> {
+        match self {
+            Self::Analyzer(analyzer) => Some(analyzer),
+            Self::Experiment(_) => None,
+        }
+    }
+
     /// Looks at the model, and names the tensors to keep of each pass.
     ///
     /// # Errors

@@ -38,6 +38,9 @@ pub enum BenchError {
     /// The pass failed.
     #[error("the edited pass failed: {0}")]
     Pass(String),
+    /// Any of these, as the host of a plugin tells it.
+    #[error("{0}")]
+    Told(String),
 }
 
 impl From<BenchError> for AnalyzerError {

@@ -1,5 +1,6 @@
 //! What is changed in a pass.
 
+use super::function::Function;
 use super::site::{Axis, Site};
 use crate::tensor::TensorValue;
 
@@ -19,6 +20,9 @@ pub enum Change {
     /// What they have of a direction is taken out, `x − u(u·x)` with `u` the direction divided by its length: one number for each
     /// channel. All channels have to be in the part.
     Project(TensorValue),
+    /// They become what a function makes of them. It is shown the part with the axes of the site, its rows those that are edited, and
+    /// gives back a tensor of these sizes, or 1 along any axis. It is called once for each pass of the variant, and gradients flow through it.
+    Apply(Function),
 }
 
 /// One change of one tensor.

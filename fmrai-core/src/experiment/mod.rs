@@ -8,17 +8,21 @@
 mod bench;
 mod config;
 mod edit;
+mod function;
 mod objective;
 mod place;
 mod site;
+mod site_kind;
 mod sites;
 
 pub use bench::{Bench, BenchError, GradientPath, Gradients, PathGradients};
 pub use config::ExperimentConfig;
 pub use edit::{Change, Edit, Variant};
-pub use objective::{Answer, Measure, Objective, Reference};
+pub use function::Function;
+pub use objective::{Answer, Element, Measure, Objective, Reference};
 pub use place::Place;
 pub use site::{Axis, Layout, Site, Size};
+pub use site_kind::SiteKind;
 pub use sites::{Block, Sites, blocks};
 
 use crate::analyzer::{Analysis, AnalyzerError, ModelView};

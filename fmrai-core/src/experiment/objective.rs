@@ -1,5 +1,7 @@
 //! What is measured of a pass, one number for each row.
 
+use super::function::Function;
+use super::site::Site;
 use crate::graph::TensorId;
 
 /// The tokens that are compared at one position.
@@ -37,13 +39,72 @@ pub enum Measure {
     Divergence(Vec<Reference>),
 }
 
+/// An element of a site that counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Element {
+    /// Its place along each axis of the site but that of the rows, in their order.
+    pub at: Vec<usize>,
+    /// What it is multiplied by.
+    pub weight: f64,
+}
+
 /// What is measured of a pass: one number for each row.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Objective {
-    /// The logits, `[row, position, token]`.
-    pub logits: TensorId,
-    /// What is made of them.
-    pub measure: Measure,
+pub enum Objective {
+    /// Something of the logits at some positions.
+    Logits {
+        /// The logits, `[row, position, token]`.
+        logits: TensorId,
+        /// What is made of them.
+        measure: Measure,
+    },
+    /// The weighted sum of some elements of a site, after the edits. A row without any has 0.
+    Elements {
+        /// Where they are.
+        site: Site,
+        /// Those of each row of the batch.
+        rows: Vec<Vec<Element>>,
+    },
+    /// What a function makes of a site, after the edits. It is shown what the site holds in the rows of the variant, with the axes of the
+    /// site, and gives back one number for each row.
+    Apply {
+        /// Where it looks.
+        site: Site,
+        /// What it makes of it.
+        function: Function,
+    },
+}
+
+impl Objective {
+    /// Something of the logits `[row, position, token]`.
+    #[must_use]
+    pub fn of_logits(logits: TensorId, measure: Measure) -> Self {
+        Self::Logits { logits, measure }
+    }
+
+    /// One element of a site in every row of a batch of this many: its place along each axis but that of the rows.
+    #[must_use]
+    pub fn of_element(site: Site, at: &[usize], rows: usize) -> Self {
+        Self::Elements { site, rows: vec![vec![Element { at: at.to_vec(), weight: 1.0 }]; rows] }
+    }
+
+    /// The logits and what is made of them, if it is about logits.
+    #[must_use]
+    pub fn measure(&self) -> Option<(TensorId, &Measure)> {
+        match self {
+            Self::Logits { logits, measure } => Some((*logits, measure)),
+            Self::Elements { .. } | Self::Apply { .. } => None,
+        }
+    }
+
+    /// The site whose elements count, if it is about a site.
+    #[must_use]
+    pub fn site(&self) -> Option<&Site> {
+        match self {
+            Self::Logits { .. } => None,
+            Self::Elements { site, .. } | Self::Apply { site, .. } => Some(site),
+        }
+    }
 }
 
 impl Measure {

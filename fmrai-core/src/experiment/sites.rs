@@ -171,6 +171,14 @@ impl<'s> Sites<'s> {
         Site { place: Place::Tensor(block.attention.value), layout: Layout::heads(heads) }
     }
 
+    /// The scores, `[row, head, query, key]`: scaled, masked (minus infinity where a query does not see a key), before the softmax.
+    #[must_use]
+    pub fn scores(&self, block: &Block<'_>) -> Site {
+        let attention = block.attention;
+        let place = attention.scores.map_or(Place::Scores(attention.operation), Place::Tensor);
+        Site { place, layout: Layout::probabilities(attention.heads) }
+    }
+
     /// The attention probabilities, `[row, head, query, key]`.
     #[must_use]
     pub fn probabilities(&self, block: &Block<'_>) -> Site {

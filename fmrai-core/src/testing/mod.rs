@@ -14,10 +14,12 @@
 
 mod compare;
 pub mod contract;
+mod driven;
 mod property;
 mod recorded;
 
 pub use contract::check_contract;
+pub use driven::{WithBench, driven};
 pub use property::{seed, trials};
 pub use recorded::{Recorded, drive};
 

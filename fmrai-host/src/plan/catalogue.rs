@@ -131,12 +131,12 @@ impl Catalogue {
         Ok(plugin)
     }
 
-    /// The same analyzers, each behind its own C functions; those that drive the model, which the ABI does not carry, as they are.
+    /// The same methods, each behind its own C functions.
     #[cfg(test)]
     pub(crate) fn through_abi(mut self) -> Self {
         let mut foreign = fmrai_core::abi::loopback().unwrap();
         for offer in &mut self.analyzers {
-            let Some(at) = foreign.iter().position(|a| a.description().name == offer.name) else { continue };
+            let at = foreign.iter().position(|a| a.description().name == offer.name).unwrap();
             offer.code = Code::Loaded(foreign.swap_remove(at), Path::new("loopback").into());
         }
         self
@@ -239,9 +239,9 @@ impl Config {
                 field: Some(error.field.to_owned()),
                 what: format!("is {}, needed {}", error.found, error.valid),
             }),
-            Self::Loaded(analyzer, fields, plugin) => calls::during("create", &who(analyzer, plugin), || {
-                analyzer.build(fields).map(Method::Analyzer)
-            }),
+            Self::Loaded(analyzer, fields, plugin) => {
+                calls::during("create", &who(analyzer, plugin), || analyzer.build(fields))
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Options, Outcome, run};
 use crate::error::{Error, Exit};
-use crate::plan::{Catalogue, read};
+use crate::plan::{Catalogue, Offer, read};
 use crate::testing::{contents, reference_model};
 
 const BATCHES: u64 = 5;
@@ -122,6 +122,51 @@ fn a_run_stopped_anywhere_resumes_to_the_identical_result() {
     }
 }
 
+fn observes(offer: &Offer) -> bool {
+    let built = offer.config(offer.example.clone()).unwrap().build(Path::new("."));
+    matches!(built, Ok(Method::Analyzer(_)))
+}
+
+#[test]
+fn every_built_in_experiment_gives_the_same_files_behind_its_c_functions() {
+    let place = place();
+    let linked = Catalogue::linked().unwrap();
+    let through = Catalogue::linked().unwrap().through_abi();
+    let analyses: Vec<Value> = linked
+        .analyzers
+        .iter()
+        .filter(|offer| offer.name != "test_failing" && !observes(offer))
+        .map(|offer| offer.example.clone())
+        .collect();
+    assert!(analyses.len() >= 8, "{analyses:?}");
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference").canonicalize().unwrap();
+    let document = json!({
+        "format": 1,
+        "model": { "type": "hf_checkpoint", "path": reference.join("decoders/gpt2") },
+        "data": { "type": "pairs", "path": reference.join("experiments/gpt2/pairs.jsonl"), "batch_size": 2 },
+        "analyses": analyses,
+        "output": "out"
+    });
+    let answers = execute_of(&linked, place.path(), &document, &WHOLE).unwrap();
+    assert!(answers.analyses.iter().all(|(_, answer)| answer.is_ok()), "{:?}", answers.analyses);
+    let expected = contents(&place.path().join("out"));
+    let answers = execute_of(&through, place.path(), &document, &How { output: "through", ..WHOLE }).unwrap();
+    assert!(answers.analyses.iter().all(|(_, answer)| answer.is_ok()), "{:?}", answers.analyses);
+    let found = contents(&place.path().join("through"));
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (file, bytes) in &expected {
+        assert!(found[file] == *bytes, "{} differs", file.display());
+    }
+    // States cross too, in whichever sweep.
+    let begin = How { output: "part", stop_after: 4, ..WHOLE };
+    execute_of(&through, place.path(), &document, &begin).unwrap_err();
+    execute_of(&linked, place.path(), &document, &How { output: "part", resume: true, ..WHOLE }).unwrap();
+    let found = contents(&place.path().join("part"));
+    for (file, bytes) in &expected {
+        assert!(found[file] == *bytes, "{} differs after a resume", file.display());
+    }
+}
+
 #[test]
 fn every_built_in_analyzer_gives_the_same_files_behind_its_c_functions() {
     let place = place();
@@ -131,13 +176,8 @@ fn every_built_in_analyzer_gives_the_same_files_behind_its_c_functions() {
         .analyzers
         .iter()
         .filter(|offer| offer.name != "test_failing")
-        // Those that drive the model are not carried; this model has no vocabulary to read streams in.
-        .filter(|offer| {
-            matches!(
-                offer.config(offer.example.clone()).unwrap().build(Path::new(".")),
-                Ok(Method::Analyzer(_))
-            )
-        })
+        // Those that drive the model have a test of their own; this model has no vocabulary to read streams in.
+        .filter(|offer| observes(offer))
         .filter(|offer| !["logit_lens", "direct_logit_attribution"].contains(&offer.name.as_str()))
         .map(|offer| offer.example.clone())
         .collect();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fmrai_core::experiment::{Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, Variant};
+use fmrai_core::experiment::{
+    Answer, Axis, Bench, Change, Edit, Measure, Objective, Site, SiteKind, Variant,
+};
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::{TensorValue, from_safetensors};
 use fmrai_core::tolerance::Tolerance;
@@ -61,7 +63,7 @@ impl Pairs {
 
     fn objective(&self) -> Objective {
         let measure = Measure::LogitDifference(self.answers.clone());
-        Objective { logits: self.study.logits().unwrap(), measure }
+        Objective::of_logits(self.study.logits().unwrap(), measure)
     }
 }
 
@@ -144,6 +146,60 @@ fn patching_gives_what_hooks_on_transformers_give() {
                 let reference = pairs.expected["metric.corrupted"].f64().unwrap();
                 check("corrupted", plain, &|at| (at % 2 == 1).then(|| reference[at / 2]));
             }
+        }
+    }
+}
+
+/// What holds its own clean value is the clean run, at every kind of site of every block, in every form of attention.
+#[test]
+fn patching_clean_into_clean_changes_nothing() {
+    for name in MODELS {
+        for form in FORMS {
+            let pairs = Pairs::of(name, form);
+            let (sites, objective) = (pairs.study.sites(), pairs.objective());
+            let rows: Vec<usize> = (0..pairs.answers.len()).collect();
+            let mut variants = vec![Variant::clean(rows.clone())];
+            let mut names = vec!["clean".to_owned()];
+            for block in &sites.blocks {
+                for kind in SiteKind::ALL {
+                    let Some(site) = kind.site(&sites, block) else { continue };
+                    let edit = Edit::new(site, Change::Clean(rows.clone()));
+                    variants.push(Variant::clean(rows.clone()).with(edit));
+                    names.push(format!("{kind} of layer {}", block.layer));
+                }
+                // And the scores: minus infinity where nothing is seen stays so.
+                let edit = Edit::new(sites.scores(block), Change::Clean(rows.clone()));
+                variants.push(Variant::clean(rows.clone()).with(edit));
+                names.push(format!("scores of layer {}", block.layer));
+            }
+            let measured = pairs.study.bench().unwrap().measure(&variants, &[objective]).unwrap();
+            for (variant, what) in measured.iter().zip(&names) {
+                CLOSE
+                    .check(&variant[0], &measured[0][0])
+                    .unwrap_or_else(|e| panic!("{name} {form:?} {what}: {e}"));
+            }
+        }
+    }
+}
+
+/// The scores and the probabilities are two sides of one softmax: a query that does not see a key gives it nothing.
+#[test]
+fn scores_of_minus_infinity_are_probabilities_of_zero() {
+    for form in FORMS {
+        let pairs = Pairs::of("llama", form);
+        let sites = pairs.study.sites();
+        let block = &sites.blocks[1];
+        let unseen = TensorValue::new([1, 1, 1, 1], vec![f32::NEG_INFINITY].into()).unwrap();
+        let edit = Edit::new(sites.scores(block), Change::Set(unseen));
+        let variant = Variant::clean([0]).with(edit.at(Axis::Position, [3]).at(Axis::Key, [0, 2]));
+        let read = pairs.study.bench().unwrap().read(&variant, &[sites.probabilities(block)]).unwrap();
+        let [_, heads, queries, keys] = read[0].shape()[..] else { panic!("{:?}", read[0].shape()) };
+        let view = read[0].view();
+        let numbers = view.f32().unwrap();
+        for head in 0..heads {
+            let row = &numbers[(head * queries + 3) * keys..(head * queries + 4) * keys];
+            assert!(row[0] == 0.0 && row[2] == 0.0 && row[1] > 0.0, "{form:?}: {row:?}");
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{form:?}: {row:?}");
         }
     }
 }

@@ -174,7 +174,7 @@ impl Experiment for Ablation {
             return Ok(());
         }
         let next = samples.iter().map(next_tokens).collect();
-        let mut objectives = vec![Objective { logits, measure: Measure::NextToken(next) }];
+        let mut objectives = vec![Objective::of_logits(logits, Measure::NextToken(next))];
         if let Some(metric) = self.config.metric {
             objectives.push(metric.objective(logits, samples)?);
         }

@@ -25,7 +25,7 @@ pub(super) fn of_data(
             let next = sample.token_ids.get(token).filter(|_| sample.token_ids.len() > at.late);
             next.map(|id| (sample.span.start + token - 1, *id)).into_iter().collect()
         };
-        Objective { logits, measure: Measure::NextToken(samples.iter().map(of).collect()) }
+        Objective::of_logits(logits, Measure::NextToken(samples.iter().map(of).collect()))
     };
     let measured = bench.measure(&[Variant::clean(long)], &[loss(at.early), loss(at.late)])?;
     if let [variant] = measured.as_slice()

@@ -70,7 +70,7 @@ impl Subjects {
             Metric::LogitDifference | Metric::Kl => Measure::LogitDifference(measured),
         };
         let short = samples.len() - rows.len();
-        Ok(Self { rows, objective: Objective { logits, measure }, answers, short })
+        Ok(Self { rows, objective: Objective::of_logits(logits, measure), answers, short })
     }
 
     fn of_pairs(

@@ -7,7 +7,7 @@ use fmrai_core::analyzer::ConfigError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::kind::SiteKind;
+use fmrai_core::experiment::SiteKind;
 
 /// What one cell of the result is, beside its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,13 +2,12 @@
 
 mod cells;
 mod choice;
-mod kind;
 mod map;
 mod resolved;
 
 pub use cells::{Cells, Column, Moments};
 pub use choice::{By, SiteChoice, check_choices};
-pub use kind::SiteKind;
+pub use fmrai_core::experiment::SiteKind;
 pub(crate) use map::capital;
 pub use map::{Quantity, SiteMap};
 pub use resolved::{ResolvedSite, logits_of, resolve, resolve_kind};

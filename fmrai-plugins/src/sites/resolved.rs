@@ -5,8 +5,8 @@ use fmrai_core::experiment::{Axis, Block, Change, Edit, Site, Sites};
 use fmrai_core::graph::TensorId;
 
 use super::choice::SiteChoice;
-use super::kind::SiteKind;
 use crate::lens::Lens;
+use fmrai_core::experiment::SiteKind;
 
 /// The site of a choice in one block.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,7 +16,8 @@ pub(crate) fn actions_of(edits: &[Edit], rows: usize) -> Actions {
     let clean = Rc::new(CleanValues::new(rows));
     let mut by_place: BTreeMap<Place, Vec<Placed>> = BTreeMap::new();
     for edit in edits {
-        let placed = Placed { edit: edit.clone(), rows: (0..rows).collect() };
+        let all: Vec<usize> = (0..rows).collect();
+        let placed = Placed { edit: edit.clone(), rows: all.clone(), from: all };
         by_place.entry(edit.site.place).or_default().push(placed);
     }
     let mut actions = Actions::none();

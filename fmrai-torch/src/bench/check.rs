@@ -1,6 +1,8 @@
 //! What can be wrong with variants and objectives, before anything runs.
 
-use fmrai_core::experiment::{Axis, BenchError, Change, Edit, Objective, Place, Site, Variant};
+use fmrai_core::experiment::{
+    Axis, BenchError, Change, Edit, Measure, Objective, Place, Reference, Site, Variant,
+};
 use fmrai_core::graph::{Graph, RecordedGraph};
 
 /// What is wrong with a site.
@@ -27,8 +29,14 @@ pub(super) fn site(graph: &RecordedGraph, site: &Site) -> Result<(), BenchError>
     Ok(())
 }
 
-/// What is wrong with a variant for a batch of this many rows.
-pub(super) fn variant(graph: &RecordedGraph, variant: &Variant, rows: usize) -> Result<(), BenchError> {
+/// What is wrong with a variant for a batch of this many rows. `recorded` has the rows of the recorded pass if that was on inputs of the same
+/// sizes: then those of every tensor are known before anything runs.
+pub(super) fn variant(
+    graph: &RecordedGraph,
+    variant: &Variant,
+    rows: usize,
+    recorded: Option<usize>,
+) -> Result<(), BenchError> {
     if variant.rows.is_empty() {
         return Err(BenchError::Pass("a variant has no rows".to_owned()));
     }
@@ -68,11 +76,55 @@ pub(super) fn variant(graph: &RecordedGraph, variant: &Variant, rows: usize) -> 
                 "the places of its part have to be ascending, each once, and at least one".to_owned(),
             ));
         }
+        if let Some(recorded) = recorded {
+            sizes(graph, edit, recorded, variant.rows.len())?;
+        }
         let earlier = &variant.edits[..at];
         if earlier.iter().any(|other| excludes(other, edit, variant.rows.len())) {
             return Err(wrong(
                 "another edit of the same variant gives the same elements other values".to_owned(),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the part and the value of an edit, by the sizes of the recorded pass.
+fn sizes(graph: &RecordedGraph, edit: &Edit, recorded: usize, rows: usize) -> Result<(), BenchError> {
+    let node = match edit.site.place {
+        Place::Tensor(id) => graph.tensor(id),
+        Place::Scores(operation) => graph.operation(operation).and_then(|operation| {
+            // Scores are as large as probabilities.
+            operation.outputs.iter().filter_map(|id| graph.tensor(*id)).find(|node| node.on_request)
+        }),
+    };
+    let Some(node) = node else { return Ok(()) };
+    let shape: Vec<usize> = node.shape.iter().filter_map(|size| usize::try_from(*size).ok()).collect();
+    if shape.len() != node.shape.len() || shape.iter().product::<usize>() == 0 {
+        return Ok(());
+    }
+    let wrong = |what: String| Err(BenchError::Edit { place: edit.site.place, what });
+    let layout = &edit.site.layout;
+    let Some(sizes) = layout.sizes(&shape, recorded) else {
+        return wrong(format!("a tensor of shape {shape:?} cannot be seen as {:?}", layout.0));
+    };
+    let mut lengths = sizes.clone();
+    if let Some(row) = layout.axis(Axis::Row) {
+        lengths[row] = edit.rows.as_ref().map_or(rows, Vec::len);
+    }
+    for (axis, places) in &edit.part {
+        let Some(at) = layout.axis(*axis) else { return wrong(format!("there is no axis {axis:?} there")) };
+        if let Some(outside) = places.iter().find(|place| **place >= sizes[at]) {
+            return wrong(format!("{axis:?} {outside} is outside: there are {}", sizes[at]));
+        }
+        lengths[at] = places.len();
+    }
+    if let Change::Set(value) | Change::Add(value, _) = &edit.change {
+        let found = value.shape();
+        let fits = found.len() == lengths.len()
+            && found.iter().zip(&lengths).all(|(found, needed)| found == needed || *found == 1);
+        if !fits {
+            return wrong(format!("the value has shape {found:?}, needed {lengths:?}, or 1 along any axis"));
         }
     }
     Ok(())
@@ -98,18 +150,51 @@ fn excludes(first: &Edit, second: &Edit, rows: usize) -> bool {
 
 /// What is wrong with an objective for a batch of this many rows.
 pub(super) fn objective(graph: &RecordedGraph, objective: &Objective, rows: usize) -> Result<(), BenchError> {
-    let told = objective.measure.rows();
-    if told != rows {
-        return Err(BenchError::Objective(format!("it is told for {told} rows, the batch has {rows}")));
-    }
-    let Some(logits) = graph.tensor(objective.logits) else {
-        return Err(BenchError::Objective(format!("the model has no tensor {}", objective.logits)));
+    let wrong = |what: String| Err(BenchError::Objective(what));
+    let told = match objective {
+        Objective::Logits { measure, .. } => measure.rows(),
+        Objective::Elements { rows, .. } => rows.len(),
+        Objective::Apply { .. } => rows,
     };
-    if logits.shape.len() < 2 || !logits.dtype.is_float() {
-        let (shape, dtype) = (&logits.shape, logits.dtype);
-        return Err(BenchError::Objective(format!(
-            "its logits are {dtype} of shape {shape:?}, needed floats [row, position, token]"
-        )));
+    if told != rows {
+        return wrong(format!("it is told for {told} rows, the batch has {rows}"));
+    }
+    if let Some(found) = objective.site() {
+        site(graph, found).or_else(|error| match error {
+            BenchError::Edit { place, what } => wrong(format!("it is about {place}: {what}")),
+            other => Err(other),
+        })?;
+        if found.layout.axis(Axis::Row).is_none() {
+            return wrong(format!("the layout of {} has no axis of rows", found.place));
+        }
+    }
+    match objective {
+        Objective::Logits { logits, measure } => {
+            let Some(tensor) = graph.tensor(*logits) else {
+                return wrong(format!("the model has no tensor {logits}"));
+            };
+            if tensor.shape.len() < 2 || !tensor.dtype.is_float() {
+                let (shape, dtype) = (&tensor.shape, tensor.dtype);
+                return wrong(format!(
+                    "its logits are {dtype} of shape {shape:?}, needed floats [row, position, token]"
+                ));
+            }
+            if let Measure::Divergence(references) = measure
+                && let Some(Reference { row, .. }) = references.iter().find(|found| found.row >= rows)
+            {
+                return wrong(format!(
+                    "it compares with row {row} of the clean pass, the batch has {rows} rows"
+                ));
+            }
+        }
+        Objective::Elements { site, rows } => {
+            let needed = site.layout.0.len() - 1;
+            if let Some(element) = rows.iter().flatten().find(|element| element.at.len() != needed) {
+                let found = element.at.len();
+                return wrong(format!("an element of {} has {found} places, needed {needed}", site.place));
+            }
+        }
+        Objective::Apply { .. } => {}
     }
     Ok(())
 }

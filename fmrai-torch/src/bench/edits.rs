@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use fmrai_core::experiment::{Axis, BenchError, Change, Edit, Layout};
+use fmrai_core::experiment::{Axis, BenchError, Change, Edit, Layout, Site};
 
 use super::clean_values::CleanValues;
+use super::function::applied;
 use super::value::{failed, seen, signed, tensor_of};
 use crate::error::TorchError;
 use crate::ffi::tensor::Tensor;
@@ -16,6 +17,8 @@ pub(super) struct Placed {
     pub(super) edit: Edit,
     /// Rows of the pass that are edited.
     pub(super) rows: Vec<usize>,
+    /// The rows of the batch that they are.
+    pub(super) from: Vec<usize>,
 }
 
 /// The tensor that goes on in place of `value`: the same with these edits.
@@ -77,24 +80,21 @@ fn edit(all: &Tensor, placed: &Placed, clean: &Rc<CleanValues>) -> Result<(), Be
                 .map_err(failed)?;
             }
         }
-        Change::Set(value) | Change::Add(value, _) => {
+        Change::Set(value) => {
             let value = tensor_of(value, all).map_err(failed)?;
-            let lengths = lengths(&sizes, row_axis, placed.rows.len(), &axes);
-            fits(&value, &lengths).map_err(wrong)?;
-            let mut row_start = 0;
-            for (start, length) in runs(&placed.rows) {
-                let target = narrowed(all, row_axis, (start, length)).map_err(failed)?;
-                let value = along(&value, row_axis, (row_start, length)).map_err(failed)?;
-                row_start += length;
-                each_offset(&target, &axes, &value, &mut |target, value| match change {
-                    Change::Add(_, strength) => {
-                        call("aten::add_.Tensor", &[target.into(), value.into(), (*strength).into()])
-                            .map(|_| ())
-                    }
-                    _ => copy(target, value),
-                })
-                .map_err(failed)?;
-            }
+            give(all, &value, (row_axis, &placed.rows), &axes, None).map_err(refused_by(&wrong))?;
+        }
+        Change::Add(value, strength) => {
+            let value = tensor_of(value, all).map_err(failed)?;
+            give(all, &value, (row_axis, &placed.rows), &axes, Some(*strength))
+                .map_err(refused_by(&wrong))?;
+        }
+        Change::Apply(function) => {
+            let part = gathered(all, row_axis, &placed.rows, part, site).map_err(failed)?;
+            let value = applied(function, &part, &placed.from).map_err(&wrong)?;
+            let value = value.to_dtype(all.dtype()).and_then(|value| value.to_device(all.device()));
+            let value = value.map_err(failed)?;
+            give(all, &value, (row_axis, &placed.rows), &axes, None).map_err(refused_by(&wrong))?;
         }
         Change::Zero | Change::Scale(_) => {
             let factor = if let Change::Scale(factor) = change { *factor } else { 0.0 };
@@ -133,6 +133,72 @@ fn edit(all: &Tensor, placed: &Placed, clean: &Rc<CleanValues>) -> Result<(), Be
         }
     }
     Ok(())
+}
+
+/// Why a value is not given to a part.
+enum Ungiven {
+    /// It does not fit.
+    Shape(String),
+    Torch(TorchError),
+}
+
+impl From<TorchError> for Ungiven {
+    fn from(error: TorchError) -> Self {
+        Self::Torch(error)
+    }
+}
+
+fn refused_by(wrong: &impl Fn(String) -> BenchError) -> impl Fn(Ungiven) -> BenchError + '_ {
+    move |ungiven| match ungiven {
+        Ungiven::Shape(what) => wrong(what),
+        Ungiven::Torch(error) => failed(error),
+    }
+}
+
+/// Gives a value to a part of a tensor, or adds it times a strength.
+fn give(
+    all: &Tensor,
+    value: &Tensor,
+    (row_axis, rows): (i64, &[usize]),
+    axes: &Runs,
+    strength: Option<f64>,
+) -> Result<(), Ungiven> {
+    fits(value, &lengths(&all.size(), row_axis, rows.len(), axes)).map_err(Ungiven::Shape)?;
+    let mut row_start = 0;
+    for (start, length) in runs(rows) {
+        let target = narrowed(all, row_axis, (start, length))?;
+        let value = along(value, row_axis, (row_start, length))?;
+        row_start += length;
+        each_offset(&target, axes, &value, &mut |target, value| match strength {
+            Some(strength) => {
+                call("aten::add_.Tensor", &[target.into(), value.into(), strength.into()]).map(|_| ())
+            }
+            None => copy(target, value),
+        })?;
+    }
+    Ok(())
+}
+
+/// A copy of a part of a tensor.
+fn gathered(
+    all: &Tensor,
+    row_axis: i64,
+    rows: &[usize],
+    part: &[(Axis, Vec<usize>)],
+    site: &Site,
+) -> Result<Tensor, TorchError> {
+    let taken = |tensor: &Tensor, axis: i64, places: &[usize]| {
+        let places: Vec<i64> = places.iter().map(|place| *place as i64).collect();
+        let index = Tensor::from_slice(&places)?.to_device(tensor.device())?;
+        call("aten::index_select", &[tensor.into(), axis.into(), (&index).into()])
+    };
+    let mut made = taken(all, row_axis, rows)?;
+    for (axis, places) in part {
+        if let Some(at) = site.layout.axis(*axis) {
+            made = taken(&made, at as i64, places)?;
+        }
+    }
+    Ok(made)
 }
 
 fn unit(direction: &Tensor) -> Result<Tensor, TorchError> {

@@ -13,7 +13,7 @@ use fmrai_core::tracker::{BoxError, CaptureRequest};
 use super::measure::finite;
 use super::model_bench::ModelBench;
 use super::packing::Packed;
-use super::pass::Read;
+use super::pass::Readings;
 use super::rows::site_value;
 use super::value::{failed, seen};
 use crate::capture::Reuse;
@@ -106,14 +106,14 @@ impl ModelBench<'_> {
                 Ok(Some(start))
             });
         }
-        let (read, left) = (Read::default(), Rc::default());
+        let read = Readings::default();
         let objectives = std::slice::from_ref(objective);
-        self.read_logits(&mut actions, objectives, &rows, &read, &left, true);
+        self.read_objectives(&mut actions, objectives, &rows, &read, true);
         self.runner.run(&inputs, &CaptureRequest::none(), actions, Reuse::Nothing, true)?;
         self.count(rows.len());
         let _recorded = settings::Gradients::set(true);
-        let read = read.borrow().clone();
-        let values = self.evaluate(objectives, &rows, &read)?;
+        let own = 0..variant.rows.len();
+        let values = self.evaluate(objectives, &rows, std::slice::from_ref(&own), &read)?;
         let values =
             values.into_iter().next().ok_or_else(|| BenchError::Objective("there is none".to_owned()))?;
         let own = values.narrow(0, 0, variant.rows.len() as i64).map_err(failed)?;

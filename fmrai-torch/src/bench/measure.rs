@@ -178,7 +178,12 @@ pub(super) fn largest_token(measure: &Measure) -> Option<u32> {
 /// An edit that makes numbers that are none is an error, not a result.
 pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -> Result<(), BenchError> {
     for (row, value) in variant.rows.iter().zip(values) {
-        if value.is_finite() || objective.measure.positions(*row).is_empty() {
+        let nothing = match objective {
+            Objective::Logits { measure, .. } => measure.positions(*row).is_empty(),
+            Objective::Elements { rows, .. } => rows.get(*row).is_none_or(Vec::is_empty),
+            Objective::Apply { .. } => false,
+        };
+        if value.is_finite() || nothing {
             continue;
         }
         let after = match variant.edits.as_slice() {

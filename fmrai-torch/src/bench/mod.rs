@@ -9,12 +9,16 @@
 //!   count are computed, where that map treats positions apart.
 
 mod acting;
+mod batch;
 mod check;
+mod chunks;
 mod clean_values;
 mod edits;
+mod function;
 mod gradients;
 mod measure;
 mod model_bench;
+mod of_site;
 mod packing;
 mod pass;
 mod reading;
@@ -22,9 +26,13 @@ mod readout;
 mod rows;
 mod settings;
 mod study;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use acting::actions_of;
-pub use model_bench::{BenchInputs, ModelBench};
+pub use batch::BenchInputs;
+pub use function::function;
+pub use model_bench::ModelBench;
 pub use settings::BenchSettings;
 pub use study::{Study, StudyError};

@@ -1,7 +1,7 @@
 //! The bench of a live model.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,12 +13,14 @@ use fmrai_core::graph::{Graph, RecordedGraph, TensorId, TensorNode};
 use fmrai_core::tensor::TensorValue;
 use fmrai_core::tracker::CaptureRequest;
 
+use super::batch::{BenchInputs, Limits, recorded_rows};
 use super::check;
 use super::clean_values::CleanValues;
 use super::edits::{Placed, edited};
 use super::measure::{Chosen, finite, largest_token, log_probabilities, measure};
+use super::of_site::of_site;
 use super::packing::{Group, Packed, pack};
-use super::pass::{Read, Runner, read_at, refused};
+use super::pass::{Read, Readings, Runner, read_at, refused};
 use super::readout::Readout;
 use super::rows::{pick, real_rows, rows_of};
 use super::settings::BenchSettings;
@@ -26,19 +28,8 @@ use super::value::{failed, seen};
 use crate::capture::{Actions, CleanPass, DispatchTracker, Reuse};
 use crate::data::token_rows;
 use crate::ffi::tensor::Tensor;
-use crate::model::{Axis as InputAxis, Model, NamedTensors};
+use crate::model::{Model, NamedTensors};
 use crate::operation::call;
-
-/// The batch that a bench runs variants of.
-#[derive(Clone, Copy)]
-pub struct BenchInputs<'b> {
-    /// What the model takes, its rows along axis 0.
-    pub inputs: &'b NamedTensors,
-    /// Names of the inputs that are given whole: their axis 0 does not run over the rows.
-    pub whole: &'b [String],
-    /// Rows that count; those after them fill up.
-    pub rows: usize,
-}
 
 /// Runs variants of a batch on a model. Made for one batch; what it holds of the clean pass is given up with it.
 pub struct ModelBench<'b> {
@@ -54,31 +45,10 @@ pub struct ModelBench<'b> {
     /// What was compared with last.
     reference: Option<Reference>,
     passes: f64,
-}
-
-/// How many rows a model takes.
-struct Limits {
-    /// The only number, where there is one.
-    fixed: Option<usize>,
-    most: usize,
-}
-
-impl Limits {
-    fn of(model: &dyn Model, whole: &[String]) -> Self {
-        let specs = model.inputs();
-        let own = specs.iter().filter(|spec| !whole.contains(&spec.name));
-        let axes: Vec<InputAxis> = own.filter_map(|spec| spec.axes.as_ref()?.first().copied()).collect();
-        let size = |size: &i64| usize::try_from(*size).ok();
-        let fixed = axes.iter().find_map(|axis| match axis {
-            InputAxis::Fixed(rows) => size(rows),
-            InputAxis::Range { .. } => None,
-        });
-        let most = axes.iter().filter_map(|axis| match axis {
-            InputAxis::Fixed(rows) | InputAxis::Range { max: Some(rows), .. } => size(rows),
-            InputAxis::Range { max: None, .. } => None,
-        });
-        Self { fixed, most: most.min().unwrap_or(usize::MAX) }
-    }
+    /// Where something acts in what is running.
+    acted: BTreeSet<Place>,
+    /// Rows of the recorded pass, if it was on inputs of these sizes.
+    recorded_rows: Option<usize>,
 }
 
 /// Log probabilities `[chosen, token]` of the clean pass.
@@ -114,7 +84,24 @@ impl<'b> ModelBench<'b> {
             limits: Limits::of(model, batch.whole),
             reference: None,
             passes: 0.0,
+            acted: BTreeSet::new(),
+            recorded_rows: recorded_rows(tracker, &batch),
         })
+    }
+
+    pub(super) fn graph(&self) -> &RecordedGraph {
+        &self.graph
+    }
+
+    /// The only number of rows that the model takes, where there is one.
+    pub(super) fn fixed_rows(&self) -> Option<usize> {
+        self.limits.fixed
+    }
+
+    /// Before anything runs.
+    fn check_variants(&self, variants: &[Variant]) -> Result<(), BenchError> {
+        let (rows, recorded) = (self.batch.rows, self.recorded_rows);
+        variants.iter().try_for_each(|variant| check::variant(&self.graph, variant, rows, recorded))
     }
 
     /// How many passes of the batch have run so far, each row counted as its share of the batch.
@@ -170,10 +157,18 @@ impl<'b> ModelBench<'b> {
         self.passes += rows as f64 / self.batch.rows.max(1) as f64;
     }
 
+    /// How logits are read: from before the map to the vocabulary, unless something acts between there and them.
     pub(super) fn readout(&mut self, logits: TensorId) -> Readout {
         let (graph, end_early) = (&self.graph, self.settings.end_early);
         let make = || if end_early { Readout::of(graph, logits) } else { Readout::plain(logits) };
-        self.readouts.entry(logits).or_insert_with(make).clone()
+        let readout = self.readouts.entry(logits).or_insert_with(make);
+        if readout.makes(&self.acted) { Readout::plain(logits) } else { readout.clone() }
+    }
+
+    /// Says where something acts in what is run next.
+    fn act_at(&mut self, variants: &[Variant], sites: impl IntoIterator<Item = Place>) {
+        let edits = variants.iter().flat_map(|variant| &variant.edits).map(|edit| edit.site.place);
+        self.acted = edits.chain(sites).collect();
     }
 
     /// Keeps of the clean pass what edits and objectives take from there.
@@ -187,10 +182,10 @@ impl<'b> ModelBench<'b> {
         places
             .extend(edits.filter(|edit| matches!(edit.change, Change::Clean(_))).map(|edit| edit.site.place));
         let mut constants: Vec<TensorId> = Vec::new();
-        for objective in objectives {
-            let readout = self.readout(objective.logits);
+        for (logits, measure) in objectives.iter().filter_map(Objective::measure) {
+            let readout = self.readout(logits);
             constants.extend(readout.constants);
-            if matches!(objective.measure, Measure::Divergence(_)) {
+            if matches!(measure, Measure::Divergence(_)) {
                 places.push(Place::Tensor(readout.read));
             }
         }
@@ -224,13 +219,10 @@ impl<'b> ModelBench<'b> {
         if places.is_empty() && constants.is_empty() {
             return Ok(());
         }
-        let tensors = places.iter().filter_map(|place| match place {
-            Place::Tensor(id) => Some(*id),
-            Place::Scores(_) => None,
-        });
-        let request: CaptureRequest = tensors.chain(constants.iter().copied()).collect();
+        let request: CaptureRequest = constants.iter().copied().collect();
         let (mut actions, read, left) = (Actions::none(), Read::default(), Rc::default());
-        for place in places.iter().filter(|place| matches!(place, Place::Scores(_))) {
+        // Copies: what shares memory with an input or a buffer is taken back with it when the pass has ended.
+        for place in &places {
             read_at(&mut actions, *place, &read, &left, false, |value| value.detached_copy().map_err(failed));
         }
         let rows: Vec<usize> = (0..self.batch.rows).collect();
@@ -241,13 +233,7 @@ impl<'b> ModelBench<'b> {
         let kept = kept.ok_or_else(|| BenchError::Pass("the clean pass has ended early".to_owned()))?;
         for id in request.tensors() {
             let tensor = kept.tensor(id).ok_or_else(|| BenchError::Pass(format!("{id} was not kept")))?;
-            if constants.contains(&id) {
-                self.constants.insert(id, tensor.clone());
-            }
-            if places.contains(&Place::Tensor(id)) {
-                let rows = real_rows(tensor, filled.len(), self.batch.rows)?;
-                self.clean.keep(Place::Tensor(id), rows);
-            }
+            self.constants.insert(id, tensor.detached_copy().map_err(failed)?);
         }
         for (place, tensor) in read.borrow().iter() {
             self.clean.keep(*place, real_rows(tensor, filled.len(), self.batch.rows)?);
@@ -266,7 +252,9 @@ impl<'b> ModelBench<'b> {
                     Some(rows) => rows.iter().map(|row| start + row).collect(),
                     None => (start..start + variant.rows.len()).collect(),
                 };
-                by_place.entry(edit.site.place).or_default().push(Placed { edit: edit.clone(), rows: own });
+                let from = own.iter().filter_map(|row| packed.rows.get(*row).copied()).collect();
+                let placed = Placed { edit: edit.clone(), rows: own, from };
+                by_place.entry(edit.site.place).or_default().push(placed);
             }
             start += variant.rows.len();
         }
@@ -280,13 +268,14 @@ impl<'b> ModelBench<'b> {
 
     /// The positions whose logits count in a pass, as rows of the logits that are read, for each of the logits.
     fn chosen(objectives: &[Objective], rows: &[usize]) -> BTreeMap<TensorId, Chosen> {
-        let ids: BTreeSet<TensorId> = objectives.iter().map(|objective| objective.logits).collect();
+        let measures: Vec<(TensorId, &Measure)> = objectives.iter().filter_map(Objective::measure).collect();
+        let ids: BTreeSet<TensorId> = measures.iter().map(|(logits, _)| *logits).collect();
         let of_logits = |id: TensorId| {
             let mut next = 0;
             let of_row = |row: &usize| {
-                let own = objectives.iter().filter(|objective| objective.logits == id);
+                let own = measures.iter().filter(|(logits, _)| *logits == id);
                 let positions: BTreeSet<usize> =
-                    own.flat_map(|objective| objective.measure.positions(*row)).collect();
+                    own.flat_map(|(_, measure)| measure.positions(*row)).collect();
                 let start = next;
                 next += positions.len();
                 positions.into_iter().zip(start..).collect()
@@ -299,78 +288,92 @@ impl<'b> ModelBench<'b> {
     /// The logits `[chosen, token]` of the clean pass at these positions of these rows.
     pub(super) fn reference(
         &mut self,
-        objective: &Objective,
+        (logits, measure): (TensorId, &Measure),
         rows: &[usize],
         chosen: &Chosen,
     ) -> Result<Option<Tensor>, BenchError> {
-        let Measure::Divergence(references) = &objective.measure else { return Ok(None) };
+        let Measure::Divergence(references) = measure else { return Ok(None) };
         let from: Vec<usize> = rows.iter().map(|row| references[*row].row).collect();
         // Passes of a group compare with the same.
         if let Some(last) = &self.reference
-            && (last.logits, &last.from, &last.chosen) == (objective.logits, &from, chosen)
+            && (last.logits, &last.from, &last.chosen) == (logits, &from, chosen)
         {
             return Ok(Some(last.log_probabilities.clone()));
         }
-        let readout = self.readout(objective.logits);
+        let readout = self.readout(logits);
         let whole = self.clean.tensor(Place::Tensor(readout.read), &Layout::stream())?;
         let picked = pick(&whole, &from, chosen).map_err(failed)?;
-        let logits = readout.logits(picked, &self.constants).map_err(failed)?;
-        let log_probabilities = log_probabilities(&logits).map_err(failed)?;
-        let (logits, chosen) = (objective.logits, chosen.clone());
+        let made = readout.logits(picked, &self.constants).map_err(failed)?;
+        let log_probabilities = log_probabilities(&made).map_err(failed)?;
+        let chosen = chosen.clone();
         self.reference =
             Some(Reference { logits, from, chosen, log_probabilities: log_probabilities.clone() });
         Ok(Some(log_probabilities))
     }
 
-    /// The objectives `[row]` of a pass, of what was read in it.
+    /// The objectives `[row]` of a pass, of what was read in it. `variants` has the rows of each variant in it.
     pub(super) fn evaluate(
         &mut self,
         objectives: &[Objective],
         rows: &[usize],
-        read: &BTreeMap<Place, Tensor>,
+        variants: &[Range<usize>],
+        read: &Readings,
     ) -> Result<Vec<Tensor>, BenchError> {
         let mut logits: BTreeMap<TensorId, (Tensor, Chosen)> = BTreeMap::new();
         for (id, chosen) in Self::chosen(objectives, rows) {
             let readout = self.readout(id);
             let none = || BenchError::Objective(format!("{id} is not made in this pass"));
-            let picked = read.get(&Place::Tensor(readout.read)).cloned().ok_or_else(none)?;
+            let picked = read.picked.borrow().get(&Place::Tensor(readout.read)).cloned().ok_or_else(none)?;
             let made = readout.logits(picked, &self.constants).map_err(failed)?;
             logits.insert(id, (made, chosen));
         }
         let mut values = Vec::with_capacity(objectives.len());
         for objective in objectives {
-            let (logits, chosen) = &logits[&objective.logits];
+            if let Some(site) = objective.site() {
+                let none = || BenchError::Objective(format!("{} is not made in this pass", site.place));
+                let whole = read.whole.borrow().get(&site.place).cloned().ok_or_else(none)?;
+                values.push(of_site(objective, &whole, rows, variants)?);
+                continue;
+            }
+            let Some((id, of)) = objective.measure() else { continue };
+            let (logits, chosen) = &logits[&id];
             let tokens = logits.shape().last().copied().unwrap_or(0);
-            if let Some(token) = largest_token(&objective.measure).filter(|token| *token as usize >= tokens) {
+            if let Some(token) = largest_token(of).filter(|token| *token as usize >= tokens) {
                 return Err(BenchError::Objective(format!(
                     "it is about token {token}, the model has {tokens}"
                 )));
             }
-            let reference = self.reference(objective, rows, chosen)?;
-            let value = measure(&objective.measure, logits, rows, chosen, reference.as_ref());
+            let reference = self.reference((id, of), rows, chosen)?;
+            let value = measure(of, logits, rows, chosen, reference.as_ref());
             values.push(value.map_err(failed)?);
         }
         Ok(values)
     }
 
-    /// Lets the logits that objectives need be read: what the readout reads, at the positions that count.
-    pub(super) fn read_logits(
+    /// Lets what objectives need be read: of logits what the readout reads, at the positions that count, and sites whole.
+    pub(super) fn read_objectives(
         &mut self,
         actions: &mut Actions,
         objectives: &[Objective],
         rows: &[usize],
-        read: &Read,
-        left: &Rc<RefCell<usize>>,
+        read: &Readings,
         end: bool,
     ) {
         for (id, chosen) in Self::chosen(objectives, rows) {
             let place = Place::Tensor(self.readout(id).read);
             let (own, pass_rows) = ((0..rows.len()).collect::<Vec<_>>(), rows.len());
-            read_at(actions, place, read, left, end, move |value| {
+            read_at(actions, place, &read.picked, &read.left, end, move |value| {
                 let seen =
                     value.reshape(&seen(place, &Layout::stream(), value, pass_rows)?).map_err(failed)?;
                 pick(&seen, &own, &chosen).map_err(failed)
             });
+        }
+        let places: BTreeSet<Place> =
+            objectives.iter().filter_map(Objective::site).map(|site| site.place).collect();
+        for place in places {
+            // A copy, since the model may write to it later; one that gradients flow through.
+            let copy = |value: &Tensor| call("aten::clone", &[value.into()]).map_err(failed);
+            read_at(actions, place, &read.whole, &read.left, end, copy);
         }
     }
 
@@ -385,13 +388,18 @@ impl<'b> ModelBench<'b> {
         let rows = self.filled(&packed.rows)?;
         let inputs = self.inputs(&rows)?;
         let mut actions = self.edit_actions(variants, packed, rows.len());
-        let (read, left) = (Read::default(), Rc::default());
-        let end = self.settings.end_early;
-        self.read_logits(&mut actions, objectives, &rows, &read, &left, end);
+        let read = Readings::default();
+        self.read_objectives(&mut actions, objectives, &rows, &read, self.settings.end_early);
         self.runner.run(&inputs, &CaptureRequest::none(), actions, reuse, false)?;
         self.count(rows.len());
-        let read = read.borrow().clone();
-        let values = self.evaluate(objectives, &rows, &read)?;
+        let mut start = 0;
+        let own = packed.variants.iter().map(|at| {
+            let rows = start..start + variants[*at].rows.len();
+            start = rows.end;
+            rows
+        });
+        let own: Vec<Range<usize>> = own.collect();
+        let values = self.evaluate(objectives, &rows, &own, &read)?;
         values.iter().map(|value| value.to_vec::<f64>().map_err(failed)).collect()
     }
 
@@ -404,13 +412,26 @@ impl<'b> ModelBench<'b> {
         let inputs = self.inputs(&rows)?;
         let (mut actions, read, left) = (Actions::none(), Read::default(), Rc::default());
         // Nothing is served from after the last place where a pass begins to differ.
-        let place = self.place_from(group.last).filter(|_| self.settings.end_early);
+        // What is written later has to be known: it is not served, since a later pass would write to what is held.
+        let place = self.place_from(group.last).filter(|place| {
+            let Place::Tensor(id) = place else { return false };
+            self.settings.end_early
+                && self.graph.producer(*id).is_some_and(|made| made.id.0 > self.last_write())
+        });
         if let Some(place) = place {
             read_at(&mut actions, place, &read, &left, true, |value| Ok(value.clone()));
         }
         self.runner.run(&inputs, &CaptureRequest::none(), actions, Reuse::Fill(&clean), false)?;
         self.count(rows.len());
         Ok(Some(clean))
+    }
+
+    /// The last operation of the pass that writes to memory that was there; 0 where none does.
+    fn last_write(&self) -> u32 {
+        let versions = self.graph.tensors().iter().filter(|node| node.version_of.is_some());
+        // Other views of such memory are made by no operation of their own.
+        let by = versions.map(|node| self.graph.producer(node.id).map_or(u32::MAX, |made| made.id.0));
+        by.max().unwrap_or(0)
     }
 
     /// A place where a pass can be ended at this operation or soon after it.
@@ -462,10 +483,11 @@ impl Bench for ModelBench<'_> {
         variants: &[Variant],
         objectives: &[Objective],
     ) -> Result<Vec<Vec<Vec<f64>>>, BenchError> {
-        variants.iter().try_for_each(|variant| check::variant(&self.graph, variant, self.batch.rows))?;
+        self.check_variants(variants)?;
         objectives
             .iter()
             .try_for_each(|objective| check::objective(&self.graph, objective, self.batch.rows))?;
+        self.act_at(variants, []);
         self.keep_clean(variants, objectives)?;
         let groups = pack(&self.graph, variants, &|rows| self.fits(rows));
         let mut measured = vec![Vec::with_capacity(objectives.len()); variants.len()];
@@ -480,7 +502,7 @@ impl Bench for ModelBench<'_> {
         variants: &[Variant],
         sites: &[Site],
     ) -> Result<Vec<Vec<TensorValue>>, BenchError> {
-        variants.iter().try_for_each(|variant| check::variant(&self.graph, variant, self.batch.rows))?;
+        self.check_variants(variants)?;
         sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
         self.keep_clean(variants, &[])?;
         let groups = pack(&self.graph, variants, &|rows| self.fits(rows));
@@ -514,11 +536,12 @@ impl Bench for ModelBench<'_> {
         objective: &Objective,
         sites: &[Site],
     ) -> Result<Gradients, BenchError> {
-        check::variant(&self.graph, variant, self.batch.rows)?;
+        self.check_variants(std::slice::from_ref(variant))?;
         check::objective(&self.graph, objective, self.batch.rows)?;
         sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
+        self.act_at(std::slice::from_ref(variant), sites.iter().map(|site| site.place));
         self.keep_clean(std::slice::from_ref(variant), std::slice::from_ref(objective))?;
-        self.differentiate(variant, objective, sites)
+        self.differentiate_in_chunks(variant, objective, sites)
     }
 
     fn path_gradients(
@@ -527,14 +550,19 @@ impl Bench for ModelBench<'_> {
         objective: &Objective,
         paths: &[GradientPath],
     ) -> Result<PathGradients, BenchError> {
-        check::variant(&self.graph, variant, self.batch.rows)?;
+        self.check_variants(std::slice::from_ref(variant))?;
         check::objective(&self.graph, objective, self.batch.rows)?;
         for path in paths {
             check::site(&self.graph, &path.to)?;
             path.through.as_ref().map_or(Ok(()), |through| check::site(&self.graph, through))?;
         }
+        let throughs = paths.iter().filter_map(|path| path.through.as_ref());
+        self.act_at(
+            std::slice::from_ref(variant),
+            paths.iter().map(|path| &path.to).chain(throughs).map(|site| site.place),
+        );
         self.keep_clean(std::slice::from_ref(variant), std::slice::from_ref(objective))?;
-        self.along_paths(variant, objective, paths)
+        self.along_paths_in_chunks(variant, objective, paths)
     }
 
     fn read_tokens(&mut self, rows: &[Vec<u32>], sites: &[Site]) -> Result<Vec<TensorValue>, BenchError> {

@@ -60,6 +60,7 @@ impl Runner<'_> {
     ) -> Result<Option<Kept>, BenchError> {
         let failed = |error: &dyn fmt::Display| BenchError::Pass(error.to_string());
         let _gradients = Gradients::set(gradients);
+        let acts = !actions.is_empty();
         let pass = || {
             let recording = self.tracker.begin_reusing(request, actions, reuse)?;
             let outcome = self.model.forward(inputs).map(|_| ()).map_err(BoxError::from);
@@ -74,6 +75,9 @@ impl Runner<'_> {
                 Ok(refused) => Err(refused.0),
                 Err(source) => Err(BenchError::Pass(format!("{place}: {source}"))),
             },
+            Err(error @ TrackError::Diverged(_)) if acts => Err(BenchError::Pass(format!(
+                "{error} (where an edit replaces a view, what the model then writes through it does not reach the tensor that it was a view of)"
+            ))),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -81,6 +85,17 @@ impl Runner<'_> {
 
 /// What was read in a pass, by place.
 pub(super) type Read = Rc<RefCell<BTreeMap<Place, Tensor>>>;
+
+/// What objectives read in a pass.
+#[derive(Default)]
+pub(super) struct Readings {
+    /// Of logits, the positions that count.
+    pub(super) picked: Read,
+    /// Of sites, everything.
+    pub(super) whole: Read,
+    /// Places that have not been read yet.
+    pub(super) left: Rc<RefCell<usize>>,
+}
 
 /// Lets a place be read: `take` makes of the tensor that the pass goes on with what is kept. After the last place, `end` ends the pass.
 pub(super) fn read_at(

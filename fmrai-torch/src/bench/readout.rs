@@ -1,7 +1,8 @@
 //! The logits of the positions that count, without those of all others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use fmrai_core::experiment::Place;
 use fmrai_core::graph::{Graph, Operation, RecordedGraph, TensorId, Value};
 
 use crate::error::TorchError;
@@ -26,6 +27,12 @@ impl Readout {
         Self { read: logits, steps: Vec::new(), constants: Vec::new() }
     }
 
+    /// True if what is done again here is what makes one of these places.
+    pub(super) fn makes(&self, places: &BTreeSet<Place>) -> bool {
+        let mut made = self.steps.iter().flat_map(|operation| &operation.outputs);
+        made.any(|id| places.contains(&Place::Tensor(*id)))
+    }
+
     /// Goes back from the logits to before the map to the vocabulary, if that is possible.
     pub(super) fn of(graph: &RecordedGraph, logits: TensorId) -> Self {
         let fixed = fixed(graph);
@@ -43,7 +50,10 @@ impl Readout {
             at = input;
             if mapped {
                 steps.reverse();
-                let streams = graph.tensor(at).is_some_and(|tensor| tensor.shape.len() == 3);
+                // What is another view of memory that was written is made by nothing, so nothing can be read there.
+                let streams = graph
+                    .tensor(at)
+                    .is_some_and(|tensor| tensor.shape.len() == 3 && tensor.version_of.is_none());
                 return if streams { Self { read: at, steps, constants } } else { Self::plain(logits) };
             }
         }

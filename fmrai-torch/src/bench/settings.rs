@@ -13,13 +13,23 @@ pub struct BenchSettings {
     pub end_early: bool,
     /// Bytes that a clean pass may hold for reuse, about.
     pub memory: u64,
+    /// Bytes that the record of a pass for gradients may hold, about: rows beyond that are differentiated in passes of their own, at least one
+    /// at a time.
+    pub gradient_memory: u64,
     /// Positions of all rows together up to which variants are packed: beyond that, a processor gains nothing.
     pub packed_positions: usize,
 }
 
 impl Default for BenchSettings {
     fn default() -> Self {
-        Self { reuse: true, pack: true, end_early: true, memory: 2 << 30, packed_positions: 256 }
+        Self {
+            reuse: true,
+            pack: true,
+            end_early: true,
+            memory: 2 << 30,
+            gradient_memory: 4 << 30,
+            packed_positions: 256,
+        }
     }
 }
 

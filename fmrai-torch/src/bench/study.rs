@@ -8,11 +8,12 @@ use fmrai_core::experiment::{Answer, BenchError, Layout, Measure, Objective, Pla
 use fmrai_core::graph::{RecordedGraph, TensorId};
 use fmrai_core::selector::{SelectError, Selector, SelectorSyntaxError, select};
 use fmrai_core::structure::Structure;
-use fmrai_core::tracker::{BoxError, TrackError, Tracker};
+use fmrai_core::tracker::{BoxError, CaptureRequest, TrackError, Tracker};
 
-use super::model_bench::{BenchInputs, ModelBench};
+use super::batch::BenchInputs;
+use super::model_bench::ModelBench;
 use super::settings::BenchSettings;
-use crate::capture::DispatchTracker;
+use crate::capture::{Actions, CapturedTensors, DispatchTracker};
 use crate::data::{DataError, InputBatch, batch_of_texts};
 use crate::ffi::settings::no_grad;
 use crate::model::{Footprint, LoadedWeights, Model, ModelError, NamedTensors};
@@ -168,6 +169,27 @@ impl Study {
         &self.batch.samples
     }
 
+    /// What the model takes for the batch.
+    #[must_use]
+    pub fn inputs(&self) -> &NamedTensors {
+        &self.batch.inputs
+    }
+
+    /// Runs the batch as it is and keeps these tensors, as dense memory of their own.
+    ///
+    /// # Errors
+    /// The model fails, or a tensor is none of its graph.
+    pub fn keep(&self, tensors: &CaptureRequest) -> Made<CapturedTensors> {
+        let _no_grad = no_grad();
+        let (kept, mut left) = Footprint::of(self.model.as_ref(), || {
+            let recording = self.tracker.begin(tensors, Actions::none())?;
+            let outcome = self.model.forward(&self.batch.inputs).map(|_| ()).map_err(BoxError::from);
+            recording.end_of(outcome)
+        })?;
+        left.take_back()?;
+        Ok(kept?.into_activations())
+    }
+
     /// The sites that a selector names, `[row, position, channel]` where they have these axes: `ffn[*].activation`, `blocks.3.hook_resid_pre`.
     ///
     /// # Errors
@@ -213,7 +235,7 @@ impl Study {
                 wrong: vec![token(wrong)?],
             });
         }
-        Ok(Objective { logits: self.logits()?, measure: Measure::LogitDifference(rows) })
+        Ok(Objective::of_logits(self.logits()?, Measure::LogitDifference(rows)))
     }
 
     /// Where variants of the batch are run.

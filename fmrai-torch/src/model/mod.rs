@@ -2,6 +2,7 @@
 
 pub(crate) mod archives;
 mod causal;
+mod closure;
 mod error;
 mod footprint;
 mod info;
@@ -15,6 +16,7 @@ mod state;
 mod weights;
 
 pub use causal::{CausalModel, Continuation};
+pub use closure::ClosureModel;
 pub use error::ModelError;
 pub use footprint::Footprint;
 pub use info::{ModelInfo, NonFiniteWeight, Quantisation, StoredWeight};

@@ -113,7 +113,7 @@ fn weights_that_a_plugin_keeps_outlive_the_analyses_that_were_shown_them() {
     let first = {
         let model =
             ModelView { graph: &graph, structure: &structure, vocabulary: None, weights: Some(&weights) };
-        let mut analyzer = keeper.build(&Map::new()).unwrap();
+        let mut analyzer = keeper.build(&Map::new()).unwrap().into_analyzer().unwrap();
         analyzer.prepare(&model).unwrap();
         let first = KEPT.lock().unwrap().clone().unwrap();
         // Shown another time: what was shown before holds too.

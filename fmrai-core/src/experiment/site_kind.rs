@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use fmrai_core::experiment::{Block, Site, Sites};
+use super::site::Site;
+use super::sites::{Block, Sites};
 
 /// A kind of site, which each block has one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
