@@ -95,8 +95,8 @@ fn through(model: Box<dyn Model>, text: &str) -> Result<Document, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = folder.path().join("text.jsonl");
     std::fs::write(&file, json!({ "text": text }).to_string()).map_err(|error| error.to_string())?;
-    let data =
-        json!({ "type": "jsonl", "path": file, "field": "text", "batch_size": 1, "max_tokens": TOKENS });
+    let most = model.info().max_tokens.map_or(TOKENS, |most| most.min(TOKENS));
+    let data = json!({ "type": "jsonl", "path": file, "field": "text", "batch_size": 1, "max_tokens": most });
     let data: Box<dyn RegisteredDataSource> =
         serde_json::from_value(data).map_err(|error| error.to_string())?;
     let architecture = model.info().architecture.clone();
