@@ -79,13 +79,19 @@ impl From<&Sample> for ShownSample {
     }
 }
 
+/// A column: its name, its unit, its cells.
+type GivenColumn = (String, Option<String>, Cells);
+
+/// A tensor: its name, the names of its axes, its unit, its sizes, its elements.
+type GivenTensor = (String, Vec<String>, Option<String>, Vec<usize>, Vec<f64>);
+
 /// A report as Python gives it.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct Given {
     summary: String,
-    tables: Vec<(String, Vec<(String, Option<String>, Cells)>)>,
-    tensors: Vec<(String, Vec<String>, Option<String>, Vec<usize>, Vec<f64>)>,
+    tables: Vec<(String, Vec<GivenColumn>)>,
+    tensors: Vec<GivenTensor>,
     figures: Vec<String>,
 }
 

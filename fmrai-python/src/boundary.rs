@@ -10,8 +10,8 @@ use crate::error::of_torch;
 
 /// The tensor that a `torch.Tensor` stands for; they share everything.
 pub(crate) fn tensor_of(value: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    let py = value.py();
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = value.py();
     let class =
         CLASS.get_or_try_init(py, || Ok::<_, PyErr>(py.import("torch")?.getattr("Tensor")?.unbind()))?;
     if !value.is_instance(class.bind(py))? {

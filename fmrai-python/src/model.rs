@@ -69,7 +69,7 @@ impl PyModel {
 
 impl PyModel {
     /// The same model, of a source that plans name.
-    pub(crate) fn from_source(mut self, source: &str, path: &std::path::Path) -> Self {
+    pub(crate) fn of_source(mut self, source: &str, path: &std::path::Path) -> Self {
         source.clone_into(&mut self.info.source);
         path.clone_into(&mut self.info.path);
         self

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use fmrai_host::events::Observer;
 use fmrai_host::plan::{self, Catalogue};
 use fmrai_host::plugins::Policy;
+use fmrai_host::progress::Progress;
 use fmrai_host::run::{Options, run};
 use pyo3::prelude::*;
 
@@ -35,7 +37,9 @@ pub(crate) fn run_plan(
             plan.output = output;
         }
         let folder = plan.output.clone();
-        let options = Options { resume, force, progress, stop: &|_| false };
+        let shown = Progress::new();
+        let observers: &[&dyn Observer] = if progress { &[&shown] } else { &[] };
+        let options = Options { resume, force, observers, stop: &|_| false };
         let outcome = run(plan, &options).map_err(|error| wrong(&error))?;
         let failed = outcome.analyses.iter().find_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
         match failed {

@@ -74,6 +74,6 @@ impl ModelSource for Transformers {
             PyModel::of(py, bridge, tokenizer)
         };
         let model = Python::attach(load).map_err(|error| wrong(error.to_string()))?;
-        Ok(Box::new(model.from_source("hf_checkpoint", &path)))
+        Ok(Box::new(model.of_source("hf_checkpoint", &path)))
     }
 }

@@ -163,7 +163,7 @@ impl<R> Start<'_, R> {
         self.stopwatch.lap("discover");
         let output = keeper.as_ref().map(|keeper| keeper.output().to_owned());
         let mut session = Session {
-            watch: Watch::new(options.observers, output),
+            watch: Watch::new(options.observers, output.as_deref()),
             failed: BTreeSet::new(),
             keeper,
             limit: self.limit,

@@ -1,7 +1,7 @@
 //! Those who watch a run, and the file that tells other processes how far it is.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// `output` is the folder of a run that keeps something.
-    pub(super) fn new(observers: &'a [&'a dyn Observer], output: Option<PathBuf>) -> Self {
+    pub(super) fn new(observers: &'a [&'a dyn Observer], output: Option<&Path>) -> Self {
         Self { observers, file: output.map(ProgressFile::new) }
     }
 
@@ -52,7 +52,7 @@ struct Told {
 }
 
 impl ProgressFile {
-    fn new(output: PathBuf) -> Self {
+    fn new(output: &Path) -> Self {
         let now = Instant::now();
         let told = Told { begun: now, due: now + PAUSE, events: Vec::new() };
         Self { path: output.join(STATE).join(PROGRESS), told: RefCell::new(told) }

@@ -23,6 +23,9 @@ pub(crate) struct OpenStore {
     questions: Vec<Question>,
 }
 
+/// Names of columns, rows, and whether there are more rows than these.
+pub(crate) type Selected = (Vec<String>, Vec<Vec<Value>>, bool);
+
 impl OpenStore {
     /// Opens it and reads its questions.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
@@ -81,7 +84,7 @@ impl OpenStore {
     /// Ends every query that takes longer than this from now on.
     pub(crate) fn stop_after(&self, time: Duration) {
         let end = Instant::now() + time;
-        let _ = self.database.progress_handler(10_000, Some(move || Instant::now() > end));
+        self.database.progress_handler(10_000, Some(move || Instant::now() > end));
     }
 
     /// The tables with their columns and a line on each.
@@ -102,7 +105,7 @@ impl OpenStore {
     }
 
     /// Names of columns and rows of a query that only reads, and whether there are more than these.
-    pub(crate) fn select(&self, sql: &str) -> Result<(Vec<String>, Vec<Vec<Value>>, bool), Error> {
+    pub(crate) fn select(&self, sql: &str) -> Result<Selected, Error> {
         let refused = |error: rusqlite::Error| Error::Usage(error.to_string());
         let mut statement = self.database.prepare(sql).map_err(refused)?;
         if !statement.readonly() {

@@ -144,6 +144,23 @@ fn what_acts_acts_on_the_graph_that_is_followed() {
     assert_eq!(numbers(&model.buffer.borrow()), [3.0, 3.0]);
 }
 
+/// Fails.
+struct Fails<'m>(Call<'m>);
+impl LiveCall for Fails<'_> {
+    fn model(&self) -> &dyn Model {
+        self.0.model
+    }
+    fn form(&self) -> &str {
+        "fails"
+    }
+    fn inputs(&self) -> Vec<(String, fmrai_torch::Tensor)> {
+        Vec::new()
+    }
+    fn run(&self, _: Turn, _: bool) -> Result<(), BoxError> {
+        Err("no electricity".into())
+    }
+}
+
 #[test]
 fn what_cannot_be_asked_is_told_after_the_pass() {
     let model = model();
@@ -159,21 +176,6 @@ fn what_cannot_be_asked_is_told_after_the_pass() {
     assert_eq!((call.runs.get(), numbers(&model.buffer.borrow())), (1, vec![1.0, 1.0]));
     assert!(call.result.borrow().is_some());
     // An error of the model is its own.
-    struct Fails<'m>(Call<'m>);
-    impl LiveCall for Fails<'_> {
-        fn model(&self) -> &dyn Model {
-            self.0.model
-        }
-        fn form(&self) -> &str {
-            "fails"
-        }
-        fn inputs(&self) -> Vec<(String, fmrai_torch::Tensor)> {
-            Vec::new()
-        }
-        fn run(&self, _: Turn, _: bool) -> Result<(), BoxError> {
-            Err("no electricity".into())
-        }
-    }
     let error = graphs.pass(&Fails(call), Want::Graph, &mut ask).unwrap_err();
     let LiveError::Track(TrackError::Forward(error)) = error else { panic!("{error}") };
     assert_eq!(error.to_string(), "no electricity");

@@ -15,7 +15,7 @@ pub(super) fn paths(graph: &dyn Graph, structure: &Structure, coverage: &Coverag
             let layer = write.writers.iter().find_map(|writer| match *writer {
                 Writer::Attention(i) => structure.attention.get(i).map(|block| match block.kind {
                     AttentionKind::SelfAttention => Some(block.layer),
-                    AttentionKind::CrossAttention => None,
+                    AttentionKind::CrossAttention | AttentionKind::Channels => None,
                 }),
                 Writer::FeedForward(i) => structure.feed_forward.get(i).map(|block| Some(block.layer)),
                 Writer::Other => None,

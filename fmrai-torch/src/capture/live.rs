@@ -281,7 +281,7 @@ fn kept_aside(
 
 fn track(call: &dyn LiveCall, graph: &LiveGraph, ask: Ask, turn: Turn) -> Result<Kept, TrackError> {
     let recording = Recording::begin(&graph.recorded, &ask.keep, ask.actions, Reuse::Nothing)?;
-    let recording = recording.as_far_as_seen(ask.as_far_as_seen);
+    let recording = recording.if_seen(ask.as_far_as_seen);
     let outcome = call.run(turn, false);
     recording.end_of(outcome)
 }

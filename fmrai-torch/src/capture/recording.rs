@@ -149,7 +149,7 @@ impl Recording {
     }
 
     /// Leaves out what was overwritten unseen, or is not made in this pass, instead of failing.
-    pub(super) fn as_far_as_seen(self, yes: bool) -> Self {
+    pub(super) fn if_seen(self, yes: bool) -> Self {
         Self { as_far_as_seen: yes, ..self }
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Closure {
 }
 
 /// The rules that need the resolved graph.
-pub(crate) const CLOSURES: [Closure; 6] = [
+pub(crate) const CLOSURES: [Closure; 7] = [
     // What an analyzer builds on.
     Closure { package: "fmrai-core", features: (&[], ""), banned: &["tch", "torch-sys", "cc", "tokenizers"] },
     // What runs beside the libtorch of another program, of whatever version.
