@@ -48,6 +48,7 @@ fn registered_analyzers() {
             "activation_patching",
             "attention_clustering",
             "attention_patterns",
+            "attention_view",
             "attribution_patching",
             "circuit",
             "direct_logit_attribution",

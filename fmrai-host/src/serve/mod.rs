@@ -2,7 +2,7 @@
 //! questions to the stores, stored activations, and a text box with the model of a run.
 //!
 //! Whoever knows the address may use it: a random token is part of it, so no other page and no other user of the machine guesses it.
-//! Nothing is written, and no file outside the folders that were named is read, whatever is asked ([`runs`]).
+//! Nothing is written, and no file outside the folders that were named is read, whatever is asked (`runs`).
 
 mod activations;
 mod api;
