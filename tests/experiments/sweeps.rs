@@ -49,6 +49,7 @@ fn a_run_goes_on_in_the_sweep_in_which_it_was_stopped() {
         // These name the folder.
         files.remove(Path::new("plan.json"));
         files.remove(Path::new("summary.json"));
+        files.remove(Path::new("report.html"));
         files
     };
     let summary = crate::common::json_file(&whole.join("summary.json"));
