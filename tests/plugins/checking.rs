@@ -183,7 +183,7 @@ fn a_file_that_would_not_be_loaded_is_not_checked() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_fmrai")).args(["plugin", "check"]).arg(&library).output().unwrap();
     assert_exit(&output, 2);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("plugin ABI 9.1"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("plugin ABI 9.2"));
 }
 
 #[test]
