@@ -336,7 +336,8 @@ test("the server lets nobody in who has no business there", { skip: !program }, 
     const { pathname, host } = new URL(url);
     const get = (path, headers = {}) => raw({ path, headers });
     assert.equal((await get(pathname)).status, 200);
-    for (const path of ["/", "/api/runs", `${pathname.slice(0, -2)}0/`, `/..${pathname}`]) {
+    const other = pathname.at(-2) === "0" ? "1" : "0";
+    for (const path of ["/", "/api/runs", `${pathname.slice(0, -2)}${other}/`, `/..${pathname}`]) {
         assert.equal((await get(path)).status, 404, path);
     }
     assert.equal((await get(pathname, { host: `evil.example:${new URL(url).port}` })).status, 421, "rebinding");
