@@ -34,6 +34,7 @@ pub mod circuit;
 pub mod direct_logit_attribution;
 pub mod ffn_key_value;
 mod finite;
+mod first_texts;
 pub mod head_detection;
 pub mod input_attribution;
 pub mod lens;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fmrai_core::graph::{Graph, RecordedGraph, fingerprint};
+use fmrai_core::tensor::DType;
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::Device;
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{LoadContext, Model, ModelError, NamedTensors, RegisteredModelSource};
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelInfo, NamedTensors, RegisteredModelSource};
 use safetensors::SafeTensors;
 use tch::{Kind, Tensor};
 
@@ -211,4 +212,22 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect();
     all.sort();
     all
+}
+
+/// What is known of a model that a test has written itself.
+pub(crate) fn written_in_a_test(architecture: &str, parameters: u64) -> ModelInfo {
+    ModelInfo {
+        source: "test".to_owned(),
+        architecture: architecture.to_owned(),
+        path: PathBuf::new(),
+        files: Vec::new(),
+        parameters,
+        dtype: DType::Float32,
+        max_tokens: None,
+        quantisation: None,
+        remade_bytes: 0,
+        unused_weights: Vec::new(),
+        warnings: Vec::new(),
+        non_finite_weights: Vec::new(),
+    }
 }

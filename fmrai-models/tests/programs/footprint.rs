@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use fmrai_core::graph::{Graph, Operation, fingerprint};
-use fmrai_core::tensor::DType;
 use fmrai_core::tolerance::Tolerance;
 use fmrai_core::tracker::{CaptureRequest, TrackError, Tracker};
 use fmrai_torch::capture::DispatchTracker;
@@ -12,7 +11,7 @@ use fmrai_torch::text::Tokenizer;
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
-use crate::cases::{load, load_as, record, reference};
+use crate::cases::{load, load_as, record, reference, written_in_a_test};
 use crate::tensors::{AsTch, named};
 
 /// What a new process starts with.
@@ -171,20 +170,7 @@ impl Model for Counting {
 
 #[test]
 fn models_written_in_rust_are_taken_back_too() {
-    let info = ModelInfo {
-        source: "test".to_owned(),
-        architecture: "counting".to_owned(),
-        path: std::path::PathBuf::new(),
-        files: Vec::new(),
-        parameters: 2,
-        dtype: DType::Float32,
-        max_tokens: None,
-        quantisation: None,
-        remade_bytes: 0,
-        unused_weights: Vec::new(),
-        warnings: Vec::new(),
-        non_finite_weights: Vec::new(),
-    };
+    let info = written_in_a_test("counting", 2);
     let model = Counting { info, buffer: RefCell::new(Tensor::from_slice(&[1.0f32, 2.0])) };
     let (outputs, mut left) =
         Footprint::of(&model, || model.forward(&NamedTensors::default()).unwrap()).unwrap();

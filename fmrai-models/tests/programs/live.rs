@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::selector::{Selector, select};
-use fmrai_core::tensor::DType;
 use fmrai_core::tracker::{BoxError, TrackError};
 use fmrai_torch::capture::{Actions, Ask, LiveCall, LiveError, LiveGraph, LiveGraphs, Place, Turn, Want};
 use fmrai_torch::model::{InputSpec, Model, ModelError, ModelInfo, NamedTensors};
 use fmrai_torch::text::Tokenizer;
 use tch::Tensor;
 
+use crate::cases::written_in_a_test;
 use crate::tensors::{AsTch, named};
 
 /// Adds to a buffer, and doubles or triples what it is given, by its sign.
@@ -70,20 +70,7 @@ impl LiveCall for Call<'_> {
 }
 
 fn model() -> Signs {
-    let info = ModelInfo {
-        source: "test".to_owned(),
-        architecture: "signs".to_owned(),
-        path: std::path::PathBuf::new(),
-        files: Vec::new(),
-        parameters: 1,
-        dtype: DType::Float32,
-        max_tokens: None,
-        quantisation: None,
-        remade_bytes: 0,
-        unused_weights: Vec::new(),
-        warnings: Vec::new(),
-        non_finite_weights: Vec::new(),
-    };
+    let info = written_in_a_test("signs", 1);
     Signs { info, buffer: RefCell::new(Tensor::from_slice(&[0.0f32, 0.0])) }
 }
 

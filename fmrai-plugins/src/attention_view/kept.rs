@@ -6,6 +6,8 @@ use fmrai_core::analyzer::{State, StateError};
 use half::f16;
 use serde::{Deserialize, Serialize};
 
+use crate::first_texts::{FirstTexts, of_document, wrong};
+
 /// The attention over the first tokens of a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Text {
@@ -28,50 +30,17 @@ impl Text {
 }
 
 /// The chosen texts with the smallest numbers.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Kept {
-    most: usize,
-    pub(super) texts: BTreeMap<u64, Text>,
-}
+pub(super) type Kept = FirstTexts<Text>;
 
 impl Kept {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, texts: BTreeMap::new() }
-    }
-
-    /// Whether a text would be kept.
-    pub(super) fn wants(&self, id: u64) -> bool {
-        self.texts.len() < self.most || self.texts.last_key_value().is_some_and(|(last, _)| id < *last)
-    }
-
-    pub(super) fn add(&mut self, id: u64, text: Text) {
-        self.texts.insert(id, text);
-        while self.texts.len() > self.most {
-            self.texts.pop_last();
-        }
-    }
-
-    pub(super) fn merge(&mut self, other: Self) {
-        other.texts.into_iter().for_each(|(id, text)| self.add(id, text));
-    }
-
     pub(super) fn put(&self, state: &mut State) -> Result<(), StateError> {
-        let texts =
-            serde_json::to_value(&self.texts).map_err(|error| StateError::Bytes(error.to_string()))?;
-        state.document["texts"] = texts;
+        self.put_document(state)?;
         let all: Vec<f32> = self.texts.values().flat_map(|text| &text.attention).copied().collect();
         state.put("attention", [all.len()], all)
     }
 
     pub(super) fn get(state: &State, most: usize, heads: usize) -> Result<Self, StateError> {
-        let document = state.document.get("texts").cloned().unwrap_or_default();
-        let wrong = |part: &str, found: String, needed: &str| StateError::Part {
-            part: part.to_owned(),
-            found,
-            needed: needed.to_owned(),
-        };
-        let mut texts: BTreeMap<u64, Text> = serde_json::from_value(document)
-            .map_err(|error| wrong("texts", error.to_string(), "texts with their tokens"))?;
+        let mut texts: BTreeMap<u64, Text> = of_document(state)?;
         let size = |text: &Text| text.positions().checked_pow(2).and_then(|n| n.checked_mul(heads));
         let sizes: Option<Vec<usize>> = texts.values().map(size).collect();
         let total =
@@ -87,7 +56,7 @@ impl Kept {
             text.attention = own.to_vec();
             rest = more;
         }
-        Ok(Self { most, texts })
+        Ok(Self::of(most, texts))
     }
 }
 

@@ -6,6 +6,7 @@ use fmrai_core::analyzer::{State, StateError};
 use serde::{Deserialize, Serialize};
 
 use super::config::Method;
+use crate::first_texts::{FirstTexts, of_document, wrong};
 
 /// What was found of a text, with its tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,37 +46,11 @@ pub(super) struct Numbers {
 const SINGLE: usize = 5;
 
 /// The texts that come first in the data.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Kept {
-    most: usize,
-    pub(super) texts: BTreeMap<u64, Text>,
-}
+pub(super) type Kept = FirstTexts<Text>;
 
 impl Kept {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, texts: BTreeMap::new() }
-    }
-
-    /// Whether a text would be kept.
-    pub(super) fn wants(&self, id: u64) -> bool {
-        self.texts.len() < self.most || self.texts.last_key_value().is_some_and(|(last, _)| id < *last)
-    }
-
-    pub(super) fn add(&mut self, id: u64, text: Text) {
-        self.texts.insert(id, text);
-        while self.texts.len() > self.most {
-            self.texts.pop_last();
-        }
-    }
-
-    pub(super) fn merge(&mut self, other: Self) {
-        other.texts.into_iter().for_each(|(id, text)| self.add(id, text));
-    }
-
     pub(super) fn put(&self, state: &mut State) -> Result<(), StateError> {
-        let texts =
-            serde_json::to_value(&self.texts).map_err(|error| StateError::Bytes(error.to_string()))?;
-        state.document["texts"] = texts;
+        self.put_document(state)?;
         let all = || self.texts.values().map(|text| &text.numbers);
         let single =
             all().flat_map(|n| [n.value, n.at_baseline, n.gap, n.error, n.steps]).collect::<Vec<f64>>();
@@ -89,14 +64,7 @@ impl Kept {
     }
 
     pub(super) fn get(state: &State, most: usize, methods: &[Method]) -> Result<Self, StateError> {
-        let document = state.document.get("texts").cloned().unwrap_or_default();
-        let wrong = |part: &str, found: String, needed: &str| StateError::Part {
-            part: part.to_owned(),
-            found,
-            needed: needed.to_owned(),
-        };
-        let mut texts: BTreeMap<u64, Text> = serde_json::from_value(document)
-            .map_err(|error| wrong("texts", error.to_string(), "texts with their tokens"))?;
+        let mut texts: BTreeMap<u64, Text> = of_document(state)?;
         if let Some(text) =
             texts.values().find(|t| t.pieces.len() != t.tokens.len() || t.answer >= t.tokens.len())
         {
@@ -147,7 +115,7 @@ impl Kept {
             let found = format!("{} numbers", rolled.len());
             return Err(wrong("rollout of all positions", found, "one for each two tokens of a text"));
         }
-        Ok(Self { most, texts })
+        Ok(Self::of(most, texts))
     }
 }
 
