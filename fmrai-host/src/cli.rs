@@ -9,12 +9,14 @@ use fmrai_torch::generate::GenerateConfig;
 
 use crate::calls;
 use crate::commands::{
-    DataOptions, analyzers, capture, check, generate, inspect, plugin, query, report, run, schema, serve,
+    DataOptions, analyzers, capture, check, generate, inspect, merge, plugin, query, report, run, schema,
+    serve,
 };
 use crate::error::{Error, Exit, one_line};
 use crate::guardian;
 use crate::plan::Catalogue;
 use crate::plugins::{Pins, Policy};
+use crate::run::{Part, Work};
 use crate::serve::Settings;
 use crate::terminal;
 
@@ -47,6 +49,9 @@ impl Arguments {
     fn load_plugins(&self) -> bool {
         match &self.command {
             Command::Run { plan, .. } | Command::Check { plan } => guardian::names_plugins(plan),
+            Command::Merge { folder, plan, .. } => {
+                merge::plan_of(plan.as_deref(), folder).is_ok_and(|plan| guardian::names_plugins(&plan))
+            }
             Command::Inspect { model, .. } => guardian::names_plugins(model),
             Command::Analyzers { plugin, .. } | Command::Schema { plugin } => !plugin.is_empty(),
             _ => false,
@@ -123,6 +128,33 @@ enum Command {
         #[arg(long, conflicts_with = "resume")]
         force: bool,
         /// Threads for the model and the analyses [default: all cores]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        threads: Option<u16>,
+        /// Run one of N parts of the data only, the first being 1/N, and keep what it gives for `fmrai merge`
+        #[arg(long, value_name = "K/N")]
+        shard: Option<Part>,
+        /// Run these batches of the data only, from the first to before the second, as `--shard` does
+        #[arg(long, value_name = "FROM..TO", conflicts_with = "shard")]
+        batches: Option<Part>,
+    },
+    /// Puts together what runs of parts of a plan's data have kept, and writes the results
+    Merge {
+        /// Output folders of runs with --shard or --batches, of interrupted runs, or of merges with --partial
+        #[arg(required = true)]
+        folder: Vec<PathBuf>,
+        /// The plan [default: the one that the first folder was made by]
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Folder for the results, instead of the plan's
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Where parts are missing, keep what is there for another merge
+        #[arg(long)]
+        partial: bool,
+        /// Write into an output folder that holds something else; drops the state of an unfinished run
+        #[arg(long)]
+        force: bool,
+        /// Threads for the analyses [default: all cores]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         threads: Option<u16>,
     },
@@ -394,8 +426,15 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
     log(&arguments.log)?;
     let catalogue = |named: &[PathBuf]| catalogue(arguments.plugin_dir, arguments.plugins_beside_plan, named);
     match arguments.command {
-        Command::Run { plan, output, resume, force, threads } => {
-            run::run(&plan, &catalogue(&[])?, output, resume, force, threads.map(usize::from))
+        Command::Run { plan, output, resume, force, threads, shard, batches } => {
+            let work = shard.or(batches).map_or(Work::Whole, Work::Part);
+            let asked = run::Asked { work, resume, force, threads: threads.map(usize::from) };
+            run::run(&plan, &catalogue(&[])?, output, asked)
+        }
+        Command::Merge { folder, plan, output, partial, force, threads } => {
+            let threads = threads.map(usize::from);
+            let options = merge::MergeOptions { folders: folder, plan, output, partial, force, threads };
+            merge::merge(&catalogue(&[])?, options)
         }
         Command::Check { plan } => check::check(&plan, &catalogue(&[])?),
         Command::Capture {

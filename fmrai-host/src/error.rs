@@ -8,7 +8,7 @@ use fmrai_torch::data::DataError;
 use fmrai_torch::generate::GenerateError;
 use fmrai_torch::model::ModelError;
 
-use crate::checkpoint::{ResumeError, SaveError};
+use crate::checkpoint::{MergeError, ResumeError, SaveError};
 use crate::plan::{OfferError, PlanError};
 use crate::plugins::PluginError;
 use crate::results::WriteError;
@@ -69,6 +69,9 @@ pub enum Error {
     /// A run that cannot be continued.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// Parts of a run that cannot be put together.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// A pass that could not be recorded or followed.
     #[error("{}{}", .0, advice(.0))]
     Track(TrackError),
@@ -147,6 +150,7 @@ impl Error {
             | Self::Select(_)
             | Self::Selector(_)
             | Self::Report(_)
+            | Self::Merge(_)
             | Self::Usage(_) => Exit::Input,
             Self::Resume(ResumeError::Unreadable { .. })
             | Self::Folder(FolderError::Io { .. } | FolderError::Write(_)) => Exit::Internal,

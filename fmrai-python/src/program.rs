@@ -39,7 +39,7 @@ pub(crate) fn run_plan(
         let folder = plan.output.clone();
         let shown = Progress::new();
         let observers: &[&dyn Observer] = if progress { &[&shown] } else { &[] };
-        let options = Options { resume, force, observers, stop: &|_| false };
+        let options = Options { resume, force, observers, ..Options::default() };
         let outcome = run(plan, &options).map_err(|error| wrong(&error))?;
         let failed = outcome.analyses.iter().find_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
         match failed {

@@ -49,7 +49,7 @@ fn execute(
     std::fs::write(&file, plan.to_string()).unwrap();
     let mut plan = read(&file, &Catalogue::linked().unwrap())?;
     plan.output = output.to_owned();
-    run(plan, &Options { resume, force: false, observers: &[], stop: &|batches| batches >= stop_after })
+    run(plan, &Options { resume, force: false, stop: &|batches| batches >= stop_after, ..Options::default() })
 }
 
 fn copy(files: &Files, to: &Path) {

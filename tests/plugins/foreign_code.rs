@@ -115,8 +115,7 @@ fn two_hundred_runs_of_a_plugin_in_one_process_leave_nothing_behind() {
         let catalogue = Catalogue::linked().unwrap().with_policy(policy);
         let plan = read(&place.path("plan.json"), &catalogue).unwrap();
         let never = |_| false;
-        let outcome =
-            run(plan, &Options { resume: false, force: true, observers: &[], stop: &never }).unwrap();
+        let outcome = run(plan, &Options { force: true, stop: &never, ..Options::default() }).unwrap();
         assert!(outcome.analyses[0].1.is_ok());
         catalogue
     };

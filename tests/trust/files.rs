@@ -37,7 +37,7 @@ impl Place {
             }
             false
         };
-        run(plan, &Options { resume: false, force: true, observers: &[], stop: &stop })
+        run(plan, &Options { force: true, stop: &stop, ..Options::default() })
     }
 }
 

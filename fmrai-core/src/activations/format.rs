@@ -139,13 +139,22 @@ pub struct BatchEntry {
     pub sha256: String,
 }
 
+/// What a data source has counted, as a batch's file tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Counted {
+    /// What this batch adds, whatever came before it.
+    Added(Value),
+    /// What had been read after this batch, from the beginning: in folders of versions up to 0.2.
+    SoFar(Value),
+}
+
 /// The metadata `batch` of a batch's file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchHeader {
     /// Position in the run, from 0.
     pub index: u64,
-    /// What the data source had counted after this batch.
-    pub counts: Value,
+    /// What the data source has counted.
+    pub counts: Counted,
     /// The samples, in the order of axis 0.
     pub samples: Vec<Sample>,
 }
@@ -153,7 +162,10 @@ pub struct BatchHeader {
 #[derive(Serialize, Deserialize)]
 struct HeaderRecord {
     index: u64,
-    counts: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts: Option<Value>,
     samples: Vec<SampleRecord>,
 }
 
@@ -212,7 +224,11 @@ impl BatchHeader {
             pair: s.pair.clone(),
         });
         let samples = samples.collect();
-        serde_json::to_string(&HeaderRecord { index: self.index, counts: self.counts.clone(), samples })
+        let (added, counts) = match self.counts.clone() {
+            Counted::Added(counts) => (Some(counts), None),
+            Counted::SoFar(counts) => (None, Some(counts)),
+        };
+        serde_json::to_string(&HeaderRecord { index: self.index, added, counts, samples })
     }
 
     /// What [`to_json`](Self::to_json) wrote.
@@ -246,7 +262,12 @@ impl BatchHeader {
                 pair: sample.pair,
             });
         }
-        Ok(Self { index: record.index, counts: record.counts, samples })
+        let counts = match (record.added, record.counts) {
+            (Some(added), _) => Counted::Added(added),
+            (None, Some(counts)) => Counted::SoFar(counts),
+            (None, None) => return Err("missing field `added`".to_owned()),
+        };
+        Ok(Self { index: record.index, counts, samples })
     }
 }
 

@@ -15,7 +15,7 @@ mod tests;
 mod write;
 
 pub use format::{
-    BATCHES, BatchEntry, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
+    BATCHES, BatchEntry, BatchHeader, Counted, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
     StoredFile, VOCABULARY, batch_file, entries,
 };
 pub use read::{ActivationFolder, BatchFile, StoredActivations};

@@ -33,7 +33,7 @@ fn header(index: u64, samples: usize) -> BatchHeader {
     let sample = |id| Sample { text: Some("a \"b\"\n".into()), ..padded_sample(id, &[5, 6], 1) };
     BatchHeader {
         index,
-        counts: json!({"texts": samples}),
+        counts: Counted::Added(json!({"texts": samples})),
         samples: (0..samples as u64).map(sample).collect(),
     }
 }

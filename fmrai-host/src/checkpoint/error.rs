@@ -18,6 +18,14 @@ pub enum ResumeError {
         /// What is not as it was.
         differences: Vec<String>,
     },
+    /// It is about other batches.
+    #[error("the unfinished run in {path} is about {found}: give it the same --shard or --batches, merge it, or start again with --force", path = path.display())]
+    Share {
+        /// The output folder.
+        path: PathBuf,
+        /// Which ones.
+        found: String,
+    },
     /// A file of the checkpoint is damaged.
     #[error("{path}: {what}; start again with --force", path = path.display())]
     Damaged {
@@ -53,4 +61,54 @@ pub enum SaveError {
     /// A state has no bytes.
     #[error("the state of analysis {0:?}: {1}")]
     State(String, StateError),
+}
+
+/// Why parts cannot be merged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// A folder holds nothing of a part.
+    #[error("{path} holds no unfinished run, so there is nothing in it to merge: needed is the output folder of a run with --shard or --batches", path = path.display())]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A part is of another run.
+    #[error("{path} is not of this run: {}", differences.join("; "), path = path.display())]
+    Different {
+        /// The folder.
+        path: PathBuf,
+        /// What is not the same.
+        differences: Vec<String>,
+    },
+    /// Two parts have absorbed the same batches.
+    #[error("{batches} are in both {} and {}: merge one of them", first.display(), second.display())]
+    Doubled {
+        /// Which ones.
+        batches: String,
+        /// One folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// Some batches are in no part.
+    #[error(
+        "of the {of} batches of the data some are in none of the folders: {missing}; add what is missing, or keep what is there for another merge with --partial"
+    )]
+    Missing {
+        /// How many the data have.
+        of: u64,
+        /// Which ones are absent, and which run has not come to them.
+        missing: String,
+    },
+    /// A part says something of the data that is not so.
+    #[error("{path} has {found}, the data have {of} batches", path = path.display())]
+    Outside {
+        /// The folder.
+        path: PathBuf,
+        /// What it has.
+        found: String,
+        /// How many the data have.
+        of: u64,
+    },
 }

@@ -7,6 +7,7 @@ mod captured;
 mod error;
 mod identity;
 mod sealed;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(crate) use captured::Captured;
-pub use error::{ResumeError, SaveError};
+pub use error::{MergeError, ResumeError, SaveError};
 pub use identity::Identity;
 use sealed::{seal, sha256, unseal};
+pub use share::{Share, Stretch, batches};
 
 use crate::results::folder::{CHECKPOINT, STATE, is_state_file};
 use crate::results::{remove, write, write_json};
-use crate::run::{ParityReport, Told};
+use crate::run::{ParityReport, Skipped, Told};
 
 /// Version of the format. The one before it, of fmrai 0.2, had no hashes.
 const FORMAT: u32 = 2;
@@ -58,16 +60,24 @@ pub enum Progress {
 pub struct Checkpoint {
     /// What the result depends on.
     pub identity: Identity,
-    /// Batches absorbed.
+    /// Which batches it is about.
+    pub share: Share,
+    /// Batches absorbed, and those before a part together with them: the index of the next one.
     pub batches: u64,
+    /// Batches that the data had given by then: of the first sweep, and of the share that it is about.
+    pub data_batches: u64,
     /// What the data source had counted by then.
     pub counts: Counts,
     /// What the comparisons with the untouched model have given.
     pub parity: Option<ParityReport>,
     /// What was noticed in the tensors that were kept.
     pub told: Told,
+    /// What was left out because it could not be used.
+    pub skipped: Skipped,
     /// Threads that the run was started with.
     pub threads: usize,
+    /// The plan's file, if it came from one.
+    pub plan_file: Option<PathBuf>,
     /// Each analysis by name.
     pub analyses: Vec<(String, Progress)>,
 }
@@ -76,13 +86,23 @@ pub struct Checkpoint {
 struct Written {
     format: u32,
     identity: Identity,
+    /// Absent where it is about all batches.
+    #[serde(default, skip_serializing_if = "Share::is_whole")]
+    share: Share,
     batches: u64,
+    /// Absent before there were shares: it is then the same.
+    #[serde(default)]
+    data_batches: Option<u64>,
     counts: [u64; 5],
     parity: Option<ParityReport>,
     /// Absent in format 1.
     #[serde(default)]
     told: Told,
+    #[serde(default, skip_serializing_if = "Skipped::is_empty")]
+    skipped: Skipped,
     threads: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan_file: Option<PathBuf>,
     analyses: Vec<WrittenAnalysis>,
 }
 
@@ -133,11 +153,15 @@ impl Checkpoint {
         let written = Written {
             format: FORMAT,
             identity: self.identity.clone(),
+            share: self.share.clone(),
             batches: self.batches,
+            data_batches: Some(self.data_batches),
             counts: [texts, tokens, truncated_texts, truncated_tokens, skipped_empty],
             parity: self.parity.clone(),
             told: self.told.clone(),
+            skipped: self.skipped.clone(),
             threads: self.threads,
+            plan_file: self.plan_file.clone().filter(|file| file.to_str().is_some()),
             analyses,
         };
         write_json(&folder.join(CHECKPOINT), &seal(json!(written)))?;
@@ -184,11 +208,15 @@ impl Checkpoint {
         let [texts, tokens, truncated_texts, truncated_tokens, skipped_empty] = written.counts;
         Ok(Some(Self {
             identity: written.identity,
+            share: written.share,
             batches: written.batches,
+            data_batches: written.data_batches.unwrap_or(written.batches),
             counts: Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty },
             parity: written.parity,
             told: written.told,
+            skipped: written.skipped,
             threads: written.threads,
+            plan_file: written.plan_file,
             analyses,
         }))
     }
@@ -205,14 +233,29 @@ impl Checkpoint {
         })
     }
 
-    /// Whether a run of this identity may go on from here.
+    /// Whether a run of this identity, and of this share of the data, may go on from here.
     ///
     /// # Errors
-    /// [`ResumeError::Different`] names everything that is not as it was.
-    pub fn check(&self, now: &Identity, output: &Path) -> Result<(), ResumeError> {
+    /// [`ResumeError::Different`] names everything that is not as it was, [`ResumeError::Share`] what the checkpoint is about instead.
+    pub fn check(&self, now: &Identity, share: &Share, output: &Path) -> Result<(), ResumeError> {
+        let differences = self.identity.differences(now);
+        if !differences.is_empty() {
+            return Err(ResumeError::Different { path: output.to_owned(), differences });
+        }
+        if self.share != *share {
+            return Err(ResumeError::Share { path: output.to_owned(), found: self.share.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Whether what a run of this identity has absorbed may be put together with it.
+    ///
+    /// # Errors
+    /// [`MergeError::Different`] names everything that differs.
+    pub fn check_part(&self, now: &Identity, folder: &Path) -> Result<(), MergeError> {
         match self.identity.differences(now) {
             differences if differences.is_empty() => Ok(()),
-            differences => Err(ResumeError::Different { path: output.to_owned(), differences }),
+            differences => Err(MergeError::Different { path: folder.to_owned(), differences }),
         }
     }
 }

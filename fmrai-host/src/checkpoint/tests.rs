@@ -18,11 +18,15 @@ fn checkpoint() -> Checkpoint {
     let state = State::new("counting", 1, json!({"texts": 3}));
     Checkpoint {
         identity: identity(),
+        share: Share::Whole,
         batches: 3,
+        data_batches: 3,
         counts: Counts { texts: 3, tokens: 9, ..Counts::default() },
         parity: None,
         told: Told::default(),
+        skipped: Skipped::default(),
         threads: 2,
+        plan_file: None,
         analyses: vec![
             ("a".into(), Progress::Running(state)),
             ("b".into(), Progress::Failed("prepare".into(), "no attention".into())),
@@ -37,6 +41,7 @@ fn what_is_saved_is_loaded_and_older_states_go() {
     let mut checkpoint = checkpoint();
     checkpoint.save(output.path()).unwrap();
     checkpoint.batches = 4;
+    checkpoint.data_batches = 4;
     checkpoint.save(output.path()).unwrap();
     assert_eq!(Checkpoint::load(output.path()).unwrap().unwrap(), checkpoint);
     assert_eq!(std::fs::read_dir(output.path().join(STATE)).unwrap().count(), 2);
@@ -50,7 +55,7 @@ fn everything_that_differs_is_named() {
         data: vec![("d".into(), 1, "01".into()), ("e".into(), 1, "00".into())],
         ..identity()
     };
-    let error = checkpoint().check(&now, Path::new("out")).unwrap_err().to_string();
+    let error = checkpoint().check(&now, &Share::Whole, Path::new("out")).unwrap_err().to_string();
     let current = env!("CARGO_PKG_VERSION");
     assert_eq!(
         error,
@@ -60,8 +65,14 @@ fn everything_that_differs_is_named() {
         )
     );
     let graph = Identity { graph: "00".into(), ..identity() };
-    assert!(checkpoint().check(&graph, Path::new("o")).unwrap_err().to_string().contains("operations"));
-    assert!(checkpoint().check(&identity(), Path::new("out")).is_ok());
+    assert!(
+        checkpoint()
+            .check(&graph, &Share::Whole, Path::new("o"))
+            .unwrap_err()
+            .to_string()
+            .contains("operations")
+    );
+    assert!(checkpoint().check(&identity(), &Share::Whole, Path::new("out")).is_ok());
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use fmrai_core::selector::Selector;
 use serde_json::{Value, json};
 
+use super::run::Asked;
 use super::source::{DataOptions, Named, data, load, named, whole};
 use crate::error::{Error, Exit};
 use crate::plan::{Catalogue, JsonPath, Plan, PlanError, Problem};
+use crate::run::Work;
 
 /// What is captured, of what, and where it goes.
 pub(crate) struct CaptureOptions {
@@ -50,7 +52,8 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
     let resolved = Plan::parse(&document.to_string(), &catalogue).resolve(&file);
     let mut resolved = resolved.map_err(|problems| PlanError { file, problems })?;
     resolved.output.clone_from(&options.output);
-    super::run::execute(resolved, options.resume, options.force, options.threads)
+    let (resume, force, threads) = (options.resume, options.force, options.threads);
+    super::run::execute(resolved, Asked { work: Work::Whole, resume, force, threads })
 }
 
 /// The document of a plan's file, which is checked once it is complete.

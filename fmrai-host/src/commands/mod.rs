@@ -5,6 +5,7 @@ pub(crate) mod capture;
 pub(crate) mod check;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod merge;
 pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod report;

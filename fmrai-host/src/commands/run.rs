@@ -13,43 +13,49 @@ use crate::paths::shown;
 use crate::plan::{self, Catalogue, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::ACTIVATIONS;
-use crate::run::{self, Options, Outcome, ParityReport, Recorded};
+use crate::run::{self, Options, Outcome, ParityReport, Recorded, Work};
 use crate::{terminal, threads};
 
 /// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
 const LINES: usize = 2;
 const WIDTH: usize = 100;
 
-/// Runs a plan.
+/// What a run was told on the command line.
+pub(crate) struct Asked {
+    pub(crate) work: Work,
+    pub(crate) resume: bool,
+    pub(crate) force: bool,
+    pub(crate) threads: Option<usize>,
+}
+
+/// Runs a plan, or a part of it: then into a folder beside the plan's, unless another is named.
 pub(crate) fn run(
     file: &Path,
     catalogue: &Catalogue,
     output: Option<PathBuf>,
-    resume: bool,
-    force: bool,
-    threads: Option<usize>,
+    asked: Asked,
 ) -> Result<Exit, Error> {
     let mut plan = plan::read(file, catalogue)?;
-    if let Some(output) = output {
-        plan.output = output;
+    match (output, &asked.work) {
+        (Some(output), _) => plan.output = output,
+        (None, Work::Part(part)) => {
+            plan.output.as_mut_os_string().push(format!(".{}", part.folder()));
+        }
+        (None, _) => {}
     }
-    execute(plan, resume, force, threads)
+    execute(plan, asked)
 }
 
 /// Runs what a plan or a command has become, and tells how it went.
-pub(super) fn execute(
-    plan: ResolvedPlan,
-    resume: bool,
-    force: bool,
-    threads: Option<usize>,
-) -> Result<Exit, Error> {
+pub(super) fn execute(plan: ResolvedPlan, asked: Asked) -> Result<Exit, Error> {
+    let Asked { work, resume, force, threads } = asked;
     fmrai_torch::keep_freed_pages();
     let interrupted = crate::interrupts::watch()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();
     threads::set_for_process(threads)?;
     let progress = Progress::new();
-    let outcome = run::run(plan, &Options { resume, force, observers: &[&progress], stop: &stop })?;
+    let outcome = run::run(plan, &Options { work, resume, force, observers: &[&progress], stop: &stop })?;
     drop(progress);
     terminal::answer(&describe(&outcome, &configs))?;
     Ok(outcome.exit())
@@ -68,7 +74,11 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
         );
     }
     if let Some(output) = &outcome.output {
-        let _ = writeln!(text, "results: {}", shown(output).display());
+        let output = shown(output).display().to_string();
+        let _ = match &outcome.part {
+            None => writeln!(text, "results: {output}"),
+            Some(part) => writeln!(text, "absorbed: {part}, kept in {output} for `fmrai merge`"),
+        };
     }
     let _ = match counts.tokens {
         0 => write!(text, "data: {}", count(counts.texts, "sample")),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::format::FORMAT;
+use super::on_error::OnError;
 use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
 use crate::plugins::Pins;
 
@@ -47,6 +48,9 @@ pub(super) fn document(
     put("report", json!(plan.report));
     if let Some(seconds) = plan.batch_seconds {
         put("batch_seconds", json!(seconds));
+    }
+    if plan.on_error != OnError::Stop {
+        put("on_error", serde_json::to_value(plan.on_error)?);
     }
     Ok(Value::Object(document))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::capture::Capture;
 use super::catalogue::{Catalogue, Config, Offer};
+use super::on_error::OnError;
 use super::parity::Parity;
 use super::path::JsonPath;
 use super::problem::Problem;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub report: bool,
     /// Seconds that a batch may take, if there is a limit.
     pub batch_seconds: Option<u64>,
+    /// What becomes of what cannot be used.
+    pub on_error: OnError,
     /// The plugins as they were loaded, in the order of the plan.
     pub(super) plugins: Vec<Pins>,
     pub(super) document: Value,
@@ -123,6 +126,7 @@ impl Plan {
             checkpoint_seconds: 60,
             report: true,
             batch_seconds: None,
+            on_error: OnError::default(),
             plugins,
             document,
         };
@@ -151,6 +155,8 @@ impl Plan {
         }
         let limit = self.document.get("batch_seconds").cloned();
         self.batch_seconds = self.part(&root.field("batch_seconds"), limit);
+        let on_error = self.document.get("on_error").cloned();
+        self.on_error = self.part(&root.field("on_error"), on_error).unwrap_or_default();
         let analyses = filled.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, mut analysis) in analyses.into_iter().enumerate() {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -65,6 +65,7 @@ impl Plan {
                     checkpoint_seconds: self.checkpoint_seconds,
                     report: self.report,
                     batch_seconds: self.batch_seconds,
+                    on_error: self.on_error,
                     document: Value::Null,
                 };
                 match document(&plan, &self.document, &self.plugins) {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::capture::Capture;
 use super::catalogue::Offer;
+use super::on_error::OnError;
 use super::parity::Parity;
 use super::reference::Reference;
 use crate::held::Held;
@@ -35,6 +36,8 @@ pub struct ResolvedPlan {
     pub report: bool,
     /// Seconds that a batch may take, if there is a limit.
     pub batch_seconds: Option<u64>,
+    /// What becomes of what cannot be used.
+    pub on_error: OnError,
     pub(super) document: Value,
 }
 

@@ -105,6 +105,12 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "type": "integer",
                 "minimum": 1,
                 "description": "seconds that a batch may take, and any call of an analysis outside of batches; no limit where absent"
+            },
+            "on_error": {
+                "enum": ["stop", "skip"],
+                "default": "stop",
+                "description": "what becomes of a record that is refused, a batch that the model fails on, or one that an analysis refuses: \
+                    the run or the analysis ends, or it is left out, counted and listed"
             }
         },
         "$defs": definitions

@@ -37,6 +37,8 @@ pub struct Summary<'a> {
     pub parity: Option<&'a ParityReport>,
     /// What was noticed in the tensors that were kept.
     pub told: Value,
+    /// What was left out because it could not be used, where the plan allows that.
+    pub skipped: Option<Value>,
     /// Further files of the run as a whole.
     pub files_of_run: &'a [&'static str],
     /// The analyses.
@@ -81,6 +83,9 @@ impl Summary<'_> {
             "files": self.files_of_run,
             "analyses": analyses,
         });
+        if let Some(skipped) = &self.skipped {
+            document["skipped"] = skipped.clone();
+        }
         if !self.warnings.is_empty() {
             document["warnings"] = json!(self.warnings);
         }

@@ -22,7 +22,7 @@ use super::start::{Start, Subject};
 use super::stopwatch::Stopwatch;
 use crate::error::Error;
 use crate::events::Observer;
-use crate::plan::{Capture, Config, FORMAT, Held, Parity, ResolvedAnalysis, is_name};
+use crate::plan::{Capture, Config, FORMAT, Held, OnError, Parity, ResolvedAnalysis, is_name};
 use crate::progress::Progress;
 use crate::results::folder::OutputFolder;
 use crate::threads;
@@ -81,6 +81,7 @@ pub struct Run {
     capture: Option<Capture>,
     checkpoint_every: Duration,
     report: bool,
+    on_error: OnError,
     resume: bool,
     force: bool,
 }
@@ -106,6 +107,7 @@ impl Default for Run {
             capture: None,
             checkpoint_every: Duration::from_secs(60),
             report: true,
+            on_error: OnError::Stop,
             resume: false,
             force: false,
         }
@@ -222,6 +224,12 @@ impl Run {
         self
     }
 
+    /// What becomes of a record of the data that is refused, a batch that the model fails on, and one that an analysis refuses.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
     /// Goes on from the checkpoint in the output folder, if there is one. Files of model and data are compared with those of
     /// the earlier run; that values without files are the same is for the caller to see to.
     pub fn resume(mut self) -> Self {
@@ -282,8 +290,13 @@ impl Run {
         let analyses = analyses.collect::<Result<Vec<_>, _>>()?;
         let observers: Vec<&dyn Observer> =
             self.observers.iter().map(|observer| &**observer as &dyn Observer).collect();
-        let options =
-            Options { resume: self.resume, force: self.force, observers: &observers, stop: &*self.stop };
+        let options = Options {
+            resume: self.resume,
+            force: self.force,
+            observers: &observers,
+            stop: &*self.stop,
+            ..Options::default()
+        };
         let document = match &self.output {
             Some(output) => Described {
                 model: &model,
@@ -294,6 +307,7 @@ impl Run {
                 parity: self.parity,
                 checkpoint_every: self.checkpoint_every,
                 report: self.report,
+                on_error: self.on_error,
             }
             .document()?,
             None => Value::Null,
@@ -302,7 +316,8 @@ impl Run {
             Subject { model, data, base: Path::new(""), parity: self.parity, capture: self.capture };
         let limit = Limit::default();
         let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
-        let mut start = Start { limit, stopwatch, place: None, lanes, keep: |report| report };
+        let mut start =
+            Start { limit, on_error: self.on_error, stopwatch, place: None, lanes, keep: |report| report };
         let Some(output) = self.output else {
             return start.live(subject, &options).map_err(|error| match error {
                 Error::Interrupted { batches } => RunError::Stopped { batches }.into(),
@@ -350,6 +365,7 @@ struct Described<'a> {
     parity: Parity,
     checkpoint_every: Duration,
     report: bool,
+    on_error: OnError,
 }
 
 impl Described<'_> {
@@ -386,6 +402,9 @@ impl Described<'_> {
         put("parity", serde_json::to_value(self.parity))?;
         put("checkpoint_seconds", Ok(json!(self.checkpoint_every.as_secs())))?;
         put("report", Ok(json!(self.report)))?;
+        if self.on_error != OnError::Stop {
+            put("on_error", serde_json::to_value(self.on_error))?;
+        }
         Ok(Value::Object(document))
     }
 }

@@ -9,7 +9,7 @@ use fmrai_torch::model::Model;
 
 use super::given::{GivenData, GivenModel};
 use crate::error::Error;
-use crate::plan::{ResolvedPlan, Source};
+use crate::plan::{OnError, ResolvedPlan, Source};
 
 /// What one method takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +64,6 @@ fn first_batch(model: &dyn Model, data: GivenData, base: &Path) -> Result<Option
     let inputs = model.inputs();
     let max_tokens = model.info().max_tokens;
     let context = DataContext { base, tokenizer: model.tokenizer(), max_tokens, inputs: &inputs };
-    let (mut batches, _) = data.batches(context)?;
+    let (mut batches, _) = data.batches(context, OnError::Stop)?;
     Ok(batches.next_batch()?)
 }

@@ -51,6 +51,12 @@ pub enum RunError {
         /// What it is.
         what: &'static str,
     },
+    /// A part of the data that cannot be run by itself.
+    #[error("{what}")]
+    Part {
+        /// Why.
+        what: String,
+    },
     /// It was stopped, and kept nothing.
     #[error("stopped after {batches} batches")]
     Stopped {

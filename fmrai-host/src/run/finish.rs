@@ -16,6 +16,7 @@ use super::recorder::{Recorded, Recorder};
 use super::session::Session;
 use crate::error::Error;
 use crate::events::Event;
+use crate::plan::OnError;
 use crate::report;
 use crate::results::analysis::{self, ReportError};
 use crate::results::folder::{GRAPH, PLAN, REPORT, RUN, SUMMARY, Staging};
@@ -37,6 +38,16 @@ impl Session<'_> {
         let mut analyses = Vec::new();
         let (mut shown, mut unasked) = (Vec::new(), Vec::new());
         for lane in &mut self.lanes {
+            // It goes on without batches that it refuses, but has to have one.
+            if let Some(refused) = self
+                .skipped
+                .analyses
+                .get(&lane.name)
+                .filter(|left| left.count + self.skipped.batches.count >= self.data_batches)
+            {
+                let first = refused.first.first().cloned().unwrap_or_default();
+                lane.fail("track_batch", &format!("it refused all of the data; {first}"));
+            }
             options.pause(self.batches_done)?;
             self.watch.tell(&Event::Concluding { analysis: lane.name.clone() });
             let answer = match &mut staging {
@@ -80,15 +91,36 @@ impl Session<'_> {
         }
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
-        let told = self.told.lines(self.about.graph, self.about.structure);
+        let told =
+            self.told.lines(self.about.graph, self.about.structure).into_iter().chain(self.skipped.lines());
         Ok(Outcome {
             output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
+            part: None,
             counts: self.counts,
             parity: self.source.parity().cloned(),
             non_finite_weights: self.about.non_finite_weights,
             warnings: self.about.warnings.into_iter().chain(told).collect(),
             analyses,
             activations,
+        })
+    }
+
+    /// Keeps what was absorbed of a part of the data for a merge. No conclusion is drawn from it.
+    pub(super) fn keep_part<R>(mut self) -> Result<Outcome<R>, Error> {
+        self.save()?;
+        let failed =
+            self.lanes.iter().filter_map(|lane| Some((lane.name.clone(), Err(lane.failure()?.clone()))));
+        let told =
+            self.told.lines(self.about.graph, self.about.structure).into_iter().chain(self.skipped.lines());
+        Ok(Outcome {
+            output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
+            part: Some(self.share.to_string()),
+            counts: self.counts,
+            parity: self.source.parity().cloned(),
+            non_finite_weights: self.about.non_finite_weights,
+            analyses: failed.collect(),
+            warnings: self.about.warnings.into_iter().chain(told).collect(),
+            activations: None,
         })
     }
 
@@ -108,6 +140,10 @@ impl Session<'_> {
         run.insert("program".to_owned(), program());
         run.insert("threads".to_owned(), rayon::current_num_threads().into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
+        if !self.merged.is_empty() {
+            let merged: Vec<String> = self.merged.iter().map(|folder| folder.display().to_string()).collect();
+            run.insert("merged_from".to_owned(), merged.into());
+        }
         staging.write_json(PLAN.to_owned(), &place.document)?;
         staging.write_json(RUN.to_owned(), &run)?;
         let About { graph, structure, model, warnings, data_files, kernels, .. } = &self.about;
@@ -133,6 +169,7 @@ impl Session<'_> {
             kernels: &kernels,
             parity,
             told: self.told.document(*graph, structure),
+            skipped: (self.on_error == OnError::Skip).then(|| self.skipped.document()),
             files_of_run: files,
             analyses: listing,
             activations,

@@ -6,6 +6,8 @@ use fmrai_torch::Device;
 use fmrai_torch::data::{Batches, DataContext, DataError, RegisteredDataSource};
 use fmrai_torch::model::{LoadContext, Model, ModelError, RegisteredModelSource};
 
+use crate::plan::OnError;
+
 /// Opens data once more, from the start.
 pub(super) type Again<'a> = Box<dyn Fn() -> Result<Box<dyn Batches + 'a>, DataError> + 'a>;
 
@@ -36,12 +38,24 @@ impl GivenData {
     pub(super) fn batches<'a>(
         self,
         context: DataContext<'a>,
+        on_error: OnError,
     ) -> Result<(Box<dyn Batches + 'a>, Option<Again<'a>>), DataError> {
         match self {
-            Self::Batches(batches) => Ok((batches, None)),
+            Self::Batches(mut batches) => {
+                if on_error == OnError::Skip {
+                    batches.leave_out_refused();
+                }
+                Ok((batches, None))
+            }
             Self::Source(source) => {
-                let first = source.open(&context)?;
-                Ok((first, Some(Box::new(move || source.open(&context)))))
+                let open = move || {
+                    let mut batches = source.open(&context)?;
+                    if on_error == OnError::Skip {
+                        batches.leave_out_refused();
+                    }
+                    Ok(batches)
+                };
+                Ok((open()?, Some(Box::new(open))))
             }
         }
     }

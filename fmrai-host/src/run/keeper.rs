@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Identity, SaveError};
+use crate::checkpoint::{Checkpoint, Identity, SaveError, Share};
 use crate::error::Error;
 use crate::results::folder::{Occupant, OutputFolder};
 
@@ -40,10 +40,14 @@ impl<'f> Keeper<'f> {
         self.place.folder.path()
     }
 
-    /// The checkpoint in the folder, if there is one and it is of this very run.
-    pub(super) fn load(&mut self) -> Result<Option<Checkpoint>, Error> {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The checkpoint in the folder, if there is one and it is of this very run and share of the data.
+    pub(super) fn load(&self, share: &Share) -> Result<Option<Checkpoint>, Error> {
         let Some(checkpoint) = Checkpoint::load(self.output())? else { return Ok(None) };
-        checkpoint.check(&self.identity, self.output())?;
+        checkpoint.check(&self.identity, share, self.output())?;
         Ok(Some(checkpoint))
     }
 

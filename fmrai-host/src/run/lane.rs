@@ -15,7 +15,7 @@ use super::limit::Limit;
 use crate::calls;
 use crate::checkpoint::{Progress, ResumeError};
 use crate::held::{Held, PANICKED};
-use crate::plan::{Later, ResolvedAnalysis};
+use crate::plan::{Later, OnError, ResolvedAnalysis};
 
 /// An analysis of a run.
 pub(super) struct Lane {
@@ -216,20 +216,45 @@ impl Lane {
         matches!(self.method.get(), Some(Method::Experiment(_)))
     }
 
-    /// Shows the batch to a method that observes.
-    pub(super) fn track_batch(&mut self, batch: &Batch<'_>) {
-        self.attempt("track_batch", |method| match method {
+    /// Shows the batch to a method that observes. Where batches may be skipped, one that it refuses is told instead of failing it, if
+    /// it is an error and no panic.
+    pub(super) fn track_batch(&mut self, batch: &Batch<'_>, on_error: OnError) -> Option<String> {
+        self.absorb("track_batch", on_error, |method| match method {
             Method::Analyzer(analyzer) => analyzer.track_batch(batch),
             Method::Experiment(_) => Ok(()),
-        });
+        })
     }
 
-    /// Gives the batch to a method that runs the model itself.
-    pub(super) fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) {
-        self.attempt("run_batch", |method| match method {
+    /// Gives the batch to a method that runs the model itself; as [`track_batch`](Self::track_batch).
+    pub(super) fn run_batch(
+        &mut self,
+        batch: &Batch<'_>,
+        bench: &mut dyn Bench,
+        on_error: OnError,
+    ) -> Option<String> {
+        self.absorb("run_batch", on_error, |method| match method {
             Method::Analyzer(_) => Ok(()),
             Method::Experiment(experiment) => experiment.run_batch(batch, bench),
+        })
+    }
+
+    /// Calls a method on a batch, and gives its refusal where it goes on without that. By the contract an error leaves no trace; a panic may.
+    fn absorb(
+        &mut self,
+        stage: &str,
+        on_error: OnError,
+        call: impl FnOnce(&mut Method) -> Result<(), AnalyzerError>,
+    ) -> Option<String> {
+        let mut refusal = None;
+        let skips = on_error == OnError::Skip;
+        self.attempt(stage, |method| match call(method) {
+            Err(error) if skips => {
+                refusal = Some(error.to_string());
+                Ok(())
+            }
+            other => other,
         });
+        refusal
     }
 
     pub(super) fn progress(&mut self) -> Progress {

@@ -8,11 +8,12 @@ use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::bench::BenchInputs;
-use fmrai_torch::data::{Batches, Counts, DataError, InputBatch};
+use fmrai_torch::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::manual_seed;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
 
+use super::error::RunError;
 use super::given::Again;
 use super::parity::ParityReport;
 use super::probe::layouts;
@@ -118,6 +119,28 @@ impl Source for Live<'_> {
         }))
     }
 
+    fn skip(&mut self, batches: u64) -> Result<u64, Error> {
+        self.current = None;
+        let first = u64::from(batches > 0 && self.first.take().is_some());
+        let passed = first + self.data.batches.pass_over(batches - first)?;
+        let _of_others = self.data.batches.take_refused();
+        Ok(passed)
+    }
+
+    fn total(&self) -> Result<u64, Error> {
+        let again = self.data.again.as_ref();
+        let again = again.ok_or_else(|| RunError::Part { what: super::session::ONCE.to_owned() })?;
+        Ok(again()?.pass_over(u64::MAX)?)
+    }
+
+    fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        if self.first.is_some() { Vec::new() } else { self.data.batches.take_refused() }
+    }
+
+    fn carries_state(&self) -> bool {
+        self.watched.is_stateful()
+    }
+
     fn rewind(&mut self) -> Result<(), Error> {
         let Readable { batches, again, files } = &mut self.data;
         let Some(again) = again else { return Err(Error::Internal(super::session::ONCE.to_owned())) };
@@ -180,7 +203,8 @@ impl Source for Live<'_> {
     }
 
     fn counts(&self) -> Counts {
-        self.data.batches.counts()
+        // One that was read to record the graph was not handed out yet.
+        if self.first.is_some() { Counts::default() } else { self.data.batches.counts() }
     }
 
     fn progress(&self) -> (u64, u64) {

@@ -15,6 +15,8 @@ use crate::error::Exit;
 pub struct Outcome<R = Map<String, Value>> {
     /// The output folder, if results were written.
     pub output: Option<PathBuf>,
+    /// What it was about where that is a part of the data: no conclusions are drawn then, and of the analyses those that failed are told.
+    pub part: Option<String>,
     /// What was read.
     pub counts: Counts,
     /// The comparison with the untouched model.

@@ -113,6 +113,23 @@ impl ParityReport {
         Ok(())
     }
 
+    /// That of a run whose parts, in order, gave these: where `every` batch was compared, all of them together; else that of the first batch of the
+    /// data, unless a part differs.
+    pub(super) fn of_parts(parts: Vec<Self>, every: bool) -> Option<Self> {
+        let agree = parts.iter().all(|part| part.agrees);
+        let mut parts = parts.into_iter();
+        let mut all = parts.next()?;
+        if every || !agree {
+            for part in parts {
+                all.batches += part.batches;
+                all.rounding = all.rounding.max(part.rounding);
+                part.outputs.into_iter().for_each(|output| all.add(output));
+            }
+            all.agrees = agree;
+        }
+        Some(all)
+    }
+
     fn add(&mut self, new: OutputParity) {
         match self.outputs.iter_mut().find(|o| o.name == new.name) {
             None => self.outputs.push(new),

@@ -62,9 +62,10 @@ fn execute(
 ) -> Result<Outcome, Error> {
     let limit = Limit::new(plan.batch_seconds);
     let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
-    let ResolvedPlan { source, analyses, capture, parity, base, .. } = plan;
+    let ResolvedPlan { source, analyses, capture, parity, base, on_error, .. } = plan;
     let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
-    let start = Start { limit, stopwatch, place: Some(place), lanes, keep: |report| report.summary };
+    let start =
+        Start { limit, on_error, stopwatch, place: Some(place), lanes, keep: |report| report.summary };
     match source {
         plan::Source::Live { model, data } => {
             let (model, data) = (GivenModel::Source(model), GivenData::Source(data));

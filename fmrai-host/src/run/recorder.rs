@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
-    BatchEntry, BatchFile, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredFile,
-    VOCABULARY, batch_file, entries, write_batch,
+    BatchEntry, BatchFile, BatchHeader, Counted, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation,
+    StoredFile, VOCABULARY, batch_file, entries, write_batch,
 };
 use fmrai_core::graph::{fingerprint, to_json};
 use fmrai_core::selector::select;
@@ -101,15 +101,15 @@ impl Recorder {
         self.batches.contains_key(&index)
     }
 
-    /// Writes a batch.
+    /// Writes a batch, which adds this to the counts.
     pub(super) fn record(
         &mut self,
         batch: &Samples,
         activations: &dyn Activations,
-        counts: Counts,
+        added: Counts,
     ) -> Result<(), Error> {
-        let header =
-            BatchHeader { index: batch.index, counts: json!(counts), samples: batch.samples.clone() };
+        let counts = Counted::Added(json!(added));
+        let header = BatchHeader { index: batch.index, counts, samples: batch.samples.clone() };
         let mut tensors = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let refused =

@@ -1,6 +1,7 @@
 //! A run between its first batch and its results.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use fmrai_core::batch::Batch;
@@ -9,6 +10,7 @@ use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::data::Counts;
 
 use super::about::About;
+use super::error::RunError;
 use super::graph_file::graph_json;
 use super::interim::Interim;
 use super::keeper::Keeper;
@@ -17,13 +19,16 @@ use super::limit::Limit;
 use super::options::Options;
 use super::recorder::Recorder;
 use super::samples::Samples;
+use super::skipped::Skipped;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::told::Told;
 use super::watch::Watch;
-use crate::checkpoint::Checkpoint;
+use super::work::{Part, Work};
+use crate::checkpoint::{Checkpoint, Share};
 use crate::error::Error;
 use crate::events::Event;
+use crate::plan::OnError;
 use crate::results::folder::{GRAPH, Occupant, STATE};
 use crate::results::{WriteError, write};
 
@@ -35,6 +40,8 @@ pub(super) struct Session<'m> {
     pub(super) failed: BTreeSet<String>,
     /// What it keeps on disk; where it is absent, the run keeps nothing.
     pub(super) keeper: Option<Keeper<'m>>,
+    /// Which batches it is about.
+    pub(super) share: Share,
     pub(super) limit: Limit,
     pub(super) about: About<'m>,
     pub(super) source: &'m mut dyn Source,
@@ -42,34 +49,40 @@ pub(super) struct Session<'m> {
     pub(super) recorder: Option<Recorder>,
     /// What the analyses asked for at the start, and what is captured.
     pub(super) requested: CaptureRequest,
-    /// Batches absorbed, those of all sweeps through the data together.
+    /// Batches absorbed, those of all sweeps through the data together; in a part of the data also those before it.
     pub(super) batches_done: u64,
-    /// Batches that the data have, or as many of them as somebody looked at.
+    /// Batches that the data have given, or as many of them as somebody looked at. Where texts without tokens leave a gap, they are fewer than the
+    /// last index tells.
     pub(super) data_batches: u64,
     /// Which sweep through the data it is, from 0.
     pub(super) sweep: usize,
     pub(super) counts: Counts,
+    /// What was counted before, and what the source had counted by then.
+    pub(super) counted: (Counts, Counts),
     pub(super) told: Told,
+    pub(super) on_error: OnError,
+    pub(super) skipped: Skipped,
     pub(super) resumed_from: Option<u64>,
+    /// The folders whose work was taken up.
+    pub(super) merged: Vec<PathBuf>,
     pub(super) stopwatch: Stopwatch,
 }
 
 impl Session<'_> {
     /// Takes up what an earlier run has kept, or starts anew.
     pub(super) fn begin(&mut self, options: &Options<'_>) -> Result<(), Error> {
+        if let Work::Merge { folders, partial } = &options.work {
+            return self.merge(folders, *partial);
+        }
+        if let Work::Part(part) = options.work {
+            self.only(part)?;
+        }
         let unfinished = |keeper: &Keeper<'_>| keeper.place.occupant == Occupant::Unfinished;
         if options.resume && self.keeper.as_ref().is_some_and(unfinished) {
             self.resume()?;
         }
         if self.resumed_from.is_none() {
-            if let Some(keeper) = &mut self.keeper {
-                keeper.place.folder.start_anew()?;
-            }
-            if let Some(keeper) = &self.keeper {
-                // What is shown of a run before it has ended; it goes when the run ends.
-                let path = keeper.output().join(STATE).join(GRAPH);
-                write(&path, graph_json(self.about.graph).as_bytes())?;
-            }
+            self.start_anew()?;
             if self.recorder.is_some() {
                 // Whatever ends the run, the batches that it writes are known to be those of this plan.
                 self.save()?;
@@ -78,10 +91,35 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Drops what an unfinished run has kept.
+    pub(super) fn start_anew(&mut self) -> Result<(), Error> {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.place.folder.start_anew()?;
+        }
+        if let Some(keeper) = &self.keeper {
+            // What is shown of a run before it has ended; it goes when the run ends.
+            let path = keeper.output().join(STATE).join(GRAPH);
+            write(&path, graph_json(self.about.graph).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Runs some of the batches only.
+    fn only(&mut self, part: Part) -> Result<(), Error> {
+        if self.source.carries_state() {
+            let what = "the model carries something over from one batch to the next, so no part of the data can be run by itself";
+            return Err(RunError::Part { what: what.to_owned() }.into());
+        }
+        let stretch = part.stretch(self.source.total()?)?;
+        self.batches_done = stretch.from;
+        self.share = Share::Part(stretch);
+        Ok(())
+    }
+
     /// Takes the states of the checkpoint, if it is of this very run.
     fn resume(&mut self) -> Result<(), Error> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        let Some(checkpoint) = keeper.load()? else { return Ok(()) };
+        let Some(checkpoint) = keeper.load(&self.share)? else { return Ok(()) };
         let output = keeper.output();
         let now = rayon::current_num_threads();
         if checkpoint.threads != now {
@@ -102,6 +140,8 @@ impl Session<'_> {
         self.batches_done = checkpoint.batches;
         self.counts = checkpoint.counts;
         self.told = checkpoint.told;
+        self.skipped = checkpoint.skipped;
+        self.data_batches = checkpoint.data_batches;
         self.resumed_from = Some(checkpoint.batches);
         keeper.saved(checkpoint.batches);
         Ok(())
@@ -142,9 +182,11 @@ impl Session<'_> {
         for sweep in 0.. {
             self.sweep = sweep;
             self.sweep(options, &mut read, &mut keeping)?;
+            if self.share != Share::Whole {
+                return Ok(()); // what goes through the data again does so when all parts are there
+            }
             if sweep == 0 {
-                self.counts = self.source.counts();
-                self.data_batches = read;
+                self.counts = self.source.all_counts().unwrap_or_else(|| self.counts_now());
             }
             self.begin_others(sweep + 1)?;
             if self.lanes.iter().all(|lane| lane.ends().is_some_and(|ends| ends <= sweep + 1)) {
@@ -187,24 +229,47 @@ impl Session<'_> {
     /// Goes through the data once; `read` batches of all sweeps have been read before.
     fn sweep(&mut self, options: &Options<'_>, read: &mut u64, keeping: &mut Keeping) -> Result<(), Error> {
         let before = *read;
+        let end = match &self.share {
+            Share::Whole => u64::MAX,
+            Share::Part(part) => part.to,
+            Share::Merged { .. } => return Ok(()),
+        };
+        *read += self.skip(before)?;
         // What was read counts, so no more is read than was needed, also when a run is resumed.
-        while *read < self.batches_done || *read == 0 || self.somebody_looks() {
-            let Some(batch) = self.source.next()? else { break };
+        while *read < end && (*read < self.batches_done || *read == 0 || self.somebody_looks()) {
+            let by_then = self.source.counts();
+            let next = self.source.next()?.filter(|batch| before + batch.index < end);
+            let Some(batch) = next else {
+                if let Share::Part(part) = &self.share {
+                    self.batches_done = part.to; // there are no more texts with tokens in it
+                }
+                break;
+            };
+            let added = self.source.counts().since(by_then);
             *read = before + batch.index + 1;
+            let refused = self.source.take_refused();
+            if self.sweep == 0 && *read > self.batches_done {
+                refused.into_iter().for_each(|record| self.skipped.record(record));
+            }
             let done = match *read <= self.batches_done {
-                true => options.pause(self.batches_done).and_then(|()| self.pass_over(&batch)),
-                false => self.absorb(&batch),
+                true => options.pause(self.batches_done).and_then(|()| self.pass_over(&batch, added)),
+                false => self.absorb(&batch, added),
             };
             done.map_err(|error| match error {
                 Error::Write { source, .. } => self.keep(source),
                 other => other,
             })?;
             if *read <= self.batches_done {
+                if *read == self.batches_done {
+                    self.counted = (self.counts, self.source.counts());
+                }
                 continue;
             }
             self.batches_done = *read;
-            let counts = self.source.counts();
+            self.data_batches += u64::from(self.sweep == 0);
+            let mut counts = self.source.counts();
             if self.sweep == 0 {
+                counts = self.counts_now();
                 self.counts = counts;
             }
             let (bytes, of) = self.source.progress();
@@ -230,6 +295,35 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What was counted so far in the first sweep.
+    fn counts_now(&self) -> Counts {
+        let (before, by_then) = self.counted;
+        before.plus(self.source.counts().since(by_then))
+    }
+
+    /// Passes over batches that this run need not read, and says how many.
+    fn skip(&mut self, before: u64) -> Result<u64, Error> {
+        let first = if let Share::Part(part) = &self.share { part.from } else { 0 };
+        let done = self.batches_done - before.min(self.batches_done);
+        let recorded = |recorder: &Recorder| (first..done).all(|index| recorder.has(index));
+        let needed = self.source.carries_state() || !self.recorder().is_none_or(recorded);
+        let count = if needed { first } else { done };
+        if count == 0 {
+            return Ok(0);
+        }
+        let passed = self.source.skip(count)?;
+        if passed < count {
+            // It is in a later sweep: batches of this one are counted as they were.
+            self.source.rewind()?;
+            return Ok(0);
+        }
+        if self.sweep == 0 {
+            let counts = if done == count { self.counts } else { Counts::default() };
+            self.counted = (counts, self.source.counts());
+        }
+        Ok(passed)
+    }
+
     fn somebody_looks(&self) -> bool {
         self.recorder().is_some() || self.lanes.iter().any(|lane| lane.looks_in(self.sweep))
     }
@@ -240,22 +334,24 @@ impl Session<'_> {
     }
 
     /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
-    fn pass_over(&mut self, batch: &Samples) -> Result<(), Error> {
+    fn pass_over(&mut self, batch: &Samples, added: Counts) -> Result<(), Error> {
         let Some(recorder) = self.recorder.as_mut().filter(|recorder| !recorder.has(batch.index)) else {
             let over = self.source.pass_over();
             return over.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) });
         };
         let parity = self.source.parity().cloned(); // it has been compared before
-        let pass = self.source.activations(recorder.request());
-        let activations =
-            pass.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) })?;
-        recorder.record(batch, activations.as_ref(), self.source.counts())?;
+        match self.source.activations(recorder.request()) {
+            Ok(activations) => recorder.record(batch, activations.as_ref(), added)?,
+            // It was left out before.
+            Err(error) if self.on_error == OnError::Skip && is_of_the_model(&error) => {}
+            Err(error) => return Err(Error::Batch { index: batch.index, error: Box::new(error) }),
+        }
         self.source.set_parity(parity);
         Ok(())
     }
 
     /// One forward pass, written where it is captured, then seen by every analysis.
-    fn absorb(&mut self, batch: &Samples) -> Result<(), Error> {
+    fn absorb(&mut self, batch: &Samples, added: Counts) -> Result<(), Error> {
         let index = batch.index;
         let _limited = self.limit.batch(index);
         let sweep = self.sweep;
@@ -273,9 +369,22 @@ impl Session<'_> {
         }
         let recorder = self.recorder.as_mut().filter(|_| !there);
         let pass = self.source.activations(&wanted);
-        let activations = pass.map_err(|error| Error::Batch { index, error: Box::new(error) })?;
+        let activations = match pass {
+            Ok(activations) => activations,
+            // A pass that failed half-way may have left something in a model that carries it on.
+            Err(error)
+                if self.on_error == OnError::Skip
+                    && is_of_the_model(&error)
+                    && !self.source.carries_state() =>
+            {
+                let samples: Vec<u64> = batch.samples.iter().map(|sample| sample.id).collect();
+                self.skipped.batch(index, &samples, &error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(Error::Batch { index, error: Box::new(error) }),
+        };
         if let Some(recorder) = recorder {
-            recorder.record(batch, activations.as_ref(), self.source.counts())?;
+            recorder.record(batch, activations.as_ref(), added)?;
         }
         if sweep == 0 {
             let source = &mut self.source;
@@ -284,10 +393,22 @@ impl Session<'_> {
             self.told.look(batch, activations.as_ref(), &wanted, row_of);
         }
         let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
-        self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep)).for_each(|lane| lane.track_batch(&seen));
+        let (on_error, skipped) = (self.on_error, &mut self.skipped);
+        let mut refused = |lane: &Lane, why: Option<String>| {
+            if let Some(why) = why {
+                skipped.refused(&lane.name, index, &why);
+            }
+        };
+        for lane in self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep)) {
+            let why = lane.track_batch(&seen, on_error);
+            refused(lane, why);
+        }
         for lane in self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep) && lane.drives_model()) {
             match self.source.bench()? {
-                Some(mut bench) => lane.run_batch(&seen, bench.as_mut()),
+                Some(mut bench) => {
+                    let why = lane.run_batch(&seen, bench.as_mut(), on_error);
+                    refused(lane, why);
+                }
                 None => {
                     lane.fail("prepare", NO_MODEL);
                 }
@@ -300,13 +421,18 @@ impl Session<'_> {
     pub(super) fn save(&mut self) -> Result<(), Error> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         let (source, lanes) = (&self.source, &mut self.lanes);
+        let plan_file = keeper.place.file.as_ref().and_then(|file| std::path::absolute(file).ok());
         keeper.save(self.batches_done, |identity| Checkpoint {
             identity,
+            share: self.share.clone(),
             batches: self.batches_done,
             counts: self.counts,
             parity: source.parity().cloned(),
             told: self.told.clone(),
+            skipped: self.skipped.clone(),
+            data_batches: self.data_batches,
             threads: rayon::current_num_threads(),
+            plan_file,
             analyses: lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
         })
     }
@@ -322,6 +448,11 @@ impl Session<'_> {
         };
         Error::Write { source, kept }
     }
+}
+
+/// True for the failure of a pass.
+fn is_of_the_model(error: &Error) -> bool {
+    matches!(error, Error::Model(_) | Error::Track(_))
 }
 
 /// What has to be done now and then.

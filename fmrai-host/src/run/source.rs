@@ -3,7 +3,7 @@
 use fmrai_core::experiment::Bench;
 use fmrai_core::graph::TensorId;
 use fmrai_core::tracker::{Activations, CaptureRequest};
-use fmrai_torch::data::Counts;
+use fmrai_torch::data::{Counts, RefusedRecord};
 
 use super::parity::ParityReport;
 use super::samples::Samples;
@@ -14,6 +14,34 @@ use crate::error::Error;
 pub(super) trait Source {
     /// The next batch; `None` at the end.
     fn next(&mut self) -> Result<Option<Samples>, Error>;
+
+    /// Passes over so many batches as if they were not there, and says how many there were. Nobody has asked for activations of the batch that
+    /// was handed out last.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    fn skip(&mut self, batches: u64) -> Result<u64, Error>;
+
+    /// How many batches the data have. They are gone through for it, but not as a model takes them.
+    ///
+    /// # Errors
+    /// Those of reading the data; [`Error::Run`] where they can be read only once.
+    fn total(&self) -> Result<u64, Error>;
+
+    /// True if what the model gives depends on the batches that it has run on before.
+    fn carries_state(&self) -> bool {
+        false
+    }
+
+    /// The records that were left out since this was last called.
+    fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        Vec::new()
+    }
+
+    /// What all of the data amount to, where that is known without reading them.
+    fn all_counts(&self) -> Option<Counts> {
+        None
+    }
 
     /// Starts again from the first batch.
     ///

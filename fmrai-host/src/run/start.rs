@@ -23,20 +23,22 @@ use super::options::Options;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
 use super::session::{NO_MODEL, ONCE, Session, union};
+use super::skipped::Skipped;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::stored::Stored;
 use super::told::Told;
 use super::understanding;
 use super::watch::Watch;
-use crate::checkpoint::Identity;
+use crate::checkpoint::{Identity, Share};
 use crate::error::Error;
-use crate::plan::{Capture, Parity, ResolvedPlan};
+use crate::plan::{Capture, OnError, Parity, ResolvedPlan};
 use crate::results::summary;
 
 /// What a run begins with, whatever its source is.
 pub(super) struct Start<'f, R> {
     pub(super) limit: Limit,
+    pub(super) on_error: OnError,
     pub(super) stopwatch: Stopwatch,
     /// Where results are kept, if they are.
     pub(super) place: Option<Place<'f>>,
@@ -76,7 +78,7 @@ impl<R> Start<'_, R> {
         let inputs = model.inputs();
         let context =
             DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
-        let (mut batches, again) = data.batches(context)?;
+        let (mut batches, again) = data.batches(context, self.on_error)?;
         let data_files = batches.files()?;
         let Some(first) = batches.next_batch()? else {
             let path = data_files.first().map_or_else(|| base.to_owned(), |f| f.name.clone().into());
@@ -176,13 +178,18 @@ impl<R> Start<'_, R> {
             data_batches: 0,
             sweep: 0,
             counts: Counts::default(),
+            counted: Default::default(),
+            share: Share::default(),
+            merged: Vec::new(),
+            on_error: self.on_error,
+            skipped: Skipped::default(),
             told: Told::default(),
             resumed_from: None,
             stopwatch: self.stopwatch,
         };
         session.begin(options)?;
         session.follow(options)?;
-        session.finish(options, self.keep)
+        if session.share == Share::Whole { session.finish(options, self.keep) } else { session.keep_part() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Activations that were captured before.
 
-use fmrai_core::activations::{ActivationFolder, BatchFile, StoredFile};
+use fmrai_core::activations::{ActivationFolder, BatchFile, Counted, StoredFile};
 use fmrai_core::analyzer::ModelView;
 use fmrai_core::graph::TensorId;
 use fmrai_core::selector::{labels, selectors_for};
@@ -93,20 +93,41 @@ impl Source for Stored<'_> {
         match &self.current {
             Some(batch) => {
                 self.next += 1;
-                self.counts = serde_json::from_value(batch.header().counts.clone()).unwrap_or_default();
+                let read = |counts: &Value| serde_json::from_value(counts.clone()).unwrap_or_default();
+                self.counts = match &batch.header().counts {
+                    Counted::Added(added) => self.counts.plus(read(added)),
+                    Counted::SoFar(counts) => read(counts),
+                };
                 Ok(Some(Samples { index: batch.index(), samples: batch.samples().to_vec() }))
             }
-            None => {
-                let counts = self.folder.manifest().data["counts"].clone();
-                self.counts = serde_json::from_value(counts).unwrap_or(self.counts);
-                Ok(None)
-            }
+            None => Ok(None),
         }
+    }
+
+    fn skip(&mut self, batches: u64) -> Result<u64, Error> {
+        self.current = None;
+        let left = (self.folder.manifest().batches.len() - self.next) as u64;
+        let passed = batches.min(left);
+        self.next += usize::try_from(passed).unwrap_or(usize::MAX);
+        let last = self.next.checked_sub(1).map(|last| self.folder.batch(last)).transpose()?.flatten();
+        if let Some(Counted::SoFar(counts)) = last.map(|last| last.header().counts.clone()) {
+            self.counts = serde_json::from_value(counts).unwrap_or_default();
+        }
+        Ok(passed)
+    }
+
+    fn total(&self) -> Result<u64, Error> {
+        Ok(self.folder.manifest().batches.len() as u64)
+    }
+
+    fn all_counts(&self) -> Option<Counts> {
+        serde_json::from_value(self.folder.manifest().data["counts"].clone()).ok()
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
         self.next = 0;
         self.current = None;
+        self.counts = Counts::default();
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! Runs on the small reference model.
 
 mod embedded;
+mod parts;
 mod passes;
 mod reported;
+mod skipping;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -58,7 +60,7 @@ fn execute_of(catalogue: &Catalogue, place: &Path, document: &Value, how: &How) 
     plan.output = place.join(how.output);
     let stop = |batches| batches >= how.stop_after;
     fmrai_torch::set_threads(1).unwrap();
-    run(plan, &Options { resume: how.resume, force: how.force, observers: &[], stop: &stop })
+    run(plan, &Options { resume: how.resume, force: how.force, stop: &stop, ..Options::default() })
 }
 
 #[test]

@@ -67,6 +67,23 @@ impl Told {
         }
     }
 
+    /// Adds what was noticed in other batches.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (id, new) in &other.nan {
+            let Some(known) = self.nan.get_mut(id) else {
+                self.nan.insert(*id, new.clone());
+                continue;
+            };
+            if new.first_batch < known.first_batch {
+                (known.first_batch, known.first_sample) = (new.first_batch, new.first_sample);
+            }
+            known.elements += new.elements;
+            known.batches += new.batches;
+        }
+        self.whole.extend(&other.whole);
+        self.mixed.extend(&other.mixed);
+    }
+
     /// A sentence for each kind of thing that was noticed.
     pub(super) fn lines(&self, graph: &dyn Graph, structure: &Structure) -> Vec<String> {
         let named = |ids: &mut dyn Iterator<Item = TensorId>, count: usize| {

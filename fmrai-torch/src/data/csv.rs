@@ -169,16 +169,17 @@ impl Rows {
 
     fn error(&self, error: ::csv::Error) -> DataError {
         let at = |what| DataError::Record { path: self.path.clone(), line: self.line(), what };
+        let ends = |what| DataError::Broken { path: self.path.clone(), line: self.line(), what };
         match error.into_kind() {
             ErrorKind::Utf8 { err, .. } => at(format!("invalid UTF-8 in field {}", err.field() + 1)),
             ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 at(format!("{len} fields, the header has {expected_len}"))
             }
             ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
-                at(format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20))
+                ends(format!("the record is longer than {} MiB; is a quote left open?", MAX_RECORD >> 20))
             }
             ErrorKind::Io(source) => DataError::Io { path: self.path.clone(), source },
-            _ => at("malformed CSV".to_owned()),
+            _ => ends("malformed CSV".to_owned()),
         }
     }
 }
@@ -194,7 +195,7 @@ impl Records for Rows {
                 None => Ok(None),
                 Some(line) => {
                     let what = "a quote is left open".to_owned();
-                    Err(DataError::Record { path: self.path.clone(), line, what })
+                    Err(DataError::Broken { path: self.path.clone(), line, what })
                 }
             };
         }

@@ -26,6 +26,16 @@ pub enum DataError {
         /// What was found and what is needed.
         what: String,
     },
+    /// A record after which nothing more can be read.
+    #[error("{path}:{line}: {what}", path = path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What was found and what is needed.
+        what: String,
+    },
     /// The file as a whole is not what it should be.
     #[error("{path}: {what}", path = path.display())]
     File {

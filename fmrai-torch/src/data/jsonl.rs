@@ -51,7 +51,7 @@ impl Objects {
 impl Records for Objects {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
         let Some(record) = self.lines.next()? else { return Ok(None) };
-        if record.text.trim().is_empty() {
+        if record.is_blank() {
             return Ok(Some(record));
         }
         let text = self.text(&record.text).map_err(|what| self.lines.error(what))?;

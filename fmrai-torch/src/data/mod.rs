@@ -20,7 +20,7 @@ mod steady;
 mod tensors;
 mod text;
 
-pub use batches::{Batches, Counts, InputBatch};
+pub use batches::{Batches, Counts, InputBatch, RefusedRecord};
 pub use csv::Csv;
 pub use error::DataError;
 pub use given_texts::batch_of_texts;

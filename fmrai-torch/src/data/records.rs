@@ -19,6 +19,26 @@ pub(super) struct Record {
     pub(super) line: u64,
 }
 
+impl Record {
+    /// True if there is nothing in it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// Whether there is something in it.
+    pub(super) fn found(self) -> Found<()> {
+        if self.is_blank() { Found::Blank } else { Found::Something(()) }
+    }
+}
+
+/// A record of a file.
+pub(super) enum Found<T> {
+    /// An empty one, which is left out.
+    Blank,
+    /// One with something in it.
+    Something(T),
+}
+
 /// Reads a file text by text.
 pub(super) trait Records {
     /// The next text, which may be empty; `None` at the end.
@@ -95,9 +115,11 @@ impl Lines {
             };
             self.reader.consume(end);
             self.bytes += end as u64;
-            if done || line.len() as u64 > MAX_RECORD {
+            if done {
                 return Ok(Some(line));
             }
+            // What is too long is read to its end all the same, so that the next line is one, but not kept.
+            line.truncate(usize::try_from(MAX_RECORD + 1).unwrap_or(usize::MAX));
         }
     }
 }

@@ -82,6 +82,17 @@ impl Lock {
     }
 }
 
+/// Who writes into the folder `output` now: `None` if nobody does, else the process, if it has told.
+pub(crate) fn holder(output: &Path) -> Option<Option<u32>> {
+    let path = output.join(STATE).join(LOCK);
+    match File::open(&path).ok()?.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Some(std::fs::read_to_string(&path).ok().and_then(|holder| holder.trim().parse().ok()))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(unix)]
 fn is_same(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

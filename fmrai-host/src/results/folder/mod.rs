@@ -31,6 +31,7 @@ mod tests;
 
 pub use error::FolderError;
 pub use listing::ACTIVATIONS;
+pub(crate) use lock::holder;
 pub use names::STATE;
 pub(crate) use names::{
     CAPTURED, CHECKPOINT, GRAPH, OWNER, PLAN, PROGRESS, REPORT, RUN, SUMMARY, TEMPORARY, is_state_file,

@@ -243,7 +243,7 @@ fn fickle(place: &Path) -> Outcome {
     let Source::Live { model, data } = plan.source else { panic!("the plan has a model") };
     plan.source = Source::Live { model: Box::new(Fickle { model }), data };
     plan.output = place.join("out");
-    run(plan, &Options { resume: false, force: false, observers: &[], stop: &|_| false }).unwrap()
+    run(plan, &Options::default()).unwrap()
 }
 
 #[test]

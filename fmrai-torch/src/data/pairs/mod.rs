@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batching::{Group, Groups};
 use super::encoding::Encoder;
-use super::records::{Lines, Records};
+use super::records::{Found, Lines, Record, Records};
 use super::settings::text_source;
 use super::{Batches, DataContext, DataError, DataSource};
 use answers::Answers;
@@ -65,13 +65,17 @@ impl Groups for Pairs {
     const PLURAL: &'static str = "pairs";
     const TEXTS: usize = 2;
 
-    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Group>, DataError> {
+    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError> {
         let Some(record) = self.lines.next()? else { return Ok(None) };
-        if record.text.trim().is_empty() {
-            return Ok(Some(Group::default()));
+        if record.is_blank() {
+            return Ok(Some(Found::Blank));
         }
         let pair = self.pair(&record.text, encoder).map_err(|what| encoder.error(record.line, what))?;
-        Ok(Some(Group { samples: pair.into(), truncated: 0 }))
+        Ok(Some(Found::Something(Group { samples: pair.into(), truncated: 0 })))
+    }
+
+    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError> {
+        Ok(self.lines.next()?.map(Record::found))
     }
 
     fn bytes(&self) -> u64 {

@@ -341,6 +341,14 @@ impl Batches for TensorBatches<'_> {
         Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
     }
 
+    fn pass_over(&mut self, count: u64) -> Result<u64, DataError> {
+        let there = (self.rows - self.done).div_ceil(self.batch_size);
+        let passed = usize::try_from(count).unwrap_or(usize::MAX).min(there);
+        self.done = self.rows.min(self.done.saturating_add(passed.saturating_mul(self.batch_size)));
+        self.next_index += passed as u64;
+        Ok(passed as u64)
+    }
+
     fn counts(&self) -> Counts {
         self.counts
     }

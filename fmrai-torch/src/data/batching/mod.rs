@@ -1,0 +1,345 @@
+//! From texts to batches.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use fmrai_core::batch::Sample;
+
+use crate::data::encoding::Encoder;
+use crate::data::records::{Found, Record, Records};
+use crate::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
+use crate::files::FileInfo;
+
+/// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
+const WINDOW: usize = 64;
+
+/// Samples that stand one after the other in the same batch: one text, or the two of a pair.
+pub(super) struct Group {
+    /// Ids are given when it is read. Empty where the tokenizer makes nothing of the text.
+    pub(super) samples: Vec<Sample>,
+    /// Tokens that were cut off.
+    pub(super) truncated: usize,
+}
+
+impl Group {
+    /// Tokens of its longest text.
+    fn length(&self) -> usize {
+        self.samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0)
+    }
+}
+
+/// Reads a file group by group.
+pub(super) trait Groups {
+    /// What its groups are called in messages, e.g. `texts`.
+    const PLURAL: &'static str;
+
+    /// Texts of each group.
+    const TEXTS: usize;
+
+    /// The next group; `None` at the end.
+    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError>;
+
+    /// Passes over the next record without a look at its tokens; `None` at the end.
+    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError>;
+
+    /// Bytes read so far.
+    fn bytes(&self) -> u64;
+}
+
+/// Texts, each for itself; those that are too long are cut.
+pub(super) struct Singles<R>(pub(super) R);
+
+impl<R: Records> Groups for Singles<R> {
+    const PLURAL: &'static str = "texts";
+    const TEXTS: usize = 1;
+
+    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError> {
+        let Some(record) = self.0.next()? else { return Ok(None) };
+        if record.is_blank() {
+            return Ok(Some(Found::Blank));
+        }
+        let encoded = encoder.encode(record.text, encoder.max_tokens);
+        let (sample, truncated) = encoded.map_err(|what| encoder.error(record.line, what))?;
+        let samples = if sample.token_ids.is_empty() { Vec::new() } else { vec![sample] };
+        Ok(Some(Found::Something(Group { samples, truncated })))
+    }
+
+    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError> {
+        Ok(self.0.next()?.map(Record::found))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+}
+
+/// The batch size that the model takes in place of the one asked for.
+pub(super) fn fitting(wanted: usize, taken: usize) -> usize {
+    if taken != wanted {
+        tracing::warn!(
+            wanted,
+            taken,
+            "the model takes batches of another size than asked for: it was fixed when the model was exported"
+        );
+    }
+    taken
+}
+
+/// Records without a place in a batch.
+#[derive(Default)]
+struct LeftOut {
+    empty: u64,
+    refused: Vec<RefusedRecord>,
+}
+
+/// Batches of the texts of one file.
+///
+/// A window of [`WINDOW`] batches is read, sorted by number of tokens (groups of the same length stay in order) and cut
+/// into batches, so memory does not depend on the size of the file, and the batches are always the same. Each record that is not empty has a
+/// place in a window and an id, also where it has no tokens, so windows that nobody wants are passed over without a tokenizer; a window with
+/// texts without tokens may have fewer batches than it has indices.
+pub(super) struct TextBatches<'a, G> {
+    groups: G,
+    info: FileInfo,
+    encoder: Encoder<'a>,
+    /// Groups of a batch.
+    batch_size: usize,
+    /// Groups that may still be read.
+    left: u64,
+    window: VecDeque<Group>,
+    /// Records that were left out of the window: they count with its first batch, or with the last one before where there is none.
+    left_out: LeftOut,
+    /// Whether refused records are left out.
+    lenient: bool,
+    /// Records that were left out among the batches handed out.
+    refused: Vec<RefusedRecord>,
+    ended: bool,
+    /// What the next call has to say.
+    late: Option<DataError>,
+    next_index: u64,
+    /// The index of the first batch after the window, where it does not depend on the lengths of texts.
+    after_window: Option<u64>,
+    next_id: u64,
+    counts: Counts,
+}
+
+impl<'a, G: Groups> TextBatches<'a, G> {
+    /// Batches of `batch_size` groups, or as many as the model takes, of the first `limit` ones of a file.
+    pub(super) fn new(
+        groups: G,
+        info: FileInfo,
+        encoder: Encoder<'a>,
+        batch_size: usize,
+        limit: Option<u64>,
+    ) -> Result<Self, DataError> {
+        let batch_size = fitting(batch_size, encoder.fit.groups(batch_size, G::TEXTS, G::PLURAL)?);
+        Ok(Self {
+            groups,
+            info,
+            encoder,
+            batch_size,
+            left: limit.unwrap_or(u64::MAX),
+            window: VecDeque::new(),
+            left_out: LeftOut::default(),
+            lenient: false,
+            refused: Vec::new(),
+            ended: false,
+            late: None,
+            next_index: 0,
+            after_window: None,
+            next_id: 0,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Has a window, if there are more texts. Nothing comes after an error.
+    fn filled(&mut self) -> Result<(), DataError> {
+        if let Some(error) = self.late.take() {
+            return Err(error);
+        }
+        if self.window.is_empty() && !self.ended {
+            self.fill().inspect_err(|_| {
+                self.window.clear();
+                self.ended = true;
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a window, which is empty where there are no more texts with tokens.
+    fn fill(&mut self) -> Result<(), DataError> {
+        while self.window.is_empty() && !self.ended {
+            let places = self.read(|this| {
+                let Some(found) = this.groups.next(&this.encoder)? else { return Ok(None) };
+                let Found::Something(mut group) = found else { return Ok(Some(Found::Blank)) };
+                for (id, sample) in (this.next_id..).zip(&mut group.samples) {
+                    sample.id = id;
+                }
+                match group.samples.is_empty() {
+                    true => this.left_out.empty += 1,
+                    false => this.window.push_back(group),
+                }
+                Ok(Some(Found::Something(())))
+            })?;
+            self.window.make_contiguous().sort_by_key(Group::length);
+            let after = self.next_index + self.batches(places);
+            match self.encoder.fit.pads() {
+                true if self.window.is_empty() => self.next_index = after,
+                true => self.after_window = Some(after),
+                false => {}
+            }
+        }
+        if self.next_id == 0 {
+            let (what, empty) = (G::PLURAL, self.left_out.empty);
+            let what = format!("there are no {what} in it, only {empty} empty records");
+            return Err(DataError::File { path: self.encoder.path.clone(), what });
+        }
+        Ok(())
+    }
+
+    /// Reads as many records as a window has places, and says how many there were.
+    fn read(
+        &mut self,
+        mut next: impl FnMut(&mut Self) -> Result<Option<Found<()>>, DataError>,
+    ) -> Result<usize, DataError> {
+        let size = self.batch_size.saturating_mul(WINDOW);
+        let mut places = 0;
+        while places < size && self.left > 0 {
+            let found = match next(self) {
+                // It has its place as any other, so what comes after it is the same whatever is wrong with it.
+                Err(DataError::Record { path, line, what }) if self.lenient => {
+                    let what =
+                        format!("{}:{line}: {what}", path.file_name().unwrap_or(path.as_os_str()).display());
+                    self.left_out.refused.push(RefusedRecord { what });
+                    Some(Found::Something(()))
+                }
+                found => found?,
+            };
+            match found {
+                None => break,
+                Some(Found::Blank) => self.left_out.empty += 1,
+                Some(Found::Something(())) => {
+                    places += 1;
+                    self.next_id += G::TEXTS as u64;
+                    self.left -= 1;
+                }
+            }
+        }
+        self.ended = places < size;
+        Ok(places)
+    }
+
+    /// Batches of a window of so many records, where these do not depend on the lengths of texts.
+    fn batches(&self, places: usize) -> u64 {
+        places.div_ceil(self.batch_size) as u64
+    }
+
+    /// Passes over a window whose batches do not depend on the lengths of texts.
+    fn pass_over_window(&mut self) -> Result<u64, DataError> {
+        let places = self.read(|this| this.groups.pass_over())?;
+        self.left_out = LeftOut::default();
+        let batches = self.batches(places);
+        self.next_index += batches;
+        Ok(batches)
+    }
+
+    /// Counts what was left out of a window.
+    fn count_left_out(&mut self) {
+        let LeftOut { empty, refused } = std::mem::take(&mut self.left_out);
+        self.counts.skipped_empty += empty;
+        self.refused.extend(refused);
+    }
+
+    /// Takes the groups of the next batch from the window.
+    fn take(&mut self) -> Vec<Group> {
+        let size = self.next_size();
+        let groups = self.window.drain(..size).collect();
+        self.next_index += 1;
+        if self.window.is_empty()
+            && let Some(after) = self.after_window.take()
+        {
+            self.next_index = after;
+        }
+        groups
+    }
+
+    /// Groups in the next batch: where the model takes no mask, all have the same length.
+    fn next_size(&self) -> usize {
+        let size = self.batch_size.min(self.window.len());
+        match self.window.front() {
+            Some(first) if !self.encoder.fit.pads() => {
+                let equal = self.window.iter().take_while(|group| group.length() == first.length());
+                equal.take(size).count()
+            }
+            _ => size,
+        }
+    }
+}
+
+impl<G: Groups> Batches for TextBatches<'_, G> {
+    fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
+        self.filled()?;
+        if self.window.is_empty() {
+            return Ok(None);
+        }
+        self.count_left_out();
+        let index = self.next_index;
+        let groups = self.take();
+        for group in &groups {
+            self.counts.texts += group.samples.len() as u64;
+            self.counts.tokens += group.samples.iter().map(|s| s.token_ids.len() as u64).sum::<u64>();
+            self.counts.truncated_texts += u64::from(group.truncated > 0);
+            self.counts.truncated_tokens += group.truncated as u64;
+        }
+        let samples: Vec<Sample> = groups.into_iter().flat_map(|group| group.samples).collect();
+        let (inputs, filler) = self.encoder.fit.inputs(&samples, self.encoder.padding())?;
+        let whole = self.encoder.fit.whole();
+        // So that what is empty at the end is counted with the last batch, and belongs to whoever reads that.
+        match self.filled() {
+            Ok(()) if self.window.is_empty() => self.count_left_out(),
+            Ok(()) => {}
+            Err(error) => self.late = Some(error),
+        }
+        Ok(Some(InputBatch { index, samples, inputs, whole, filler }))
+    }
+
+    fn leave_out_refused(&mut self) {
+        self.lenient = true;
+    }
+
+    fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn pass_over(&mut self, count: u64) -> Result<u64, DataError> {
+        let first = self.next_index;
+        let until = first.saturating_add(count);
+        while self.next_index < until {
+            if !self.window.is_empty() {
+                self.left_out = LeftOut::default();
+                self.take();
+            } else if self.ended && self.late.is_none() {
+                break;
+            } else if !self.ended && self.encoder.fit.pads() && until - self.next_index >= WINDOW as u64 {
+                self.pass_over_window()?;
+            } else {
+                self.filled()?;
+            }
+        }
+        Ok((self.next_index - first).min(count))
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.groups.bytes().min(self.info.bytes), self.info.bytes)
+    }
+
+    fn files(&self) -> Result<Vec<FileInfo>, DataError> {
+        Ok(vec![self.info.clone()])
+    }
+}
