@@ -114,6 +114,8 @@ mod tests {
     use super::*;
 
     proptest! {
+    #![proptest_config(fmrai_core::property_config!(256))]
+
         /// Shards are all of the data, each batch once, and a shard is cut in two without a change of the others.
         #[test]
         fn shards_part_the_data(of in 0u64..2000, shards in 1u64..100) {

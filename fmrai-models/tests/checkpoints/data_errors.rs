@@ -111,7 +111,7 @@ fn files_that_are_no_text_in_utf_8_are_told_what_they_are() {
         let said = error(pointer, &source);
         assert!(said.starts_with("./data: needed is text in UTF-8, it is a pointer of Git LFS"), "{said}");
         for (start, kind) in [
-            (&b"\x1f\x8b\x08\0"[..], "compressed by gzip"),
+            (&b"BZh9\0"[..], "compressed by bzip2"),
             (b"PK\x03\x04\0", "a zip archive"),
             (b"PAR1\0", "a Parquet table"),
         ] {

@@ -10,7 +10,7 @@ use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::records::{MAX_RECORD, Record, Records, quoted};
 use super::settings::text_source;
-use super::steady::SteadyFile;
+use super::text_file::TextFile;
 use super::{Batches, DataContext, DataError, DataSource};
 
 text_source! {
@@ -43,7 +43,8 @@ impl DataSource for Csv {
                 let valid = "one ASCII character other than a quote or a line end";
                 DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
             })?;
-        self.settings().open_texts(context, |path, file| Rows::new(path, file, delimiter, &self.column))
+        let column = self.column.clone();
+        self.settings().open_texts(context, move |path, file| Rows::new(path, file, delimiter, &column))
     }
 }
 
@@ -60,7 +61,7 @@ struct Seen {
 
 /// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
 struct Guard {
-    file: SteadyFile,
+    file: TextFile,
     seen: Rc<Seen>,
 }
 
@@ -107,7 +108,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(path: PathBuf, file: SteadyFile, delimiter: u8, column: &str) -> Result<Self, DataError> {
+    fn new(path: PathBuf, file: TextFile, delimiter: u8, column: &str) -> Result<Self, DataError> {
         let seen = Rc::new(Seen::default());
         let guard = Guard { file, seen: Rc::clone(&seen) };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
@@ -208,6 +209,6 @@ impl Records for Rows {
     }
 
     fn bytes(&self) -> u64 {
-        self.reader.position().byte()
+        self.reader.get_ref().file.place()
     }
 }

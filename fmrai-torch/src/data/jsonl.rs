@@ -23,7 +23,9 @@ crate::register_data_source!(JsonLines, name: "jsonl", summary: "JSON lines: one
 impl DataSource for JsonLines {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         let field = self.field.clone();
-        self.settings().open_texts(context, |path, file| Ok(Objects { lines: Lines::new(path, file), field }))
+        self.settings().open_texts(context, move |path, file| {
+            Ok(Objects { lines: Lines::new(path, file), field: field.clone() })
+        })
     }
 }
 

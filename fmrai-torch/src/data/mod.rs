@@ -11,14 +11,19 @@ mod ids;
 mod jsonl;
 mod objects;
 mod pairs;
+mod parquet;
 mod probe;
 mod records;
 mod registry;
 mod settings;
+mod several;
 mod source;
 mod steady;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod text;
+mod text_file;
 
 pub use batches::{Batches, Counts, InputBatch, RefusedRecord};
 pub use csv::Csv;
@@ -28,6 +33,7 @@ pub use ids::unknown_token;
 pub(crate) use ids::{Outside, outside};
 pub use jsonl::JsonLines;
 pub use pairs::{Lengths, TextPairs};
+pub use parquet::ParquetTexts;
 pub use probe::{probe, token_rows};
 pub use registry::{DataSourceEntry, DataSources};
 pub use source::{DataContext, DataSource, RegisteredDataSource};

@@ -1,12 +1,10 @@
 //! Texts of a file, one after the other.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
-
-use fmrai_core::file_kind::{ENOUGH, FileKind};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::PathBuf;
 
 use super::DataError;
-use super::steady::SteadyFile;
+use super::text_file::TextFile;
 
 /// Longest record that is read, in bytes: a file without line ends is an error, not all memory there is.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
@@ -44,45 +42,23 @@ pub(super) trait Records {
     /// The next text, which may be empty; `None` at the end.
     fn next(&mut self) -> Result<Option<Record>, DataError>;
 
-    /// Bytes read so far.
+    /// Bytes of the file that were read so far.
     fn bytes(&self) -> u64;
-}
-
-/// Opens a file of texts in UTF-8; in results it is called `name`.
-pub(super) fn open_text(path: &Path, name: &str) -> Result<SteadyFile, DataError> {
-    let file = SteadyFile::open(path, name)?;
-    let io = |source| DataError::Io { path: path.to_owned(), source };
-    let mut start = Vec::new();
-    file.again().take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
-    // A text may begin as other files do, but it has no bytes that are no text.
-    let text = |start: &[u8]| !start.contains(&0) && std::str::from_utf8(start).is_ok();
-    match FileKind::of(&start) {
-        Some(kind @ (FileKind::LfsPointer(_) | FileKind::Utf16 | FileKind::Utf32)) => Err(kind),
-        None | Some(FileKind::Empty | FileKind::Json | FileKind::Html) => Ok(()),
-        Some(_) if text(&start) => Ok(()),
-        Some(kind) => Err(kind),
-    }
-    .map_err(|kind| {
-        let what = format!("needed is text in UTF-8, it is {kind}");
-        DataError::File { path: path.to_owned(), what }
-    })?;
-    Ok(file)
 }
 
 /// The lines of a UTF-8 file, without a byte order mark. A line ends with `\n`, `\r\n` or `\r`, as in Python.
 pub(super) struct Lines {
     path: PathBuf,
-    reader: BufReader<SteadyFile>,
+    reader: BufReader<TextFile>,
     line: u64,
-    bytes: u64,
     /// Whether the last line ended with `\r`: a `\n` that follows is a part of that end.
     after_return: bool,
 }
 
 impl Lines {
-    pub(super) fn new(path: PathBuf, file: SteadyFile) -> Self {
+    pub(super) fn new(path: PathBuf, file: TextFile) -> Self {
         let reader = BufReader::with_capacity(1 << 16, file);
-        Self { path, reader, line: 0, bytes: 0, after_return: false }
+        Self { path, reader, line: 0, after_return: false }
     }
 
     /// An error at the line that was read last.
@@ -114,7 +90,6 @@ impl Lines {
                 }
             };
             self.reader.consume(end);
-            self.bytes += end as u64;
             if done {
                 return Ok(Some(line));
             }
@@ -141,7 +116,7 @@ impl Records for Lines {
     }
 
     fn bytes(&self) -> u64 {
-        self.bytes
+        self.reader.get_ref().place()
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use super::batching::{Groups, Singles, TextBatches};
 use super::encoding::Encoder;
 use super::fit::Fit;
-use super::records::{Records, open_text};
+use super::records::Records;
+use super::several::Several;
 use super::steady::SteadyFile;
+use super::text_file::{NamedFile, TextFile, files};
 use super::{Batches, DataContext, DataError};
 use crate::text::{HOW, Tokenizer};
 
@@ -26,7 +28,8 @@ macro_rules! text_source {
         #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// The file, relative to the plan.
+            /// The file, relative to the plan, plain or compressed by gzip or zstd; or a folder, or a pattern such as `shards/*.txt.gz`,
+            /// whose files are read one after the other, sorted by name.
             pub path: std::path::PathBuf,
             $($(#[$of_own])* pub $own: $type,)*
             #[doc = concat!("Number of ", $texts, " per batch, at least 1; ", $batch_size, " by default.")]
@@ -73,20 +76,40 @@ pub(super) struct Settings<'s> {
 }
 
 impl Settings<'_> {
-    /// Checks the settings and opens a file of texts; `records` tells how to read it.
+    /// Checks the settings and opens files of texts; `records` tells how to read one.
     pub(super) fn open_texts<'a, R: Records + 'a>(
         &self,
         context: &DataContext<'a>,
-        records: impl FnOnce(PathBuf, SteadyFile) -> Result<R, DataError>,
+        records: impl Fn(PathBuf, TextFile) -> Result<R, DataError> + 'a,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.open(context, |path, file| records(path, file).map(Singles))
+        self.open(context, move |path, file| records(path, file).map(Singles))
     }
 
-    /// Checks the settings and opens a file; `groups` tells how to read it.
+    /// The same for files that are no texts as a whole.
+    pub(super) fn open_texts_of<'a, R: Records + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        records: impl Fn(PathBuf, SteadyFile) -> Result<R, DataError> + 'a,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        self.open_files(context, move |path, file| records(path, file).map(Singles))
+    }
+
+    /// Checks the settings and opens files of text; `groups` tells how to read one.
     pub(super) fn open<'a, G: Groups + 'a>(
         &self,
         context: &DataContext<'a>,
-        groups: impl FnOnce(PathBuf, SteadyFile) -> Result<G, DataError>,
+        groups: impl Fn(PathBuf, TextFile) -> Result<G, DataError> + 'a,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        self.open_files(context, move |path, file| {
+            let file = TextFile::new(&path, file)?;
+            groups(path, file)
+        })
+    }
+
+    fn open_files<'a, G: Groups + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        groups: impl Fn(PathBuf, SteadyFile) -> Result<G, DataError> + 'a,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
             if value == Some(0) {
@@ -103,12 +126,19 @@ impl Settings<'_> {
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
         let path = context.base.join(self.path);
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let file = open_text(&path, &name)?;
-        let info = file.info().clone();
-        let groups = groups(path.clone(), file)?;
+        let named = files(&path)?;
+        let (mut infos, mut opened) = (Vec::new(), Vec::new());
+        for NamedFile { path, name } in &named {
+            let mut file = SteadyFile::open_one_of(named.len() as u64, path, name)?;
+            infos.push(file.info().clone());
+            if named.len() > 1 {
+                file.close();
+            }
+            opened.push((path.clone(), file));
+        }
+        let groups = Several::new(Box::new(groups), opened)?;
         let encoder = Encoder { path, tokenizer, inputs: context.inputs, fit, max_tokens };
-        Ok(Box::new(TextBatches::new(groups, info, encoder, self.batch_size, self.limit)?))
+        Ok(Box::new(TextBatches::new(groups, infos, encoder, self.batch_size, self.limit)?))
     }
 
     fn max_tokens(&self, tokenizer: &Tokenizer, limit: Option<usize>) -> Result<Option<usize>, DataError> {

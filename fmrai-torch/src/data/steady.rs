@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -28,7 +29,7 @@ type Hash = [u8; 32];
 /// What is known of a file since it was opened.
 #[derive(Debug)]
 struct Known {
-    file: File,
+    path: PathBuf,
     length: u64,
     block: u64,
     hashes: Vec<Hash>,
@@ -39,7 +40,11 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct SteadyFile {
     known: Arc<Known>,
+    /// Opened again when it is read, where it is closed.
+    file: Option<File>,
     at: u64,
+    /// How far it was read, for those who have given it away.
+    place: Arc<AtomicU64>,
     /// The block that was read last, and its number.
     last: Option<u64>,
     bytes: Vec<u8>,
@@ -48,6 +53,11 @@ pub(super) struct SteadyFile {
 impl SteadyFile {
     /// Opens a regular file and hashes it; in results it is called `name`.
     pub(super) fn open(path: &Path, name: &str) -> Result<Self, DataError> {
+        Self::open_one_of(1, path, name)
+    }
+
+    /// The same for one of so many files, whose hashes of blocks are to take as much memory together as those of one.
+    pub(super) fn open_one_of(files: u64, path: &Path, name: &str) -> Result<Self, DataError> {
         let io = |source| DataError::Io { path: path.to_owned(), source };
         let meta = std::fs::metadata(path).map_err(io)?;
         if !meta.is_file() {
@@ -56,14 +66,33 @@ impl SteadyFile {
             return Err(DataError::File { path: PathBuf::from(path), what });
         }
         let file = File::open(path).map_err(io)?;
-        let block = (meta.len() / MOST_BLOCKS).next_power_of_two().max(BLOCK);
-        let known = Known::of(file, block, name).map_err(io)?;
-        Ok(Self { known: Arc::new(known), at: 0, last: None, bytes: Vec::new() })
+        let most = (MOST_BLOCKS / files.max(1)).max(1);
+        let block = (meta.len() / most).next_power_of_two().max(BLOCK);
+        let known = Known::of(&file, path, block, name).map_err(io)?;
+        Ok(Self { file: Some(file), ..Self::start(Arc::new(known)) })
+    }
+
+    fn start(known: Arc<Known>) -> Self {
+        Self { known, file: None, at: 0, place: Arc::default(), last: None, bytes: Vec::new() }
+    }
+
+    /// Closes it until it is read again, so that many may be known at a time.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+        self.last = None;
+        self.bytes = Vec::new();
+    }
+
+    /// How far it was read, in bytes, also when somebody else reads it.
+    pub(super) fn place(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.place)
     }
 
     /// The same file, from its start.
     pub(super) fn again(&self) -> Self {
-        Self { known: Arc::clone(&self.known), at: 0, last: None, bytes: Vec::new() }
+        // The same open file, also where something else has its name by now.
+        let file = self.file.as_ref().and_then(|file| file.try_clone().ok());
+        Self { file, ..Self::start(Arc::clone(&self.known)) }
     }
 
     /// Its size in bytes.
@@ -86,7 +115,10 @@ impl SteadyFile {
         let start = number * self.known.block;
         let length = self.known.block.min(self.known.length - start);
         self.bytes.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-        let mut file = &self.known.file;
+        let file = match &mut self.file {
+            Some(file) => file,
+            closed => closed.insert(File::open(&self.known.path)?),
+        };
         file.seek(SeekFrom::Start(start))?;
         let changed = || io::Error::other(CHANGED);
         file.read_exact(&mut self.bytes).map_err(|error| match error.kind() {
@@ -103,17 +135,17 @@ impl SteadyFile {
 }
 
 impl Known {
-    fn of(file: File, block: u64, name: &str) -> io::Result<Self> {
+    fn of(mut file: &File, path: &Path, block: u64, name: &str) -> io::Result<Self> {
         let mut whole = Hasher::new();
         let mut hashes = Vec::new();
         let mut bytes = Vec::new();
         let mut length = 0;
         loop {
             bytes.clear();
-            let read = (&file).take(block).read_to_end(&mut bytes)?;
+            let read = file.by_ref().take(block).read_to_end(&mut bytes)?;
             if read == 0 {
                 let info = whole.finish(name);
-                return Ok(Self { file, length, block, hashes, info });
+                return Ok(Self { path: path.to_owned(), length, block, hashes, info });
             }
             length += read as u64;
             whole.update(&bytes);
@@ -139,6 +171,7 @@ impl Read for SteadyFile {
             into.copy_from_slice(from);
         }
         self.at += count as u64;
+        self.place.store(self.at, Ordering::Relaxed);
         Ok(count)
     }
 }

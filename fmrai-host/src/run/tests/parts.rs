@@ -71,7 +71,7 @@ fn assert_reordered(place: &Path, output: [&str; 2], analysis: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(fmrai_core::property_config!(6))]
 
     /// However the data are parted, and in whatever order and tree what they give is put together: the results are those of one run.
     #[test]

@@ -102,7 +102,7 @@ struct LeftOut {
 /// texts without tokens may have fewer batches than it has indices.
 pub(super) struct TextBatches<'a, G> {
     groups: G,
-    info: FileInfo,
+    infos: Vec<FileInfo>,
     encoder: Encoder<'a>,
     /// Groups of a batch.
     batch_size: usize,
@@ -129,7 +129,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
     /// Batches of `batch_size` groups, or as many as the model takes, of the first `limit` ones of a file.
     pub(super) fn new(
         groups: G,
-        info: FileInfo,
+        infos: Vec<FileInfo>,
         encoder: Encoder<'a>,
         batch_size: usize,
         limit: Option<u64>,
@@ -137,7 +137,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
         let batch_size = fitting(batch_size, encoder.fit.groups(batch_size, G::TEXTS, G::PLURAL)?);
         Ok(Self {
             groups,
-            info,
+            infos,
             encoder,
             batch_size,
             left: limit.unwrap_or(u64::MAX),
@@ -336,10 +336,11 @@ impl<G: Groups> Batches for TextBatches<'_, G> {
     }
 
     fn progress(&self) -> (u64, u64) {
-        (self.groups.bytes().min(self.info.bytes), self.info.bytes)
+        let all = self.infos.iter().map(|info| info.bytes).sum();
+        (self.groups.bytes().min(all), all)
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {
-        Ok(vec![self.info.clone()])
+        Ok(self.infos.clone())
     }
 }

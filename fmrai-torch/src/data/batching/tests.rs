@@ -51,6 +51,8 @@ fn rest(batches: &mut dyn Batches) -> Vec<Seen> {
 }
 
 proptest! {
+    #![proptest_config(fmrai_core::property_config!(96))]
+
     #[test]
     fn what_is_passed_over_changes_nothing_of_the_rest(
         words in prop::collection::vec(prop::sample::select(vec!["", " ", "~", "a", "a b", "a b a", "b b b b ~"]), 1..700),

@@ -52,7 +52,7 @@ crate::register_data_source!(TextPairs, name: "pairs", summary: "JSON lines: one
 impl DataSource for TextPairs {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         let lengths = self.lengths;
-        self.settings().open(context, |path, file| Ok(Pairs { lines: Lines::new(path, file), lengths }))
+        self.settings().open(context, move |path, file| Ok(Pairs { lines: Lines::new(path, file), lengths }))
     }
 }
 
