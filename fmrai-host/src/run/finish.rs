@@ -81,11 +81,14 @@ impl Session<'_> {
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         let told = self.told.lines(self.about.graph, self.about.structure);
+        let recorded = self.about.manifest.is_some();
         Ok(Outcome {
             output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
             counts: self.counts,
             parity: self.source.parity().cloned(),
+            recorded,
             non_finite_weights: self.about.non_finite_weights,
+            logged_warnings: if recorded { 0 } else { self.about.warnings.len() },
             warnings: self.about.warnings.into_iter().chain(told).collect(),
             analyses,
             activations,
@@ -132,6 +135,7 @@ impl Session<'_> {
             structure,
             kernels: &kernels,
             parity,
+            recorded: self.about.manifest.is_some(),
             told: self.told.document(*graph, structure),
             files_of_run: files,
             analyses: listing,

@@ -1,6 +1,6 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Panel, Plot, Series};
 
 use super::effects::Effect;
 use super::results::{NATS, Results};
@@ -81,7 +81,7 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
                     "block" => "whole block",
                     other => other,
                 };
-                lines.push(Series { name: name.to_owned(), mark: Mark::Line, points });
+                lines.push(Series::line(name, points));
             }
             Cells::Neurons(neurons) => {
                 let names = neurons.iter().map(|(layer, neuron)| format!("{layer}.{neuron}")).collect();

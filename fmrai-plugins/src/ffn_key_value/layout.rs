@@ -39,7 +39,7 @@ pub(super) struct Block {
     pub(super) gate: Option<TensorId>,
     pub(super) values: NeuronWeights,
     pub(super) function: ActivationFunction,
-    /// True if coefficients can be below 0.
+    /// True if coefficients below 0 are answers as those above are: there is no floor for them.
     pub(super) two_sided: bool,
     pub(super) stream: Option<Stream>,
 }
@@ -207,8 +207,27 @@ fn place(graph: &dyn Graph, block: &FeedForward) -> Result<sequences::Stream, St
     }
 }
 
-/// Plain blocks with a function that is nowhere negative have coefficients of one sign.
+/// True where coefficients below 0 are answers too. A function that is nowhere negative has none, and of one with a floor a little
+/// below 0, as GELU at -0.17, nearly every neuron comes to that floor on some token: what does so is no trigger.
 fn two_sided(block: &FeedForward) -> bool {
-    use ActivationFunction::{Relu, Relu6, ReluSquared, Sigmoid, Softplus};
-    block.gated() || !matches!(block.function, Relu | Relu6 | ReluSquared | Sigmoid | Softplus)
+    use ActivationFunction::{
+        Elu, Gelu, GeluTanh, HardSwish, Mish, QuickGelu, Relu, Relu6, ReluSquared, Selu, Sigmoid, Silu,
+        Softplus,
+    };
+    let floor = matches!(
+        block.function,
+        Elu | Gelu
+            | GeluTanh
+            | HardSwish
+            | Mish
+            | QuickGelu
+            | Relu
+            | Relu6
+            | ReluSquared
+            | Selu
+            | Sigmoid
+            | Silu
+            | Softplus
+    );
+    block.gated() || !floor
 }

@@ -88,9 +88,13 @@ pub(super) struct TextBatches<'a, G> {
     encoder: Encoder<'a>,
     /// Groups of a batch.
     batch_size: usize,
-    /// Groups that may still be read.
+    /// Groups that may be read, and those that still may.
+    limit: Option<u64>,
     left: u64,
     window: VecDeque<Group>,
+    /// Groups of the window when it was filled, and where in the file they began and ended.
+    filled: usize,
+    span: (u64, u64),
     ended: bool,
     next_index: u64,
     next_id: u64,
@@ -112,8 +116,11 @@ impl<'a, G: Groups> TextBatches<'a, G> {
             info,
             encoder,
             batch_size,
+            limit,
             left: limit.unwrap_or(u64::MAX),
             window: VecDeque::new(),
+            filled: 0,
+            span: (0, 0),
             ended: false,
             next_index: 0,
             next_id: 0,
@@ -123,6 +130,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
 
     fn fill(&mut self) -> Result<(), DataError> {
         let size = self.batch_size.saturating_mul(WINDOW);
+        self.span.0 = self.groups.bytes();
         while self.window.len() < size && self.left > 0 {
             let Some(mut group) = self.groups.next(&self.encoder)? else { break };
             if group.samples.is_empty() {
@@ -137,6 +145,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
             self.left -= 1;
         }
         self.ended = self.window.len() < size;
+        (self.filled, self.span.1) = (self.window.len(), self.groups.bytes());
         self.window.make_contiguous().sort_by_key(Group::length);
         if self.next_id == 0 {
             let (what, empty) = (G::PLURAL, self.counts.skipped_empty);
@@ -192,8 +201,22 @@ impl<G: Groups> Batches for TextBatches<'_, G> {
         self.counts
     }
 
+    /// Bytes of the groups that were handed out: those that wait in the window have a share of its bytes. With a limit, what all
+    /// groups would take if those to come were as long as those before.
     fn progress(&self) -> (u64, u64) {
-        (self.groups.bytes().min(self.info.bytes), self.info.bytes)
+        let (from, to) = self.span;
+        let waiting = self.window.len().min(self.filled) as u128;
+        let share = (u128::from(to - from) * waiting).checked_div(self.filled as u128).unwrap_or(0);
+        let done = (to - u64::try_from(share).unwrap_or(0)).min(self.info.bytes);
+        let handed_out = self.limit.map(|limit| (limit - self.left).saturating_sub(self.window.len() as u64));
+        let all = match (self.limit, handed_out) {
+            (Some(limit), Some(groups @ 1..)) if !self.ended || self.left == 0 => {
+                let all = u128::from(done) * u128::from(limit) / u128::from(groups);
+                u64::try_from(all).unwrap_or(u64::MAX).clamp(done, self.info.bytes)
+            }
+            _ => self.info.bytes,
+        };
+        (done, all)
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {
