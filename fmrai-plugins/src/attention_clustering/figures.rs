@@ -60,8 +60,8 @@ pub(super) fn figures(findings: &Findings<'_>) -> Vec<Figure> {
 fn head_map(findings: &Findings<'_>) -> Scatter {
     let layout = findings.layout;
     let places = layout.iter().zip(layout.labels()).zip(&findings.embedding.coordinates);
-    let named: Vec<&str> =
-        LABELS.into_iter().chain([OTHER]).filter(|label| findings.labels.contains(label)).collect();
+    let labels = [OTHER].into_iter().chain(LABELS);
+    let named: Vec<&str> = labels.filter(|label| findings.labels.contains(label)).collect();
     let shape = |head: usize| match findings.has_clusters() {
         true => findings.clusters.ids[head],
         false => named.iter().position(|label| *label == findings.labels[head]).unwrap_or(0),

@@ -59,8 +59,10 @@ impl Findings<'_> {
     /// The sentence that says how far the clusters can be trusted.
     pub(super) fn told_clusters(&self) -> String {
         let (count, silhouette) = (self.clusters.count, self.silhouette());
-        let below =
-            format!("mean silhouette {silhouette:.2}, and below {APART} there is no substantial structure");
+        let weakest = self.weakest().unwrap_or(silhouette);
+        let below = format!(
+            "mean silhouette {silhouette:.3}, its weakest cluster {weakest:.3}; below {APART} there is no substantial structure"
+        );
         match (count, self.apart(), self.asked_for) {
             (0 | 1, _, _) => "There is one cluster.".to_owned(),
             (_, true, _) => format!("{count} clusters, mean silhouette {silhouette:.2}."),

@@ -52,7 +52,7 @@ fn measures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Figure 
         title: "What the residual stream predicts, layer by layer".to_owned(),
         caption: format!(
             "The residual stream read through the model's last norm and map to the vocabulary (logit lens), before each block; layer 0 is the \
-             embedding, layer {} the model's output. The target is {target}. Mean over the tokens of a text, then over texts: {}",
+             embedding, layer {} the model's output. The target is {target}. Means are over the tokens of a text, then over texts. {}",
             streams.blocks,
             data(analysis, streams)
         ),

@@ -223,3 +223,68 @@ impl<G: Groups> Batches for TextBatches<'_, G> {
         Ok(vec![self.info.clone()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fmrai_core::tensor::DType;
+    use serde_json::{Value, json};
+
+    use crate::data::{DataContext, RegisteredDataSource};
+    use crate::model::{Axis, InputSpec};
+    use crate::text::Tokenizer;
+
+    /// Share of the data that is done after each batch of two texts, in per cent.
+    fn progress(texts: usize, settings: Value) -> Vec<u64> {
+        let folder = tempfile::tempdir().unwrap();
+        let lines: String = (0..texts).map(|i| "rain ".repeat(1 + i % 5) + "\n").collect();
+        std::fs::write(folder.path().join("data"), lines).unwrap();
+        let mut source = json!({ "type": "text", "path": "data", "batch_size": 2, "max_tokens": 16 });
+        source.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source).unwrap();
+        let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/models/bert");
+        let tokenizer = Tokenizer::read(&tokenizer, 1000, None).unwrap();
+        let any = Axis::Range { min: 1, max: None };
+        let input = |name: &str| InputSpec {
+            name: name.to_owned(),
+            dtype: Some(DType::Int64),
+            axes: Some(vec![any, any]),
+            required: true,
+            values: (name == "input_ids").then_some(0..=419),
+        };
+        let inputs = ["input_ids", "attention_mask"].map(input);
+        let context = DataContext {
+            base: folder.path(),
+            tokenizer: Some(&tokenizer),
+            max_tokens: Some(32),
+            inputs: &inputs,
+        };
+        let mut batches = source.open(&context).unwrap();
+        let mut shares = Vec::new();
+        while batches.next_batch().unwrap().is_some() {
+            let (done, of) = batches.progress();
+            assert!(done <= of, "{done} of {of}");
+            shares.push(done * 100 / of);
+        }
+        shares
+    }
+
+    /// Texts are read ahead to be sorted by length: those that wait are not done.
+    #[test]
+    fn what_waits_is_not_done() {
+        let shares = progress(40, json!({}));
+        assert_eq!(shares.len(), 20);
+        assert!(shares[0] <= 10 && shares[9] <= 60 && shares[18] < 100, "{shares:?}");
+        assert!(shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
+    }
+
+    /// A limit is the end of the data.
+    #[test]
+    fn a_limit_is_all_there_is_to_do() {
+        let shares = progress(40, json!({ "limit": 10 }));
+        assert_eq!(shares.len(), 5);
+        assert!(shares[0] <= 40 && shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
+        assert_eq!(progress(6, json!({ "limit": 1000 })).last(), Some(&100), "fewer than the limit");
+    }
+}
