@@ -25,7 +25,8 @@ pub(super) fn cards(
     data: &str,
 ) -> Option<Figure> {
     let shards: Vec<_> = analysis.memories.neurons().collect();
-    let has_context = |shard: &Shard, at| Sign::BOTH.iter().any(|&sign| !shard.contexts(sign, at).is_empty());
+    let has_context =
+        |shard: &Shard, at| Sign::BOTH.iter().any(|&sign| !shard.told_contexts(sign, at).is_empty());
     let triggered = all.neurons.iter().zip(&shards).filter(|(_, (shard, at))| has_context(shard, *at));
     // As many texts as there are for any, or the weakest of few would be strong.
     let texts = |neuron: &Neuron, place| shown(neuron, place).map_or(0, <[_]>::len);
@@ -43,7 +44,7 @@ pub(super) fn cards(
     if cards.is_empty() {
         return None;
     }
-    let diverging = analysis.layout.blocks.iter().any(|b| b.two_sided);
+    let diverging = analysis.layout.blocks.iter().any(|b| b.two_sided && !b.floor);
     let scale = Axis::new("coefficient, as a share of the card's largest", None);
     let caption = format!(
         "The {} neurons that answer most selectively: the weakest of the texts shown is farthest from the neuron's mean, in its standard \
@@ -64,7 +65,7 @@ fn sign_of(neuron: &Neuron) -> Sign {
 
 /// The triggers of a neuron that its card shows, the strongest first.
 fn shown<'a>(neuron: &Neuron, (shard, at): (&'a Shard, usize)) -> Option<&'a [(Trigger, Window)]> {
-    let contexts = shard.contexts(sign_of(neuron), at);
+    let contexts = shard.told_contexts(sign_of(neuron), at);
     (!contexts.is_empty()).then_some(contexts)
 }
 
