@@ -1,4 +1,5 @@
 //! What the figures of attention say: names, lines of chance, the order of heads, and whether there are clusters.
+#![allow(clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

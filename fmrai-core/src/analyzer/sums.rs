@@ -1,5 +1,7 @@
 //! What an analyzer absorbs where all of it is sums: stored, read and merged without a line for each of them.
 
+use std::ops::Add;
+
 use crate::analyzer::state::{State, StateError, StateNumber};
 
 /// A part of a state that is a sum: a number, or a list of numbers of which two parts of the data have as many.
@@ -57,7 +59,7 @@ macro_rules! numbers {
     )+};
 }
 
-numbers!(f32: |a, b| a + b, f64: |a, b| a + b, i64: i64::saturating_add, u64: u64::saturating_add);
+numbers!(f32: Add::add, f64: Add::add, i64: i64::saturating_add, u64: u64::saturating_add);
 
 impl<T: StateNumber + Summed + Copy> Summed for Vec<T> {
     fn put(&self, name: &str, state: &mut State) -> Result<(), StateError> {

@@ -236,7 +236,7 @@ mod tests {
     use crate::text::Tokenizer;
 
     /// Share of the data that is done after each batch of two texts, in per cent.
-    fn progress(texts: usize, settings: Value) -> Vec<u64> {
+    fn progress(texts: usize, settings: &Value) -> Vec<u64> {
         let folder = tempfile::tempdir().unwrap();
         let lines: String = (0..texts).map(|i| "rain ".repeat(1 + i % 5) + "\n").collect();
         std::fs::write(folder.path().join("data"), lines).unwrap();
@@ -273,7 +273,7 @@ mod tests {
     /// Texts are read ahead to be sorted by length: those that wait are not done.
     #[test]
     fn what_waits_is_not_done() {
-        let shares = progress(40, json!({}));
+        let shares = progress(40, &json!({}));
         assert_eq!(shares.len(), 20);
         assert!(shares[0] <= 10 && shares[9] <= 60 && shares[18] < 100, "{shares:?}");
         assert!(shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
@@ -282,9 +282,9 @@ mod tests {
     /// A limit is the end of the data.
     #[test]
     fn a_limit_is_all_there_is_to_do() {
-        let shares = progress(40, json!({ "limit": 10 }));
+        let shares = progress(40, &json!({ "limit": 10 }));
         assert_eq!(shares.len(), 5);
         assert!(shares[0] <= 40 && shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
-        assert_eq!(progress(6, json!({ "limit": 1000 })).last(), Some(&100), "fewer than the limit");
+        assert_eq!(progress(6, &json!({ "limit": 1000 })).last(), Some(&100), "fewer than the limit");
     }
 }
