@@ -106,6 +106,7 @@ fn analyses_of_captured_activations_give_the_same_files() {
     let run = place.run("stored", &stored, &[]);
     assert_exit(&run, 0);
     assert!(out(&run).contains("data: 26 texts"), "{}", out(&run));
+    assert!(out(&run).contains("parity: not compared in this run, no model ran;"), "{}", out(&run));
     for analysis in ["attention_patterns", "map"] {
         assert_same(&place.path("live").join(analysis), &place.path("stored").join(analysis));
     }

@@ -65,6 +65,9 @@ fn a_run_leaves_the_documented_files_and_the_same_ones_again() {
     assert!(text.contains("data: 24 texts"), "{text}");
     assert!(text.contains("parity: outputs agree with the untouched model on 1 batch"), "{text}");
     assert!(text.contains("attention_patterns: ") && text.contains("map: "), "{text}");
+    let heads =
+        text.lines().find(|line| line.starts_with("  previous token: L")).unwrap_or_else(|| panic!("{text}"));
+    assert!(heads.contains('H') && heads.matches(", L").count() == 2, "which heads: {heads}");
 
     let again = place.path("again");
     assert_exit(&place.fmrai("run", &["--output", again.to_str().unwrap()]), 0);

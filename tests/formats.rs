@@ -96,7 +96,13 @@ fn an_interrupted_run_is_finished() {
     for analysis in ["attention_patterns", "ffn_key_value"] {
         let (found, expected) =
             (folder.join("interrupted").join(analysis), folder.join("results").join(analysis));
-        agree(&tables(&found), &tables(&expected));
+        let mut expected = tables(&expected);
+        // That version had triggers at the floor of GELU.
+        if let Some(triggers) = expected.get_mut("triggers.csv") {
+            let kept = triggers.lines().filter(|line| line.split(',').nth(2) != Some("-1"));
+            *triggers = kept.map(|line| format!("{line}\n")).collect();
+        }
+        agree(&tables(&found), &expected);
     }
     assert!(!folder.join("interrupted/.checkpoint").exists());
 }

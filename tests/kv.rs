@@ -262,7 +262,7 @@ fn a_killed_run_leaves_a_store_that_answers() {
     assert!(!run.join("summary.json").exists(), "it was not killed in the middle");
     let top = fmrai(&["query", run.to_str().unwrap(), "top", "--layer", "1", "--neuron", "5"]);
     let shown = out(&top);
-    assert!(shown.contains("strongest triggers") && shown.contains("keeper"), "{shown}");
+    assert!(shown.contains("strongest triggers") && shown.contains("[The] kee"), "{shown}");
     assert!(!shown.contains("its value promotes"), "weights are read in the end only: {shown}");
     assert!(err(&top).contains("the run is unfinished"), "{}", err(&top));
 }

@@ -98,6 +98,17 @@ fn lines(plot: &Lines) -> Result<(), Problem> {
             position(x, || format!("point {i} of series `{}`", series.name))?;
             position(y, || format!("point {i} of series `{}`", series.name))?;
         }
+        for (what, count) in [("labels", series.labels.len()), ("intervals", series.intervals.len())] {
+            if count > 0 && count != series.points.len() {
+                let (item, points) = (format!("series `{}`", series.name), series.points.len());
+                return Err(Problem::OfPoints { item, what, count, points });
+            }
+        }
+        for (i, &(low, high)) in series.intervals.iter().enumerate() {
+            for end in [low, high] {
+                position(end, || format!("the interval of point {i} of series `{}`", series.name))?;
+            }
+        }
     }
     plot.references.iter().try_for_each(|(name, y)| position(*y, || format!("reference `{name}`")))
 }
@@ -126,6 +137,7 @@ fn bars(plot: &Bars) -> Result<(), Problem> {
 
 fn box_plot(plot: &BoxPlot) -> Result<(), Problem> {
     range(&plot.y, "the vertical axis")?;
+    plot.references.iter().try_for_each(|(name, y)| position(*y, || format!("reference `{name}`")))?;
     if plot.boxes.len() != plot.categories.len() {
         return Err(Problem::Categories {
             item: "the plot".to_owned(),

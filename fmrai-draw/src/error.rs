@@ -198,6 +198,18 @@ pub enum Problem {
         /// Number of categories.
         categories: usize,
     },
+    /// A series has labels or intervals, but not one for each point.
+    #[error("{item} has {count} {what} for {points} points")]
+    OfPoints {
+        /// The series.
+        item: String,
+        /// What it has too many or too few of.
+        what: &'static str,
+        /// Their number.
+        count: usize,
+        /// Number of points.
+        points: usize,
+    },
     /// A five-number summary out of order.
     #[error("the box of category `{category}` is not ascending: {summary:?}")]
     BoxOrder {

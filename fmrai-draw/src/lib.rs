@@ -7,13 +7,13 @@
 //!
 //! ```
 //! use fmrai_core::report::Figure;
-//! use fmrai_core::report::figure::{Axis, Lines, Mark, Plot, Series};
+//! use fmrai_core::report::figure::{Axis, Lines, Plot, Series};
 //!
 //! let points = vec![(0.0, 1.9), (1.0, 1.2), (2.0, 0.7)];
 //! let plot = Lines {
 //!     x: Axis::new("layer", None).whole(),
 //!     y: Axis::new("entropy", Some("nats")),
-//!     series: vec![Series { name: "mean".to_owned(), mark: Mark::Line, points }],
+//!     series: vec![Series::line("mean", points)],
 //!     references: Vec::new(),
 //! };
 //! let figure = Figure::single("entropy", "Entropy by layer", "Mean over all heads.", Plot::Lines(plot));

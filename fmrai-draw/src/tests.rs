@@ -1,8 +1,10 @@
 //! Figures of every kind, well-formed and malformed, drawn whole.
 
+mod labels;
+
 use fmrai_core::report::figure::{
-    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Mark, Network, NetworkEdge, NetworkNode, Panel,
-    Passage, Passages, Plot, Point, Scatter, Series, Token,
+    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Network, NetworkEdge, NetworkNode, Panel, Passage,
+    Passages, Plot, Point, Scatter, Series, Token,
 };
 use proptest::prelude::*;
 
@@ -50,11 +52,10 @@ fn heat_map(rows: usize, columns: usize, value: impl Fn(usize) -> f64) -> HeatMa
 }
 
 fn lines(points: &[(f64, f64)]) -> Lines {
-    let series = |name: &str, mark| Series { name: name.to_owned(), mark, points: points.to_vec() };
     Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new("entropy", Some("nats")),
-        series: vec![series("heads", Mark::Points), series("mean", Mark::Line)],
+        series: vec![Series::points("heads", points.to_vec()), Series::line("mean", points.to_vec())],
         references: vec![("uniform".to_owned(), 2.0)],
     }
 }
@@ -75,6 +76,7 @@ fn box_plot(boxes: Vec<[f64; 5]>) -> BoxPlot {
         categories: texts(boxes.len()),
         y: Axis::new("coefficient", None),
         boxes,
+        references: Vec::new(),
     }
 }
 

@@ -88,7 +88,7 @@ enum PluginCommand {
         /// Recorded batches to drive it with, from `fmrai capture` [default: six texts through a small BERT]
         #[arg(long, value_name = "DIR")]
         activations: Option<PathBuf>,
-        /// Seconds that a trial may take
+        /// Seconds that a trial may take, loading the plugin not counted
         #[arg(long, value_name = "N", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
         timeout: u64,
         /// The findings as JSON

@@ -75,9 +75,7 @@ impl Shown {
         } else if self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             let percent = (bytes * 100).checked_div(total).unwrap_or(100);
-            crate::terminal::note(&format!(
-                "{texts} texts done, {percent} % of the data read, {rate:.1} texts/s"
-            ));
+            crate::terminal::note(&format!("{texts} texts done, {percent} % of the data, {rate:.1} texts/s"));
         }
     }
 }

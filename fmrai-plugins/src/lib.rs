@@ -53,3 +53,4 @@ pub mod sites;
 pub mod statistics;
 pub mod steering;
 mod token_values;
+mod told;

@@ -127,7 +127,7 @@ fn known_patterns_and_labels() {
     let mut text = text(n, vec![shifted(n, 0), shifted(n, 1), shifted(n, n - 1), first, uniform(n)]);
     text.tokens[n - 1] = 1;
     text.tokens[3] = 2;
-    let thresholds = Thresholds { entropy: 2.0, ..Default::default() };
+    let thresholds = Thresholds { entropy: Some(2.0), ..Default::default() };
     let config = AttentionClusteringConfig { thresholds, ..Default::default() };
     let report = run(&config, &[text.clone()], &[3, 2], 1, PLAIN);
     let Values::Text(labels) = column(&report, "heads", "pattern") else { panic!("no texts") };
@@ -257,7 +257,8 @@ fn foreign_states_are_refused_and_change_nothing() {
             seen(&[3]).state().unwrap(),
             State { version: before.version + 1, ..before.clone() },
         ];
-        for name in before.tensors.keys() {
+        // States of earlier versions have no shares by chance; all else has to be there.
+        for name in before.tensors.keys().filter(|name| *name != "pattern_chance") {
             let mut state = before.clone();
             state.tensors.remove(name);
             foreign.push(state);
@@ -270,6 +271,27 @@ fn foreign_states_are_refused_and_change_nothing() {
         }
         assert_eq!(analyzer.state().unwrap(), before);
     }
+}
+
+#[test]
+fn a_state_without_shares_by_chance_is_taken_in_and_leaves_them_unknown() {
+    let config = AttentionPatternsConfig::default();
+    let mut analyzer = prepared(&config, &[2], None);
+    track(&mut *analyzer, &[text(3, vec![uniform(3); 2])], &[2], 0, PLAIN).unwrap();
+    let mut earlier = analyzer.state().unwrap();
+    let drawn = |report: &fmrai_core::report::Report| {
+        let text = serde_json::to_string(&report.figures[0]).unwrap();
+        text.contains("[\"uniform attention\"")
+    };
+    assert!(drawn(&analyzer.analyze().unwrap()));
+    earlier.tensors.remove("pattern_chance");
+    analyzer.merge(&earlier).unwrap();
+    let report = analyzer.analyze().unwrap();
+    assert_eq!(report.summary["texts"], 2);
+    assert!(!drawn(&report), "half of the texts tell nothing of chance");
+    // What is not known can be stored and read again.
+    let state = analyzer.state().unwrap();
+    analyzer.merge(&state).unwrap();
 }
 
 #[test]

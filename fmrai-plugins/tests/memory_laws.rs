@@ -17,7 +17,7 @@ use proptest::prelude::*;
 /// Layers of one sign, of two, and gated; wider than the lanes that are worked on together, one wider than a shard.
 const LAYERS: [Layer; 3] = [
     Layer { neurons: 267, function: ActivationFunction::Relu, gated: false },
-    Layer { neurons: 3, function: ActivationFunction::Gelu, gated: false },
+    Layer { neurons: 3, function: ActivationFunction::Tanh, gated: false },
     Layer { neurons: 33, function: ActivationFunction::Silu, gated: true },
 ];
 

@@ -9,8 +9,8 @@ use fmrai_core::graph::{
     Argument, Operation, OperationId, Origin, RecordedGraph, TensorId, TensorNode, Value,
 };
 use fmrai_core::report::figure::{
-    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Mark, Network, NetworkEdge, NetworkNode, Passage,
-    Passages, Plot, Point, Scatter, Series, Token,
+    Axis, Bars, BoxPlot, Card, HeatMap, Legend, Lines, Network, NetworkEdge, NetworkNode, Passage, Passages,
+    Plot, Point, Scatter, Series, Token,
 };
 use fmrai_core::report::{Column, Figure, NamedTensor, Table, Values};
 use fmrai_core::structure::Structure;
@@ -201,13 +201,17 @@ fn every_kind() -> Analysis {
     let lines = Plot::Lines(Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new("probability", None).range(0.0, 1.0),
-        series: ["mean", HOSTILE[0]]
+        series: ["mean", HOSTILE[0], "level"]
             .iter()
             .enumerate()
-            .map(|(s, name)| Series {
-                name: (*name).into(),
-                mark: if s == 0 { Mark::Line } else { Mark::Points },
-                points: (0..12).map(|i| (i as f64, noise(s * 100 + i))).collect(),
+            .map(|(s, name)| {
+                let points: Vec<(f64, f64)> = (0..12).map(|i| (i as f64, noise(s * 100 + i))).collect();
+                let around = points.iter().map(|(_, y)| (y - 0.1, y + 0.1)).collect();
+                match s {
+                    0 => Series::line(name, points),
+                    1 => Series::points(name, points).with_intervals(around).labelled(names(12)),
+                    _ => Series::levels(name, points),
+                }
             })
             .collect(),
         references: vec![("chance".into(), 0.1)],
@@ -228,6 +232,7 @@ fn every_kind() -> Analysis {
         categories: names(12),
         y: Axis::new("rank", None),
         boxes: (0..12).map(|i| [0.0, 1.0, 2.0, 3.0, 4.0].map(|q| q + noise(i))).collect(),
+        references: vec![("chance".into(), 2.5)],
     });
     let mut texts = HeatMap {
         row_axis: "layer".into(),

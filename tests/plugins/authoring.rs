@@ -47,6 +47,11 @@ fn a_new_plugin_in_rust_is_built_tested_and_run() {
     let place = tempfile::tempdir().unwrap();
     assert_exit(&fmrai(place.path(), &["plugin", "new", "loud-blocks"]), 0);
     let folder = place.path().join("loud-blocks");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    assert!(
+        manifest.contains("fmrai-core = { path = \"../"),
+        "no path of this machine from its root: {manifest}"
+    );
     // The versions of the example, so that nothing but this crate is new.
     let lock = Path::new(ROOT).join("examples/plugins/activation-statistics/Cargo.lock");
     let lock = std::fs::read_to_string(lock).unwrap().replace("activation-statistics", "loud-blocks");

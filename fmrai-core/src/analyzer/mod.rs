@@ -9,6 +9,7 @@ mod model_view;
 pub mod prelude;
 mod registry;
 mod state;
+mod sums;
 mod weights;
 
 pub use crate::registry::schema_of;
@@ -19,6 +20,7 @@ pub use method::{Method, MethodConfig, RegisteredConfig};
 pub use model_view::ModelView;
 pub use registry::{AnalyzerEntry, Registry};
 pub use state::{State, StateError, StateNumber};
+pub use sums::{Summed, Sums};
 pub use weights::Weights;
 
 use crate::batch::Batch;

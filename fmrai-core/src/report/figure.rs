@@ -1,6 +1,7 @@
 //! Figures as data. An analyzer says what is shown; the host decides how it looks.
 
 mod axis;
+mod make;
 mod network;
 mod passages;
 
@@ -150,6 +151,8 @@ pub enum Mark {
     Line,
     /// Points without a line.
     Points,
+    /// A short level stroke at each point, for numbers of things between which there is nothing, as layers.
+    Levels,
 }
 
 /// A sequence of points of a [`Lines`] plot.
@@ -162,6 +165,12 @@ pub struct Series {
     /// Positions, horizontal then vertical.
     #[serde(with = "json_float")]
     pub points: Vec<(f64, f64)>,
+    /// A short text for each point, written beside it where there is room; an empty one is none. Empty where no point has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// For each point the ends of an interval that holds it, e.g. of confidence, drawn as an upright line. Empty where no point has one.
+    #[serde(with = "json_float", default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<(f64, f64)>,
 }
 
 /// Lines or points over a common axis.
@@ -209,6 +218,9 @@ pub struct BoxPlot {
     /// Minimum, lower quartile, median, upper quartile, maximum of each category.
     #[serde(with = "json_float")]
     pub boxes: Vec<[f64; 5]>,
+    /// Horizontal lines of reference, e.g. `chance`: name and height.
+    #[serde(with = "json_float", default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<(String, f64)>,
 }
 
 #[cfg(test)]

@@ -51,6 +51,24 @@ impl Column {
     pub fn new(name: &str, unit: Option<&str>, values: Values) -> Self {
         Self { name: name.to_owned(), unit: unit.map(str::to_owned), values }
     }
+
+    /// A column of whole numbers without a unit.
+    #[must_use]
+    pub fn whole(name: &str, values: impl IntoIterator<Item = i64>) -> Self {
+        Self::new(name, None, Values::Int(values.into_iter().collect()))
+    }
+
+    /// A column of numbers in a unit, or of plain ones.
+    #[must_use]
+    pub fn float(name: &str, unit: Option<&str>, values: impl IntoIterator<Item = f64>) -> Self {
+        Self::new(name, unit, Values::Float(values.into_iter().collect()))
+    }
+
+    /// A column of texts.
+    #[must_use]
+    pub fn text(name: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(name, None, Values::Text(values.into_iter().collect()))
+    }
 }
 
 /// Columns of equal length.

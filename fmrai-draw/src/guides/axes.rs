@@ -197,7 +197,16 @@ impl Names {
                 return Self { lines, turn: Turn::Level, height: most as f64 * line, letters };
             }
         }
-        let lines = thinned(names, upright_step, |name| vec![fonts.shorten(name, letters, UPRIGHT)]);
+        Self::turned(fonts, names, upright_step, letters)
+    }
+
+    /// Every so many-th name of the columns of a matrix, upright.
+    pub(crate) fn upright(fonts: &Fonts, names: &[String], every: usize) -> Self {
+        Self::turned(fonts, names, every, NAME)
+    }
+
+    fn turned(fonts: &Fonts, names: &[String], every: usize, letters: crate::scene::Type) -> Self {
+        let lines = thinned(names, every, |name| vec![fonts.shorten(name, letters, UPRIGHT)]);
         let height = fonts.widest(lines.iter().flatten().map(String::as_str), letters) + 2.0;
         Self { lines, turn: Turn::Up, height, letters }
     }

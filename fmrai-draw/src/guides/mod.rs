@@ -6,4 +6,5 @@ pub(crate) mod legend;
 pub(crate) mod marker;
 pub(crate) mod missing;
 pub(crate) mod placement;
+pub(crate) mod references;
 pub(crate) mod ticks;

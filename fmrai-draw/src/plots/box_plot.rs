@@ -6,6 +6,7 @@ use super::nothing::paint_nothing;
 use super::panelled::Panelled;
 use crate::guides::axes::{Axes, Bottom};
 use crate::guides::legend::Block;
+use crate::guides::references::paint_references;
 use crate::guides::ticks::Range;
 use crate::palette;
 use crate::scene::{Rect, Scene, Size};
@@ -24,7 +25,8 @@ pub(crate) struct BoxesPlot<'a> {
 
 impl<'a> BoxesPlot<'a> {
     pub(crate) fn new(plot: &'a BoxPlot, fonts: &'a Fonts) -> Self {
-        let range = Range::shown(&plot.y, plot.boxes.iter().flatten().copied());
+        let references = plot.references.iter().map(|r| r.1);
+        let range = Range::shown(&plot.y, plot.boxes.iter().flatten().copied().chain(references));
         Self { plot, fonts, range }
     }
 
@@ -53,13 +55,18 @@ impl Panelled for BoxesPlot<'_> {
 
     fn notes(&self) -> Vec<String> {
         let outside = |b: &&[f64; 5]| !missing(b) && !b.iter().all(|v| self.range.holds(*v));
-        let counts = [
+        let references = self.plot.references.iter().filter(|r| !self.range.holds(r.1)).count();
+        let mut counts = vec![
             (self.plot.boxes.iter().filter(|b| missing(b)).count(), "without values"),
             (self.plot.boxes.iter().filter(outside).count(), "cut at the end of the axis"),
         ];
-        let told = counts.into_iter().filter(|(n, _)| *n > 0);
-        told.map(|(n, why)| format!("{} {why}", counted(n, "summary").replace("summarys", "summaries")))
-            .collect()
+        counts.retain(|(n, _)| *n > 0);
+        let told = counts.into_iter();
+        let told =
+            told.map(|(n, why)| format!("{} {why}", counted(n, "summary").replace("summarys", "summaries")));
+        let outside =
+            (references > 0).then(|| format!("{} outside the axes", counted(references, "reference")));
+        told.chain(outside).collect()
     }
 
     fn paint(&self, scene: &mut Scene, area: Rect) {
@@ -84,5 +91,6 @@ impl Panelled for BoxesPlot<'_> {
             scene.frame(body, 1.25, ink);
             scene.line(vec![(x - half, median), (x + half, median)], LINE_WIDTH * 1.4, palette::OUTLINE);
         }
+        paint_references(scene, self.fonts, &self.plot.references, (&axes, self.range), area);
     }
 }

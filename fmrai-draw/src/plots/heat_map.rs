@@ -161,9 +161,22 @@ impl<'a> HeatMapPlot<'a> {
         (area.w / self.map.columns.len().max(1) as f64, area.h / self.map.rows.len().max(1) as f64)
     }
 
+    /// How many names are between two that are written, where rows and columns are the same things and some are left out: the
+    /// same on both sides, so that a row is found among the columns. `None` where each side may do as it likes.
+    fn common_step(&self, area: Rect) -> Option<usize> {
+        let (cell_w, cell_h) = self.cell(area);
+        let needed = NAME.size * LEADING;
+        let every =
+            step(needed, cell_w, &self.map.column_groups).max(step(needed, cell_h, &self.map.row_groups));
+        let level = self.fonts.widest(self.map.columns.iter().map(String::as_str), NAME) + 5.0;
+        let same = self.map.row_axis == self.map.column_axis && self.map.rows == self.map.columns;
+        (same && (every > 1 || level > cell_w)).then_some(every)
+    }
+
     fn paint_left(&self, scene: &mut Scene, area: Rect) {
         let (_, cell_h) = self.cell(area);
-        let every = step(NAME.size * 1.15, cell_h, &self.map.row_groups);
+        let every =
+            self.common_step(area).unwrap_or_else(|| step(NAME.size * 1.15, cell_h, &self.map.row_groups));
         let mut right = area.x - GAP;
         for (i, name) in self.row_names.iter().enumerate().step_by(every) {
             let baseline = area.y + cell_h * (i as f64 + 0.5) + NAME.size * CAPITAL / 2.0;
@@ -199,7 +212,10 @@ impl<'a> HeatMapPlot<'a> {
 
     fn paint_bottom(&self, scene: &mut Scene, area: Rect) {
         let (cell_w, _) = self.cell(area);
-        let names = Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups));
+        let names = match self.common_step(area) {
+            Some(every) => Names::upright(self.fonts, &self.map.columns, every),
+            None => Names::fit(self.fonts, &self.map.columns, cell_w, Room::Cells(&self.map.column_groups)),
+        };
         names.paint(scene, |i| area.x + cell_w * (i as f64 + 0.5), area.bottom());
         let top = area.bottom() + GAP + names.height;
         let (names, height) = self.column_groups(cell_w);

@@ -1,5 +1,6 @@
 //! Lines and points over a common axis.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use fmrai_core::report::figure::{Lines, Mark, Series};
@@ -8,32 +9,44 @@ use super::nothing::paint_nothing;
 use super::panelled::Panelled;
 use crate::guides::axes::{Axes, Bottom};
 use crate::guides::legend::{Block, Swatch};
+use crate::guides::placement::{Wish, place};
+use crate::guides::references::paint_references;
 use crate::guides::ticks::Range;
 use crate::palette;
 use crate::scene::{Align, Dash, Rect, Rgb, Scene, Size, Turn, Xy};
-use crate::style::{LINE_WIDTH, TICK};
-use crate::text::{CAPITAL, Fonts, LEADING};
+use crate::style::{LINE_WIDTH, POINT};
+use crate::text::{CAPITAL, Fonts};
 use crate::wording::counted;
 
 /// More series than this are taken to have an order, since no eye tells so many hues apart.
 const MOST_HUES: usize = 8;
-/// Width left of the data for names of reference lines.
-const REFERENCE: f64 = 96.0;
+/// Points nearer to an end of the axis than this share of it lie on the axis: it is lengthened by [`ROOM`].
+const NEAR: f64 = 0.012;
+const ROOM: f64 = 0.035;
+/// Longest half of a level stroke, and its share of the distance of neighbouring positions.
+const STROKE: (f64, f64) = (16.0, 0.36);
+/// Widest label of a point.
+const WIDEST_LABEL: f64 = 90.0;
+const POINT_RADIUS: f64 = 2.8;
 
 pub(crate) struct LinesPlot<'a> {
     plot: &'a Lines,
     fonts: &'a Fonts,
     ranges: (Range, Range),
     colours: Vec<Rgb>,
+    /// Labels that found no room when the plot was painted.
+    unlabelled: Cell<usize>,
 }
 
 impl<'a> LinesPlot<'a> {
     pub(crate) fn new(plot: &'a Lines, fonts: &'a Fonts) -> Self {
         let known = || plot.series.iter().flat_map(|s| &s.points).filter(|p| !p.0.is_nan() && !p.1.is_nan());
-        let heights = known().map(|p| p.1).chain(plot.references.iter().map(|r| r.1));
-        let ranges = (Range::shown(&plot.x, known().map(|p| p.0)), Range::shown(&plot.y, heights));
+        let ends = plot.series.iter().flat_map(|s| &s.intervals).flat_map(|ends| [ends.0, ends.1]);
+        let heights = known().map(|p| p.1).chain(plot.references.iter().map(|r| r.1)).chain(ends);
+        let mut ranges = (Range::shown(&plot.x, known().map(|p| p.0)), Range::shown(&plot.y, heights));
+        ranges.1 = roomy(ranges.1, plot.series.iter().filter(|s| s.mark != Mark::Line));
         let n = plot.series.len();
-        Self { plot, fonts, ranges, colours: palette::marks(n, n > MOST_HUES) }
+        Self { plot, fonts, ranges, colours: palette::marks(n, n > MOST_HUES), unlabelled: Cell::new(0) }
     }
 
     fn axes(&self) -> Axes<'a> {
@@ -58,42 +71,95 @@ impl<'a> LinesPlot<'a> {
         (self.colours.get(index).copied().unwrap_or(palette::NEUTRAL), dash)
     }
 
-    fn references(&self) -> Vec<(Vec<String>, f64)> {
-        let shown = self.plot.references.iter().filter(|r| self.ranges.1.holds(r.1));
-        let mut lines: Vec<_> =
-            shown.map(|(name, y)| (self.fonts.wrap(name, TICK, REFERENCE, 3), *y)).collect();
-        lines.sort_by(|a, b| b.1.total_cmp(&a.1));
-        lines
+    /// Paints the points of a series; returns where they are, each with its index.
+    fn paint_points(
+        &self,
+        scene: &mut Scene,
+        axes: &Axes<'_>,
+        area: Rect,
+        series: &Series,
+        rgb: Rgb,
+    ) -> Vec<(usize, Xy)> {
+        let radius = if series.points.len() > 1000 { 1.8 } else { POINT_RADIUS };
+        let alpha = if series.points.len() > 1000 { 0.35 } else { 0.5 };
+        let points: Vec<(usize, Xy)> =
+            series.points.iter().copied().enumerate().filter(|p| self.holds(p.1)).collect();
+        let places: Vec<Xy> = points.iter().map(|p| p.1).collect();
+        let shifts = spread(&places, axes, area);
+        let mut painted = Vec::with_capacity(points.len());
+        for ((index, (x, y)), shift) in points.into_iter().zip(shifts) {
+            let at = axes.at(area, x, y);
+            let x = (at.0 + shift).clamp(area.x, area.right());
+            scene.circle((x, at.1), radius, rgb.alpha(alpha));
+            painted.push((index, (x, at.1)));
+        }
+        painted
     }
 
-    fn paint_references(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect) {
-        let leading = TICK.size * LEADING;
-        let references = self.references();
-        let heights: Vec<(f64, f64)> = references
-            .iter()
-            .map(|(lines, height)| (axes.y(area, *height), lines.len() as f64 * leading))
-            .collect();
-        for ((lines, _), (mut top, (y, _))) in
-            references.iter().zip(apart(&heights, area).into_iter().zip(heights))
-        {
-            scene.stroke(&[(area.x, y), (area.right(), y)], 1.25, palette::REFERENCE, Dash::Dashed);
-            for line in lines {
-                let baseline = top + leading / 2.0 + TICK.size * CAPITAL / 2.0;
-                scene.text(line, (area.right() + 6.0, baseline), TICK, Align::Start, Turn::Level);
-                top += leading;
+    /// Paints a stroke at each point of a series; returns where they are, each with its index.
+    fn paint_levels(
+        &self,
+        scene: &mut Scene,
+        axes: &Axes<'_>,
+        area: Rect,
+        series: &Series,
+        rgb: Rgb,
+    ) -> Vec<(usize, Xy)> {
+        let points = || series.points.iter().copied().enumerate().filter(|p| self.holds(p.1));
+        let half = (apart_by(points().map(|p| axes.x(area, p.1.0))) * STROKE.1).min(STROKE.0);
+        let painted: Vec<(usize, Xy)> = points().map(|(i, (x, y))| (i, axes.at(area, x, y))).collect();
+        for (_, (x, y)) in &painted {
+            let ends = ((x - half).max(area.x), (x + half).min(area.right()));
+            scene.stroke(&[(ends.0, *y), (ends.1, *y)], LINE_WIDTH, rgb, Dash::Solid);
+        }
+        painted
+    }
+
+    fn paint_intervals(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect, series: &Series, rgb: Rgb) {
+        const CAP: f64 = 3.0;
+        let (low, high) = (self.ranges.1.low, self.ranges.1.high);
+        for (&(x, _), &(from, to)) in series.points.iter().zip(&series.intervals) {
+            if !self.ranges.0.holds(x) || from.is_nan() || to.is_nan() || from > high || to < low {
+                continue;
+            }
+            let (x, from_y) = axes.at(area, x, from.max(low));
+            let to_y = axes.y(area, to.min(high));
+            scene.line(vec![(x, from_y), (x, to_y)], 1.25, rgb);
+            for (y, whole) in [(from_y, from >= low), (to_y, to <= high)] {
+                if whole {
+                    scene.line(vec![(x - CAP, y), (x + CAP, y)], 1.25, rgb);
+                }
             }
         }
     }
 
-    fn paint_points(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect, series: &Series, rgb: Rgb) {
-        let radius = if series.points.len() > 1000 { 1.8 } else { 2.8 };
-        let alpha = if series.points.len() > 1000 { 0.35 } else { 0.5 };
-        let points: Vec<Xy> = series.points.iter().copied().filter(|p| self.holds(*p)).collect();
-        for ((x, y), shift) in points.iter().zip(spread(&points, axes, area)) {
-            let at = axes.at(area, *x, *y);
-            let x = (at.0 + shift).clamp(area.x, area.right());
-            scene.circle((x, at.1), radius, rgb.alpha(alpha));
+    /// Writes labels beside their points, clear of all points.
+    fn paint_labels(&self, scene: &mut Scene, area: Rect, painted: &[(&Series, Vec<(usize, Xy)>)]) {
+        let height = POINT.size * 1.05;
+        let label = |series: &Series, index: usize| {
+            let text = series.labels.get(index).map_or("", |label| label.trim());
+            self.fonts.shorten(text, POINT, WIDEST_LABEL)
+        };
+        let all: Vec<(String, Xy)> = painted
+            .iter()
+            .flat_map(|(series, places)| places.iter().map(|(i, at)| (label(series, *i), *at)))
+            .collect();
+        if all.iter().all(|(label, _)| label.is_empty()) {
+            return;
         }
+        let wish =
+            |(label, at): &(String, Xy)| Wish { at: *at, w: self.fonts.width(label, POINT), h: height };
+        let places = place(area, &all.iter().map(wish).collect::<Vec<_>>(), POINT_RADIUS + 0.75);
+        let mut without = 0;
+        for ((label, _), place) in all.iter().zip(places).filter(|((label, _), _)| !label.is_empty()) {
+            let Some(rect) = place else {
+                without += 1;
+                continue;
+            };
+            let baseline = rect.y + (height + POINT.size * CAPITAL) / 2.0;
+            scene.text(label, (rect.x, baseline), POINT, Align::Start, Turn::Level);
+        }
+        self.unlabelled.set(without);
     }
 
     fn paint_line(&self, scene: &mut Scene, axes: &Axes<'_>, area: Rect, series: &Series, look: (Rgb, Dash)) {
@@ -126,6 +192,7 @@ impl Panelled for LinesPlot<'_> {
             let (rgb, dash) = self.look(index);
             let swatch = match series.mark {
                 Mark::Line => Swatch::Line(rgb, dash),
+                Mark::Levels => Swatch::Line(rgb, Dash::Solid),
                 Mark::Points => Swatch::Dots(rgb),
             };
             (swatch, series.name.clone())
@@ -145,6 +212,7 @@ impl Panelled for LinesPlot<'_> {
             (missing, "point", "without a value"),
             (outside, "point", "outside the axes"),
             (references, "reference", "outside the axes"),
+            (self.unlabelled.get(), "label", "for lack of room"),
         ]
         .into_iter()
         .filter(|(n, _, _)| *n > 0)
@@ -158,53 +226,56 @@ impl Panelled for LinesPlot<'_> {
         if self.plot.series.iter().all(|s| s.points.is_empty()) {
             paint_nothing(scene, area);
         }
-        self.paint_references(scene, &axes, area);
+        paint_references(scene, self.fonts, &self.plot.references, (&axes, self.ranges.1), area);
+        for (series, (rgb, _)) in
+            [Mark::Points, Mark::Levels, Mark::Line].map(|m| self.series(m)).into_iter().flatten()
+        {
+            self.paint_intervals(scene, &axes, area, series, rgb);
+        }
+        let mut painted = Vec::new();
         for (series, (rgb, _)) in self.series(Mark::Points) {
-            self.paint_points(scene, &axes, area, series, rgb);
+            painted.push((series, self.paint_points(scene, &axes, area, series, rgb)));
+        }
+        for (series, (rgb, _)) in self.series(Mark::Levels) {
+            painted.push((series, self.paint_levels(scene, &axes, area, series, rgb)));
         }
         for (series, look) in self.series(Mark::Line) {
             self.paint_line(scene, &axes, area, series, look);
+            let shown = series.points.iter().enumerate().filter(|(_, p)| self.holds(**p));
+            painted.push((series, shown.map(|(i, p)| (i, axes.at(area, p.0, p.1))).collect()));
         }
+        self.paint_labels(scene, area, &painted);
     }
 }
 
-/// The tops of texts of these heights, each as near to its middle as the others allow, from top to bottom; below the
-/// area only where all of it is taken.
-fn apart(middles: &[(f64, f64)], area: Rect) -> Vec<f64> {
-    let mut free_from = f64::NEG_INFINITY;
-    let mut tops: Vec<f64> = Vec::with_capacity(middles.len());
-    for (middle, height) in middles {
-        let top = (middle - height / 2.0).max(free_from);
-        free_from = top + height;
-        tops.push(top);
-    }
-    let mut free_to = area.bottom() + TICK.size;
-    let mut moved = tops.clone();
-    for (top, (_, height)) in moved.iter_mut().zip(middles).rev() {
-        *top = top.min(free_to - height);
-        free_to = *top;
-    }
-    // Too many for the area: they begin at its top, whatever is below.
-    if moved.first().is_some_and(|top| *top < area.y - TICK.size) {
-        let mut top = area.y - TICK.size;
-        for (place, (_, height)) in moved.iter_mut().zip(middles) {
-            *place = top;
-            top += height;
+/// A range with room beyond the marks that lie on its ends.
+fn roomy<'a>(range: Range, marks: impl Iterator<Item = &'a Series>) -> Range {
+    let room = range.span() * ROOM;
+    let (mut low, mut high) = (range.low, range.high);
+    for y in marks.flat_map(|series| &series.points).map(|p| p.1).filter(|y| range.holds(*y)) {
+        if range.share(y) < NEAR {
+            low = range.low - room;
+        } else if range.share(y) > 1.0 - NEAR {
+            high = range.high + room;
         }
     }
-    moved
+    Range { low, high }
+}
+
+/// The least distance between two different positions; infinite for one alone.
+fn apart_by(positions: impl Iterator<Item = f64>) -> f64 {
+    let mut positions: Vec<f64> = positions.collect();
+    positions.sort_by(f64::total_cmp);
+    positions.dedup();
+    positions.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min)
 }
 
 /// How far each point is moved sideways so that points at one position do not hide each other: evenly over at most
-/// half the distance of neighbouring positions, in the order of the golden ratio, which keeps successive points apart.
+/// two fifths of the distance of neighbouring positions, in the order of the golden ratio, which keeps successive points apart.
 fn spread(points: &[Xy], axes: &Axes<'_>, area: Rect) -> Vec<f64> {
     const WIDEST: f64 = 22.0;
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let mut positions: Vec<f64> = points.iter().map(|p| axes.x(area, p.0)).collect();
-    positions.sort_by(f64::total_cmp);
-    positions.dedup();
-    let apart = positions.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min);
-    let width = (apart / 2.0).min(WIDEST);
+    let width = (apart_by(points.iter().map(|p| axes.x(area, p.0))) * 0.4).min(WIDEST);
     let mut at: HashMap<u64, usize> = HashMap::new();
     for point in points {
         *at.entry(point.0.to_bits()).or_default() += 1;
@@ -300,7 +371,7 @@ mod tests {
 
     #[test]
     fn neighbours_among_many_lines_look_different() {
-        let series = |i: usize| Series { name: i.to_string(), mark: Mark::Line, points: vec![(0.0, 0.0)] };
+        let series = |i: usize| Series::line(&i.to_string(), vec![(0.0, 0.0)]);
         let plot = |n: usize| Lines {
             x: fmrai_core::report::figure::Axis::new("x", None),
             y: fmrai_core::report::figure::Axis::new("y", None),

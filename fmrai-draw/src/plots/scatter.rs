@@ -1,5 +1,7 @@
 //! Points in a plane.
 
+use std::cell::Cell;
+
 use fmrai_core::report::figure::{Legend, Point, Scatter};
 
 use super::nothing::paint_nothing;
@@ -27,6 +29,8 @@ pub(crate) struct ScatterPlot<'a> {
     ranges: (Range, Range),
     shown: Vec<&'a Point>,
     colours: Vec<Rgb>,
+    /// Labels that found no room when the plot was painted.
+    unlabelled: Cell<usize>,
 }
 
 impl<'a> ScatterPlot<'a> {
@@ -36,7 +40,7 @@ impl<'a> ScatterPlot<'a> {
         let y = Range::shown(&plot.y, known().map(|p| p.y));
         let shown = known().filter(|p| x.holds(p.x) && y.holds(p.y)).collect();
         let colours = palette::marks(plot.colours.entries.len().max(1), plot.colours.ordered);
-        Self { plot, fonts, ranges: (x, y), shown, colours }
+        Self { plot, fonts, ranges: (x, y), shown, colours, unlabelled: Cell::new(0) }
     }
 
     /// The axes for a size of the data; with equal aspect the shorter range is widened to both sides.
@@ -87,10 +91,13 @@ impl<'a> ScatterPlot<'a> {
                 missing: false,
             }));
         }
-        let marker =
-            if self.plot.shapes.is_some() { Marker::of(Form::Square) } else { Marker::of(Form::Circle) };
+        // Where shapes mean something, a colour alone has none.
+        let swatch = |rgb: Rgb| match self.plot.shapes {
+            Some(_) => Swatch::Bar(rgb),
+            None => Swatch::Mark(Marker::of(Form::Circle), rgb),
+        };
         let keys = legend.entries.iter().zip(&self.colours);
-        let keys = keys.map(|(text, rgb)| (Swatch::Mark(marker, *rgb), text.clone())).collect();
+        let keys = keys.map(|(text, rgb)| (swatch(*rgb), text.clone())).collect();
         Some(Block::Keys { title: legend.title.clone(), keys })
     }
 }
@@ -115,11 +122,15 @@ impl Panelled for ScatterPlot<'_> {
     fn notes(&self) -> Vec<String> {
         let unknown = self.plot.points.iter().filter(|p| p.x.is_nan() || p.y.is_nan()).count();
         let outside = self.plot.points.len() - unknown - self.shown.len();
-        [(unknown, "without a position"), (outside, "outside the axes")]
-            .into_iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, why)| format!("{} {why}", counted(n, "point")))
-            .collect()
+        [
+            (unknown, "point", "without a position"),
+            (outside, "point", "outside the axes"),
+            (self.unlabelled.get(), "label", "for lack of room"),
+        ]
+        .into_iter()
+        .filter(|(n, _, _)| *n > 0)
+        .map(|(n, what, why)| format!("{} {why}", counted(n, what)))
+        .collect()
     }
 
     fn paint(&self, scene: &mut Scene, area: Rect) {
@@ -140,6 +151,7 @@ impl Panelled for ScatterPlot<'_> {
             }
         }
         if self.shown.len() > MOST_LABELLED {
+            self.unlabelled.set(self.shown.iter().filter(|p| !p.label.trim().is_empty()).count());
             return;
         }
         let height = POINT.size * 1.05;
@@ -156,6 +168,9 @@ impl Panelled for ScatterPlot<'_> {
             })
             .collect();
         let places = place(area, &wishes, radius * 1.35 + 0.75);
+        let lacking =
+            labels.iter().zip(&places).filter(|(label, place)| !label.is_empty() && place.is_none());
+        self.unlabelled.set(lacking.count());
         for (label, place) in labels.iter().zip(places) {
             if let Some(rect) = place {
                 let baseline = rect.y + (height + POINT.size * CAPITAL) / 2.0;

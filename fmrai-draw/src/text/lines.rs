@@ -36,7 +36,9 @@ impl Fonts {
         let begin = Pen::new(self, letters);
         'text: for paragraph in text.lines() {
             let (mut line, mut pen) = (String::new(), begin);
-            for word in paragraph.split_whitespace() {
+            for word in
+                paragraph.split(|c: char| c.is_whitespace() && c != '\u{a0}').filter(|word| !word.is_empty())
+            {
                 if lines.len() > most {
                     break 'text;
                 }

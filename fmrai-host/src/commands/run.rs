@@ -14,6 +14,7 @@ use crate::plan::{self, Catalogue, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::ACTIVATIONS;
 use crate::run::{self, Options, Outcome, ParityReport, Recorded, Work};
+use crate::terminal::one_line;
 use crate::{terminal, threads};
 
 /// Lines of a report's summary that are shown, and characters of each; the rest is in its file.
@@ -96,10 +97,14 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
         let weights = count(outcome.non_finite_weights as u64, "weight");
         let _ = writeln!(text, "warning: {weights} of the model hold NaN or infinity, see summary.json");
     }
-    for warning in &outcome.warnings {
+    for warning in outcome.warnings.iter().skip(outcome.logged_warnings) {
         let _ = writeln!(text, "warning: {warning}");
     }
-    let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref()));
+    if outcome.logged_warnings > 0 {
+        let warnings = count(outcome.logged_warnings as u64, "warning");
+        let _ = writeln!(text, "{warnings} when the run began, see summary.json");
+    }
+    let _ = writeln!(text, "parity: {}", parity(outcome.parity.as_ref(), outcome.recorded));
     if let (Some(Recorded { tensors, batches, bytes }), Some(output)) = (outcome.activations, &outcome.output)
     {
         let tensors = count(tensors as u64, "tensor");
@@ -116,7 +121,7 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
         match answer {
             Ok(summary) => {
                 let config = configs.get(name).cloned().unwrap_or_default();
-                let _ = writeln!(text, "{name}: done{}", key_lines(summary, &config));
+                let _ = writeln!(text, "{name}: done{}{}", findings(summary), key_lines(summary, &config));
                 let warnings = summary.get("warnings").and_then(Value::as_array).into_iter().flatten();
                 for warning in warnings.filter_map(Value::as_str) {
                     let _ = writeln!(text, "  warning: {warning}");
@@ -130,17 +135,32 @@ pub(crate) fn describe(outcome: &Outcome, configs: &BTreeMap<String, Map<String,
     text
 }
 
-fn parity(parity: Option<&ParityReport>) -> String {
+fn parity(parity: Option<&ParityReport>, recorded: bool) -> String {
     let Some(parity) = parity else {
         return "not compared with the untouched model".to_owned();
     };
-    let verdict = if parity.agrees { "agree with" } else { "DIFFER from" };
+    let verdict = match (parity.agrees, recorded) {
+        (true, false) => "outputs agree with",
+        (false, false) => "outputs DIFFER from",
+        (true, true) => {
+            "not compared in this run, no model ran; when the activations were recorded, outputs agreed with"
+        }
+        (false, true) => {
+            "not compared in this run, no model ran; when the activations were recorded, outputs DIFFERED from"
+        }
+    };
     let batches = if parity.batches == 1 { "batch" } else { "batches" };
     format!(
-        "outputs {verdict} the untouched model on {} {batches}, largest difference {}",
+        "{verdict} the untouched model on {} {batches}, largest difference {}",
         parity.batches,
         significant(parity.max_abs_difference(), 2)
     )
+}
+
+/// What an analysis has found in sentences, the field `findings` of its summary, a line each.
+fn findings(summary: &Map<String, Value>) -> String {
+    let findings = summary.get("findings").and_then(Value::as_array).into_iter().flatten();
+    findings.filter_map(Value::as_str).map(|finding| format!("\n  {}", one_line(finding))).collect()
 }
 
 /// The first fields of a summary in two lines: not what was configured or counted, which is told elsewhere.

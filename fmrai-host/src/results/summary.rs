@@ -35,6 +35,8 @@ pub struct Summary<'a> {
     pub kernels: &'a Value,
     /// The comparison with the untouched model.
     pub parity: Option<&'a ParityReport>,
+    /// True if the comparison was made when the activations were recorded, not in this run.
+    pub recorded: bool,
     /// What was noticed in the tensors that were kept.
     pub told: Value,
     /// What was left out because it could not be used, where the plan allows that.
@@ -85,6 +87,9 @@ impl Summary<'_> {
         });
         if let Some(skipped) = &self.skipped {
             document["skipped"] = skipped.clone();
+        }
+        if self.recorded && self.parity.is_some() {
+            document["parity_of"] = json!("recording");
         }
         if !self.warnings.is_empty() {
             document["warnings"] = json!(self.warnings);

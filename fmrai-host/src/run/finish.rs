@@ -93,12 +93,15 @@ impl Session<'_> {
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         let told =
             self.told.lines(self.about.graph, self.about.structure).into_iter().chain(self.skipped.lines());
+        let recorded = self.about.manifest.is_some();
         Ok(Outcome {
             output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
             part: None,
             counts: self.counts,
             parity: self.source.parity().cloned(),
+            recorded,
             non_finite_weights: self.about.non_finite_weights,
+            logged_warnings: if recorded { 0 } else { self.about.warnings.len() },
             warnings: self.about.warnings.into_iter().chain(told).collect(),
             analyses,
             activations,
@@ -117,6 +120,8 @@ impl Session<'_> {
             part: Some(self.share.to_string()),
             counts: self.counts,
             parity: self.source.parity().cloned(),
+            recorded: self.about.manifest.is_some(),
+            logged_warnings: if self.about.manifest.is_some() { 0 } else { self.about.warnings.len() },
             non_finite_weights: self.about.non_finite_weights,
             analyses: failed.collect(),
             warnings: self.about.warnings.into_iter().chain(told).collect(),
@@ -168,6 +173,7 @@ impl Session<'_> {
             structure,
             kernels: &kernels,
             parity,
+            recorded: self.about.manifest.is_some(),
             told: self.told.document(*graph, structure),
             skipped: (self.on_error == OnError::Skip).then(|| self.skipped.document()),
             files_of_run: files,

@@ -19,12 +19,16 @@ pub struct Outcome<R = Map<String, Value>> {
     pub part: Option<String>,
     /// What was read.
     pub counts: Counts,
-    /// The comparison with the untouched model.
+    /// The comparison with the untouched model; of a run from a recording, the one that was made when that was recorded.
     pub parity: Option<ParityReport>,
+    /// True if the activations come from a recording, so that no model ran.
+    pub recorded: bool,
     /// Weights that hold NaN or infinity.
     pub non_finite_weights: usize,
     /// What else a user should know: of the model, and of the tensors that were kept. A sentence each.
     pub warnings: Vec<String>,
+    /// How many of these, the first ones, were logged when the run began.
+    pub logged_warnings: usize,
     /// Each analysis by name.
     pub analyses: Vec<(String, Answer<R>)>,
     /// The activations that were written, if any.

@@ -72,9 +72,6 @@ impl<R> Start<'_, R> {
                 "a weight is not finite"
             );
         }
-        for warning in &info.warnings {
-            tracing::warn!("{warning}");
-        }
         let inputs = model.inputs();
         let context =
             DataContext { base, tokenizer: model.tokenizer(), max_tokens: info.max_tokens, inputs: &inputs };
@@ -94,11 +91,12 @@ impl<R> Start<'_, R> {
         let mut structure = Structure::of(graph.as_ref());
         let corrections = understanding::corrected(graph.as_ref(), &mut structure, &info.path)?;
         let doubts = live.check(graph.as_ref(), &mut structure);
-        for doubt in &doubts {
-            tracing::warn!("{doubt}");
-        }
         structure.read_masks(graph.as_ref(), weights.as_ref());
         let told = info.warnings.iter().cloned().chain(opaque_operations(graph.as_ref())).chain(doubts);
+        let warnings: Vec<String> = told.collect();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
         let about = About {
             graph: graph.as_ref(),
             structure: &structure,
@@ -108,7 +106,7 @@ impl<R> Start<'_, R> {
             model_files: info.files.iter().cloned().chain(corrections).collect(),
             path: info.path.display().to_string(),
             non_finite_weights: info.non_finite_weights.len(),
-            warnings: told.collect(),
+            warnings,
             data_files,
             manifest: None,
             kernels: None,

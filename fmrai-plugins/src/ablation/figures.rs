@@ -1,6 +1,6 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Panel, Plot, Series};
 
 use super::effects::Effect;
 use super::results::{NATS, Results};
@@ -13,6 +13,7 @@ struct Shown<'a> {
     title: String,
     axis: Axis,
     of: &'a dyn Fn(&Effect) -> f64,
+    error: &'a dyn Fn(&Effect) -> f64,
 }
 
 pub(super) fn figures(
@@ -25,6 +26,7 @@ pub(super) fn figures(
         title: "Loss added by ablating".to_owned(),
         axis: Axis::new("loss added", NATS),
         of: &|effect| effect.loss.mean(),
+        error: &|effect| effect.loss.standard_error(),
     };
     let mut figures = shown(results, caption, &loss);
     if let Some((title, unit)) = metric {
@@ -33,6 +35,7 @@ pub(super) fn figures(
             title: format!("Change of the {title} by ablating"),
             axis: Axis::new(&format!("change of the {title}"), unit),
             of: &|effect| effect.metric.mean(),
+            error: &|effect| effect.metric.standard_error(),
         };
         figures.extend(shown(results, caption, &metric));
     }
@@ -74,14 +77,17 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
                 ));
             }
             Cells::Layers(_) => {
-                let points = values.iter().enumerate().map(|(layer, value)| (layer as f64, *value));
-                let points = points.filter(|(_, value)| value.is_finite()).collect();
+                let measured = values.iter().zip(result.values(shown.error)).enumerate();
+                let measured = measured.filter(|(_, (value, _))| value.is_finite());
+                let (points, intervals) = measured
+                    .map(|(layer, (value, error))| ((layer as f64, *value), (value - error, value + error)))
+                    .unzip();
                 let name = match result.name {
                     "ffn" => "feed-forward block",
                     "block" => "whole block",
                     other => other,
                 };
-                lines.push(Series { name: name.to_owned(), mark: Mark::Line, points });
+                lines.push(Series::line(name, points).with_intervals(intervals));
             }
             Cells::Neurons(neurons) => {
                 let names = neurons.iter().map(|(layer, neuron)| format!("{layer}.{neuron}")).collect();

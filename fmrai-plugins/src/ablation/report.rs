@@ -83,7 +83,7 @@ pub(super) fn report(
     let (texts, tokens, loss) = (found.base.loss.count, found.base.tokens, found.base.loss.mean());
     let caption = format!(
         "{} Mean over {texts} texts of the mean over a text's tokens, {tokens} tokens in all; the clean loss is {loss:.3} nats. Standard errors \
-         stand in the tables.",
+         stand in the tables; upright lines at points are standard errors.",
         how(config)
     );
     report.figures = figures::figures(&maps, &caption, metric);

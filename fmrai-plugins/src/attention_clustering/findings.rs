@@ -4,6 +4,7 @@ use super::labels::{LABELS, OTHER};
 use crate::attention::{HeadLayout, PatternSums};
 use crate::statistics::clustering::Clusters;
 use crate::statistics::mds::Embedding;
+use crate::statistics::silhouette::mean;
 
 /// Everything that the report shows.
 pub(super) struct Findings<'a> {
@@ -16,7 +17,12 @@ pub(super) struct Findings<'a> {
     pub(super) embedding: Embedding,
     pub(super) clusters: Clusters,
     pub(super) labels: Vec<&'static str>,
+    /// True if the plan fixes the number of clusters.
+    pub(super) asked_for: bool,
 }
+
+/// A division whose mean silhouette is below this has no substantial structure (Kaufman and Rousseeuw 1990, section 2.2).
+const APART: f64 = 0.25;
 
 impl Findings<'_> {
     /// The heads of each cluster, in the order of indices.
@@ -26,6 +32,70 @@ impl Findings<'_> {
             members[c].push(head);
         }
         members
+    }
+
+    /// Mean silhouette of all heads.
+    pub(super) fn silhouette(&self) -> f64 {
+        mean(&self.clusters.silhouettes)
+    }
+
+    /// Mean silhouette of the weakest cluster of more than one head; `None` if there is none.
+    fn weakest(&self) -> Option<f64> {
+        let of =
+            |m: &Vec<usize>| m.iter().map(|&h| self.clusters.silhouettes[h]).sum::<f64>() / m.len() as f64;
+        self.members().iter().filter(|m| m.len() > 1).map(of).min_by(f64::total_cmp)
+    }
+
+    /// True if all clusters are apart enough to be called so.
+    pub(super) fn apart(&self) -> bool {
+        self.clusters.count > 1 && self.silhouette() >= APART && self.weakest().is_none_or(|own| own >= APART)
+    }
+
+    /// True if figures show the clusters: those that are apart, and those that the plan asks for.
+    pub(super) fn has_clusters(&self) -> bool {
+        self.clusters.count > 1 && (self.asked_for || self.apart())
+    }
+
+    /// The sentence that says how far the clusters can be trusted.
+    pub(super) fn told_clusters(&self) -> String {
+        let (count, silhouette) = (self.clusters.count, self.silhouette());
+        let weakest = self.weakest().unwrap_or(silhouette);
+        let below = format!(
+            "mean silhouette {silhouette:.3}, its weakest cluster {weakest:.3}; below {APART} there is no substantial structure"
+        );
+        match (count, self.apart(), self.asked_for) {
+            (0 | 1, _, _) => "There is one cluster.".to_owned(),
+            (_, true, _) => format!("{count} clusters, mean silhouette {silhouette:.2}."),
+            (_, _, true) => format!(
+                "The {count} clusters that were asked for are hardly apart: the division has {below}."
+            ),
+            _ => format!("No clusters are shown: the best division, into {count}, has {below}."),
+        }
+    }
+
+    /// The heads of each cluster that is shown; all of them as one where none is.
+    pub(super) fn shown_groups(&self) -> Vec<Vec<usize>> {
+        if self.has_clusters() { self.members() } else { vec![(0..self.layout.heads()).collect()] }
+    }
+
+    /// The distances of different heads, each pair once.
+    fn pairs(&self) -> Vec<f64> {
+        let heads = self.layout.heads();
+        (0..heads).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| self.distance(a, b)).collect()
+    }
+
+    /// The largest distance of two heads; 0 for a single one.
+    pub(super) fn most(&self) -> f64 {
+        self.pairs().into_iter().fold(0.0, f64::max)
+    }
+
+    /// The distance that this share of the pairs does not exceed; the largest one where that is little more.
+    pub(super) fn scale_top(&self, share: f64) -> f64 {
+        let mut pairs = self.pairs();
+        pairs.sort_by(f64::total_cmp);
+        let Some(last) = pairs.len().checked_sub(1) else { return 0.0 };
+        let (inner, most) = (pairs[(share * last as f64).round() as usize], pairs[last]);
+        if inner > 0.0 && most > 1.25 * inner { inner } else { most }
     }
 
     pub(super) fn distance(&self, a: usize, b: usize) -> f64 {

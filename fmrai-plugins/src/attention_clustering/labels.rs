@@ -15,10 +15,12 @@ pub struct Thresholds {
     pub next: f64,
     /// Share to the previous token above which it is labelled `previous`, in [0, 1], default 0.5.
     pub previous: f64,
-    /// Entropy in nats above which it is labelled `broad`, 0 or more, default 3.8. It was chosen for texts of up to 128
-    /// tokens, where uniform attention has 4.85; shorter texts need less. Where a head cannot see all tokens, as in causal
-    /// attention, it is lowered by the share of that entropy that such a head can have.
-    pub entropy: f64,
+    /// Share of the entropy that a head can have, that of seeing alike all that it sees, above which it is labelled `broad`, in [0, 1],
+    /// default 0.78. The paper has 3.8 nats for texts of 128 tokens, where a head can have 4.85: that share of it.
+    pub broad: f64,
+    /// Entropy in nats above which a head is labelled `broad`, 0 or more, in place of `broad`; or null, the default. 3.8 is the paper's,
+    /// which heads reach in texts of 45 tokens and more only.
+    pub entropy: Option<f64>,
     /// Share to the first token above which it is labelled `first`, in [0, 1], default 0.6.
     pub first: f64,
     /// Share to separators above which it is labelled `separator`, in [0, 1], default 0.6.
@@ -29,7 +31,15 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { next: 0.5, previous: 0.5, entropy: 3.8, first: 0.6, separator: 0.6, punctuation: 0.6 }
+        Self {
+            next: 0.5,
+            previous: 0.5,
+            broad: 0.78,
+            entropy: None,
+            first: 0.6,
+            separator: 0.6,
+            punctuation: 0.6,
+        }
     }
 }
 
@@ -44,7 +54,7 @@ impl Thresholds {
         [
             (LABELS[0], Statistic::Share(Pattern::Next), self.next),
             (LABELS[1], Statistic::Share(Pattern::Previous), self.previous),
-            (LABELS[2], Statistic::Entropy, self.entropy),
+            (LABELS[2], Statistic::Entropy, self.entropy.unwrap_or(self.broad)),
             (LABELS[3], Statistic::Share(Pattern::First), self.first),
             (LABELS[4], Statistic::Share(Pattern::Separator), self.separator),
             (LABELS[5], Statistic::Share(Pattern::Punctuation), self.punctuation),
@@ -55,13 +65,13 @@ impl Thresholds {
         let fields = [
             "thresholds.next",
             "thresholds.previous",
-            "thresholds.entropy",
+            if self.entropy.is_some() { "thresholds.entropy" } else { "thresholds.broad" },
             "thresholds.first",
             "thresholds.separator",
             "thresholds.punctuation",
         ];
         for ((_, statistic, threshold), field) in self.rules().into_iter().zip(fields) {
-            let share = matches!(statistic, Statistic::Share(_));
+            let share = matches!(statistic, Statistic::Share(_)) || self.entropy.is_none();
             let most = if share { 1.0 } else { f64::MAX };
             if !(0.0..=most).contains(&threshold) {
                 let valid = if share { "a number from 0 to 1" } else { "a number of nats, 0 or more" };
@@ -74,14 +84,13 @@ impl Thresholds {
     /// The label of each head. Statistics that no text defines give none.
     pub(super) fn labels(&self, sums: &PatternSums, layout: &HeadLayout) -> Vec<&'static str> {
         let mut labels = vec![OTHER; layout.heads()];
-        // 1 where all tokens are seen.
-        let lowered: Vec<f64> =
-            sums.attainable(layout).iter().zip(sums.uniform()).map(|(a, u)| a / u).collect();
+        let attainable = sums.attainable(layout);
         for (name, statistic, threshold) in self.rules() {
             let values = sums.mean(statistic).unwrap_or_default();
-            for ((label, value), lowered) in labels.iter_mut().zip(values).zip(&lowered) {
-                let by = if statistic == Statistic::Entropy && lowered.is_finite() { *lowered } else { 1.0 };
-                if value > threshold * by {
+            for ((label, value), attainable) in labels.iter_mut().zip(values).zip(&attainable) {
+                let relative = statistic == Statistic::Entropy && self.entropy.is_none();
+                let threshold = if relative { threshold * attainable } else { threshold };
+                if value > threshold {
                     *label = name;
                 }
             }

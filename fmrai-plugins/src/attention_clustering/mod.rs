@@ -10,7 +10,8 @@
 //!   ([`crate::statistics::clustering`]), not on the map, whose two axes cannot hold them; the number of clusters has the
 //!   largest mean silhouette over the distances.
 //! - Labels: the thresholds of the paper's figure 6 (`next`, `previous`, `broad`, `first`, `separator`, `punctuation`; a
-//!   later one overrides an earlier one), from the statistics of [`crate::attention_patterns`].
+//!   later one overrides an earlier one), from the statistics of [`crate::attention_patterns`]; that of `broad` as a share of the
+//!   entropy that a head can have, which short texts bound.
 //!
 //! Differences to the authors' code: it sums the divergences over queries and texts, so that long texts weigh more and
 //! the numbers grow with the data (its README says *average*); it smooths rows, `0.999 A + 0.001 / n` (`smoothing:

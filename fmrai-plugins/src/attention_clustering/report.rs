@@ -17,7 +17,9 @@ use crate::statistics::SolverError;
 use crate::statistics::clustering::cluster;
 use crate::statistics::divergence::full_matrix;
 use crate::statistics::mds::{Options, embed};
-use crate::statistics::silhouette::mean;
+
+/// Heads named in a line of findings.
+const NAMED: usize = 6;
 
 pub(super) fn report(
     layout: &HeadLayout,
@@ -52,7 +54,8 @@ pub(super) fn report(
     let clusters =
         cluster(&distances, heads, config.clusters, config.max_clusters, config.seed).map_err(unsolved)?;
     let labels = config.thresholds.labels(patterns, layout);
-    let findings = Findings { layout, patterns, compared, distances, embedding, clusters, labels };
+    let asked_for = config.clusters.is_some();
+    let findings = Findings { layout, patterns, compared, distances, embedding, clusters, labels, asked_for };
     let members = findings.members();
     Ok(Report {
         summary: summary(&findings, config, &members),
@@ -127,6 +130,20 @@ fn clusters_table(found: &Findings<'_>, members: &[Vec<usize>]) -> Result<Table,
     Ok(Table::new("clusters", columns)?)
 }
 
+/// How far there are clusters, and the heads with each label.
+fn findings(found: &Findings<'_>) -> Value {
+    let names = found.layout.labels();
+    let labelled = LABELS.into_iter().filter_map(|label| {
+        let heads = names.iter().zip(&found.labels).filter(|(_, own)| **own == label);
+        let heads: Vec<&str> = heads.map(|(name, _)| name.as_str()).collect();
+        let more = heads.len().saturating_sub(NAMED);
+        let shown = heads.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!heads.is_empty()).then(|| format!("{label}: {shown}{more}"))
+    });
+    [found.told_clusters()].into_iter().chain(labelled).collect()
+}
+
 fn summary(
     found: &Findings<'_>,
     config: &AttentionClusteringConfig,
@@ -150,6 +167,7 @@ fn summary(
     });
     let map = &found.embedding;
     let entries = [
+        ("findings", findings(found)),
         ("texts", json!(found.compared)),
         ("tokens", json!(found.patterns.tokens())),
         ("layers", json!(found.layout.layers().len())),
@@ -174,7 +192,8 @@ fn summary(
             json!({
                 "clusters": found.clusters.count,
                 "asked_for": config.clusters,
-                "silhouette": mean(&found.clusters.silhouettes),
+                "silhouette": found.silhouette(),
+                "apart": found.apart(),
                 "dimensions": found.clusters.dimensions,
                 "explained": found.clusters.explained,
             }),

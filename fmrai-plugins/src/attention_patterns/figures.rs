@@ -1,118 +1,142 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Panel, Plot, Series};
 use fmrai_core::structure::Visible;
 
 use super::layer_means::layer_means;
-use crate::attention::{HeadLayout, LayerHeads, Pattern, PatternSums, Statistic, mean_of, told_left_out};
+use super::strongest::{outliers, strongest};
+use crate::attention::{HeadLayout, LayerHeads, PatternSums, Statistic, mean_of, told_left_out};
+use crate::told::over;
+
+/// Heads that are named in the heading of a panel, and points of a panel that are.
+const NAMED: usize = 3;
+const LABELLED: usize = 5;
+/// Largest matrix whose cells have their numbers written into them.
+const MOST_WRITTEN: (usize, usize) = (32, 16);
+/// Matrices of at most so many columns stand four in a row, others two.
+const NARROW: usize = 6;
+/// Room below 0 and above the largest number, as a share of it: points lie on no axis, and all panels have the same one.
+const ROOM: f64 = 0.035;
+/// What a head does that sees all keys alike.
+const UNIFORM: &str = "uniform attention";
 
 pub(super) fn figures(
     layout: &HeadLayout,
     known: &[(Statistic, Vec<f64>)],
     sums: &PatternSums,
 ) -> Vec<Figure> {
-    let data =
-        format!("{} texts of {} tokens in all.{}", sums.texts(), sums.tokens(), told_left_out(layout, sums));
+    let data = format!("{}{}", over(sums.texts(), sums.tokens()), told_left_out(layout, sums));
     let uniform = Uniform::of(layout, sums);
     // Separators seen from separators and from the rest are in the tables: two more panels that tell little more.
-    let shown = || known.iter().filter(|(s, _)| !is_part(*s));
+    let shown = || known.iter().filter(|(s, _)| !s.is_part());
     let shares = || shown().filter(|(s, _)| matches!(s, Statistic::Share(_)));
     let entropies = || known.iter().filter(|(s, _)| !matches!(s, Statistic::Share(_)));
-    let share_axis = || Axis::new("share of attention", None).range(0.0, 1.0);
     let top = known
         .iter()
         .filter(|(s, _)| s.unit().is_some())
         .flat_map(|(_, v)| v)
         .fold(uniform.most(), |a, &b| a.max(b));
-    let entropy_axis = || Axis::new("entropy", Some("nats")).range(0.0, top * 1.05);
-    let panel = |(statistic, values): &(Statistic, Vec<f64>), y, references| Panel {
-        title: title(*statistic).to_owned(),
-        plot: Plot::Lines(by_layer(layout, values, y, references)),
+    let entropy_axis = || Axis::new("entropy", Some("nats")).range(-ROOM * top, (1.0 + ROOM) * top);
+    let panel = |(statistic, values): &(Statistic, Vec<f64>), y, chance: Option<&[(f64, f64)]>| {
+        let plot = by_layer(layout, values, y, chance.unwrap_or_default());
+        Panel::new(statistic.title(), Plot::Lines(plot))
+    };
+    let sharing = |known: &(Statistic, Vec<f64>)| {
+        let chance = match known.0 {
+            Statistic::Share(pattern) => means(layout, &sums.chance(layout, pattern)),
+            _ => Vec::new(),
+        };
+        panel(known, Axis::new("share of attention", None).range(-ROOM, 1.0 + ROOM), Some(&chance))
     };
     let seen =
         if uniform.all_keys { "sees all tokens alike" } else { "sees alike all tokens that it can see" };
+    let all = format!("{} heads in {} layers", layout.heads(), layout.layers().len());
     vec![
         Figure {
             name: "patterns".to_owned(),
-            title: "Where attention heads look".to_owned(),
+            title: format!("Where attention goes: {all}"),
             caption: format!(
-                "Mean share of attention that each head gives to a target, by layer; the line is the mean of a \
-                 layer's heads. {data}"
+                "Mean share of attention that each head gives to a target, by layer, points side by side where they are many. \
+                 Strokes are the means of layers; uniform attention is a head that {seen}. Heads apart from the rest are named, \
+                 as L3H7: layer 3, head 7, from 0. {data}"
             ),
-            panels: shares().map(|s| panel(s, share_axis(), None)).collect(),
+            panels: shares().map(sharing).collect(),
             columns: 3,
         },
         Figure {
             name: "entropy".to_owned(),
-            title: "How broadly attention heads look".to_owned(),
+            title: format!("How broad attention is: {all}"),
             caption: format!(
                 "Entropy of the attention of each head, by layer, as the mean over all tokens and of the first token \
-                 alone; the upper line is a head that {seen}. {data}"
+                 alone; uniform attention is a head that {seen}. {data}"
             ),
-            panels: entropies().map(|s| panel(s, entropy_axis(), uniform.over(s.0))).collect(),
+            panels: entropies()
+                .map(|s| panel(s, entropy_axis(), uniform.over(s.0).map(|u| &u.layers[..])))
+                .collect(),
             columns: 2,
         },
         Figure {
             name: "heads".to_owned(),
-            title: "Every head".to_owned(),
-            caption: format!("Shares of attention and entropy of each head. {data}"),
-            panels: shown()
-                .map(|(statistic, values)| {
-                    let scale = if statistic.unit().is_some() { entropy_axis() } else { share_axis() };
-                    Panel {
-                        title: title(*statistic).to_owned(),
-                        plot: Plot::HeatMap(heat_map(layout, values, scale)),
-                    }
-                })
-                .collect(),
-            columns: 2,
+            title: format!("What each head attends to, and how broadly: {all}"),
+            caption: format!(
+                "Mean shares of attention and mean entropies. Each panel has a scale of its own, and names the heads with the \
+                 largest numbers. {data}"
+            ),
+            panels: shown().map(|(statistic, values)| matrix(layout, *statistic, values)).collect(),
+            columns: if layout.widest() <= NARROW { 4 } else { 2 },
         },
     ]
 }
 
-fn is_part(statistic: Statistic) -> bool {
-    matches!(statistic, Statistic::Share(Pattern::SeparatorFromSeparator | Pattern::SeparatorFromRest))
+/// The mean of each layer with its number, layers without one left out.
+fn means(layout: &HeadLayout, values: &[f64]) -> Vec<(f64, f64)> {
+    let means = layout.layers().iter().map(|l| l.layer as f64).zip(layer_means(layout, values));
+    means.filter(|(_, mean)| mean.is_finite()).collect()
 }
 
-fn title(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::Share(pattern) => pattern.title(),
-        Statistic::Entropy => "entropy, all tokens",
-        Statistic::FirstTokenEntropy => "entropy, first token",
-    }
-}
-
-fn by_layer(layout: &HeadLayout, values: &[f64], y: Axis, uniform: Option<&Uniform>) -> Lines {
-    let means = layout.layers().iter().map(|l| l.layer).zip(layer_means(layout, values));
-    let series = |name: &str, mark, points| Series { name: name.to_owned(), mark, points };
-    let heads = layout.iter().zip(values).filter(|(_, v)| v.is_finite());
-    let heads = heads.map(|((layer, _), &v)| (layer as f64, v)).collect();
-    let means = means.filter(|(_, m)| m.is_finite()).map(|(layer, m)| (layer as f64, m)).collect();
-    let mut all = vec![series("heads", Mark::Points, heads), series("mean of the layer", Mark::Line, means)];
-    let mut references = Vec::new();
-    if let Some(Uniform { layers, .. }) = uniform {
-        match uniform.and_then(Uniform::same) {
-            Some(value) => references.push((Uniform::NAME.to_owned(), value)),
-            None => all.push(series(Uniform::NAME, Mark::Line, layers.clone())),
+/// The heads of each layer beside the number of their layer, and what uniform attention would give.
+fn by_layer(layout: &HeadLayout, values: &[f64], y: Axis, chance: &[(f64, f64)]) -> Lines {
+    let named = outliers(values, LABELLED);
+    let names = layout.labels();
+    let finite = || layout.iter().zip(values).enumerate().filter(|(_, (_, value))| value.is_finite());
+    let points = finite().map(|(_, ((layer, _), &value))| (layer as f64, value)).collect();
+    let label = |head: usize| if named.contains(&head) { names[head].clone() } else { String::new() };
+    let labels = finite().map(|(head, _)| label(head)).collect();
+    let heads = Series::points("heads", points).labelled(labels);
+    let layers = Series::levels("mean of the layer", means(layout, values));
+    let plot = |more: Option<Series>| {
+        let series = [heads, layers].into_iter().chain(more).collect();
+        Lines::new(Axis::new("layer", None).whole(), y, series)
+    };
+    match chance {
+        [] => plot(None),
+        [(_, first), rest @ ..] if rest.iter().all(|(_, value)| (value - first).abs() < 1e-9) => {
+            plot(None).reference(UNIFORM, *first)
         }
+        _ => plot(Some(Series::levels(UNIFORM, chance.to_vec()))),
     }
-    Lines { x: Axis::new("layer", None).whole(), y, series: all, references }
 }
 
-fn heat_map(layout: &HeadLayout, values: &[f64], scale: Axis) -> HeatMap {
+fn matrix(layout: &HeadLayout, statistic: Statistic, values: &[f64]) -> Panel {
     let (layers, widest) = (layout.all_layers(), layout.widest());
-    HeatMap {
-        row_axis: "layer".to_owned(),
-        column_axis: "head".to_owned(),
-        rows: (0..layers).map(|l| l.to_string()).collect(),
-        columns: (0..widest).map(|h| h.to_string()).collect(),
-        values: layout.cells(values),
-        scale,
-        diverging: false,
-        row_groups: Vec::new(),
-        column_groups: Vec::new(),
-        texts: Vec::new(),
-    }
+    let names = layout.labels();
+    let strongest = strongest(values);
+    let named: Vec<String> =
+        strongest.iter().take(NAMED).map(|&i| format!("{}\u{a0}{:.2}", names[i], values[i])).collect();
+    let most = strongest.first().map_or(0.0, |&i| values[i]);
+    let scale = match statistic.unit() {
+        Some(unit) => Axis::new("entropy", Some(unit)),
+        None => Axis::new("share of attention", None),
+    };
+    let numbers = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
+    let cells = layout.cells(values);
+    let texts = match layers <= MOST_WRITTEN.0 && widest <= MOST_WRITTEN.1 {
+        true => cells.iter().map(|x| if x.is_nan() { String::new() } else { format!("{x:.2}") }).collect(),
+        false => Vec::new(),
+    };
+    let scale = scale.range(0.0, if most > 0.0 { most } else { 1.0 });
+    let map = HeatMap::new(("layer", numbers(layers)), ("head", numbers(widest)), cells, scale).texts(texts);
+    Panel::new(&format!("{}: {}", statistic.title(), named.join(", ")), Plot::HeatMap(map))
 }
 
 /// Entropy of heads that see alike all keys that they can see, by layer.
@@ -123,8 +147,6 @@ struct Uniform {
 }
 
 impl Uniform {
-    const NAME: &str = "uniform attention";
-
     fn of(layout: &HeadLayout, sums: &PatternSums) -> Self {
         let attainable = sums.attainable(layout);
         let mean = |l: &LayerHeads| mean_of(attainable[l.first..l.first + l.heads].iter().copied());
@@ -138,12 +160,6 @@ impl Uniform {
 
     fn most(&self) -> f64 {
         self.layers.iter().map(|(_, value)| *value).fold(0.0, f64::max)
-    }
-
-    /// The one value of all layers, if they have the same.
-    fn same(&self) -> Option<f64> {
-        let (_, first) = *self.layers.first()?;
-        self.layers.iter().all(|(_, value)| (value - first).abs() < 1e-9).then_some(first)
     }
 
     /// Where the statistic has this limit: the first token alone has another one where it does not see all keys.

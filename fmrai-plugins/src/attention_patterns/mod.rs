@@ -40,6 +40,7 @@ mod figures;
 mod layer_means;
 mod registration;
 mod report;
+mod strongest;
 
 pub use analyzer::AttentionPatterns;
 pub use config::AttentionPatternsConfig;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::config::AttentionPatternsConfig;
 use super::figures;
 use super::layer_means::layer_means;
+use super::strongest::strongest as order_of;
 use crate::attention::{
     HeadLayout, LayerHeads, Pattern, PatternSums, Statistic, head_columns, left_out, nothing_seen,
     rows_left_out, sequences, statistic_columns,
@@ -14,6 +15,8 @@ use crate::attention::{
 
 /// Heads named in the summary for each statistic.
 const STRONGEST: usize = 5;
+/// Heads named in a line of findings.
+const NAMED: usize = 3;
 
 pub(super) fn report(
     layout: &HeadLayout,
@@ -95,9 +98,10 @@ fn summary(
     let labels = layout.labels();
     let mut strongest = Map::new();
     for (statistic, values) in drawn {
-        let mut order: Vec<usize> = (0..values.len()).filter(|i| values[*i].is_finite()).collect();
-        order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
-        let heads = order.iter().take(STRONGEST).map(|&i| json!({ "head": labels[i], "value": values[i] }));
+        let heads = order_of(values)
+            .into_iter()
+            .take(STRONGEST)
+            .map(|i| json!({ "head": labels[i], "value": values[i] }));
         strongest.insert(statistic.name(), heads.collect());
     }
     let above_half = |pattern| {
@@ -105,6 +109,7 @@ fn summary(
         values.map(|values| values.iter().filter(|&&v| v > 0.5).count())
     };
     let mut summary = Map::new();
+    summary.insert("findings".to_owned(), findings(&labels, drawn));
     summary.insert("texts".to_owned(), json!(sums.texts()));
     summary.insert("tokens".to_owned(), json!(sums.tokens()));
     summary.insert("layers".to_owned(), json!(layout.layers().len()));
@@ -121,6 +126,17 @@ fn summary(
     summary.insert("rows_left_out".to_owned(), rows_left_out(layout, sums));
     summary.insert("left_out".to_owned(), left_out(layout, |s| known.iter().any(|(k, _)| *k == s)));
     summary
+}
+
+/// A line for each statistic: `previous token: L2H3 0.65, L4H1 0.51`.
+fn findings(labels: &[String], drawn: &[(Statistic, Vec<f64>)]) -> Value {
+    let line = |(statistic, values): &(Statistic, Vec<f64>)| {
+        let heads = order_of(values).into_iter().take(NAMED);
+        let named: Vec<String> = heads.map(|i| format!("{} {:.2}", labels[i], values[i])).collect();
+        let unit = statistic.unit().map(|unit| format!(" {unit}")).unwrap_or_default();
+        format!("{}: {}{unit}", statistic.title(), named.join(", "))
+    };
+    drawn.iter().filter(|(statistic, _)| !statistic.is_part()).map(line).collect()
 }
 
 /// What the queries of the layers see, layers that see the same together.

@@ -1,7 +1,7 @@
 //! The report of the analysis.
 
 use fmrai_core::analyzer::AnalyzerError;
-use fmrai_core::report::figure::{Axis, Figure, Lines, Mark, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, Lines, Plot, Series};
 use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
 use fmrai_core::tensor::TensorValue;
 use serde_json::{Value, json};
@@ -168,12 +168,11 @@ fn curve_table(found: &Found, unit: Option<&str>) -> Result<Table, AnalyzerError
 fn curve_figure(config: &CircuitConfig, found: &Found) -> Figure {
     let points = found.curve.iter().map(|point| (point.fraction, point.faithfulness));
     let points: Vec<(f64, f64)> = points.filter(|(_, faithfulness)| faithfulness.is_finite()).collect();
-    let series = |name: &str, mark| Series { name: name.to_owned(), mark, points: points.clone() };
     let wanted = config.faithfulness.map(|target| ("wanted".to_owned(), target));
     let plot = Plot::Lines(Lines {
         x: Axis::new("share of edges", None),
         y: Axis::new("faithfulness", None),
-        series: vec![series("circuits", Mark::Line), series("measured", Mark::Points)],
+        series: vec![Series::line("circuits", points.clone()), Series::points("measured", points)],
         references: [("all edges".to_owned(), 1.0)].into_iter().chain(wanted).collect(),
     });
     let caption = format!(

@@ -1,6 +1,6 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Panel, Plot, Series};
 
 use super::analysis::DirectLogitAttribution;
 use super::conclusions::Conclusions;
@@ -121,7 +121,7 @@ fn cumulative(layout: &Layout, found: &Conclusions) -> Lines {
     Lines {
         x: Axis::new("blocks so far", None).whole(),
         y: Axis::new("sum of contributions", None),
-        series: vec![Series { name: "sum so far".to_owned(), mark: Mark::Line, points }],
+        series: vec![Series::line("sum so far", points)],
         references: vec![("the logit".to_owned(), found.logit)],
     }
 }

@@ -52,7 +52,7 @@ pub struct FfnKeyValueConfig {
     /// A neuron is called key neuron if its mean coefficient is more than this many standard deviations above the
     /// mean over its layer's neurons. A number greater than 0, default 3.
     pub key_sigma: f64,
-    /// Neurons on the page of memory cards: the ones with the largest `z`, the layers taking turns. 0 to 100, default 12;
+    /// Neurons on the page of memory cards: those that answer most selectively, the layers taking turns. 0 to 100, default 12;
     /// 0 leaves the page out.
     pub cards: usize,
 }

@@ -41,6 +41,8 @@ pub(super) struct Block {
     pub(super) function: ActivationFunction,
     /// True if coefficients can be below 0.
     pub(super) two_sided: bool,
+    /// True if they cannot be far below 0: reports have no triggers there.
+    pub(super) floor: bool,
     pub(super) stream: Option<Stream>,
 }
 
@@ -133,6 +135,7 @@ impl Layout {
                 values: block.values,
                 function: block.function,
                 two_sided: two_sided(block),
+                floor: floor(block),
                 stream: stream.map(|(r, &after)| Stream {
                     number: r.stream,
                     before: r.before,
@@ -211,4 +214,12 @@ fn place(graph: &dyn Graph, block: &FeedForward) -> Result<sequences::Stream, St
 fn two_sided(block: &FeedForward) -> bool {
     use ActivationFunction::{Relu, Relu6, ReluSquared, Sigmoid, Softplus};
     block.gated() || !matches!(block.function, Relu | Relu6 | ReluSquared | Sigmoid | Softplus)
+}
+
+/// True for a plain block of a function with a floor a little below 0, as GELU at -0.17: nearly every neuron comes to it on some token,
+/// and what does so is no trigger.
+fn floor(block: &FeedForward) -> bool {
+    use ActivationFunction::{Elu, Gelu, GeluTanh, HardSwish, Mish, QuickGelu, Selu, Silu};
+    !block.gated()
+        && matches!(block.function, Elu | Gelu | GeluTanh | HardSwish | Mish | QuickGelu | Selu | Silu)
 }

@@ -41,6 +41,8 @@ pub(super) struct Shard {
     pub(super) width: usize,
     pub(super) moments: Moments,
     pub(super) positive: Lists,
+    /// True if what is below 0 lies at the floor of the function, and is no trigger for reports.
+    floor: bool,
     /// Triggers of the other sign, by size.
     pub(super) negative: Option<Lists>,
     /// What was found in the batch that is being read.
@@ -76,6 +78,7 @@ pub(super) fn shards(blocks: &[Block], config: &FfnKeyValueConfig) -> Vec<Shard>
                 width,
                 moments: Moments::new(width),
                 positive: Lists::new(width, config),
+                floor: block.floor,
                 negative: block.two_sided.then(|| Lists::new(width, config)),
                 scan: Scan::default(),
                 found: Moments::default(),
@@ -123,6 +126,20 @@ impl Shard {
     /// The strongest of these with the coefficients around them.
     pub(super) fn contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
         self.lists(sign).map_or(&[], |l| l.contexts.of(neuron))
+    }
+
+    /// The triggers that reports have: none at a floor.
+    pub(super) fn told_triggers(&self, sign: Sign, neuron: usize) -> Vec<Trigger> {
+        if self.is_told(sign) { self.triggers(sign, neuron) } else { Vec::new() }
+    }
+
+    /// The same of contexts.
+    pub(super) fn told_contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
+        if self.is_told(sign) { self.contexts(sign, neuron) } else { &[] }
+    }
+
+    fn is_told(&self, sign: Sign) -> bool {
+        sign == Sign::Positive || !self.floor
     }
 
     /// The strongest trigger of a neuron.

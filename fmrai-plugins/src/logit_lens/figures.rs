@@ -1,12 +1,13 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Panel, Plot, Series};
 
 use super::analysis::LogitLens;
 use super::config::Target;
 use super::grid::GridText;
 use super::means::{Means, UNITS, warnings};
 use super::streams::Streams;
+use crate::told::over;
 
 /// Tokens of a text that a picture shows.
 const SHOWN: usize = 16;
@@ -21,7 +22,7 @@ fn data(analysis: &LogitLens, streams: &Streams) -> String {
     let sums = &analysis.sums;
     let beware: String =
         warnings(analysis, streams).iter().map(|warning| format!(" Beware: {warning}.")).collect();
-    format!("{} texts of {} tokens in all.{beware}", sums.texts, sums.tokens)
+    format!("{}{beware}", over(sums.texts, sums.tokens))
 }
 
 fn measures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Figure {
@@ -36,15 +37,10 @@ fn measures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Figure 
             |points: Vec<(f64, f64)>| points.into_iter().filter(|(_, y)| y.is_finite()).collect::<Vec<_>>();
         let layers = means.layers.iter().enumerate().map(|(layer, y)| (layer as f64, *y)).collect();
         let between = means.between.iter().enumerate().map(|(block, y)| (block as f64 + 0.5, *y)).collect();
-        let mut series =
-            vec![Series { name: "between blocks".to_owned(), mark: Mark::Line, points: finite(layers) }];
+        let mut series = vec![Series::line("between blocks", finite(layers))];
         let between = finite(between);
         if !between.is_empty() {
-            series.push(Series {
-                name: "between attention and FFN".to_owned(),
-                mark: Mark::Points,
-                points: between,
-            });
+            series.push(Series::points("between attention and FFN", between));
         }
         let most = series.iter().flat_map(|s| &s.points).map(|(_, y)| *y).fold(0.0, f64::max);
         let y = Axis::new(label, unit).range(0.0, if most > 0.0 { most * 1.05 } else { 1.0 });
@@ -56,7 +52,7 @@ fn measures(analysis: &LogitLens, streams: &Streams, means: &[Means]) -> Figure 
         title: "What the residual stream predicts, layer by layer".to_owned(),
         caption: format!(
             "The residual stream read through the model's last norm and map to the vocabulary (logit lens), before each block; layer 0 is the \
-             embedding, layer {} the model's output. The target is {target}. Mean over the tokens of a text, then over texts: {}",
+             embedding, layer {} the model's output. The target is {target}. Means are over the tokens of a text, then over texts. {}",
             streams.blocks,
             data(analysis, streams)
         ),

@@ -2,7 +2,7 @@
 
 use fmrai_core::analyzer::{AnalyzerError, State, StateError};
 use fmrai_core::experiment::Sites;
-use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Panel, Plot, Series};
 use fmrai_core::report::{Column as TableColumn, NamedTensor, Table, Values};
 
 use super::cells::{Cells, Column, Moments};
@@ -200,7 +200,7 @@ impl SiteMap {
         Plot::Lines(Lines {
             x: Axis::new("layer", None).whole(),
             y: Axis::new(quantity.title, quantity.unit),
-            series: vec![Series { name: quantity.title.to_owned(), mark: Mark::Line, points }],
+            series: vec![Series::line(quantity.title, points)],
             references: Vec::new(),
         })
     }

@@ -7,9 +7,13 @@ pub mod gram;
 mod log2;
 pub mod mds;
 mod ranks;
+mod seriation;
 pub mod silhouette;
+mod wilson;
 
 pub use ranks::rank_correlation;
+pub use seriation::similar_side_by_side;
+pub use wilson::wilson;
 
 /// A numerical solver did not find its solution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Mark, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, HeatMap, Lines, Plot, Series};
 
 /// Most lines that are told apart by their colours.
 const LINES: usize = 8;
@@ -36,8 +36,8 @@ pub(super) fn figures(shown: &Shown<'_>) -> Vec<Figure> {
     figures
 }
 
-fn line(name: String, points: Vec<(f64, f64)>) -> Series {
-    Series { name, mark: Mark::Line, points: points.into_iter().filter(|(_, y)| y.is_finite()).collect() }
+fn line(name: &str, points: Vec<(f64, f64)>) -> Series {
+    Series::line(name, points.into_iter().filter(|(_, y)| y.is_finite()).collect())
 }
 
 /// At most so many layers, evenly spaced, the first and the last among them.
@@ -65,7 +65,7 @@ fn dose_response(shown: &Shown<'_>) -> Figure {
         let at = |(place, strength): &(usize, f64)| {
             (*strength, shown.effect[layer * shown.strengths.len() + place])
         };
-        line(format!("layer {layer}"), strengths.iter().map(at).collect())
+        line(&format!("layer {layer}"), strengths.iter().map(at).collect())
     };
     let lines = chosen(shown.layers);
     let of = if lines.len() < shown.layers {
@@ -117,7 +117,7 @@ fn ablated(shown: &Shown<'_>) -> Figure {
     let plot = Plot::Lines(Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new(shown.metric, shown.unit),
-        series: vec![line(String::new(), points)],
+        series: vec![line("", points)],
         references: references(shown),
     });
     let caption = format!(
@@ -134,7 +134,7 @@ fn norms(shown: &Shown<'_>) -> Figure {
         x: Axis::new("before layer", None).whole(),
         y: Axis::new("length of the direction", None)
             .range(0.0, if highest > 0.0 { 1.05 * highest } else { 1.0 }),
-        series: vec![line(String::new(), points)],
+        series: vec![line("", points)],
         references: Vec::new(),
     });
     let after = if shown.norms.len() > shown.layers {

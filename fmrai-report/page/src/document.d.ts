@@ -41,7 +41,7 @@ interface Lines {
     kind: "lines";
     x: Axis;
     y: Axis;
-    series: { name: string; mark: "line" | "points"; points: [Num, Num][] }[];
+    series: { name: string; mark: "line" | "points" | "levels"; points: [Num, Num][]; labels?: string[]; intervals?: [Num, Num][] }[];
     references: [string, Num][];
 }
 interface Bars {
@@ -58,6 +58,7 @@ interface BoxPlot {
     categories: string[];
     y: Axis;
     boxes: [Num, Num, Num, Num, Num][];
+    references?: [string, Num][];
 }
 interface PassageToken {
     text: string;

@@ -7,6 +7,7 @@ mod direction;
 mod docs;
 mod markdown;
 mod modules;
+mod packages;
 mod plans;
 mod problem;
 mod report_types;
@@ -36,6 +37,7 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode> {
         }
     }
     problems.extend(sources::check_manifests(project, &metadata)?);
+    problems.extend(packages::check(project));
     problems.extend(sources::check(&tree)?);
     problems.extend(words::check(&tree)?);
     problems.extend(docs::check(&tree)?);

@@ -1,7 +1,7 @@
 //! The report: a tensor, a table and a line over layers.
 
 use fmrai_core::analyzer::AnalyzerError;
-use fmrai_core::report::figure::{Axis, Figure, Lines, Mark, Plot, Series};
+use fmrai_core::report::figure::{Axis, Figure, Lines, Plot, Series};
 use fmrai_core::report::{Column, NamedTensor, Report, Table, Values};
 use fmrai_core::tensor::TensorValue;
 
@@ -30,7 +30,7 @@ pub(super) fn report(mark: &str, window: usize, sums: &Sums) -> Result<Report, A
     let plot = Plot::Lines(Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new("change of the probability of the answer, as a share", None),
-        series: vec![Series { name: String::new(), mark: Mark::Line, points }],
+        series: vec![Series::line("", points)],
         references: vec![("no change".to_owned(), 0.0)],
     });
     let around = match window {

@@ -1,5 +1,7 @@
 //! Which keys a query can see.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,15 +47,21 @@ impl Visible {
         }
     }
 
-    /// Number of keys that query `query` of `length` can see, itself included; `None` where nothing is known.
+    /// The keys that query `query` of `length` can see, itself included; `None` where nothing is known.
     #[must_use]
-    pub fn keys(self, query: usize, length: usize) -> Option<usize> {
+    pub fn span(self, query: usize, length: usize) -> Option<Range<usize>> {
         let [before, after] = self.reach()?;
         let limit = |most: usize, reach: Option<u64>| {
             reach.map_or(most, |reach| usize::try_from(reach).map_or(most, |reach| reach.min(most)))
         };
-        let first = limit(query, before);
-        Some(first + 1 + limit(length.saturating_sub(query + 1), after))
+        let first = query - limit(query, before);
+        Some(first..query + 1 + limit(length.saturating_sub(query + 1), after))
+    }
+
+    /// Number of keys that query `query` of `length` can see, itself included; `None` where nothing is known.
+    #[must_use]
+    pub fn keys(self, query: usize, length: usize) -> Option<usize> {
+        self.span(query, length).map(|span| span.len())
     }
 }
 

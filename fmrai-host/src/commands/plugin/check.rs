@@ -10,7 +10,7 @@ use fmrai_core::testing::contract::Duty;
 use serde_json::{Value, json};
 
 use super::recording;
-use super::trial::{Outcome, Trial, trials};
+use super::trial::{Outcome, Trial, loaded_mark, trials};
 use crate::ended::how;
 use crate::error::{Error, Exit};
 use crate::plugins::{self, Policy};
@@ -165,6 +165,10 @@ fn listing(heading: &str, findings: &[Finding]) -> String {
     text
 }
 
+/// Time that this program and the library have to be loaded, which does not count as time of the plugin: a file that was just built is read
+/// from a slow disk.
+const LOADING: Duration = Duration::from_secs(120);
+
 struct Driver<'a> {
     options: &'a CheckOptions,
     activations: PathBuf,
@@ -181,7 +185,8 @@ impl Driver<'_> {
     fn run(&self, analyzer: &str, trial: &str) -> Result<Outcome, String> {
         let internal = |what: &str, e: std::io::Error| format!("the trial cannot be run: {what}: {e}");
         let (result, said) = (self.place.join("result.json"), self.place.join("said.txt"));
-        let _ = std::fs::remove_file(&result);
+        let mark = loaded_mark(&result);
+        let _ = (std::fs::remove_file(&result), std::fs::remove_file(&mark));
         let stderr = std::fs::File::create(&said).map_err(|e| internal("its output", e))?;
         let program = std::env::current_exe().map_err(|e| internal("this program", e))?;
         let mut command = Command::new(program);
@@ -191,17 +196,28 @@ impl Driver<'_> {
         command.arg("--").arg(&self.options.file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let mut child = command.spawn().map_err(|e| internal("a process", e))?;
-        let end = Instant::now() + Duration::from_secs(self.options.timeout);
+        let patience = Duration::from_secs(self.options.timeout);
+        let mut end = Instant::now() + LOADING.max(patience);
+        let mut loaded = false;
         let status = loop {
             match child.try_wait().map_err(|e| internal("a process", e))? {
                 Some(status) => break status,
                 None if Instant::now() >= end => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    let seconds = self.options.timeout;
-                    return Err(format!("it does not come back within {seconds} seconds (--timeout)"));
+                    let seconds = patience.as_secs();
+                    return Err(match loaded {
+                        true => format!("it does not come back within {seconds} seconds (--timeout)"),
+                        false => {
+                            let seconds = LOADING.max(patience).as_secs();
+                            format!("it is not loaded within {seconds} seconds")
+                        }
+                    });
                 }
                 None => std::thread::sleep(Duration::from_millis(5)),
+            }
+            if !loaded && mark.exists() {
+                (loaded, end) = (true, Instant::now() + patience);
             }
         };
         let said = std::fs::read(&said).unwrap_or_default();

@@ -72,9 +72,10 @@ pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Re
         return Err(Error::Usage(format!("{} is there already", folder.display())));
     }
     let library = format!("{DLL_PREFIX}{snake}{DLL_SUFFIX}");
-    let core = match Path::new(CORE).canonicalize() {
-        Ok(path) => format!("path = {}", serde_json::Value::from(path.display().to_string())),
-        Err(_) => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+    let core = match from_here(&folder, Path::new(CORE)) {
+        Some(path) => format!("path = {}", serde_json::Value::from(path)),
+        // Without the checkout there is nothing that could be named for certain.
+        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
     };
     let (files, built, build): (&[_], _, _) = match language {
         Language::Rust => (&RUST, format!("target/release/{library}"), "cargo build --release"),
@@ -107,4 +108,38 @@ pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Re
         folder.display()
     ))?;
     Ok(Exit::Success)
+}
+
+/// The way from a folder that is about to be made to one that is there, as a relative path with `/`; `None` if the other is not there, or its
+/// name is no UTF-8.
+fn from_here(folder: &Path, other: &Path) -> Option<String> {
+    let other = other.canonicalize().ok()?;
+    let folder = std::path::absolute(folder).ok()?;
+    // Links are followed as far as the folder exists: a path with `..` is one among true folders.
+    let there = folder.ancestors().find(|part| part.exists())?;
+    let folder = there.canonicalize().ok()?.join(folder.strip_prefix(there).ok()?);
+    let shared = folder.components().zip(other.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().skip(shared).map(|_| "..".to_owned());
+    let down = other.components().skip(shared);
+    let down: Option<Vec<String>> = down.map(|part| Some(part.as_os_str().to_str()?.to_owned())).collect();
+    Some(up.chain(down?).collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_checkout_is_relative() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("fmrai/fmrai-core")).unwrap();
+        std::fs::create_dir_all(root.join("work/deep")).unwrap();
+        let way = |folder: &str| from_here(&root.join(folder), &root.join("fmrai/fmrai-core"));
+        assert_eq!(way("mine").unwrap(), "../fmrai/fmrai-core");
+        assert_eq!(way("work/deep/not/there").unwrap(), "../../../../fmrai/fmrai-core");
+        assert_eq!(from_here(&root, &root.join("absent")), None);
+        std::os::unix::fs::symlink(root.join("work/deep"), root.join("link")).unwrap();
+        assert_eq!(way("link/mine").unwrap(), "../../../fmrai/fmrai-core");
+    }
 }

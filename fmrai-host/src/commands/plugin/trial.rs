@@ -1,6 +1,6 @@
 //! `fmrai plugin trial`: one trial of `fmrai plugin check`, in the process that it may bring down.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fmrai_core::abi::ForeignAnalyzer;
@@ -74,6 +74,8 @@ pub(super) fn trials() -> Vec<Trial> {
 pub(crate) fn trial(options: &TrialOptions) -> Result<Exit, Error> {
     let TrialOptions { file, result, .. } = options;
     let plugin = load(file, &Pins::default(), &Policy::default().with_folder_of(file), None)?;
+    // What the plugin has time for begins now.
+    write(&loaded_mark(result), b"")?;
     let outcome = match options.trial.as_str() {
         "load" => {
             let names = plugin.foreign.analyzers().iter().map(|a| a.description().name.clone()).collect();
@@ -94,6 +96,11 @@ pub(crate) fn trial(options: &TrialOptions) -> Result<Exit, Error> {
     let text = serde_json::to_vec(&outcome).map_err(|e| Error::Internal(e.to_string()))?;
     write(result, &text)?;
     Ok(Exit::Success)
+}
+
+/// The file that says that the plugin of a trial is loaded.
+pub(super) fn loaded_mark(result: &Path) -> PathBuf {
+    result.with_extension("loaded")
 }
 
 fn loaded(analyzers: Vec<String>) -> Outcome {
@@ -251,7 +258,11 @@ fn report(
         return Err(fault.to_string());
     }
     let nothing = report.summary.is_empty() && files.len() == 1;
-    if nothing { Err("its report is empty".to_owned()) } else { Ok(None) }
+    if nothing {
+        return Err("its report is empty".to_owned());
+    }
+    let places = report.not_numbers();
+    Ok((!places.is_empty()).then(|| format!("warning: there is NaN in it ({})", places.join("; "))))
 }
 
 /// Lives before memory is measured, and lives that are measured.

@@ -1,5 +1,7 @@
 //! What one head does over one text.
 
+use std::ops::Range;
+
 use fmrai_core::structure::Visible;
 
 use super::mean::Mean;
@@ -12,6 +14,8 @@ use crate::statistics::entropy::RowEntropy;
 pub(super) struct OfHead {
     pub(super) sums: [f64; STATISTICS],
     pub(super) queries: [u32; STATISTICS],
+    /// What each share would be if all keys got the same, as a sum over the same queries: among the keys that can be seen, and among all.
+    pub(super) chance: [[f64; STATISTICS]; 2],
     /// Of the logarithm of the number of keys: of those that can be seen, and of all.
     pub(super) attainable: [Mean; 2],
     /// Entries after the query's own position, and those that are not 0.
@@ -31,6 +35,7 @@ impl OfHead {
         let mut found = Self {
             sums: [0.0; STATISTICS],
             queries: [0; STATISTICS],
+            chance: [[0.0; STATISTICS]; 2],
             attainable: [Mean::default(); 2],
             ahead: [0; 2],
         };
@@ -39,10 +44,40 @@ impl OfHead {
         };
         for query in (0..n).filter(|query| text.is_valid(head, *query)) {
             let row = text.row(head, query);
+            // Where the graph does not tell, the rows decide at the end between causal attention and all keys.
+            let seen = visible.span(query, n).unwrap_or(0..query + 1);
+            let uniform = [&seen, &(0..n)].map(|span| (span.clone(), 1.0 / (span.len() + sinks) as f64));
             let mut add = |statistic: Statistic, value: f64| {
                 found.sums[statistic.index()] += value;
                 found.queries[statistic.index()] += 1;
             };
+            let mut by_chance = |pattern: Pattern, targets: &dyn Fn(&Range<usize>) -> usize| {
+                for (chance, (span, each)) in found.chance.iter_mut().zip(&uniform) {
+                    chance[Statistic::Share(pattern).index()] += targets(span) as f64 * each;
+                }
+            };
+            let at = |key: usize| move |span: &Range<usize>| usize::from(span.contains(&key));
+            let among = |marks: &[bool], span: &Range<usize>| {
+                marks.get(span.clone()).map_or(0, |marks| marks.iter().filter(|mark| **mark).count())
+            };
+            by_chance(Pattern::Itself, &at(query));
+            by_chance(Pattern::First, &at(0));
+            by_chance(Pattern::Sink, &|_| sinks);
+            if query > 0 {
+                by_chance(Pattern::Previous, &at(query - 1));
+            }
+            if query + 1 < n {
+                by_chance(Pattern::Next, &at(query + 1));
+            }
+            if let Some(marks) = &tokens.separator {
+                by_chance(Pattern::Separator, &|span| among(marks, span));
+                let from =
+                    if marks[query] { Pattern::SeparatorFromSeparator } else { Pattern::SeparatorFromRest };
+                by_chance(from, &|span| among(marks, span));
+            }
+            if let Some(marks) = &tokens.punctuation {
+                by_chance(Pattern::Punctuation, &|span| among(marks, span));
+            }
             add(Statistic::Share(Pattern::Itself), f64::from(row[query]));
             if query > 0 {
                 add(Statistic::Share(Pattern::Previous), f64::from(row[query - 1]));
@@ -69,9 +104,7 @@ impl OfHead {
             if query == 0 {
                 add(Statistic::FirstTokenEntropy, nats);
             }
-            // Where the graph does not tell, the rows decide at the end between causal attention and all keys.
-            let seen = visible.keys(query, n).unwrap_or(query + 1);
-            for (mean, keys) in found.attainable.iter_mut().zip([seen, n]) {
+            for (mean, keys) in found.attainable.iter_mut().zip([seen.len(), n]) {
                 mean.add(((keys + sinks) as f64).ln());
             }
             if visible == Visible::Unknown {

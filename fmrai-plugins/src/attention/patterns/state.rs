@@ -7,8 +7,11 @@ use super::sums::PatternSums;
 use crate::attention::heads::HeadLayout;
 use crate::finite::finite;
 
+/// A part that states have since there are lines of chance.
+const CHANCE: &str = "pattern_chance";
+
 impl PatternSums {
-    /// Writes itself into a state: `patterns` and `pattern_texts` `[statistic, head]`, `pattern_attainable`,
+    /// Writes itself into a state: `patterns` and `pattern_texts` `[statistic, head]`, `pattern_chance` `[2, statistic, head]`, `pattern_attainable`,
     /// `pattern_rows` and `pattern_ahead` `[2, head]`, `pattern_counts` `[3 * stream + 2]` (texts, tokens and texts left out
     /// of each sequence, rows of zeros, the first sample with a row left out or -1).
     ///
@@ -21,6 +24,7 @@ impl PatternSums {
         counts.extend([self.zero_rows as i64, self.first_left_out.map_or(-1, |id| id as i64)]);
         state.put("patterns", [STATISTICS, heads], self.sums.clone())?;
         state.put("pattern_texts", [STATISTICS, heads], self.defined.clone())?;
+        state.put(CHANCE, [2, STATISTICS, heads], self.chance.clone())?;
         state.put("pattern_attainable", [2, heads], self.attainable.clone())?;
         state.put("pattern_rows", [2, heads], self.rows.clone())?;
         state.put("pattern_ahead", [2, heads], self.ahead.clone())?;
@@ -50,6 +54,10 @@ impl PatternSums {
             streams,
             sums: finite(state, "patterns", &[STATISTICS, heads])?,
             defined: state.get("pattern_texts", &[STATISTICS, heads])?,
+            chance: match state.tensors.contains_key(CHANCE) {
+                true => state.get(CHANCE, &[2, STATISTICS, heads])?,
+                false => vec![f64::NAN; 2 * STATISTICS * heads],
+            },
             attainable: finite(state, "pattern_attainable", &[2, heads])?,
             rows: state.get("pattern_rows", &[2, heads])?,
             ahead: state.get("pattern_ahead", &[2, heads])?,

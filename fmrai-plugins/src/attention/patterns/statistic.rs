@@ -107,6 +107,22 @@ impl Statistic {
         }
     }
 
+    /// What it is, for headings.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Share(pattern) => pattern.title(),
+            Self::Entropy => "entropy, all tokens",
+            Self::FirstTokenEntropy => "entropy, first token",
+        }
+    }
+
+    /// True for a part of another one: separators seen from separators, and from the rest.
+    #[must_use]
+    pub fn is_part(self) -> bool {
+        matches!(self, Self::Share(Pattern::SeparatorFromSeparator | Pattern::SeparatorFromRest))
+    }
+
     /// Unit of its numbers; `None` for shares.
     #[must_use]
     pub fn unit(self) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::mean::mean_of;
 use super::of_head::OfHead;
 use super::sight::Sight;
-use super::statistic::{STATISTICS, Statistic};
+use super::statistic::{Pattern, STATISTICS, Statistic};
 use crate::attention::heads::{HeadLayout, LayerHeads};
 use crate::attention::probabilities::TextAttention;
 use crate::attention::tokens::TextTokens;
@@ -24,6 +24,9 @@ pub struct PatternSums {
     pub(super) sums: Vec<f64>,
     /// `[statistic, head]`: texts that define it.
     pub(super) defined: Vec<u64>,
+    /// `[2, statistic, head]`: what the shares would be if all keys got the same, of those that can be seen and of all; NaN after a
+    /// state of an earlier version, which has none.
+    pub(super) chance: Vec<f64>,
     /// `[2, head]`: mean over queries of the logarithm of the number of keys, of those that can be seen and of all.
     pub(super) attainable: Vec<f64>,
     /// `[2, head]`: rows, and those left out.
@@ -48,6 +51,7 @@ impl PatternSums {
             streams,
             sums: vec![0.0; STATISTICS * heads],
             defined: vec![0; STATISTICS * heads],
+            chance: vec![0.0; 2 * STATISTICS * heads],
             attainable: vec![0.0; 2 * heads],
             rows: vec![0; 2 * heads],
             ahead: vec![0; 2 * heads],
@@ -117,11 +121,17 @@ impl PatternSums {
             .collect()
     }
 
-    /// Entropy of a head that sees all keys alike, masked ones too.
+    /// What a share would be of a head that sees alike all keys that it can see, by head; NaN where that is not known.
     #[must_use]
-    pub fn uniform(&self) -> Vec<f64> {
-        let texts = &self.defined[Statistic::Entropy.index() * self.heads..][..self.heads];
-        self.attainable[self.heads..].iter().zip(texts).map(|(sum, texts)| sum / *texts as f64).collect()
+    pub fn chance(&self, layout: &HeadLayout, pattern: Pattern) -> Vec<f64> {
+        let index = Statistic::Share(pattern).index();
+        let sight = layout.layer_of_heads().map(|layer| self.sight(layer));
+        let of = |(head, sight): (usize, Sight)| {
+            let all = usize::from(sight.visible == Visible::Unknown);
+            let sum = self.chance[(all * STATISTICS + index) * self.heads + head];
+            sum / self.defined[index * self.heads + head] as f64
+        };
+        sight.enumerate().map(of).collect()
     }
 
     /// The mean of [`Self::attainable`] over heads; exactly that of each where it is the same. `None` before any text.
@@ -167,6 +177,10 @@ impl PatternSums {
                 if queries > 0 {
                     self.defined[index * self.heads + head] += 1;
                     self.sums[index * self.heads + head] += sum / f64::from(queries);
+                    for (which, chance) in found.chance.iter().enumerate() {
+                        let place = (which * STATISTICS + index) * self.heads + head;
+                        self.chance[place] += chance[index] / f64::from(queries);
+                    }
                 }
             }
             let queries = found.queries[Statistic::Entropy.index()];
@@ -198,7 +212,11 @@ impl PatternSums {
     /// If the other one is of another number of heads.
     pub fn add(&mut self, other: &Self) {
         assert_eq!((self.heads, self.streams), (other.heads, other.streams), "heads and sequences");
-        let pairs = [(&mut self.sums, &other.sums), (&mut self.attainable, &other.attainable)];
+        let pairs = [
+            (&mut self.sums, &other.sums),
+            (&mut self.attainable, &other.attainable),
+            (&mut self.chance, &other.chance),
+        ];
         for (all, more) in pairs {
             all.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }

@@ -14,6 +14,8 @@ use crate::short::short;
 
 /// Tokens listed of what a value promotes.
 const PROMOTED: usize = 8;
+/// A most probable token with fewer times the probability of one of many equal ones says little.
+const NEAR_CHANCE: f64 = 2.0;
 
 /// The page of cards; none where no coefficients around triggers are kept.
 pub(super) fn cards(
@@ -23,10 +25,16 @@ pub(super) fn cards(
     data: &str,
 ) -> Option<Figure> {
     let shards: Vec<_> = analysis.memories.neurons().collect();
-    let has_context = |shard: &Shard, at| Sign::BOTH.iter().any(|&sign| !shard.contexts(sign, at).is_empty());
+    let has_context =
+        |shard: &Shard, at| Sign::BOTH.iter().any(|&sign| !shard.told_contexts(sign, at).is_empty());
     let triggered = all.neurons.iter().zip(&shards).filter(|(_, (shard, at))| has_context(shard, *at));
-    let triggered: Vec<&Neuron> = triggered.map(|(neuron, _)| neuron).collect();
-    let chosen = strongest(&triggered, analysis.config.cards);
+    // As many texts as there are for any, or the weakest of few would be strong.
+    let texts = |neuron: &Neuron, place| shown(neuron, place).map_or(0, <[_]>::len);
+    let triggered: Vec<(&Neuron, (&Shard, usize))> = triggered.map(|(n, place)| (n, *place)).collect();
+    let most = triggered.iter().map(|(n, place)| texts(n, *place)).max().unwrap_or(0);
+    let full = triggered.into_iter().filter(|(n, place)| texts(n, *place) == most);
+    let scored: Vec<(&Neuron, f64)> = full.map(|(n, place)| (n, selectivity(n, place))).collect();
+    let chosen = strongest(&scored, analysis.config.cards);
     let place = |neuron: &Neuron| {
         let block = analysis.layout.blocks.get(neuron.layer)?;
         shards.get(block.first + neuron.neuron)
@@ -36,11 +44,11 @@ pub(super) fn cards(
     if cards.is_empty() {
         return None;
     }
-    let diverging = analysis.layout.blocks.iter().any(|b| b.two_sided);
+    let diverging = analysis.layout.blocks.iter().any(|b| b.two_sided && !b.floor);
     let scale = Axis::new("coefficient, as a share of the card's largest", None);
     let caption = format!(
-        "The {} neurons with the largest z (mean coefficient, in standard deviations above the mean of the layer's \
-         neurons), the layers taking turns. Before each text is the neuron's coefficient at the token in bold, the strongest \
+        "The {} neurons that answer most selectively: the weakest of the texts shown is farthest from the neuron's mean, in its standard \
+         deviations; the layers take turns. Before each text is the neuron's coefficient at the token in bold, the strongest \
          of that text among the positions that count; colours show the coefficient at the tokens around it. {data}.{}",
         cards.len(),
         if conclusions.is_some() { in_caption(analysis) } else { String::new() }
@@ -50,19 +58,38 @@ pub(super) fn cards(
     Some(Figure::single("memory_cards", "Memory cards", &caption, Plot::Passages(passages)))
 }
 
-/// The first neuron of each layer by `z`, then the second of each and so on, in the order of layers.
-fn strongest<'a>(neurons: &[&'a Neuron], most: usize) -> Vec<&'a Neuron> {
-    let mut by_z: Vec<&Neuron> = neurons.iter().copied().filter(|n| n.z.is_finite()).collect();
-    by_z.sort_by(|a, b| b.z.total_cmp(&a.z));
-    let mut seen: Vec<usize> = vec![0; by_z.iter().map(|n| n.layer + 1).max().unwrap_or(0)];
-    let mut by_turn: Vec<(usize, &Neuron)> = by_z
+/// The sign of a neuron's larger answers.
+fn sign_of(neuron: &Neuron) -> Sign {
+    if -neuron.smallest > neuron.largest { Sign::Negative } else { Sign::Positive }
+}
+
+/// The triggers of a neuron that its card shows, the strongest first.
+fn shown<'a>(neuron: &Neuron, (shard, at): (&'a Shard, usize)) -> Option<&'a [(Trigger, Window)]> {
+    let contexts = shard.told_contexts(sign_of(neuron), at);
+    (!contexts.is_empty()).then_some(contexts)
+}
+
+/// How far the weakest of the texts shown is from a neuron's mean, in its standard deviations: large for a neuron that is silent but for a
+/// few texts, small for one that is always active. NaN where that is not defined.
+fn selectivity(neuron: &Neuron, place: (&Shard, usize)) -> f64 {
+    let factor = sign_of(neuron).factor();
+    let weakest = shown(neuron, place).and_then(<[_]>::last).map_or(f64::NAN, |(t, _)| f64::from(t.size));
+    (weakest - factor * neuron.mean) / neuron.variance.sqrt()
+}
+
+/// The first neuron of each layer by its number, then the second of each and so on, in the order of layers.
+fn strongest<'a>(neurons: &[(&'a Neuron, f64)], most: usize) -> Vec<&'a Neuron> {
+    let mut ordered: Vec<(&Neuron, f64)> = neurons.iter().copied().filter(|(_, by)| by.is_finite()).collect();
+    ordered.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut seen: Vec<usize> = vec![0; ordered.iter().map(|(n, _)| n.layer + 1).max().unwrap_or(0)];
+    let mut by_turn: Vec<(usize, &Neuron)> = ordered
         .into_iter()
-        .map(|neuron| {
+        .map(|(neuron, _)| {
             seen[neuron.layer] += 1;
             (seen[neuron.layer], neuron)
         })
         .collect();
-    // Stable, so that of one turn the ones with the largest z come first.
+    // Stable, so that of one turn the most selective ones come first.
     by_turn.sort_by_key(|(turn, _)| *turn);
     by_turn.truncate(most);
     by_turn.sort_by_key(|(turn, neuron)| (neuron.layer, *turn));
@@ -73,29 +100,32 @@ fn strongest<'a>(neurons: &[&'a Neuron], most: usize) -> Vec<&'a Neuron> {
 fn card(
     analysis: &FfnKeyValue,
     neuron: &Neuron,
-    (shard, at): (&Shard, usize),
+    place: (&Shard, usize),
     conclusions: Option<&Conclusions>,
 ) -> Option<Card> {
-    let sign = if -neuron.smallest > neuron.largest { Sign::Negative } else { Sign::Positive };
-    let contexts = shard.contexts(sign, at);
+    let sign = sign_of(neuron);
+    let contexts = shown(neuron, place)?;
     let known = contexts.iter().flat_map(|(_, w)| w.known()).filter(|x| x.is_finite());
     let largest = known.fold(0.0_f32, |most, x| most.max(x.abs()));
-    if contexts.is_empty() {
-        return None;
-    }
     let mut details = Vec::new();
-    if let Some(promoted) = conclusions.and_then(|c| c.distributions.get(neuron.layer)) {
+    if let Some((known, promoted)) = conclusions.and_then(|c| Some((c, c.distributions.get(neuron.layer)?))) {
         let tokens = promoted.of(neuron.neuron).take(PROMOTED);
+        let times = promoted.top(neuron.neuron).map_or(f64::NAN, |(_, p)| p * known.tokens as f64);
         let words: Vec<String> = tokens.map(|(token, _)| visible(analysis.surface(token))).collect();
         let against = if sign == Sign::Negative { ", here with a minus sign" } else { "" };
-        details.push(format!("value promotes{against}: {}", words.join(", ")));
+        let near = if times < NEAR_CHANCE { ", hardly more than chance" } else { "" };
+        details.push(format!(
+            "value promotes{against} (the first at {} times chance{near}): {}",
+            short(times),
+            words.join(", ")
+        ));
     }
     details.push(format!(
-        "mean {}, standard deviation {}, z {:.1}, active at {:.0} % of positions",
+        "mean {}, standard deviation {}, active at {} of positions; all texts here are {} or more standard deviations from the mean",
         short(neuron.mean),
         short(neuron.variance.sqrt()),
-        neuron.z,
-        100.0 * neuron.active_share
+        percent(neuron.active_share),
+        short(selectivity(neuron, place))
     ));
     Some(Card {
         title: format!("layer {} neuron {}", analysis.layout.number(neuron.layer), neuron.neuron),
@@ -122,6 +152,14 @@ fn passage(analysis: &FfnKeyValue, trigger: &Trigger, window: &Window, sign: Sig
         // How many positions an input without tokens has is not known.
         cut_after: if count == 0 { tokens.len() == WINDOW } else { from + tokens.len() < count },
         tokens,
+    }
+}
+
+/// A share in per cent, never 0 where there is some.
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        p if p > 0.0 && p < 1.0 => format!("{} %", short(p)),
+        p => format!("{p:.0} %"),
     }
 }
 
@@ -161,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_take_turns_and_the_largest_z_goes_first() {
+    fn layers_take_turns_and_the_most_selective_goes_first() {
         let all = [
             neuron(0, 0, 9.0),
             neuron(0, 1, 8.0),
@@ -169,7 +207,7 @@ mod tests {
             neuron(1, 1, 2.0),
             neuron(2, 0, f64::NAN),
         ];
-        let all: Vec<&Neuron> = all.iter().collect();
+        let all: Vec<(&Neuron, f64)> = all.iter().map(|n| (n, n.z)).collect();
         let chosen =
             |most| strongest(&all, most).into_iter().map(|n| (n.layer, n.neuron)).collect::<Vec<_>>();
         assert_eq!(chosen(1), [(0, 0)]);

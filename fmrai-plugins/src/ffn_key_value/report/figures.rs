@@ -1,6 +1,6 @@
 //! The figures of the analysis.
 
-use fmrai_core::report::figure::{Axis, Bars, BoxPlot, Figure, HeatMap, Lines, Mark, Panel, Plot, Series};
+use fmrai_core::report::figure::{Axis, Bars, BoxPlot, Figure, HeatMap, Lines, Panel, Plot, Series};
 
 use super::cards::cards;
 use super::warnings::in_caption;
@@ -9,17 +9,19 @@ use crate::ffn_key_value::analysis::FfnKeyValue;
 use crate::ffn_key_value::composition::Composition;
 use crate::ffn_key_value::conclusions::Conclusions;
 use crate::ffn_key_value::layout::Layout;
-use crate::ffn_key_value::statistics::Statistics;
+use crate::ffn_key_value::statistics::{Neuron, Statistics};
+use crate::statistics::wilson;
+use crate::told::grouped;
 
-/// Most columns of the heat map: neurons of wider layers share one.
-const COLUMNS: usize = 64;
+/// Neurons of a layer that are shown by number.
+const COLUMNS: usize = 12;
 
 pub(super) fn figures(
     analysis: &FfnKeyValue,
     all: &Statistics,
     conclusions: Option<&Conclusions>,
 ) -> Vec<Figure> {
-    let data = format!("{} texts", analysis.memories.seen);
+    let data = format!("{} texts", grouped(analysis.memories.seen));
     let mut figures = vec![active(analysis, all, &data), key_neurons(analysis, all, &data)];
     figures.extend(cards(analysis, all, conclusions, &data));
     if let Some(known) = conclusions {
@@ -36,29 +38,18 @@ fn layer_axis() -> Axis {
     Axis::new("layer", None).whole()
 }
 
-fn line(name: &str, points: Vec<(f64, f64)>) -> Series {
-    Series { name: name.to_owned(), mark: Mark::Line, points }
-}
-
 /// One point per layer, layers without a number left out.
 pub(super) fn by_layer(layout: &Layout, values: impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
     values.enumerate().filter(|(_, v)| v.is_finite()).map(|(l, v)| (layout.number(l) as f64, v)).collect()
-}
-
-fn largest(series: &[Series]) -> f64 {
-    series.iter().flat_map(|s| &s.points).map(|p| p.1).fold(0.0, f64::max)
 }
 
 fn active(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
     let blocks = &analysis.layout.blocks;
     let of = |layer: usize| all.neurons.iter().filter(move |n| n.layer == layer).map(|n| n.active_share);
     let boxes = (0..blocks.len()).map(|layer| five_numbers(of(layer).collect()).unwrap_or([0.0; 5]));
-    let boxes = BoxPlot {
-        category_axis: "layer".to_owned(),
-        categories: blocks.iter().map(|block| block.layer.to_string()).collect(),
-        y: Axis::new("share of positions", None).range(0.0, 1.0),
-        boxes: boxes.collect(),
-    };
+    let layers = blocks.iter().map(|block| block.layer.to_string()).collect();
+    let y = Axis::new("share of positions", None).range(0.0, 1.0);
+    let boxes = BoxPlot::new("layer", layers, y, boxes.collect());
     let gated = blocks.iter().any(|b| b.gate.is_some());
     let what = if gated { "its gate's argument is above 0" } else { "its coefficient is above 0" };
     Figure::single(
@@ -72,76 +63,67 @@ fn active(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
     )
 }
 
+/// The neurons of each layer with the largest mean coefficients, by number.
 fn key_neurons(analysis: &FfnKeyValue, all: &Statistics, data: &str) -> Figure {
     let blocks = &analysis.layout.blocks;
-    let widest = blocks.iter().map(|b| b.neurons).max().unwrap_or(0);
-    let bin = widest.div_ceil(COLUMNS).max(1);
-    let columns = widest.div_ceil(bin);
-    let mut values = vec![f64::NAN; blocks.len() * columns];
-    for neuron in &all.neurons {
-        let cell = &mut values[neuron.layer * columns + neuron.neuron / bin];
-        *cell = cell.max(neuron.z);
+    let (mut values, mut names) = (Vec::new(), Vec::new());
+    let widest = blocks.iter().map(|b| b.neurons).max().unwrap_or(0).min(COLUMNS);
+    for block in blocks {
+        let mut own: Vec<&Neuron> = all.neurons[block.first..block.first + block.neurons].iter().collect();
+        own.sort_by(|a, b| b.z.total_cmp(&a.z).then(a.neuron.cmp(&b.neuron)));
+        let places = (0..widest).map(|place| own.get(place).filter(|neuron| neuron.z.is_finite()));
+        for neuron in places {
+            values.push(neuron.map_or(f64::NAN, |neuron| neuron.z));
+            names.push(neuron.map_or(String::new(), |neuron| neuron.neuron.to_string()));
+        }
     }
     let top = values.iter().copied().fold(0.0, f64::max);
-    let (axis, what) = if bin == 1 {
-        ("neuron".to_owned(), "Mean coefficient of each neuron".to_owned())
-    } else {
-        (
-            format!("first of {bin} neurons"),
-            format!("Largest mean coefficient among {bin} neighbouring neurons"),
-        )
-    };
-    let heat_map = HeatMap {
-        row_axis: "layer".to_owned(),
-        column_axis: axis,
-        rows: blocks.iter().map(|block| block.layer.to_string()).collect(),
-        columns: (0..columns).map(|c| (c * bin).to_string()).collect(),
-        values,
-        scale: Axis::new("z of the mean coefficient", None).range(0.0, top.max(1.0)),
-        diverging: false,
-        row_groups: Vec::new(),
-        column_groups: Vec::new(),
-        texts: Vec::new(),
-    };
+    let layers = blocks.iter().map(|block| block.layer.to_string()).collect();
+    let places = (1..=widest).map(|place| place.to_string()).collect();
+    let scale = Axis::new("z of the mean coefficient", None).range(0.0, top.max(1.0));
+    let map = HeatMap::new(("layer", layers), ("place in its layer", places), values, scale).texts(names);
     Figure::single(
         "key_neurons",
-        "Key neurons",
+        "Key neurons: the largest mean coefficients of each layer",
         &format!(
-            "{what}: z, its distance to the mean over its layer's neurons in their standard deviations; below 0 as 0. {data}."
+            "In each cell is the number of a neuron, from 0; its colour is z, the distance of its mean coefficient to the mean over its \
+             layer's neurons in their standard deviations. {data}."
         ),
-        Plot::HeatMap(heat_map),
+        Plot::HeatMap(map),
     )
 }
 
 fn agreement(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let chance = 1.0 / known.tokens as f64;
-    let series = vec![
-        line("agreement rate", by_layer(&analysis.layout, known.agreement.iter().map(LayerAgreement::rate))),
-        line(
-            "chance by token frequency",
-            by_layer(&analysis.layout, known.agreement.iter().map(|a| a.unigram_chance)),
-        ),
-    ];
-    if series[0].points.is_empty() {
+    let rates = by_layer(&analysis.layout, known.agreement.iter().map(LayerAgreement::rate));
+    if rates.is_empty() {
         return None;
     }
-    let top = largest(&series).max(chance);
+    let counted = || known.agreement.iter().filter(|a| a.rate().is_finite());
+    let hits = counted().map(|a| format!("{}/{}", a.agreeing, grouped(a.targets as u64))).collect();
+    let intervals: Vec<_> = counted().map(|a| wilson(a.agreeing, a.targets)).collect();
+    let by_frequency = by_layer(&analysis.layout, known.agreement.iter().map(|a| a.unigram_chance));
+    let all = intervals.iter().map(|i| i.1).chain(by_frequency.iter().map(|p| p.1));
+    let top = all.fold(chance, f64::max);
     let targets: usize = known.agreement.iter().map(|a| a.targets).sum();
     let neurons = analysis.layout.neurons();
+    let series = vec![
+        Series::points("agreement rate", rates).labelled(hits).with_intervals(intervals),
+        Series::levels("chance by token frequency", by_frequency),
+    ];
+    let y = Axis::new("share of neurons", None).range(0.0, top * 1.08);
     Some(Figure::single(
         "agreement",
         "Agreement of values with what follows their keys",
         &format!(
             "Share of neurons whose value's most probable token is the token after the strongest trigger of its key, \
-             by layer; uniform chance is one in {} tokens. {targets} of {neurons} neurons have such a token; {data}",
-            known.tokens
+             by layer, with intervals of 95 % confidence (Wilson) and the counts; uniform chance is one in {} tokens. {} of {} neurons \
+             have such a token; {data}",
+            grouped(known.tokens as u64),
+            grouped(targets as u64),
+            grouped(neurons as u64)
         ),
-        Plot::Lines(Lines {
-            x: layer_axis(),
-            y: Axis::new("share of neurons", None).range(0.0, top * 1.08),
-            series,
-            references: vec![("uniform chance".to_owned(), chance)],
-        }),
+        Plot::Lines(Lines::new(layer_axis(), y, series).reference("uniform chance", chance)),
     ))
 }
 
@@ -152,12 +134,10 @@ fn ranks(layout: &Layout, known: &Conclusions, data: &str) -> Option<Figure> {
         .enumerate()
         .filter_map(|(layer, a)| Some((layout.number(layer).to_string(), a.ranks?)));
     let (categories, boxes): (Vec<_>, Vec<_>) = found.unzip();
-    let boxes = BoxPlot {
-        category_axis: "layer".to_owned(),
-        categories,
-        y: Axis::new("rank of the next token", None).range(0.0, known.tokens as f64),
-        boxes,
-    };
+    let tokens = known.tokens as f64;
+    let y = Axis::new("rank of the next token", None).range(0.0, tokens);
+    let boxes =
+        BoxPlot::new("layer", categories, y, boxes).reference("median by chance", f64::midpoint(1.0, tokens));
     (!boxes.boxes.is_empty()).then(|| {
         Figure::single(
             "rank",
@@ -165,7 +145,7 @@ fn ranks(layout: &Layout, known: &Conclusions, data: &str) -> Option<Figure> {
             &format!(
                 "Rank, among {} tokens, of the token after a key's strongest trigger in the distribution of its value: \
                  quartiles and range over the neurons of each layer; 1 is the most probable. {data}",
-                known.tokens
+                grouped(known.tokens as u64)
             ),
             Plot::BoxPlot(boxes),
         )
@@ -226,7 +206,7 @@ fn read_through(analysis: &FfnKeyValue, known: &Conclusions) -> String {
 fn composition(analysis: &FfnKeyValue, known: &Conclusions, data: &str) -> Option<Figure> {
     let all = &known.composition;
     let of = |name: &str, of: fn(&Composition) -> f64| {
-        line(name, all.iter().map(|c| (analysis.layout.number(c.layer) as f64, of(c))).collect())
+        Series::line(name, all.iter().map(|c| (analysis.layout.number(c.layer) as f64, of(c))).collect())
     };
     let share = || Axis::new("share of positions", None).range(0.0, 1.0);
     let cases = |name: &str, of: fn(&Composition) -> f64| (name.to_owned(), all.iter().map(of).collect());

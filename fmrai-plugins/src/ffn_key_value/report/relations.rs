@@ -93,7 +93,7 @@ pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
     let mut coefficients = Vec::new();
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
-            for (rank, trigger) in (0i64..).zip(shard.triggers(sign, neuron)).take(most) {
+            for (rank, trigger) in (0i64..).zip(shard.told_triggers(sign, neuron)).take(most) {
                 let known = analysis.memories.texts.get(trigger.text);
                 let token = known.and_then(|t| t.tokens.get(trigger.position as usize));
                 layers.push(analysis.layout.number(shard.layer) as i64);
@@ -128,7 +128,7 @@ pub(super) fn contexts(analysis: &FfnKeyValue) -> Made {
     let mut coefficients = Vec::new();
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
-            for (rank, (trigger, window)) in (0i64..).zip(shard.contexts(sign, neuron)) {
+            for (rank, (trigger, window)) in (0i64..).zip(shard.told_contexts(sign, neuron)) {
                 layers.push(analysis.layout.number(shard.layer) as i64);
                 neurons.push((shard.start + neuron) as i64);
                 signs.push(sign.factor() as i64);

@@ -37,7 +37,7 @@ pub(super) fn tensors(
     put("z", &axes, vec![layers, widest], by_neuron(&|n| n.z));
     let memories = &analysis.memories;
     for sign in Sign::BOTH {
-        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.triggers(sign, n)).collect();
+        let lists: Vec<_> = memories.neurons().map(|(shard, n)| shard.told_triggers(sign, n)).collect();
         let most = lists.iter().map(Vec::len).max().unwrap_or(0);
         if most == 0 {
             continue;

@@ -19,7 +19,7 @@ function tabulated(plot) {
             return { header, rows };
         }
         case "lines":
-            return { header: ["series", title(plot.x), title(plot.y)], rows: plot.series.flatMap(({ name, points }) => points.map(([x, y]) => [name, num(x), num(y)])) };
+            return linesTable(plot, title);
         case "bars":
             return { header: [plot.category_axis, "group", title(plot.y)], rows: plot.groups.flatMap(([name, values]) => values.map((v, i) => [plot.categories[i] ?? "", name, num(v)])) };
         case "box_plot":
@@ -29,6 +29,23 @@ function tabulated(plot) {
         case "network":
             return { header: ["from", "to", "entrance", title(plot.scale)], rows: plot.edges.map((e) => [plot.nodes[e.from]?.label ?? "", plot.nodes[e.to]?.label ?? "", e.label, num(e.value)]) };
     }
+}
+
+/**
+ * @param {Lines} plot
+ * @param {(axis: Axis) => string} title
+ */
+function linesTable(plot, title) {
+    const labelled = plot.series.some(({ labels }) => labels?.some((text) => text !== ""));
+    const ranged = plot.series.some(({ intervals }) => intervals?.length);
+    const header = ["series", ...(labelled ? ["label"] : []), title(plot.x), title(plot.y), ...(ranged ? ["from", "to"] : [])];
+    const rows = plot.series.flatMap(({ name, points, labels, intervals }) =>
+        points.map(([x, y], i) => {
+            const [low, high] = intervals?.[i] ?? [null, null];
+            return [name, ...(labelled ? [labels?.[i] ?? ""] : []), num(x), num(y), ...(ranged ? [num(low), num(high)] : [])];
+        }),
+    );
+    return { header, rows };
 }
 
 /**

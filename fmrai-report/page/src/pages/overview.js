@@ -15,6 +15,10 @@ function parityOf(run) {
     const differences = (outputs.length > 0 ? outputs : [parity]).map((o) => num(/** @type {Num} */ (o["max_abs_difference"] ?? null))).filter((x) => !Number.isNaN(x));
     const largest = differences.length > 0 ? `, largest difference ${short(Math.max(...differences), 2)}` : "";
     const batches = count(num(/** @type {Num} */ (parity["batches"] ?? 0)), "batch").replace("batchs", "batches");
+    if (run["parity_of"] === "recording") {
+        const then = `No model ran: the activations come from a recording. When they were recorded, the watched model gave`;
+        return parity["agrees"] === true ? [`${then} the same outputs as the untouched one (${batches}${largest}).`, "good"] : [`${then} OTHER outputs than the untouched one (${batches}${largest}): do not rely on these results.`, "error"];
+    }
     return parity["agrees"] === true ? [`The watched model gave the same outputs as the untouched one (${batches}${largest}).`, "good"] : [`The watched model gave OTHER outputs than the untouched one (${batches}${largest}): do not rely on these results.`, "error"];
 }
 

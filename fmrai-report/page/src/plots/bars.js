@@ -89,7 +89,7 @@ function drawBoxPlot(plot, how) {
     const boxes = plot.boxes.map((box) => box.map(num));
     const order = orderOf(n, (i) => boxes[i]?.[2] ?? NaN, how.sort === "value");
     const [from, to] = [view[0] * n, view[2] * n];
-    const ys = rangeOf(plot.y, boxes.flat(), false, true);
+    const ys = rangeOf(plot.y, [...boxes.flat(), ...(plot.references ?? []).map(([, y]) => num(y))], false, true);
     const top = 10;
     const left = leftMargin(ys, plot.y, 280);
     const w = how.width - left - 12;
@@ -116,7 +116,7 @@ function drawBoxPlot(plot, how) {
     });
     const below = categoriesBelow(area, order.map((i) => plot.categories[i] ?? ""), middle, step, plot.category_axis, ink);
     return {
-        svg: picture(how.width, top + hh + below.height, how, ...axisLeft(area, ys, plot.y, ink), clipped(area, parts), ...below.parts),
+        svg: picture(how.width, top + hh + below.height, how, ...axisLeft(area, ys, plot.y, ink), clipped(area, [...parts, ...referenceLines(plot.references ?? [], area, at, ink)]), ...below.parts),
         marks: n,
         mark: (place) => {
             const i = order[place] ?? 0;

@@ -260,3 +260,17 @@ function heightBelow(names, step) {
     const longest = Math.max(0, ...names.map((name) => measured(name)));
     return (longest > step - 6 ? Math.min(longest, 90) * 0.75 + 14 : 16) + 22;
 }
+
+/**
+ * Horizontal lines of reference with their names.
+ * @param {[string, Num][]} references
+ * @param {[number, number, number, number]} area
+ * @param {(y: number) => number} at
+ * @param {Ink} ink
+ */
+function referenceLines(references, [left, top, w], at, ink) {
+    return references.map(([name, value], i) => {
+        const y = at(num(value));
+        return s("g", null, s("line", { x1: left, x2: left + w, y1: y, y2: y, stroke: ink.soft, "stroke-dasharray": i % 2 ? "2 3" : "6 4" }), label(left + w - 4, y - 4 < top + 8 ? y + 12 : y - 4, name, { "text-anchor": "end", fill: ink.soft, "font-size": 10 }));
+    });
+}

@@ -106,9 +106,13 @@ pub(super) struct TextBatches<'a, G> {
     encoder: Encoder<'a>,
     /// Groups of a batch.
     batch_size: usize,
-    /// Groups that may still be read.
+    /// Groups that may be read, and those that still may.
+    limit: Option<u64>,
     left: u64,
     window: VecDeque<Group>,
+    /// Groups of the window when it was filled, and where in the data they began and ended.
+    filled: usize,
+    span: (u64, u64),
     /// Records that were left out of the window: they count with its first batch, or with the last one before where there is none.
     left_out: LeftOut,
     /// Whether refused records are left out.
@@ -140,8 +144,11 @@ impl<'a, G: Groups> TextBatches<'a, G> {
             infos,
             encoder,
             batch_size,
+            limit,
             left: limit.unwrap_or(u64::MAX),
             window: VecDeque::new(),
+            filled: 0,
+            span: (0, 0),
             left_out: LeftOut::default(),
             lenient: false,
             refused: Vec::new(),
@@ -171,6 +178,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
     /// Reads a window, which is empty where there are no more texts with tokens.
     fn fill(&mut self) -> Result<(), DataError> {
         while self.window.is_empty() && !self.ended {
+            self.span.0 = self.groups.bytes();
             let places = self.read(|this| {
                 let Some(found) = this.groups.next(&this.encoder)? else { return Ok(None) };
                 let Found::Something(mut group) = found else { return Ok(Some(Found::Blank)) };
@@ -183,6 +191,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
                 }
                 Ok(Some(Found::Something(())))
             })?;
+            (self.filled, self.span.1) = (self.window.len(), self.groups.bytes());
             self.window.make_contiguous().sort_by_key(Group::length);
             let after = self.next_index + self.batches(places);
             match self.encoder.fit.pads() {
@@ -335,9 +344,24 @@ impl<G: Groups> Batches for TextBatches<'_, G> {
         self.counts
     }
 
+    /// Bytes of the groups that were handed out: those that wait in the window have a share of its bytes. With a limit, what all
+    /// groups would take if those to come were as long as those before.
     fn progress(&self) -> (u64, u64) {
-        let all = self.infos.iter().map(|info| info.bytes).sum();
-        (self.groups.bytes().min(all), all)
+        let (from, to) = self.span;
+        let bytes: u64 = self.infos.iter().map(|info| info.bytes).sum();
+        let waiting = self.window.len().min(self.filled) as u128;
+        let share =
+            (u128::from(to.saturating_sub(from)) * waiting).checked_div(self.filled as u128).unwrap_or(0);
+        let done = (to - u64::try_from(share).unwrap_or(0)).min(bytes);
+        let handed_out = self.limit.map(|limit| (limit - self.left).saturating_sub(self.window.len() as u64));
+        let all = match (self.limit, handed_out) {
+            (Some(limit), Some(groups @ 1..)) if !self.ended || self.left == 0 => {
+                let all = u128::from(done) * u128::from(limit) / u128::from(groups);
+                u64::try_from(all).unwrap_or(u64::MAX).clamp(done, bytes)
+            }
+            _ => bytes,
+        };
+        (done, all)
     }
 
     fn files(&self) -> Result<Vec<FileInfo>, DataError> {

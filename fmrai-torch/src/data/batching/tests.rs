@@ -122,3 +122,45 @@ proptest! {
         prop_assert_eq!(counts, whole.counts());
     }
 }
+
+/// Share of the data that is done after each batch of two texts, in per cent.
+fn progress(texts: usize, limit: Option<u64>) -> Vec<u64> {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String = (0..texts).map(|i| "a ".repeat(1 + i % 5) + "\n").collect();
+    std::fs::write(folder.path().join("texts"), lines).unwrap();
+    let (tokenizer, inputs) = (tokenizer(folder.path()), inputs(true));
+    let context = DataContext {
+        base: folder.path(),
+        tokenizer: Some(&tokenizer),
+        max_tokens: Some(32),
+        inputs: &inputs,
+    };
+    let document = json!({ "type": "text", "path": "texts", "batch_size": 2, "limit": limit });
+    let source: Box<dyn RegisteredDataSource> = serde_json::from_value(document).unwrap();
+    let mut batches = source.open(&context).unwrap();
+    let mut shares = Vec::new();
+    while batches.next_batch().unwrap().is_some() {
+        let (done, of) = batches.progress();
+        assert!(done <= of, "{done} of {of}");
+        shares.push(done * 100 / of);
+    }
+    shares
+}
+
+/// Texts are read ahead to be sorted by length: those that wait are not done.
+#[test]
+fn what_waits_is_not_done() {
+    let shares = progress(40, None);
+    assert_eq!(shares.len(), 20);
+    assert!(shares[0] <= 10 && shares[9] <= 60 && shares[18] < 100, "{shares:?}");
+    assert!(shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
+}
+
+/// A limit is the end of the data.
+#[test]
+fn a_limit_is_all_there_is_to_do() {
+    let shares = progress(40, Some(10));
+    assert_eq!(shares.len(), 5);
+    assert!(shares[0] <= 40 && shares.is_sorted() && shares.last() == Some(&100), "{shares:?}");
+    assert_eq!(progress(6, Some(1000)).last(), Some(&100), "fewer than the limit");
+}
