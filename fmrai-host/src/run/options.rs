@@ -16,6 +16,17 @@ pub struct Options<'a> {
     pub stop: &'a dyn Fn(u64) -> bool,
 }
 
+impl Default for Options<'_> {
+    /// From the start, into a folder of its own, unwatched and to the end.
+    fn default() -> Self {
+        Self { resume: false, force: false, observers: &[], stop: &never }
+    }
+}
+
+fn never(_: u64) -> bool {
+    false
+}
+
 impl Options<'_> {
     /// A place where a run can be stopped, after so many batches.
     pub(super) fn pause(&self, batches: u64) -> Result<(), Error> {

@@ -19,6 +19,7 @@ mod source;
 mod steady;
 mod tensors;
 mod text;
+mod texts;
 
 pub use batches::{Batches, Counts, InputBatch};
 pub use csv::Csv;
@@ -33,3 +34,4 @@ pub use registry::{DataSourceEntry, DataSources};
 pub use source::{DataContext, DataSource, RegisteredDataSource};
 pub use tensors::TensorFiles;
 pub use text::TextLines;
+pub use texts::GivenTexts;

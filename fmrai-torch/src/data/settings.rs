@@ -8,6 +8,7 @@ use super::fit::Fit;
 use super::records::{Records, open_text};
 use super::steady::SteadyFile;
 use super::{Batches, DataContext, DataError};
+use crate::files::FileInfo;
 use crate::text::{HOW, Tokenizer};
 
 /// Writes the config of a source of texts: `path`, its own fields, and then `batch_size`, `max_tokens` and `limit`, which all
@@ -88,6 +89,34 @@ impl Settings<'_> {
         context: &DataContext<'a>,
         groups: impl FnOnce(PathBuf, SteadyFile) -> Result<G, DataError>,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        let path = context.base.join(self.path);
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let opened = || {
+            let file = open_text(&path, &name)?;
+            let info = file.info().clone();
+            Ok((groups(path.clone(), file)?, info))
+        };
+        self.batches(context, path.clone(), opened)
+    }
+
+    /// Checks the settings, for texts that are at hand; `info` is what is said of them where files are listed.
+    pub(super) fn open_records<'a, R: Records + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        path: PathBuf,
+        info: FileInfo,
+        records: R,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        self.batches(context, path, || Ok((Singles(records), info)))
+    }
+
+    /// Checks the settings, then opens what is read.
+    fn batches<'a, G: Groups + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        path: PathBuf,
+        open: impl FnOnce() -> Result<(G, FileInfo), DataError>,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
             if value == Some(0) {
                 return Err(DataError::Unsuitable(format!("{name} is 0, valid is 1 or more")));
@@ -102,11 +131,7 @@ impl Settings<'_> {
         let fit = Fit::of(context.inputs)?;
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
-        let path = context.base.join(self.path);
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let file = open_text(&path, &name)?;
-        let info = file.info().clone();
-        let groups = groups(path.clone(), file)?;
+        let (groups, info) = open()?;
         let encoder = Encoder { path, tokenizer, inputs: context.inputs, fit, max_tokens };
         Ok(Box::new(TextBatches::new(groups, info, encoder, self.batch_size, self.limit)?))
     }
