@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 use common::{assert_exit, err, fmrai, json_file, out, reference, sentences};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::tensor::SafetensorsIndex;
+use fmrai_core::tolerance::Tolerance;
 use serde_json::{Value, json};
 
 /// The small reference BERT: 3 layers of 4 heads.
@@ -34,6 +35,7 @@ fn content(file: &Path) -> Content {
     let tensor = |stored: &fmrai_core::tensor::StoredTensor| {
         let (start, length) =
             (usize::try_from(stored.start).unwrap(), usize::try_from(stored.bytes).unwrap());
+        // Other element types are of no interest here.
         let numbers = bytes[start..start + length].chunks_exact(4);
         let numbers = numbers.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
         (stored.shape.clone(), numbers.collect())
@@ -275,17 +277,10 @@ fn one_neuron_is_asked_without_a_run() {
     let file = folder.path().join("plan.json");
     std::fs::write(&file, plan.to_string()).unwrap();
     assert_exit(&fmrai(&["run", file.to_str().unwrap()]), 0);
-    let query = fmrai(&[
-        "query",
-        folder.path().join("all").to_str().unwrap(),
-        "--json",
-        "neuron",
-        "--layer",
-        "1",
-        "--neuron",
-        "5",
-    ]);
-    let store = if query.status.success() { out(&query) } else { panic!("{}", err(&query)) };
+    let all = folder.path().join("all");
+    let query = fmrai(&["query", all.to_str().unwrap(), "--json", "top", "--layer", "1", "--neuron", "5"]);
+    assert_exit(&query, 0);
+    let store = out(&query);
     let found = json_file(Path::new(&answer));
     for token in found["promotes"].as_array().unwrap() {
         assert!(store.contains(token["text"].as_str().unwrap()), "{token} is not in {store}");
@@ -296,4 +291,48 @@ fn one_neuron_is_asked_without_a_run() {
     let wrong = fmrai(&["neuron", &model(), "L1H5", "--text", "a"]);
     assert_exit(&wrong, 2);
     assert_eq!(err(&wrong), "error: L1H5: a neuron is named like L3N17\n");
+}
+
+/// What a program gives back, in a branch, a loop or a region with autocast, against what PyTorch gave.
+#[test]
+fn outputs_are_found_through_control_flow() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = Path::new(common::ROOT).join("tests/reference/programs");
+    for (program, outputs) in [("cond", 1), ("scan", 2), ("autocast_region", 4)] {
+        let (expected, _) = content(&programs.join(format!("{program}.safetensors")));
+        for case in ["c0", "c1"] {
+            let (shape, numbers) = &expected[&format!("{case}.in.00.x")];
+            let header =
+                json!({ "x": { "dtype": "F32", "shape": shape, "data_offsets": [0, 4 * numbers.len()] } })
+                    .to_string();
+            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes].concat();
+            let input = folder.path().join("x.safetensors");
+            std::fs::write(&input, file).unwrap();
+            let output = folder.path().join("out");
+            let run = fmrai(&[
+                "capture",
+                programs.join(format!("{program}.pt2")).to_str().unwrap(),
+                "--data",
+                input.to_str().unwrap(),
+                "--select",
+                "output",
+                "--output",
+                output.to_str().unwrap(),
+                "--force",
+            ]);
+            assert_exit(&run, 0);
+            let (found, _) = content(&output.join("activations/batches/000000.safetensors"));
+            assert_eq!(found.len(), outputs, "{program}: {:?}", found.keys());
+            let (shape, first) = &expected[&format!("{case}.out.00")];
+            let same = |(found, numbers): &&(Vec<usize>, Vec<f32>)| {
+                found == shape && Tolerance::ACTIVATION.check(&wide(numbers), &wide(first)).is_ok()
+            };
+            assert!(found.values().any(|tensor| same(&tensor)), "{program} {case}: {found:?}");
+        }
+    }
+}
+
+fn wide(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|number| f64::from(*number)).collect()
 }

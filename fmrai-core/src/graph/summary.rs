@@ -317,7 +317,7 @@ mod tests {
     }
 
     fn names(graph: &RecordedGraph) -> Vec<&str> {
-        graph.operations().iter().map(|operation| operation.base_name()).collect()
+        graph.operations().iter().map(Operation::base_name).collect()
     }
 
     #[test]

@@ -38,8 +38,10 @@ pub fn select(
     structure: &Structure,
     selectors: &[Selector],
 ) -> Result<Vec<Selected>, SelectError> {
+    /// A tensor or a part of it, what it was found as, and the first selector that selects it.
+    type All<'s> = BTreeMap<(TensorId, Option<Slice>), (Vec<Found>, &'s Selector)>;
     let components = components(structure);
-    let mut found: BTreeMap<(TensorId, Option<Slice>), (Vec<Found>, &Selector)> = BTreeMap::new();
+    let mut found = All::new();
     for selector in selectors {
         for one in select_one(graph, structure, &components, selector)? {
             let key = (one.tensor, one.slice.clone());

@@ -35,7 +35,7 @@ impl Slice {
             None => Some(((0..*size).collect(), true)),
             Some(Cut { index, merged: None, .. }) => (index < size).then(|| (vec![*index], false)),
             Some(Cut { index, merged: Some(count), .. }) => {
-                let fits = *count > 0 && size % count == 0 && index < count;
+                let fits = *count > 0 && size.is_multiple_of(*count) && index < count;
                 fits.then(|| ((*index..*size).step_by(*count).collect(), true))
             }
         };

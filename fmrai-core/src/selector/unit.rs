@@ -177,7 +177,10 @@ fn cuts_of_head(
         _ => return None,
     };
     let there = apart * together;
-    if there == 0 || block.heads % there != 0 || there != block.heads && there != block.key_value_heads {
+    if there == 0
+        || !block.heads.is_multiple_of(there)
+        || there != block.heads && there != block.key_value_heads
+    {
         return None;
     }
     // The axes in their order are the digits of the head's number.

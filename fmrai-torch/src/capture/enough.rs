@@ -47,7 +47,7 @@ fn seen(graph: &dyn Graph, id: TensorId) -> Option<OperationId> {
 mod tests {
     use std::cell::Cell;
 
-    use fmrai_core::tracker::{Activations, Tracker};
+    use fmrai_core::tracker::Tracker;
 
     use super::*;
     use crate::capture::DispatchTracker;

@@ -99,7 +99,7 @@ pub(super) fn matrices(attended: &Attended) -> String {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(20);
         let whole = head.keys <= COLUMNS;
         if whole {
-            let columns: Vec<String> = (0..head.keys).map(|key| format!("{key:>3}")).collect();
+            let columns: Vec<String> = (0..head.keys).map(|key| format!("{key:>4}")).collect();
             let _ = writeln!(text, "    {:width$} {}", "", columns.concat());
         }
         for (query, name) in names.iter().enumerate() {
@@ -108,8 +108,8 @@ pub(super) fn matrices(attended: &Attended) -> String {
             let _ = write!(text, "{query:>3} {shown:width$} ");
             if whole {
                 text.extend(row.iter().map(|share| match (share * 100.0).round() {
-                    percent if percent < 1.0 => "  ·".to_owned(),
-                    percent => format!("{percent:>3}"),
+                    percent if percent < 1.0 => "   ·".to_owned(),
+                    percent => format!("{percent:>4}"),
                 }));
             } else {
                 let mut keys: Vec<(usize, f32)> = row.iter().copied().enumerate().collect();
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_matrix_is_in_percent() {
         let text = matrices(&attended());
-        assert!(text.contains("  2 b      10  ·  · 90\n"), "{text}");
-        assert!(text.contains("             0  1  2  3\n"), "{text}");
+        assert!(text.contains("  2 b       10   ·   ·  90\n"), "{text}");
+        assert!(text.contains("             0   1   2   3\n"), "{text}");
     }
 }
