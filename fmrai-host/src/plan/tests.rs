@@ -136,7 +136,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["data"]["type"] = json!("parquet"),
         &[
-            "data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"pairs\", \"tensors\" or \"text\"",
+            "data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"pairs\", \"tensors\", \"text\" or \"texts\"",
         ],
     );
     check(
