@@ -460,3 +460,58 @@ fn the_example_runs_on_the_demo_model() {
     assert_eq!(summary["parity"]["agrees"], true);
     assert_eq!(summary["data"]["counts"]["texts"], 12);
 }
+
+#[test]
+fn shells_and_people_are_helped() {
+    for (shell, words) in [("bash", "_fmrai()"), ("zsh", "#compdef fmrai"), ("fish", "complete -c fmrai")] {
+        let output = fmrai(&["completions", shell]);
+        assert_exit(&output, 0);
+        assert!(out(&output).contains(words) && out(&output).contains("attend"), "{shell}");
+    }
+    let mistyped = fmrai(&["inspekt", "model"]);
+    assert_exit(&mistyped, 2);
+    assert!(err(&mistyped).contains("'inspect'"), "{}", err(&mistyped));
+    // Where plugins are of no use, they are no option.
+    let useless = fmrai(&["generate", "model", "--prompt", "a", "--plugin-dir", "plugins"]);
+    assert_exit(&useless, 2);
+    assert!(err(&useless).contains("--plugin-dir"), "{}", err(&useless));
+    assert!(out(&fmrai(&["run", "--help"])).contains("--plugin-dir"));
+}
+
+#[test]
+fn large_graphs_are_drawn_by_modules() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = reference("bert");
+    let draw = |name: &str, more: &[&str]| {
+        let (dot, svg) =
+            (folder.path().join(format!("{name}.dot")), folder.path().join(format!("{name}.svg")));
+        let arguments = [
+            "inspect",
+            model.to_str().unwrap(),
+            "--dot",
+            dot.to_str().unwrap(),
+            "--svg",
+            svg.to_str().unwrap(),
+        ];
+        assert_exit(&fmrai(&[&arguments[..], more].concat()), 0);
+        assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg"));
+        std::fs::read_to_string(dot).unwrap()
+    };
+    let nodes = |dot: &str| {
+        dot.lines().filter(|line| line.trim_start().starts_with('o') && line.contains("[label=")).count()
+    };
+    let (whole, layers, parts) = (
+        draw("whole", &[]),
+        draw("layers", &["--depth", "3"]),
+        draw("parts", &["--module", "encoder.layer.1", "--depth", "1"]),
+    );
+    assert!(nodes(&layers) < nodes(&whole) / 2, "{} of {}", nodes(&layers), nodes(&whole));
+    for layer in 0..3 {
+        assert!(layers.contains(&format!("<B>{layer}: ")), "{layers}");
+    }
+    assert!(parts.contains("<B>attention: ") && parts.contains("from encoder.layer.0"), "{parts}");
+    let wrong =
+        fmrai(&["inspect", model.to_str().unwrap(), "--dot", "x.dot", "--module", "encoder.layers.1"]);
+    assert_exit(&wrong, 2);
+    assert!(err(&wrong).contains("did you mean \"encoder.layer.1\"?"), "{}", err(&wrong));
+}

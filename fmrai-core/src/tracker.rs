@@ -119,14 +119,19 @@ pub struct Divergence {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = |s: &Option<String>| s.clone().unwrap_or_else(|| "no further operation".to_owned());
-        write!(
-            f,
-            "operation {} of the recorded graph is {}, this pass ran {}",
-            self.at.0,
-            side(&self.recorded),
-            side(&self.found)
-        )
+        let at = self.at.0;
+        match (&self.recorded, &self.found) {
+            (Some(recorded), Some(found)) => {
+                write!(f, "operation {at} was {recorded} in the recorded pass, and is {found} in this one")
+            }
+            (None, Some(found)) => {
+                write!(f, "this pass ran more than the recorded one, which had {at} operations: {found}")
+            }
+            (Some(recorded), None) => {
+                write!(f, "this pass ended after {at} operations, the recorded one went on with {recorded}")
+            }
+            (None, None) => write!(f, "it differs after operation {at}"),
+        }
     }
 }
 

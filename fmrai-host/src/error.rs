@@ -4,6 +4,7 @@ use fmrai_core::activations::ActivationsError;
 use fmrai_core::registry::DuplicateName;
 use fmrai_core::selector::{SelectError, SelectorSyntaxError};
 use fmrai_core::tracker::TrackError;
+use fmrai_torch::bench::StudyError;
 use fmrai_torch::data::DataError;
 use fmrai_torch::generate::GenerateError;
 use fmrai_torch::model::ModelError;
@@ -173,6 +174,19 @@ impl Error {
 impl From<PluginError> for Error {
     fn from(error: PluginError) -> Self {
         Self::Plugin(error.into())
+    }
+}
+
+impl From<StudyError> for Error {
+    fn from(error: StudyError) -> Self {
+        match error {
+            StudyError::Model(error) => Self::Model(error),
+            StudyError::Data(error) => Self::Data(error),
+            StudyError::Track(error) => Self::from(error),
+            StudyError::Selector(error) => Self::Selector(error),
+            StudyError::Select(error) => Self::Select(error),
+            other => Self::Usage(other.to_string()),
+        }
     }
 }
 

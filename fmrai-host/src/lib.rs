@@ -10,6 +10,11 @@
 //! - [`plugins`]: analyzers in library files, checked before they are loaded.
 //! - [`cli`]: the `fmrai` program.
 
+/// The page on embedding, whose code is compiled and run as a test.
+#[cfg(all(doctest, feature = "models"))]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
+
 // What is built in registers itself, but only if its crate is linked.
 #[cfg(feature = "models")]
 use fmrai_models as _;

@@ -21,6 +21,20 @@ pub(crate) fn answer(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Writes a part of an answer to stdout, as it comes.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn part(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Internal(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Shows on a terminal what is being done, in place of what was shown before; nothing elsewhere.
 pub(crate) fn progress(text: &str) {
     let mut stderr = std::io::stderr().lock();

@@ -15,4 +15,6 @@ pub use convert::{from_tch, to_tch};
 pub use gguf::Gguf;
 pub use hf_checkpoint::HfCheckpoint;
 pub use options::Precision;
+/// The crate that models are written in, in the version that is linked here.
+pub use tch;
 pub use transformer::decoder::{Cache, CausalLm};

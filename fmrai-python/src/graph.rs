@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fmrai_core::graph::{
     DotOptions, Graph as _, Origin, RecordedGraph, TensorId, fingerprint, to_dot, to_json,
 };
-use fmrai_core::selector::{Selector, labels, select};
+use fmrai_core::selector::{Selector, Slice, labels, select};
 use fmrai_core::structure::Structure;
 use fmrai_torch::capture::LiveGraph;
 use pyo3::exceptions::PyKeyError;
@@ -26,6 +26,9 @@ pub(crate) struct Graph {
 
 /// A component as Python takes it: role, layer, module, and its tensors by name.
 type Component = (&'static str, usize, String, Vec<(&'static str, u32)>);
+
+/// What a selector selects as Python takes it: id, name, labels, and axis, unit and number of merged units of each cut.
+type SelectedTensor = (u32, String, Vec<String>, Vec<(usize, usize, Option<usize>)>);
 
 /// A tensor as Python takes it: name, element type, shape, origin, position of the operation that made it, whether it is there on request only.
 type TensorFacts = (Option<String>, String, Vec<i64>, &'static str, Option<u32>, bool);
@@ -71,12 +74,15 @@ impl Graph {
         all.collect()
     }
 
-    /// The tensors that the selectors select: id and labels of each.
-    fn select(&self, selectors: Vec<String>) -> PyResult<Vec<(u32, Vec<String>)>> {
+    /// The tensors that the selectors select: of each its id, what was asked for, its labels, and the cuts that leave a part of it.
+    fn select(&self, selectors: Vec<String>) -> PyResult<Vec<SelectedTensor>> {
         let parsed = selectors.iter().map(|text| text.parse::<Selector>().map_err(of_syntax));
         let parsed = parsed.collect::<PyResult<Vec<_>>>()?;
         let found = select(self.graph.as_ref(), &self.structure, &parsed).map_err(of_select)?;
-        Ok(found.into_iter().map(|one| (one.tensor.0, one.labels)).collect())
+        let cuts = |slice: Option<Slice>| -> Vec<(usize, usize, Option<usize>)> {
+            slice.into_iter().flat_map(|slice| slice.0).map(|cut| (cut.axis, cut.index, cut.merged)).collect()
+        };
+        Ok(found.into_iter().map(|one| (one.tensor.0, one.name, one.labels, cuts(one.slice))).collect())
     }
 
     fn labels(&self, tensor: u32) -> Vec<String> {

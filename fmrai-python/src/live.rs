@@ -45,6 +45,7 @@ struct PyCall {
     form: String,
     inputs: Vec<(String, Tensor)>,
     run: Py<PyAny>,
+    outputs: RefCell<Vec<(String, Tensor)>>,
 }
 
 impl LiveCall for PyCall {
@@ -62,7 +63,19 @@ impl LiveCall for PyCall {
 
     fn run(&self, turn: Turn, recorded: bool) -> Result<(), BoxError> {
         let counts = turn == Turn::Counts;
-        Python::attach(|py| self.run.call1(py, (counts, recorded))).map(drop).map_err(BoxError::from)
+        let ran = Python::attach(|py| -> PyResult<()> {
+            let made = self.run.call1(py, (counts, recorded))?;
+            let named: Option<Vec<Named<'_>>> = made.extract(py)?;
+            let own = |(name, tensor): Named<'_>| Ok((name, tensor_of(&tensor)?));
+            let outputs = named.into_iter().flatten().map(own).collect::<PyResult<Vec<_>>>()?;
+            *self.outputs.borrow_mut() = outputs;
+            Ok(())
+        });
+        ran.map_err(BoxError::from)
+    }
+
+    fn outputs(&self) -> Vec<(String, Tensor)> {
+        self.outputs.take()
     }
 }
 
@@ -73,7 +86,7 @@ impl Live {
         Self { state: Mutex::default() }
     }
 
-    /// Runs `run(counts, recorded)` under watch. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep, what acts,
+    /// Runs `run(counts, recorded)` under watch, which gives the tensors that the model returns by name where it is recorded. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep, what acts,
     /// and whether what is overwritten unseen is left out.
     #[expect(clippy::too_many_arguments, reason = "one call from one place")]
     fn watch(
@@ -104,7 +117,7 @@ impl Live {
         };
         let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?)));
         let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
-        let call = PyCall { model: PyModel::bare(bridge), form, inputs, run };
+        let call = PyCall { model: PyModel::bare(bridge), form, inputs, run, outputs: RefCell::default() };
         let State { graphs, views } = &mut *state;
         let views = RefCell::new(views);
         let mut asked = |graph: &LiveGraph| -> Result<Ask, BoxError> {

@@ -303,3 +303,30 @@ def test_what_is_overwritten_unseen_is_missing_alone():
 def test_a_process_may_end_while_it_tracks():
     code = "import sys, torch, fmrai; t = fmrai.track(torch.nn.Linear(2, 2)); t.__enter__(); t(torch.ones(1, 2)); sys.exit(3)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 3
+
+
+def test_heads_neurons_and_outputs_have_names(ids, mask):
+    model = gpt2("eager")
+    with fmrai.track(model) as t:
+        logits = run(model, input_ids=ids, attention_mask=mask).logits
+    whole = t["attention[1].probabilities"]
+    assert torch.equal(t["L1H2"], whole[:, 2])
+    assert torch.equal(t["L1H2.value"], t["attention[1].value"][:, 2])
+    assert torch.equal(t["L0N7"], t["ffn[0].activation"][..., 7])
+    assert torch.equal(t["logits"], logits)
+    with fmrai.track(model, ["L1H2", "output"]) as few:
+        run(model, input_ids=ids, attention_mask=mask)
+    assert torch.equal(few["L1H2"], whole[:, 2])
+    assert torch.equal(few["logits"], logits)
+
+
+def test_a_head_and_a_neuron_can_be_edited(ids, mask):
+    model = gpt2("eager")
+    with fmrai.edit(model, {"attention[1].context": fmrai.zero().at(heads=2)}):
+        expected = run(model, input_ids=ids, attention_mask=mask).logits
+    with fmrai.edit(model, {"L1H2.context": fmrai.zero()}):
+        assert torch.equal(run(model, input_ids=ids, attention_mask=mask).logits, expected)
+    with fmrai.edit(model, {"ffn[0].activation": fmrai.zero().at(channels=7)}):
+        expected = run(model, input_ids=ids, attention_mask=mask).logits
+    with fmrai.edit(model, {"L0N7": torch.zeros_like}):
+        assert torch.equal(run(model, input_ids=ids, attention_mask=mask).logits, expected)

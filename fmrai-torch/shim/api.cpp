@@ -116,6 +116,10 @@ char* fmrai_session_elsewhere(const fmrai::Session* session, uint64_t* count, Si
   });
 }
 
+char* fmrai_session_id_of(const fmrai::Session* session, const at::Tensor* tensor, uint32_t* id) {
+  return guarded([&] { *id = session->id_of(*tensor); });
+}
+
 size_t fmrai_session_kept(const fmrai::Session* session) { return session->kept.size(); }
 
 char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor) {

@@ -46,6 +46,9 @@ char* fmrai_session_divergence(
 char* fmrai_session_elsewhere(
     const fmrai::Session* session, uint64_t* count, void (*sink)(void*, const uint8_t*, size_t), void* context);
 
+// The id that a tensor has at this point of the pass; UINT32_MAX for one that it does not know.
+char* fmrai_session_id_of(const fmrai::Session* session, const at::Tensor* tensor, uint32_t* id);
+
 size_t fmrai_session_kept(const fmrai::Session* session);
 // Takes one kept tensor out: a new tensor that the caller owns, or null in `tensor` if it was overwritten.
 char* fmrai_session_take(fmrai::Session* session, size_t index, uint32_t* id, at::Tensor** tensor);

@@ -643,6 +643,20 @@ void Session::after(
   ++operations_;
 }
 
+uint32_t Session::id_of(const at::Tensor& tensor) const {
+  if (!tensor.defined()) return NONE;
+  auto* storage = storage_of(tensor);
+  const auto write = storage != nullptr ? writes_.find(storage) : writes_.end();
+  if (auto found = live_.find(tensor.unsafeGetTensorImpl()); found != live_.end()) {
+    const bool current = write == writes_.end() || write->second.at <= found->second.as_of;
+    return current ? found->second.id : NONE;
+  }
+  if (auto moved = moved_.find(tensor.unsafeGetTensorImpl()); moved != moved_.end()) {
+    if (auto source = moved->second.source.lock()) return id_of(at::Tensor(std::move(source)));
+  }
+  return NONE;
+}
+
 void Session::finish() {
   settle();
   for (auto& slot : kept) {

@@ -153,6 +153,9 @@ class Session {
       const OperationInfo& info, c10::ArrayRef<c10::IValue> arguments, ScopePath scope, const Note* note);
   void after(const OperationInfo& info, c10::ArrayRef<c10::IValue> returns, const at::Tensor& probabilities);
 
+  // The id that a tensor has now; NONE for one that the pass has not seen, or whose memory was written since.
+  uint32_t id_of(const at::Tensor& tensor) const;
+
   // Drops what ties the session to the pass. Called when the pass has ended.
   void finish();
 

@@ -100,7 +100,7 @@ fn no_path_on_the_command_line_is_a_bug_of_the_program() {
         vec!["inspect".as_ref(), "model".as_ref(), "--dot".as_ref(), picture],
         vec!["generate".as_ref(), &model, "--prompt".as_ref(), "a".as_ref()],
         vec!["analyzers".as_ref(), "--plugin".as_ref(), bad],
-        vec!["schema".as_ref(), "--plugin-dir".as_ref(), bad],
+        vec!["run".as_ref(), plan.as_os_str(), "--plugin-dir".as_ref(), bad],
         vec!["plugin".as_ref(), "check".as_ref(), bad],
         vec!["plugin".as_ref(), "new".as_ref(), "mine".as_ref(), "--folder".as_ref(), bad],
         vec!["query".as_ref(), bad],

@@ -11,12 +11,14 @@ use super::ActivationsError;
 use super::axes::axes;
 use crate::batch::{Pair, Sample, Sequence};
 use crate::graph::{Fingerprint, Graph, TensorId};
-use crate::selector::{Selected, Selector};
-use crate::structure::{Structure, Visible};
+use crate::selector::{Selected, Selector, Slice};
+use crate::structure::{AxisNames, Structure, Visible};
 use crate::tensor::DType;
 
 /// Version of the format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The oldest version that is read: its files differ in their names for tensors alone, and have no parts of tensors.
+pub const OLDEST: u32 = 1;
 /// The manifest, written last.
 pub const MANIFEST: &str = "manifest.json";
 /// The recorded graph, as [`to_json`](crate::graph::to_json) writes it.
@@ -26,7 +28,8 @@ pub const VOCABULARY: &str = "vocabulary.json";
 /// Folder of the batches.
 pub const BATCHES: &str = "batches";
 
-pub(super) const STORABLE: &str = "float16, bfloat16, float32, float64, int32, int64, uint8 and bool";
+pub(super) const STORABLE: &str =
+    "float16, bfloat16, float32, float64, int8, int16, int32, int64, uint8 and bool";
 
 /// The file of a batch, relative to the folder: `batches/000003.safetensors`.
 #[must_use]
@@ -104,10 +107,14 @@ impl StoredFile {
 pub struct StoredActivation {
     /// Its id in the graph.
     pub id: TensorId,
-    /// Its name in the files: its first label, or its id where two tensors have the same.
+    /// Its name in the files: what was asked for, such as `model.layers.5` or `attention[3].probabilities`. In folders of version 1, its first
+    /// label.
     pub key: String,
     /// Everything it is called.
     pub labels: Vec<String>,
+    /// The part of the tensor that was captured, of a head or neuron; absent for whole tensors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Slice>,
     /// Name of the value or input, where known.
     pub name: Option<String>,
     /// Path of the module that made it; empty where not known.
@@ -120,7 +127,7 @@ pub struct StoredActivation {
     pub dtype: DType,
     /// Element type in the files.
     pub stored: DType,
-    /// Names of its axes, where its role defines them.
+    /// Names of its axes, where these are known.
     pub axes: Option<Vec<String>>,
     /// Sizes in the first batch; each file has its own.
     pub shape: Vec<i64>,
@@ -271,42 +278,78 @@ impl BatchHeader {
     }
 }
 
-/// The entries of the selected tensors of a graph, whose axes have names where `structure` tells them.
+/// What of a selection can be captured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entries {
+    /// An entry for each tensor.
+    pub stored: Vec<StoredActivation>,
+    /// Tensors that cannot be stored: what each was asked for as, and its element type.
+    pub refused: Vec<(String, DType)>,
+}
+
+/// The entries of the selected tensors of a graph, whose axes have names where `structure` or the graph tells them.
+///
+/// `int8` and `int16` are stored as `int32`. Tensors of other types, such as complex numbers, refuse themselves alone.
 ///
 /// # Errors
-/// [`ActivationsError::Unstorable`] for elements that have no plain form.
+/// [`ActivationsError::Unstorable`] if none of them can be stored.
 pub fn entries(
     graph: &dyn Graph,
     structure: &Structure,
     selected: &[Selected],
     dtype: StoredAs,
-) -> Result<Vec<StoredActivation>, ActivationsError> {
-    use DType::{BFloat16, Bool, Float16, Float32, Float64, Int32, Int64, UInt8};
+) -> Result<Entries, ActivationsError> {
     let mut taken = BTreeSet::new();
-    let mut entries = Vec::with_capacity(selected.len());
-    for Selected { tensor, labels, .. } in selected {
+    let names = AxisNames::of(graph, structure);
+    let mut entries = Entries { stored: Vec::with_capacity(selected.len()), refused: Vec::new() };
+    for Selected { tensor, slice, name, labels, .. } in selected {
         let Some(node) = graph.tensor(*tensor) else { continue };
-        let first = labels.first().filter(|label| taken.insert((*label).clone()));
-        let label = || labels.first().cloned().unwrap_or_else(|| tensor.to_string());
-        let stored = match (node.dtype, dtype) {
-            (Float16 | BFloat16, StoredAs::Float32) => Float32,
-            (d @ (Float16 | BFloat16 | Float32 | Float64 | Int32 | Int64 | UInt8 | Bool), _) => d,
-            (dtype, _) => return Err(ActivationsError::Unstorable { label: label(), dtype }),
+        let Some(stored) = stored_as(node.dtype, dtype) else {
+            entries.refused.push((name.clone(), node.dtype));
+            continue;
         };
+        let sizes: Option<Vec<usize>> = node.shape.iter().map(|size| usize::try_from(*size).ok()).collect();
+        let part = slice.as_ref().zip(sizes).and_then(|(slice, sizes)| slice.shape(&sizes));
+        let part = part.map(|sizes| sizes.into_iter().filter_map(|size| i64::try_from(size).ok()).collect());
+        let whole = names.tensor(*tensor).or_else(|| {
+            let of = |label: &String| axes(graph, structure, label, node.shape.len());
+            crate::selector::labels(graph, structure, *tensor).iter().find_map(of)
+        });
         let operation = graph.producer(*tensor);
-        entries.push(StoredActivation {
+        let key = if taken.insert(name.clone()) { name.clone() } else { format!("{name}{tensor}") };
+        entries.stored.push(StoredActivation {
             id: *tensor,
-            key: first.cloned().unwrap_or_else(|| tensor.to_string()),
+            key,
             labels: labels.clone(),
+            slice: slice.clone(),
             name: node.name.clone(),
             module: operation.map(|o| o.module.clone()).unwrap_or_default(),
             operation: operation.map(|o| o.name.clone()),
             source: operation.and_then(|o| o.source.clone()),
             dtype: node.dtype,
             stored,
-            axes: labels.iter().find_map(|label| axes(graph, structure, label, node.shape.len())),
-            shape: node.shape.clone(),
+            axes: match slice {
+                Some(slice) => whole.map(|names| slice.axes(&names)),
+                None => whole,
+            },
+            shape: part.unwrap_or_else(|| node.shape.clone()),
         });
     }
-    Ok(entries)
+    match entries.refused.first() {
+        Some((label, dtype)) if entries.stored.is_empty() => {
+            Err(ActivationsError::Unstorable { label: label.clone(), dtype: *dtype })
+        }
+        _ => Ok(entries),
+    }
+}
+
+/// The element type in the files; `None` for types that have none there.
+fn stored_as(dtype: DType, wanted: StoredAs) -> Option<DType> {
+    use DType::{BFloat16, Bool, Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8};
+    match (dtype, wanted) {
+        (Float16 | BFloat16, StoredAs::Float32) => Some(Float32),
+        (Int8 | Int16, _) => Some(Int32),
+        (d @ (Float16 | BFloat16 | Float32 | Float64 | Int32 | Int64 | UInt8 | Bool), _) => Some(d),
+        _ => None,
+    }
 }

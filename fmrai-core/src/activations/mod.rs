@@ -15,8 +15,8 @@ mod tests;
 mod write;
 
 pub use format::{
-    BATCHES, BatchEntry, BatchHeader, Counted, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredAs,
-    StoredFile, VOCABULARY, batch_file, entries,
+    BATCHES, BatchEntry, BatchHeader, Counted, Entries, FORMAT, GRAPH, MANIFEST, Manifest, OLDEST,
+    StoredActivation, StoredAs, StoredFile, VOCABULARY, batch_file, entries,
 };
 pub use read::{ActivationFolder, BatchFile, StoredActivations};
 pub use write::{Written, write_batch};

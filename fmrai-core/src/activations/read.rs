@@ -9,13 +9,13 @@ use half::{bf16, f16};
 use sha2::{Digest, Sha256};
 
 use super::{
-    ActivationsError, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation, StoredFile,
+    ActivationsError, BatchHeader, FORMAT, GRAPH, MANIFEST, Manifest, OLDEST, StoredActivation, StoredFile,
     VOCABULARY,
 };
 use crate::batch::{Sample, Vocabulary};
 use crate::graph::{RecordedGraph, TensorId, fingerprint, from_json};
 use crate::structure::Structure;
-use crate::tensor::{DType, DataView, SafetensorsIndex, StoredTensor, TensorError, TensorView};
+use crate::tensor::{DType, Elements, OwnedTensor, SafetensorsIndex, StoredTensor, TensorError, TensorView};
 use crate::tracker::{Activations, CaptureRequest};
 
 /// A folder of captured activations.
@@ -59,11 +59,11 @@ impl ActivationFolder {
         let version: serde_json::Value =
             serde_json::from_str(&text).map_err(|e| wrong(&file, format!("not a manifest: {e}")))?;
         match version.get("format").and_then(serde_json::Value::as_u64) {
-            Some(found) if found == u64::from(FORMAT) => {}
+            Some(found) if (u64::from(OLDEST)..=u64::from(FORMAT)).contains(&found) => {}
             Some(found) => {
                 return Err(wrong(
                     &file,
-                    format!("activations of format {found}, this version reads {FORMAT}"),
+                    format!("activations of format {found}, this version reads {OLDEST} to {FORMAT}"),
                 ));
             }
             None => return Err(wrong(&file, "not a manifest: no field `format`".to_owned())),
@@ -133,10 +133,10 @@ impl ActivationFolder {
         self.vocabulary.as_ref()
     }
 
-    /// The entry of a captured tensor.
+    /// The entry of a tensor that was captured as a whole.
     #[must_use]
     pub fn entry(&self, id: TensorId) -> Option<&StoredActivation> {
-        self.manifest.tensors.iter().find(|entry| entry.id == id)
+        self.manifest.tensors.iter().find(|entry| entry.id == id && entry.slice.is_none())
     }
 
     /// Opens batch number `index`; `None` beyond the last. Reads its header only; the hash of the manifest is compared with
@@ -213,7 +213,9 @@ impl BatchFile {
             let stored = index.tensors.get(&entry.key).filter(|stored| stored.dtype == entry.stored);
             let stored =
                 stored.ok_or_else(|| wrong(format!("no tensor {} of {}", entry.key, entry.stored)))?;
-            tensors.insert(entry.id, stored.clone());
+            if entry.slice.is_none() {
+                tensors.insert(entry.id, stored.clone());
+            }
         }
         Ok(Self { path: path.to_owned(), file, bytes, header, tensors, begun, needed: None })
     }
@@ -254,7 +256,7 @@ impl BatchFile {
         for (id, stored) in wanted {
             hashed.pass(stored.start).map_err(io)?;
             let elements = elements(&mut hashed, stored).map_err(io)?;
-            read.tensors.insert(id, (stored.shape.clone(), elements));
+            read.tensors.insert(id, OwnedTensor { shape: stored.shape.clone(), elements });
         }
         hashed.pass(self.bytes).map_err(io)?;
         let found: String = hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -293,30 +295,13 @@ impl Read for Hashed<'_> {
 /// Tensors that were read.
 #[derive(Debug, Default)]
 pub struct StoredActivations {
-    tensors: BTreeMap<TensorId, (Vec<usize>, Elements)>,
+    tensors: BTreeMap<TensorId, OwnedTensor>,
 }
 
 impl Activations for StoredActivations {
     fn tensor(&self, id: TensorId) -> Option<Result<TensorView<'_>, TensorError>> {
-        let (shape, elements) = self.tensors.get(&id)?;
-        let data = match elements {
-            Elements::F32(d) => DataView::F32(d),
-            Elements::F64(d) => DataView::F64(d),
-            Elements::I64(d) => DataView::I64(d),
-            Elements::I32(d) => DataView::I32(d),
-            Elements::U8(d) => DataView::U8(d),
-        };
-        Some(TensorView::new(shape, data))
+        self.tensors.get(&id).map(OwnedTensor::view)
     }
-}
-
-#[derive(Debug)]
-enum Elements {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-    I64(Vec<i64>),
-    I32(Vec<i32>),
-    U8(Vec<u8>),
 }
 
 fn elements(file: &mut impl Read, at: &StoredTensor) -> std::io::Result<Elements> {

@@ -17,6 +17,7 @@ fn entry(id: u32, dtype: DType, stored: DType) -> StoredActivation {
     StoredActivation {
         id: TensorId(id),
         key: format!("#{id}"),
+        slice: None,
         labels: vec![format!("#{id}")],
         name: None,
         module: String::new(),
@@ -118,7 +119,7 @@ fn folder() -> tempfile::TempDir {
     let graph = graph();
     let select_what: Vec<Selector> = vec!["body".parse().unwrap()];
     let selected = select(&graph, &Structure::default(), &select_what).unwrap();
-    let tensors = entries(&graph, &Structure::default(), &selected, StoredAs::Stored).unwrap();
+    let tensors = entries(&graph, &Structure::default(), &selected, StoredAs::Stored).unwrap().stored;
     assert_eq!((tensors[0].key.as_str(), tensors[0].module.as_str()), ("body", "body"));
     std::fs::create_dir(path(BATCHES)).unwrap();
     let view = TensorView::new(&[1, 3], DataView::F32(&[0.0, 1.0, 2.0])).unwrap();
@@ -178,9 +179,9 @@ fn damage_is_named() {
     assert_eq!(gone, ".: the capture is unfinished: finish it with --resume");
     let newer = error(&|path| {
         let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap();
-        std::fs::write(path.join(MANIFEST), text.replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+        std::fs::write(path.join(MANIFEST), text.replacen("\"format\":2", "\"format\":3", 1)).unwrap();
     });
-    assert_eq!(newer, "./manifest.json: activations of format 2, this version reads 1");
+    assert_eq!(newer, "./manifest.json: activations of format 3, this version reads 1 to 2");
     let other = error(&|path| {
         let text = std::fs::read_to_string(path.join(GRAPH)).unwrap();
         std::fs::write(path.join(GRAPH), text.replace("relu", "tanh")).unwrap();

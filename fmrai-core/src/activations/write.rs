@@ -1,5 +1,6 @@
 //! Batches as safetensors files, written piece by piece.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use half::{bf16, f16};
@@ -34,7 +35,10 @@ pub fn write_batch(
     // The largest elements come first, so that each tensor is aligned.
     let mut order: Vec<&(&StoredActivation, TensorView<'_>)> = tensors.iter().collect();
     order.sort_by_key(|(entry, _)| (std::cmp::Reverse(entry.stored.size()), entry.key.clone()));
-    let metadata = json!({ "batch": header.to_json()?, "format": FORMAT.to_string() });
+    let axes: BTreeMap<&str, &[String]> =
+        tensors.iter().filter_map(|(entry, _)| Some((entry.key.as_str(), entry.axes.as_deref()?))).collect();
+    let axes = serde_json::to_string(&axes)?;
+    let metadata = json!({ "axes": axes, "batch": header.to_json()?, "format": FORMAT.to_string() });
     let mut fields = Map::from_iter([("__metadata__".to_owned(), metadata)]);
     let mut offset = 0;
     for (entry, view) in &order {

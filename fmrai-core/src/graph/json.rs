@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Graph, GraphError, Operation, RecordedGraph, TensorNode, fingerprint};
+use super::{Fingerprint, Graph, GraphError, GraphOutput, Operation, RecordedGraph, TensorNode, fingerprint};
 
 /// Version of the file format.
 const FORMAT: u32 = 1;
@@ -13,6 +13,8 @@ struct Written<'a> {
     fingerprint: Fingerprint,
     operations: &'a [Operation],
     tensors: &'a [TensorNode],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    outputs: &'a [GraphOutput],
 }
 
 #[derive(Deserialize)]
@@ -20,9 +22,11 @@ struct Read {
     format: u32,
     operations: Vec<Operation>,
     tensors: Vec<TensorNode>,
+    #[serde(default)]
+    outputs: Vec<GraphOutput>,
 }
 
-/// A graph as JSON: `format`, `fingerprint`, `operations`, `tensors`. NaN is `null`, infinities are the
+/// A graph as JSON: `format`, `fingerprint`, `operations`, `tensors`, and `outputs` where these are known. NaN is `null`, infinities are the
 /// texts `inf` and `-inf`.
 ///
 /// # Errors
@@ -33,6 +37,7 @@ pub fn to_json(graph: &dyn Graph) -> Result<String, GraphError> {
         fingerprint: fingerprint(graph),
         operations: graph.operations(),
         tensors: graph.tensors(),
+        outputs: graph.outputs(),
     };
     Ok(serde_json::to_string(&written)?)
 }
@@ -46,5 +51,5 @@ pub fn from_json(text: &str) -> Result<RecordedGraph, GraphError> {
     if read.format != FORMAT {
         return Err(GraphError::Format { found: read.format, supported: FORMAT });
     }
-    RecordedGraph::new(read.operations, read.tensors)
+    RecordedGraph::new(read.operations, read.tensors)?.with_outputs(read.outputs)
 }

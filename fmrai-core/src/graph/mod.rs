@@ -8,6 +8,7 @@ mod fingerprint;
 mod json;
 mod node;
 mod recorded;
+mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -17,8 +18,9 @@ pub use data_flow::{DataFlow, Node};
 pub use dot::{DotOptions, to_dot};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use json::{from_json, to_json};
-pub use node::{Argument, Operation, OperationId, Origin, TensorId, TensorNode, Value};
+pub use node::{Argument, GraphOutput, Operation, OperationId, Origin, TensorId, TensorNode, Value};
 pub use recorded::RecordedGraph;
+pub use summary::{Summary, SummaryError, summary};
 
 /// Read-only view of a computation graph; two required collections and one index.
 ///
@@ -33,6 +35,11 @@ pub trait Graph: Send + Sync {
 
     /// Operations that take `tensor` as an argument, in execution order, each once. Empty for an unknown id.
     fn users(&self, tensor: TensorId) -> &[OperationId];
+
+    /// What the model gives back, in its order, as far as it is known.
+    fn outputs(&self) -> &[GraphOutput] {
+        &[]
+    }
 
     /// One operation, or `None` for an unknown id.
     fn operation(&self, id: OperationId) -> Option<&Operation> {

@@ -238,3 +238,15 @@ pub struct TensorNode {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_request: bool,
 }
+
+/// Something that the model gives back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphOutput {
+    /// Its name, such as `logits`; `output` where it is the only one and has none.
+    pub name: String,
+    /// The name of the value in an exported program, such as `linear_3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The tensor. Where the last operations of a program change nothing, that is the one before them.
+    pub tensor: TensorId,
+}

@@ -1,6 +1,6 @@
 //! The graph of a run.
 
-use super::{Graph, GraphError, Operation, OperationId, Origin, TensorId, TensorNode};
+use super::{Graph, GraphError, GraphOutput, Operation, OperationId, Origin, TensorId, TensorNode};
 
 /// A checked graph: every id in it points at what it says, and operations stand in topological order.
 #[derive(Debug, Clone)]
@@ -8,6 +8,7 @@ pub struct RecordedGraph {
     operations: Vec<Operation>,
     tensors: Vec<TensorNode>,
     users: Vec<Vec<OperationId>>,
+    outputs: Vec<GraphOutput>,
 }
 
 impl RecordedGraph {
@@ -26,7 +27,20 @@ impl RecordedGraph {
                 }
             }
         }
-        Ok(Self { operations, tensors, users })
+        Ok(Self { operations, tensors, users, outputs: Vec::new() })
+    }
+
+    /// The same, which knows what the model gives back.
+    ///
+    /// # Errors
+    /// [`GraphError::Broken`] names the first output that is no tensor of the graph.
+    pub fn with_outputs(self, outputs: Vec<GraphOutput>) -> Result<Self, GraphError> {
+        let unknown = outputs.iter().find(|output| self.tensor(output.tensor).is_none());
+        if let Some(GraphOutput { name, tensor, .. }) = unknown {
+            let what = format!("is the unknown tensor {tensor}");
+            return Err(GraphError::Broken { place: format!("output {name}"), what });
+        }
+        Ok(Self { outputs, ..self })
     }
 }
 
@@ -81,5 +95,9 @@ impl Graph for RecordedGraph {
 
     fn users(&self, tensor: TensorId) -> &[OperationId] {
         self.users.get(tensor.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn outputs(&self) -> &[GraphOutput] {
+        &self.outputs
     }
 }

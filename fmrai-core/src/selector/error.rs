@@ -61,6 +61,14 @@ pub enum SelectError {
         /// What the model lacks, or which names there are.
         what: String,
     },
+    /// The model has no such head or neuron, or it is not known where it is.
+    #[error("selector `{selector}`: {what}")]
+    Unit {
+        /// The selector.
+        selector: Selector,
+        /// What the model lacks.
+        what: String,
+    },
     /// The graph has no tensor with this id.
     #[error("selector `{selector}`: the graph has the tensors #0 to #{last}")]
     Id {

@@ -54,9 +54,15 @@ impl HookName {
         }
     }
 
-    /// The tensors, or a sentence that says what the model lacks, or why there is no such tensor.
-    pub(super) fn tensors(&self, graph: &dyn Graph, structure: &Structure) -> Result<Vec<TensorId>, String> {
-        let Some(layers) = &self.layers else { return self.outside(structure).map(|id| vec![id]) };
+    /// The tensors with their own names, or a sentence that says what the model lacks, or why there is no such tensor.
+    pub(super) fn tensors(
+        &self,
+        graph: &dyn Graph,
+        structure: &Structure,
+    ) -> Result<Vec<(String, TensorId)>, String> {
+        let Some(layers) = &self.layers else {
+            return self.outside(structure).map(|id| vec![(self.name.clone(), id)]);
+        };
         let sites = Sites::of(graph, structure);
         if !OF_BLOCKS.contains(&self.name.as_str()) {
             return Err(self.unknown());
@@ -74,7 +80,7 @@ impl HookName {
         let mut lacking = None;
         for block in chosen {
             match self.of_block(block, structure) {
-                Ok(id) => found.push(id),
+                Ok(id) => found.push((format!("blocks.{}.{}", block.layer, self.name), id)),
                 Err(what) => lacking = lacking.or(Some(format!("block {}: {what}", block.layer))),
             }
         }

@@ -7,7 +7,10 @@
 //! | `attention[3]` | the main output of a block: its part `output`, else its last activation, e.g. `context` |
 //! | `residual[5].before`, `.middle`, `.after` | the stream at layer 5: before it, between its attention and its feed-forward block, after it |
 //! | `addition[11].written` | a part of the 12th addition to a stream, whatever layer it is in |
-//! | `logits` | the scores of the vocabulary |
+//! | `L5H1`, `L5H1.query` | what belongs to head 1 of `attention[5]`: of its probabilities, or of another part |
+//! | `L3N17`, `L3N17.pre_activation` | what belongs to neuron 17 of `ffn[3]`: of its activation, or of another part |
+//! | `logits` | the output of this name; else the scores of the vocabulary |
+//! | `output`, `%linear_3` | everything that the model gives back; the output of this name |
 //! | `encoder.layer.*.attention.self` | what leaves the modules of these paths; `*` is one part, `**` any number |
 //! | `blocks.3.attn.hook_pattern`, `blocks.*.hook_resid_pre` | hook names of `TransformerLens`, as aliases |
 //! | `#123` | the tensor with this id |
@@ -35,9 +38,11 @@ mod labels;
 mod layers;
 mod parse;
 mod select;
+mod slice;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use error::SelectError;
 pub use glob::ModuleGlob;
@@ -46,6 +51,8 @@ pub use labels::{labels, selectors_for};
 pub use layers::Layers;
 pub use parse::SelectorSyntaxError;
 pub use select::{Selected, select};
+pub use slice::{Cut, Slice};
+pub use unit::{UnitKind, UnitName};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,6 +78,8 @@ pub enum Selector {
     Module(ModuleGlob),
     /// A hook name of `TransformerLens`.
     Hook(HookName),
+    /// A head or a neuron.
+    Unit(UnitName),
     /// The tensor with this id.
     Id(TensorId),
     /// The tensor with this name.
@@ -86,6 +95,7 @@ impl fmt::Display for Selector {
             }
             Self::Module(glob) => write!(f, "{glob}"),
             Self::Hook(hook) => write!(f, "{hook}"),
+            Self::Unit(unit) => write!(f, "{unit}"),
             Self::Id(id) => write!(f, "{id}"),
             Self::Name(name) => write!(f, "%{name}"),
         }
@@ -117,8 +127,8 @@ impl JsonSchema for Selector {
         json_schema!({
             "type": "string",
             "minLength": 1,
-            "description": "tensors by role and layer (`attention[3].probabilities`), module path (`encoder.layer.*`), \
-                            id (`#123`) or name (`%linear_3`)"
+            "description": "tensors by role and layer (`attention[3].probabilities`), head or neuron (`L5H1`), module path \
+                            (`encoder.layer.*`), id (`#123`) or name (`%linear_3`)"
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{HookName, Layers, ModuleGlob, Selector};
+use super::{HookName, Layers, ModuleGlob, Selector, UnitName};
 use crate::graph::TensorId;
 
 /// A text that is no selector.
@@ -39,6 +39,9 @@ fn parse(text: &str) -> Result<Selector, String> {
     }
     if let Some(hook) = HookName::parse(text) {
         return hook.map(Selector::Hook);
+    }
+    if let Some(unit) = UnitName::parse(text) {
+        return unit.map(Selector::Unit);
     }
     let Some((role, rest)) = text.split_once('[') else {
         return ModuleGlob::parse(text).map(Selector::Module);

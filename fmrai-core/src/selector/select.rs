@@ -5,16 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::near;
 use super::labels::labels;
 use super::stream::{RESIDUAL, components};
-use super::{Layers, ModuleGlob, SelectError, Selector};
+use super::{Layers, ModuleGlob, SelectError, Selector, Slice};
 use crate::graph::{Graph, Operation, Origin, TensorId};
 use crate::structure::{Component, Structure};
 
-/// A tensor that was selected.
+/// Stands for everything that the model gives back.
+const OUTPUT: &str = "output";
+
+/// A tensor that was selected, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selected {
     /// The tensor.
     pub tensor: TensorId,
-    /// Everything it is called, see [`labels`]; then the module that it leaves, where selected by a path.
+    /// The part of it that belongs to a head or neuron, where that was asked for.
+    pub slice: Option<Slice>,
+    /// What was asked for, with the layer or path that it is of: `attention[3].probabilities` of `attention[*].probabilities`,
+    /// `encoder.layer.5` of `encoder.layer.*`. Where several tensors leave a module, this is the name of the one that was made last, and the
+    /// others have their ids behind it.
+    pub name: String,
+    /// Everything it is called, see [`labels`]; then the module that it leaves, where selected by a path. A part has its own name alone.
     pub labels: Vec<String>,
     /// The first selector that selects it.
     pub selector: Selector,
@@ -29,27 +38,47 @@ pub fn select(
     structure: &Structure,
     selectors: &[Selector],
 ) -> Result<Vec<Selected>, SelectError> {
+    /// A tensor or a part of it, what it was found as, and the first selector that selects it.
+    type All<'s> = BTreeMap<(TensorId, Option<Slice>), (Vec<Found>, &'s Selector)>;
     let components = components(structure);
-    let mut found: BTreeMap<TensorId, (Vec<String>, &Selector)> = BTreeMap::new();
+    let mut found = All::new();
     for selector in selectors {
-        for (tensor, module) in select_one(graph, structure, &components, selector)? {
-            let entry = found.entry(tensor).or_insert_with(|| (Vec::new(), selector));
-            entry.0.extend(module.filter(|module| !entry.0.contains(module)));
+        for one in select_one(graph, structure, &components, selector)? {
+            let key = (one.tensor, one.slice.clone());
+            found.entry(key).or_insert_with(|| (Vec::new(), selector)).0.push(one);
         }
     }
-    let selected = found.into_iter().map(|(tensor, (modules, selector))| {
-        let mut all = labels(graph, structure, tensor);
+    let selected = found.into_iter().map(|((tensor, slice), (found, selector))| {
+        let name = found.first().map(|one| one.name.clone()).unwrap_or_default();
+        let mut all = if slice.is_none() { labels(graph, structure, tensor) } else { vec![name.clone()] };
+        let modules: Vec<String> = found.into_iter().filter_map(|one| one.module).collect();
         if all.first() == Some(&tensor.to_string()) && !modules.is_empty() {
             all.clear();
         }
-        all.extend(modules);
-        Selected { tensor, labels: all, selector: selector.clone() }
+        for module in modules {
+            if !all.contains(&module) {
+                all.push(module);
+            }
+        }
+        Selected { tensor, slice, name, labels: all, selector: selector.clone() }
     });
     Ok(selected.collect())
 }
 
-/// A tensor, and the module that it leaves where that is how it was found.
-type Found = (TensorId, Option<String>);
+/// A tensor that one selector selects.
+struct Found {
+    tensor: TensorId,
+    slice: Option<Slice>,
+    name: String,
+    /// The module that it leaves, where that is how it was found.
+    module: Option<String>,
+}
+
+impl Found {
+    fn new(tensor: TensorId, name: String) -> Self {
+        Self { tensor, slice: None, name, module: None }
+    }
+}
 
 fn select_one(
     graph: &dyn Graph,
@@ -61,10 +90,18 @@ fn select_one(
         Selector::Hook(hook) => {
             let found = hook.tensors(graph, structure);
             let found = found.map_err(|what| SelectError::Hook { selector: selector.clone(), what })?;
-            Ok(found.into_iter().map(|id| (id, None)).collect())
+            Ok(found.into_iter().map(|(name, id)| Found::new(id, name)).collect())
+        }
+        Selector::Unit(unit) => {
+            let found = unit.find(graph, structure);
+            let (tensor, slice) =
+                found.map_err(|what| SelectError::Unit { selector: selector.clone(), what })?;
+            let name = unit.to_string();
+            Ok(vec![Found { tensor, slice: Some(slice), name, module: None }])
         }
         Selector::Id(id) => match graph.tensor(*id) {
-            Some(_) => activation(graph, selector, *id, &id.to_string()).map(|id| vec![(id, None)]),
+            Some(_) => activation(graph, selector, *id, &id.to_string())
+                .map(|id| vec![Found::new(id, id.to_string())]),
             None => {
                 let last = graph.tensors().len().saturating_sub(1);
                 Err(SelectError::Id { selector: selector.clone(), last })
@@ -99,14 +136,27 @@ fn by_name(graph: &dyn Graph, selector: &Selector, name: &str) -> Result<Vec<Fou
     let named = graph.tensors().iter().filter(|t| t.name.as_deref() == Some(name));
     let (weights, others): (Vec<_>, Vec<_>) = named.partition(|t| t.origin == Origin::Parameter);
     if !others.is_empty() {
-        return Ok(others.iter().map(|t| (t.id, None)).collect());
+        let asked = |id| if others.len() > 1 { format!("%{name}{id}") } else { format!("%{name}") };
+        return Ok(others.iter().map(|t| Found::new(t.id, asked(t.id))).collect());
+    }
+    if let Some(output) = output(graph, name) {
+        return activation(graph, selector, output, name).map(|id| vec![Found::new(id, format!("%{name}"))]);
     }
     if !weights.is_empty() {
         return Err(SelectError::Weight { selector: selector.clone(), what: name.to_owned() });
     }
     let names = graph.tensors().iter().filter(|t| t.origin != Origin::Parameter);
-    let near = near(name, names.filter_map(|t| t.name.as_deref()), |name| format!("%{name}"));
+    let names = names.filter_map(|t| t.name.as_deref());
+    let outputs = graph.outputs().iter().map(|output| output.name.as_str());
+    let near = near(name, names.chain(outputs), |name| format!("%{name}"));
     Err(SelectError::Name { selector: selector.clone(), near })
+}
+
+/// What the model gives back under this name, or what an exported program calls so.
+fn output(graph: &dyn Graph, name: &str) -> Option<TensorId> {
+    let named = graph.outputs().iter().find(|output| output.name == name);
+    let named = named.or_else(|| graph.outputs().iter().find(|output| output.value.as_deref() == Some(name)));
+    named.map(|output| output.tensor)
 }
 
 fn by_role(
@@ -137,6 +187,7 @@ fn by_role(
             return Err(SelectError::Layer { selector, role, layer, there });
         }
     }
+    let asked = part;
     let part = match part {
         // As sites of experiments are called.
         Some("between") if role == RESIDUAL => Some("middle"),
@@ -154,7 +205,10 @@ fn by_role(
                 weight = weight
                     .or_else(|| Some(format!("{role}[{}].{}", component.layer, part.unwrap_or_default())));
             }
-            Some(id) => found.push((id, None)),
+            Some(id) => {
+                let part = asked.map_or(String::new(), |part| format!(".{part}"));
+                found.push(Found::new(id, format!("{role}[{}]{part}", component.layer)));
+            }
         }
     }
     if let Some(what) = weight {
@@ -194,23 +248,44 @@ fn by_module(
         paths.extend(path.match_indices('.').filter_map(|(end, _)| path.get(..end)));
     }
     let modules: Vec<&str> = paths.iter().copied().filter(|path| glob.matches(path)).collect();
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for operation in graph.operations() {
         for module in modules.iter().copied().filter(|module| is_in(operation, module)) {
             for id in operation.outputs.iter().filter(|id| leaves(graph, **id, module)) {
-                found.push((*id, Some(module.to_owned())));
+                let (name, module) = (module.to_owned(), Some(module.to_owned()));
+                found.push(Found { tensor: *id, slice: None, name, module });
             }
         }
     }
     if !found.is_empty() {
+        // The last tensor that leaves a module has its name.
+        let last: BTreeMap<String, TensorId> =
+            found.iter().map(|one| (one.name.clone(), one.tensor)).collect();
+        for one in &mut found {
+            if last.get(&one.name) != Some(&one.tensor) {
+                one.name = format!("{}{}", one.name, one.tensor);
+            }
+        }
         return Ok(found);
     }
     let text = glob.to_string();
+    if let Some(output) = output(graph, &text) {
+        return activation(graph, selector, output, &text).map(|id| vec![Found::new(id, text.clone())]);
+    }
+    if text == OUTPUT && !graph.outputs().is_empty() {
+        let mut all: Vec<Found> = Vec::new();
+        for output in graph.outputs().iter().filter(|output| !is_weight(graph, output.tensor)) {
+            if !all.iter().any(|one| one.tensor == output.tensor) {
+                all.push(Found::new(output.tensor, output.name.clone()));
+            }
+        }
+        return Ok(all);
+    }
     if text == "logits"
         && let Some(last) = components.iter().rev().find(|b| b.role == "unembedding")
         && let Some(output) = main_output(graph, last)
     {
-        return Ok(vec![(output, None)]);
+        return Ok(vec![Found::new(output, text)]);
     }
     // `attention.context` is a path, but what was meant may be a role.
     let head = text.split('.').next().unwrap_or_default();
@@ -219,7 +294,10 @@ fn by_module(
             let part = text.split_once('.').map_or(String::new(), |(_, part)| format!(".{part}"));
             format!("; did you mean the role `{}[*]{part}`?", component.role)
         }
-        None => near(&text, paths, str::to_owned),
+        None => {
+            let outputs = graph.outputs().iter().map(|output| output.name.as_str());
+            near(&text, paths.into_iter().chain(outputs), str::to_owned)
+        }
     };
     Err(SelectError::Module { selector: selector.clone(), near })
 }

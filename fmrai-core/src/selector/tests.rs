@@ -258,3 +258,118 @@ fn the_stream_goes_by_layers_and_additions_by_their_own_number() {
     let error = select(&graph, &structure, &[selector("residual[2].after")]).unwrap_err().to_string();
     assert!(error.ends_with("there is no residual[2], the layers of residual are 0-1"), "{error}");
 }
+
+/// Two layers of two heads each, and feed-forward blocks of six neurons.
+fn decoder() -> RecordedGraph {
+    let mut b = Builder::new();
+    let tokens = b.ids("input_ids", &[3, 5]);
+    let mut x = b.embedding(tokens, 4);
+    for layer in 0..2 {
+        b.module(&format!("layers.{layer}"));
+        let [q, k, v] = [(); 3].map(|()| {
+            let y = b.linear(x, 4);
+            let y = b.view(y, &[3, 5, 2, 2]);
+            b.transpose(y, 1, 2)
+        });
+        let k = b.transpose(k, 2, 3);
+        let scores = b.matmul(q, k);
+        let p = b.softmax(scores, -1);
+        let context = b.matmul(p, v);
+        let joined = b.transpose(context, 1, 2);
+        let joined = b.view(joined, &[3, 5, 4]);
+        let y = b.linear(joined, 4);
+        x = b.add(x, y);
+        let y = b.linear(x, 6);
+        let y = b.unary("aten::relu", y);
+        let y = b.linear(y, 4);
+        x = b.add(x, y);
+    }
+    let last =
+        crate::graph::GraphOutput { name: "hidden".to_owned(), value: Some("add_3".to_owned()), tensor: x };
+    b.build().with_outputs(vec![last]).unwrap()
+}
+
+#[test]
+fn heads_and_neurons_are_parts_of_tensors() {
+    let graph = decoder();
+    let structure = Structure::of(&graph);
+    let one = |text: &str| {
+        let mut found = select(&graph, &structure, &[selector(text)]).unwrap();
+        assert_eq!(found.len(), 1, "{text}");
+        found.remove(0)
+    };
+    let head = one("L1H1");
+    assert_eq!(head.tensor, structure.attention[1].probabilities);
+    assert_eq!(head.name, "L1H1");
+    assert_eq!(head.labels, ["L1H1"]);
+    assert_eq!(head.slice, Some(Slice(vec![Cut { axis: 1, index: 1, merged: None }])));
+    assert_eq!(one("L1H0.query").tensor, structure.attention[1].query);
+    assert_eq!(one("L0H1.output"), Selected { name: "L0H1.output".to_owned(), ..one("L0H1.output") });
+    assert_eq!(one("L0H1.output").tensor, structure.attention[0].context);
+    let neuron = one("L0N5");
+    assert_eq!(neuron.tensor, structure.feed_forward[0].activation);
+    assert_eq!(neuron.slice, Some(Slice(vec![Cut { axis: 2, index: 5, merged: None }])));
+    let both: Vec<Selector> = ["attention[1].probabilities", "L1H0", "L1H1"].map(selector).to_vec();
+    assert_eq!(select(&graph, &structure, &both).unwrap().len(), 3, "the whole tensor, and two parts of it");
+    let error = |text: &str| select(&graph, &structure, &[selector(text)]).unwrap_err().to_string();
+    assert_eq!(error("L2H0"), "selector `L2H0`: there is no attention[2], the layers of attention are 0-1");
+    assert_eq!(error("L1H2"), "selector `L1H2`: attention[1] has the heads 0 to 1");
+    assert_eq!(error("L1N6"), "selector `L1N6`: ffn[1] has the neurons 0 to 5");
+    assert_eq!(error("L1N5.linear"), "selector `L1N5.linear`: ffn[1] is not gated, so it has no part linear");
+    let syntax = "L1H1.heads".parse::<Selector>().unwrap_err().to_string();
+    assert!(
+        syntax.starts_with("selector `L1H1.heads`: a head has no part \"heads\"; its parts are prob"),
+        "{syntax}"
+    );
+    assert!(matches!(selector("Linear"), Selector::Module(_)), "a path of a module stays one");
+    assert_eq!(selector("L10H3.value").to_string(), "L10H3.value");
+}
+
+#[test]
+fn what_was_asked_for_is_the_name() {
+    let graph = decoder();
+    let structure = Structure::of(&graph);
+    let names = |text: &str| -> Vec<String> {
+        let found = select(&graph, &structure, &[selector(text)]).unwrap();
+        found.into_iter().map(|one| one.name).collect()
+    };
+    assert_eq!(
+        names("attention[*].probabilities"),
+        ["attention[0].probabilities", "attention[1].probabilities"]
+    );
+    assert_eq!(names("attention[1]"), ["attention[1]"]);
+    assert_eq!(names("layers.*"), ["layers.0", "layers.1"]);
+    assert_eq!(
+        names("blocks.*.attn.hook_pattern"),
+        ["blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern"]
+    );
+    assert_eq!(names("residual[1].between"), ["residual[1].between"]);
+}
+
+#[test]
+fn outputs_have_their_own_names() {
+    let graph = decoder();
+    let structure = Structure::of(&graph);
+    let last = graph.outputs()[0].tensor;
+    for (text, name) in
+        [("hidden", "hidden"), ("output", "hidden"), ("%add_3", "%add_3"), ("%hidden", "%hidden")]
+    {
+        let found = select(&graph, &structure, &[selector(text)]).unwrap();
+        assert_eq!((found.len(), found[0].tensor, found[0].name.as_str()), (1, last, name), "{text}");
+    }
+    let error = select(&graph, &structure, &[selector("hiden")]).unwrap_err().to_string();
+    assert!(error.ends_with("no module of this path has run (did you mean `hidden`?)"), "{error}");
+    let again = crate::graph::from_json(&crate::graph::to_json(&graph).unwrap()).unwrap();
+    assert_eq!(again.outputs(), graph.outputs());
+}
+
+#[test]
+fn axes_of_streams_and_blocks_have_names() {
+    let graph = decoder();
+    let structure = Structure::of(&graph);
+    let names = crate::structure::AxisNames::of(&graph, &structure);
+    let of = |id| names.tensor(id).map(|names| names.join(", ")).unwrap_or_default();
+    assert_eq!(of(structure.attention[1].probabilities), "batch, head, query, key");
+    assert_eq!(of(structure.residual[3].after), "batch, token, channel");
+    assert_eq!(of(structure.feed_forward[1].activation), "batch, token, neuron");
+}

@@ -1,6 +1,7 @@
 //! What a graph is made of, found by its operations and data flow.
 
 mod attention;
+mod axis_names;
 mod check;
 mod component;
 mod coverage;
@@ -29,6 +30,7 @@ mod unembedding;
 mod weights;
 
 pub use attention::{Attention, AttentionAxes, AttentionForm, AttentionKind, Visible, find_attention};
+pub use axis_names::AxisNames;
 pub use check::{Checked, Doubt, needed};
 pub use component::Component;
 pub use coverage::{Coverage, Role};

@@ -7,6 +7,7 @@ mod device;
 mod dtype;
 mod element;
 mod index;
+mod owned;
 mod value;
 mod view;
 
@@ -15,6 +16,8 @@ pub use device::DeviceTensor;
 pub use dtype::DType;
 pub use element::Element;
 pub use index::{SafetensorsIndex, StoredTensor};
+pub(crate) use owned::Elements;
+pub use owned::OwnedTensor;
 pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};
 pub use view::TensorView;
 

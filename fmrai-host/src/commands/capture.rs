@@ -6,7 +6,7 @@ use fmrai_core::selector::Selector;
 use serde_json::{Value, json};
 
 use super::run::Asked;
-use super::source::{DataOptions, Named, data, load, named, whole};
+use super::source::{DataOptions, Named, data, load, named, texts, whole};
 use crate::error::{Error, Exit};
 use crate::plan::{Catalogue, JsonPath, Plan, PlanError, Problem};
 use crate::run::Work;
@@ -16,6 +16,8 @@ pub(crate) struct CaptureOptions {
     pub(crate) model: PathBuf,
     pub(crate) tokenizer: Option<PathBuf>,
     pub(crate) data: Vec<String>,
+    /// Texts in place of data.
+    pub(crate) text: Vec<String>,
     pub(crate) read: DataOptions,
     pub(crate) select: Vec<String>,
     pub(crate) dtype: String,
@@ -38,7 +40,9 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
         }
     };
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
-    if !options.data.is_empty() || document.get("data").is_none() {
+    if !options.text.is_empty() {
+        document["data"] = texts(&options.text, &options.read)?;
+    } else if !options.data.is_empty() || document.get("data").is_none() {
         document["data"] = data(&options.data, &options.read, || load(&document["model"], &base))?;
     }
     if let Some(fields) = document.as_object_mut() {

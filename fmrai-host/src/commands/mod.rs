@@ -1,11 +1,13 @@
 //! What `fmrai` can be told to do; one module for each command.
 
 pub(crate) mod analyzers;
+pub(crate) mod attend;
 pub(crate) mod capture;
 pub(crate) mod check;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod merge;
+pub(crate) mod neuron;
 pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod report;

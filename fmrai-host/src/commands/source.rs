@@ -140,6 +140,8 @@ pub(crate) struct DataOptions {
     pub(crate) max_tokens: Option<usize>,
     /// The first samples only.
     pub(crate) limit: Option<u64>,
+    /// Inputs that are given whole with every batch.
+    pub(crate) whole: Vec<String>,
 }
 
 /// Data files as a plan would have them, by their endings: one file, or `NAME=FILE.npy` for each input. A single .npy
@@ -153,7 +155,12 @@ pub(super) fn data(
     let whole = |path: &str| whole(Path::new(path));
     let ending = |path: &str| Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
     let mut data = match files {
-        [] => return usage("--data is missing: a .txt, .jsonl, .csv, .safetensors or .npy file".to_owned()),
+        [] => {
+            let what = "there are no data: --text \"...\", or --data with a .txt, .jsonl, .csv, .safetensors or .npy file, or - for \
+                        lines of standard input";
+            return usage(what.to_owned());
+        }
+        [file] if file == "-" => json!({ "type": "texts", "texts": lines_of_input()? }),
         [file] if !file.contains('=') => match ending(file).as_deref() {
             Some("txt" | "text") => json!({ "type": "text", "path": whole(file)? }),
             Some("jsonl" | "ndjson") => match &options.field {
@@ -210,9 +217,46 @@ pub(super) fn data(
     if !texts && (options.max_tokens.is_some() || options.field.is_some()) {
         return usage("--max-tokens and --field are for texts, the data are tensors".to_owned());
     }
-    if options.field.is_some() && data["type"] == "text" {
+    if !options.whole.is_empty() {
+        if texts {
+            return usage("--whole is for tensors, the data are texts".to_owned());
+        }
+        data["whole"] = json!(options.whole);
+    }
+    if options.field.is_some() && (data["type"] == "text" || data["type"] == "texts") {
         return usage("--field is for .jsonl, .csv and .tsv files".to_owned());
     }
+    with_options(&mut data, options);
+    Ok(data)
+}
+
+/// Texts of the command line as a plan would have them.
+pub(super) fn texts(texts: &[String], options: &DataOptions) -> Result<Value, Error> {
+    if options.field.is_some() {
+        return Err(Error::Usage("--field is for .jsonl, .csv and .tsv files".to_owned()));
+    }
+    if texts.iter().all(|text| text.trim().is_empty()) {
+        return Err(Error::Usage("--text has no tokens in it".to_owned()));
+    }
+    let mut data = json!({ "type": "texts", "texts": texts });
+    with_options(&mut data, options);
+    Ok(data)
+}
+
+/// The lines of standard input that are not empty.
+fn lines_of_input() -> Result<Vec<String>, Error> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Error::Usage(format!("--data -: standard input: {error}")))?;
+    let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    match lines.is_empty() {
+        true => Err(Error::Usage("--data -: there is no text on standard input".to_owned())),
+        false => Ok(lines),
+    }
+}
+
+fn with_options(data: &mut Value, options: &DataOptions) {
     let more = [
         ("batch_size", json!(options.batch_size)),
         ("max_tokens", json!(options.max_tokens)),
@@ -221,7 +265,6 @@ pub(super) fn data(
     for (name, value) in more.into_iter().filter(|(_, value)| !value.is_null()) {
         data[name] = value;
     }
-    Ok(data)
 }
 
 #[cfg(test)]

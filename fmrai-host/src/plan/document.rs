@@ -42,6 +42,9 @@ pub(super) fn document(
     if let Some(capture) = &plan.capture {
         put("capture", serde_json::to_value(capture)?);
     }
+    if let Some(structure) = &plan.structure {
+        put("structure", serde_json::to_value(structure)?);
+    }
     put("output", written["output"].clone());
     put("parity", serde_json::to_value(plan.parity)?);
     put("checkpoint_seconds", json!(plan.checkpoint_seconds));

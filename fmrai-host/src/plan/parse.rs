@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fmrai_core::structure::StructureFile;
 use fmrai_torch::data::RegisteredDataSource;
 use fmrai_torch::model::RegisteredModelSource;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub activations: Option<PathBuf>,
     /// The activations to write.
     pub capture: Option<Capture>,
+    /// What corrects the structure that is found.
+    pub structure: Option<StructureFile>,
     /// The analyses with their positions in the plan's list.
     pub analyses: Vec<(usize, Analysis)>,
     /// The values that come from results.
@@ -119,6 +122,7 @@ impl Plan {
             data: None,
             activations: None,
             capture: None,
+            structure: None,
             analyses: Vec::new(),
             references,
             output: None,
@@ -142,6 +146,7 @@ impl Plan {
         let activations = self.document.get("activations").cloned();
         self.activations = self.part(&root.field("activations"), activations);
         self.capture = self.part(&root.field("capture"), self.document.get("capture").cloned());
+        self.structure = self.part(&root.field("structure"), self.document.get("structure").cloned());
         self.output = self.part(&root.field("output"), self.document.get("output").cloned());
         if let Some(parity) = self.document.get("parity").cloned() {
             self.parity = self.part(&root.field("parity"), Some(parity)).unwrap_or_default();

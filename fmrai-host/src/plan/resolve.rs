@@ -59,6 +59,7 @@ impl Plan {
                     base,
                     source,
                     capture: self.capture.take(),
+                    structure: self.structure.take(),
                     analyses,
                     output,
                     parity: self.parity,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use fmrai_core::structure::StructureFile;
 use fmrai_torch::data::RegisteredDataSource;
 use fmrai_torch::model::RegisteredModelSource;
 use serde_json::{Map, Value, json};
@@ -24,6 +25,8 @@ pub struct ResolvedPlan {
     pub source: Source,
     /// The activations to write.
     pub capture: Option<Capture>,
+    /// What corrects the structure that is found.
+    pub structure: Option<StructureFile>,
     /// The analyses, in the order of the plan.
     pub analyses: Vec<ResolvedAnalysis>,
     /// Folder for the results.

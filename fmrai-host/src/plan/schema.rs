@@ -29,7 +29,7 @@ pub fn schema(catalogue: &Catalogue) -> Value {
         "allOf": [
             {
                 "if": { "required": ["activations"] },
-                "then": { "properties": { "model": false, "data": false, "capture": false } },
+                "then": { "properties": { "model": false, "data": false, "capture": false, "structure": false } },
                 "else": { "required": ["model", "data"] }
             },
             {
@@ -80,6 +80,10 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "description": "the analyses; all of them share one pass over the data; may be absent beside capture"
             },
             "capture": capture::schema(),
+            "structure": {
+                "type": "object",
+                "description": "what corrects the structure that is found: lists of components as `fmrai inspect --structure` writes them, e.g. `attention`"
+            },
             "output": {
                 "type": "string",
                 "minLength": 1,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fmrai_core::analyzer::{Analyzer, Method, RegisteredConfig};
 use fmrai_core::experiment::Experiment;
 use fmrai_core::report::Report;
+use fmrai_core::structure::StructureFile;
 use fmrai_torch::data::{Batches, RegisteredDataSource};
 use fmrai_torch::model::{Model, RegisteredModelSource};
 use serde_json::{Map, Value, json};
@@ -79,6 +80,7 @@ pub struct Run {
     stop: Box<dyn Fn(u64) -> bool + Send>,
     output: Option<PathBuf>,
     capture: Option<Capture>,
+    structure: Option<StructureFile>,
     checkpoint_every: Duration,
     report: bool,
     on_error: OnError,
@@ -105,6 +107,7 @@ impl Default for Run {
             stop: Box::new(|_| false),
             output: None,
             capture: None,
+            structure: None,
             checkpoint_every: Duration::from_secs(60),
             report: true,
             on_error: OnError::Stop,
@@ -196,6 +199,12 @@ impl Run {
     /// [`RunError::Stopped`], or with [`Error::Interrupted`] where its output folder lets it be resumed.
     pub fn stop(mut self, stop: impl Fn(u64) -> bool + Send + 'static) -> Self {
         self.stop = Box::new(stop);
+        self
+    }
+
+    /// Corrects the structure that is found, after the file beside the model has.
+    pub fn structure(mut self, structure: StructureFile) -> Self {
+        self.structure = Some(structure);
         self
     }
 
@@ -303,6 +312,7 @@ impl Run {
                 data: &data,
                 analyses: &analyses,
                 capture: self.capture.as_ref(),
+                structure: self.structure.as_ref(),
                 output,
                 parity: self.parity,
                 checkpoint_every: self.checkpoint_every,
@@ -312,8 +322,14 @@ impl Run {
             .document()?,
             None => Value::Null,
         };
-        let subject =
-            Subject { model, data, base: Path::new(""), parity: self.parity, capture: self.capture };
+        let subject = Subject {
+            model,
+            data,
+            base: Path::new(""),
+            parity: self.parity,
+            capture: self.capture,
+            structure: self.structure,
+        };
         let limit = Limit::default();
         let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
         let mut start =
@@ -361,6 +377,7 @@ struct Described<'a> {
     data: &'a GivenData,
     analyses: &'a [ResolvedAnalysis],
     capture: Option<&'a Capture>,
+    structure: Option<&'a StructureFile>,
     output: &'a Path,
     parity: Parity,
     checkpoint_every: Duration,
@@ -397,6 +414,9 @@ impl Described<'_> {
         put("analyses", Ok(self.analyses.iter().map(ResolvedAnalysis::document).collect()))?;
         if let Some(capture) = self.capture {
             put("capture", serde_json::to_value(capture))?;
+        }
+        if let Some(structure) = self.structure {
+            put("structure", serde_json::to_value(structure))?;
         }
         put("output", Ok(json!(self.output.display().to_string())))?;
         put("parity", serde_json::to_value(self.parity))?;

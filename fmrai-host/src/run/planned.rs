@@ -62,14 +62,14 @@ fn execute(
 ) -> Result<Outcome, Error> {
     let limit = Limit::new(plan.batch_seconds);
     let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
-    let ResolvedPlan { source, analyses, capture, parity, base, on_error, .. } = plan;
+    let ResolvedPlan { source, analyses, capture, structure, parity, base, on_error, .. } = plan;
     let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
     let start =
         Start { limit, on_error, stopwatch, place: Some(place), lanes, keep: |report| report.summary };
     match source {
         plan::Source::Live { model, data } => {
             let (model, data) = (GivenModel::Source(model), GivenData::Source(data));
-            start.live(Subject { model, data, base: &base, parity, capture }, options)
+            start.live(Subject { model, data, base: &base, parity, capture, structure }, options)
         }
         plan::Source::Activations(path) => start.stored(&path, options),
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::activations::{
-    BatchEntry, BatchFile, BatchHeader, Counted, FORMAT, GRAPH, MANIFEST, Manifest, StoredActivation,
-    StoredFile, VOCABULARY, batch_file, entries, write_batch,
+    BatchEntry, BatchFile, BatchHeader, Counted, Entries, FORMAT, GRAPH, MANIFEST, Manifest,
+    StoredActivation, StoredFile, VOCABULARY, batch_file, entries, write_batch,
 };
 use fmrai_core::graph::{fingerprint, to_json};
 use fmrai_core::selector::select;
+use fmrai_core::tensor::{OwnedTensor, TensorError, TensorView};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::Counts;
 use fmrai_torch::files::FileInfo;
@@ -33,6 +34,21 @@ pub(super) struct Recorder {
     captured: Captured,
 }
 
+/// A tensor, or what was cut out of one.
+enum Piece<'a> {
+    Whole(TensorView<'a>),
+    Part(OwnedTensor),
+}
+
+impl Piece<'_> {
+    fn view(&self) -> Result<TensorView<'_>, TensorError> {
+        match self {
+            Self::Whole(view) => Ok(*view),
+            Self::Part(part) => part.view(),
+        }
+    }
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
@@ -48,7 +64,11 @@ impl Recorder {
     /// Looks up what is captured.
     pub(super) fn new(output: &Path, capture: Capture, about: &About<'_>) -> Result<Self, Error> {
         let selected = select(about.graph, about.structure, &capture.select)?;
-        let entries = entries(about.graph, about.structure, &selected, capture.dtype)?;
+        let Entries { stored: entries, refused } =
+            entries(about.graph, about.structure, &selected, capture.dtype)?;
+        for (tensor, dtype) in refused {
+            tracing::warn!(tensor, %dtype, "not captured: its elements have no plain form");
+        }
         let request = entries.iter().map(|entry| entry.id).collect();
         let (output, captured) = (output.to_owned(), Captured::of(output));
         Ok(Self { output, capture, entries, request, batches: BTreeMap::new(), captured })
@@ -114,12 +134,22 @@ impl Recorder {
         for entry in &self.entries {
             let refused =
                 |what: String| Error::Usage(format!("capture: {} ({}): {what}", entry.key, entry.id));
-            match activations.tensor(entry.id) {
-                Some(Ok(view)) => tensors.push((entry, view)),
+            let whole = match activations.tensor(entry.id) {
+                Some(Ok(view)) => view,
                 Some(Err(error)) => return Err(refused(error.to_string())),
                 None => return Err(refused("was not handed out".to_owned())),
-            }
+            };
+            let Some(slice) = &entry.slice else {
+                tensors.push((entry, Piece::Whole(whole)));
+                continue;
+            };
+            let part = slice.of(&whole);
+            let absent = || refused(format!("a tensor of shape {:?} has no such part", whole.shape()));
+            tensors.push((entry, Piece::Part(part.ok_or_else(absent)?)));
         }
+        let views = tensors.iter().map(|(entry, piece)| Ok((*entry, piece.view()?)));
+        let views = views.collect::<Result<Vec<_>, TensorError>>();
+        let tensors = views.map_err(|error| Error::Internal(format!("capture: {error}")))?;
         let file = batch_file(batch.index);
         let path = self.output.join(below(&file));
         let written = write_with(&path, |into| write_batch(into, &header, &tensors))?;

@@ -8,7 +8,7 @@ use fmrai_core::activations::ActivationFolder;
 use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::graph::fingerprint;
 use fmrai_core::report::Report;
-use fmrai_core::structure::{Structure, opaque_operations};
+use fmrai_core::structure::{Structure, StructureFile, opaque_operations};
 use fmrai_torch::data::{Counts, DataContext, DataError};
 use fmrai_torch::model::LoadedWeights;
 use fmrai_torch::text::Tokenizer;
@@ -56,12 +56,14 @@ pub(super) struct Subject<'a> {
     pub(super) parity: Parity,
     /// The activations that are written where results are kept.
     pub(super) capture: Option<Capture>,
+    /// What corrects the structure that is found.
+    pub(super) structure: Option<StructureFile>,
 }
 
 impl<R> Start<'_, R> {
     /// Runs a model on data.
     pub(super) fn live(mut self, subject: Subject<'_>, options: &Options<'_>) -> Result<Outcome<R>, Error> {
-        let Subject { model, data, base, parity, capture } = subject;
+        let Subject { model, data, base, parity, capture, structure: told } = subject;
         let model = model.load(base)?;
         let info = model.info();
         for weight in &info.non_finite_weights {
@@ -89,7 +91,8 @@ impl<R> Start<'_, R> {
         let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
-        let corrections = understanding::corrected(graph.as_ref(), &mut structure, &info.path)?;
+        let corrections =
+            understanding::corrected(graph.as_ref(), &mut structure, &info.path, told.as_ref())?;
         let doubts = live.check(graph.as_ref(), &mut structure);
         structure.read_masks(graph.as_ref(), weights.as_ref());
         let told = info.warnings.iter().cloned().chain(opaque_operations(graph.as_ref())).chain(doubts);

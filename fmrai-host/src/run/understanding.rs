@@ -18,8 +18,22 @@ pub(crate) fn beside(model: &Path) -> PathBuf {
     if model.is_dir() { model.join("structure.json") } else { model.with_extension("structure.json") }
 }
 
-/// Puts what the file beside a model says in the place of what was found; which file that was.
+/// Puts what the file beside a model says in the place of what was found, then what a plan says; which file that was.
 pub(crate) fn corrected(
+    graph: &dyn Graph,
+    structure: &mut Structure,
+    model: &Path,
+    plan: Option<&StructureFile>,
+) -> Result<Option<FileInfo>, Error> {
+    let file = beside_corrected(graph, structure, model)?;
+    if let Some(plan) = plan {
+        let wrong = |error| Error::Usage(format!("structure of the plan: {error}"));
+        plan.apply(graph, structure).map_err(wrong)?;
+    }
+    Ok(file)
+}
+
+fn beside_corrected(
     graph: &dyn Graph,
     structure: &mut Structure,
     model: &Path,

@@ -37,20 +37,9 @@ impl<'m> Watched<'m> {
 
     /// Records the graph of the model as it runs on `inputs`. Inputs and model are as they were afterwards.
     pub(crate) fn discover(&mut self, inputs: &NamedTensors) -> Result<Arc<RecordedGraph>, Error> {
-        for (name, tensor) in &inputs.0 {
-            self.tracker.name_input(name, tensor);
-        }
-        for (name, tensor) in self.model.parameters() {
-            self.tracker.name_parameter(&name, &tensor);
-        }
         let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = no_grad();
-        let (graph, mut left) = Footprint::of(model, || {
-            tracker.discover(&mut || {
-                model.forward(inputs).map_err(BoxError::from)?;
-                Ok(())
-            })
-        })?;
+        let (graph, mut left) = Footprint::of(model, || tracker.discover_model(model, inputs))?;
         self.stateful = left.lasts(inputs)?;
         let written = inputs.0.iter().filter(|(_, tensor)| left.wrote(tensor));
         self.written = written.map(|(name, _)| name.clone()).collect();
@@ -62,7 +51,8 @@ impl<'m> Watched<'m> {
 
     /// Runs the model on `inputs`, which stay as they are, and keeps what was asked for.
     ///
-    /// Where the untouched model runs too, both start from the same state, and the watched one leaves it.
+    /// Where the untouched model runs too, both start from the same state, and the watched one leaves it. Where it does not, and a pass leaves
+    /// nothing in the model, what comes after the last tensor that was asked for is not computed.
     pub(crate) fn pass(
         &mut self,
         inputs: &NamedTensors,
@@ -71,16 +61,22 @@ impl<'m> Watched<'m> {
         let (model, tracker) = (self.model, &mut self.tracker);
         let _guard = no_grad();
         let inputs = &own(inputs, &self.written)?;
+        if !compares(self.when, self.parity.as_ref()) {
+            let mut forward = || model.forward(inputs).map(|_| ()).map_err(BoxError::from);
+            // Nobody needs what it gives; but what it leaves may be needed.
+            let kept = match self.stateful {
+                false => tracker.track_to_the_last(request, &mut forward),
+                true => tracker.track(request, &mut forward),
+            };
+            return Ok(kept?);
+        }
         let mut watched = None;
-        let mut pass = || {
+        let pass = || {
             tracker.track(request, &mut || {
                 watched = Some(model.forward(inputs).map_err(|e: ModelError| BoxError::from(e))?);
                 Ok(())
             })
         };
-        if !compares(self.when, self.parity.as_ref()) {
-            return Ok(pass()?);
-        }
         let (activations, mut left) = Footprint::of(model, pass)?;
         let activations = activations?;
         let watched = left.keep(watched.unwrap_or_default())?;

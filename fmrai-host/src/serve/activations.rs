@@ -24,10 +24,12 @@ fn open(folder: &Path) -> Result<ActivationFolder, Refusal> {
     ActivationFolder::open(&path).map_err(wrong)
 }
 
-/// The tensors and texts that there are.
+/// The whole tensors and the texts that there are.
 pub(super) fn list(folder: &Path) -> Result<Value, Refusal> {
     let stored = open(folder)?;
-    let manifest = serde_json::to_value(stored.manifest()).map_err(wrong)?;
+    // What is asked for later is asked by id, which parts of tensors share with the whole.
+    let whole = stored.manifest().tensors.iter().filter(|tensor| tensor.slice.is_none());
+    let whole = serde_json::to_value(whole.collect::<Vec<_>>()).map_err(wrong)?;
     let mut texts = Vec::new();
     for index in 0.. {
         let Some(batch) = stored.batch(index).map_err(wrong)? else { break };
@@ -39,7 +41,7 @@ pub(super) fn list(folder: &Path) -> Result<Value, Refusal> {
             break;
         }
     }
-    Ok(json!({ "tensors": manifest["tensors"], "texts": texts }))
+    Ok(json!({ "tensors": whole, "texts": texts }))
 }
 
 /// The part of a tensor that belongs to a text; where that cannot be told, the whole of its batch.

@@ -34,6 +34,7 @@ use guard::Guard;
 use runs::Runs;
 use shared::Shared;
 use texts::Texts;
+pub(crate) use texts::through as document_of_text;
 
 /// Connections at a time; further ones wait.
 const CONNECTIONS: usize = 64;

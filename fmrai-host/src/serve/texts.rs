@@ -91,7 +91,8 @@ fn load(folder: &Path) -> Result<Box<dyn Model>, String> {
     })
 }
 
-fn through(model: Box<dyn Model>, text: &str) -> Result<Document, String> {
+/// What a model does with a text, as a page shows it: what its heads attend to, and what it predicts at each layer.
+pub(crate) fn through(model: Box<dyn Model>, text: &str) -> Result<Document, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = folder.path().join("text.jsonl");
     std::fs::write(&file, json!({ "text": text }).to_string()).map_err(|error| error.to_string())?;

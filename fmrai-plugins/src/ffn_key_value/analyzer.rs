@@ -36,7 +36,8 @@ impl Analyzer for FfnKeyValue {
             self.layout.blocks.iter().filter_map(|block| block.stream.map(|s| s.number)).peekable();
         let none = streams.peek().is_none();
         let own = lens.is_some_and(|lens| none || streams.any(|number| number == lens.stream_number()));
-        let possible = own && self.weights.is_some() && self.config.composition_positions > 0;
+        let read = self.config.values && self.config.composition_positions > 0;
+        let possible = own && self.weights.is_some() && read;
         self.sample = lens.filter(|_| possible).map(|lens| Sample::new(&self.layout, &self.config, lens));
         let streams = self.sample.as_ref().map(Sample::request).unwrap_or_default();
         let blocks = &self.layout.blocks;

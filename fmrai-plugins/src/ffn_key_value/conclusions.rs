@@ -8,6 +8,7 @@ use ndarray::Array2;
 use super::agreement::{BINS, Bin, LayerAgreement, Predictive, bins, most_predictive};
 use super::analysis::FfnKeyValue;
 use super::composition::{Composition, Readers, compositions};
+use super::config::FfnKeyValueConfig;
 use super::projection::{MapPlace, Projection, values};
 use super::reading::Check;
 use super::sample::Sample;
@@ -49,11 +50,14 @@ impl Conclusions {
     /// Reads the weights, one layer after the other, and maps all values to the vocabulary; the reason where that
     /// cannot be done.
     pub(super) fn of(analysis: &FfnKeyValue) -> Result<Self, String> {
+        if !analysis.config.values {
+            return Err("the config says `values`: false, so no value is mapped to tokens".to_owned());
+        }
         let place = analysis.map.as_ref().map_err(|reason| (*reason).to_owned())?;
         let weights =
             analysis.weights.as_deref().ok_or("the model's weights are not at hand, only activations")?;
         let lens = place.load(weights).map_err(|e| e.to_string());
-        let projection = value_reader(analysis, place, weights, lens.as_ref())?;
+        let projection = value_reader(&analysis.config, place, weights, lens.as_ref())?;
         let memories = &analysis.memories;
         let mut targets: Vec<Vec<Option<u32>>> = vec![Vec::new(); analysis.layout.blocks.len()];
         for ((shard, _), trigger) in memories.neurons().zip(memories.strongest()) {
@@ -102,13 +106,13 @@ impl Conclusions {
 }
 
 /// How values are read: as the config says, and through the model's own map where `E` alone takes vectors of another width.
-fn value_reader(
-    analysis: &FfnKeyValue,
+pub(super) fn value_reader(
+    config: &FfnKeyValueConfig,
     place: &MapPlace,
     weights: &dyn Weights,
     lens: Result<&Arc<LoadedLens>, &String>,
 ) -> Result<Projection, String> {
-    if analysis.config.final_norm {
+    if config.final_norm {
         return lens.map(|lens| Projection::Lens(Arc::clone(lens), From::Sum)).map_err(Clone::clone);
     }
     let table = place.table(weights, lens.ok().map(Arc::as_ref))?;

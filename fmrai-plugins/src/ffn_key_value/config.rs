@@ -14,6 +14,11 @@ pub enum Strategy {
     FirstToken,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_true(yes: &bool) -> bool {
+    *yes
+}
+
 /// Config of the `ffn_key_value` analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +46,10 @@ pub struct FfnKeyValueConfig {
     /// logits. Default false: values are multiplied with the table of the vocabulary and nothing else, as in the paper. Streams are read
     /// through all of it in any case.
     pub final_norm: bool,
+    /// False to leave out the map of values to tokens, and all that is read with it: agreement, composition and what values promote. It is the
+    /// longest part with a large vocabulary: `neurons · channels · vocabulary` multiplications. Default true.
+    #[serde(skip_serializing_if = "is_true")]
+    pub values: bool,
     /// Most probable tokens listed for each value. 1 to 1000, default 10.
     pub top_tokens: usize,
     /// Positions of the whole data at which the composition of predictions is looked at, chosen by a hash of text and
@@ -67,6 +76,7 @@ impl Default for FfnKeyValueConfig {
             special_tokens: true,
             tied_embedding: false,
             final_norm: false,
+            values: true,
             top_tokens: 10,
             composition_positions: 256,
             seed: 0,

@@ -32,6 +32,7 @@ mod memories;
 mod moments;
 mod positions;
 mod projection;
+mod promoted;
 mod reading;
 mod registration;
 mod report;
@@ -47,3 +48,4 @@ mod values;
 
 pub use analysis::FfnKeyValue;
 pub use config::{FfnKeyValueConfig, Strategy};
+pub use promoted::promoted_tokens;

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from . import _watch
+from . import _part, _watch
 from ._errors import TrackingError
 from ._graph import Graph
 
@@ -168,7 +168,8 @@ def _acts(graph: Graph, selector: str, edit: Any) -> list[dict[str, Any]]:
     fused = _fused_scores(graph, selector)
     if fused:
         return [{"scores": True, "at": operation, "action": edit} for operation in fused]
-    return [{"scores": False, "at": id, "action": edit} for id, _ in graph._native.select([selector])]
+    found = graph._native.select([selector])
+    return [{"scores": False, "at": id, "action": _part.edited(edit, cuts)} for id, _, _, cuts in found]
 
 
 def _fused_scores(graph: Graph, selector: str) -> list[int]:
@@ -176,7 +177,7 @@ def _fused_scores(graph: Graph, selector: str) -> list[int]:
     role, _, part = selector.partition(".")
     if part != "scores" or not role.startswith(("attention[", "cross_attention[")):
         return []
-    blocks = {id: label for id, (label, *_) in graph._native.select([f"{role}.probabilities"])}
+    blocks = {id: name for id, name, *_ in graph._native.select([f"{role}.probabilities"])}
     document = graph.structure.to_dict()["attention"]
     found = [block for block in document if block["probabilities"] in blocks]
     return [block["operation"] for block in found if block.get("scores") is None]

@@ -169,7 +169,7 @@ class Graph:
 
     def find(self, *selectors: str) -> list[TensorId]:
         """The ids of the tensors that selectors select, such as ``attention[*].probabilities`` or ``transformer.h.5.mlp``."""
-        return [TensorId(id, self) for id, _ in self._native.select(list(selectors))]
+        return [TensorId(id, self) for id, *_ in self._native.select(list(selectors))]
 
     def labels(self, id: int) -> list[str]:
         """What a tensor is called."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import _native, _watch
+from . import _native, _part, _watch
 from ._errors import SelectorError, TrackingError
 from ._graph import Graph, Structure, TensorId
 
@@ -32,9 +32,8 @@ class Pass:
         if isinstance(key, int):
             return self._tensor(self.graph._own(key))
         found = self.graph._native.select([key])
-        if len(found) == 1:
-            return self._tensor(TensorId(found[0][0], self.graph))
-        return {labels[0]: self._tensor(TensorId(id, self.graph)) for id, labels in found}
+        tensors = {name: _part.of(self._tensor(TensorId(id, self.graph)), cuts) for id, name, _, cuts in found}
+        return next(iter(tensors.values())) if len(tensors) == 1 else tensors
 
     def __contains__(self, key: object) -> bool:
         try:
@@ -81,7 +80,9 @@ class Pass:
             return [id for id in graph.keepable(True) if graph.tensor(id)[-1]], [], False
 
         with torch.no_grad():
-            run = lambda *_: attention(query, key, value)  # noqa: E731
+            def run(*_: Any) -> None:
+                attention(query, key, value)
+
             seen = _native.Live().watch(_watch.Bridge(attention), "", [], "tensors", ask, run)
         (id,) = seen.ids()
         return seen.tensor(id)
@@ -144,7 +145,7 @@ class Track:
             elif self._keep == ALL:
                 ids = graph._native.keepable(self._on_request)
             else:
-                ids = [id for id, _ in graph._native.select([str(one) for one in self._keep])]
+                ids = [id for id, *_ in graph._native.select([str(one) for one in self._keep])]
             self._asked[graph] = ids
         if not self._with_gradients:
             return ids, []

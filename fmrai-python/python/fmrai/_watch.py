@@ -141,11 +141,12 @@ def watched(model: Any, run: Any, args: tuple, kwargs: dict, watchers: list[Watc
     bridge = Bridge(model, (args, kwargs))
     result: list[Any] = []
 
-    def go(counts: bool, recorded: bool) -> None:
+    def go(counts: bool, recorded: bool) -> list[tuple[str, torch.Tensor]] | None:
         with _naming(model) if recorded else contextlib.nullcontext():
             made = run()
         if counts:
             result[:] = [made]
+        return _call.outputs(made) if recorded else None
 
     def ask(native: Any) -> tuple[list[int], list[dict[str, Any]], bool]:
         graph = what.graph(native)

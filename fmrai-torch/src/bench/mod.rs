@@ -35,4 +35,4 @@ pub use batch::BenchInputs;
 pub use function::function;
 pub use model_bench::ModelBench;
 pub use settings::BenchSettings;
-pub use study::{Study, StudyError};
+pub use study::{NamedTensor, Study, StudyError};

@@ -8,22 +8,10 @@ use std::rc::Rc;
 use fmrai_core::experiment::{BenchError, Place};
 use fmrai_core::tracker::{BoxError, CaptureRequest, TrackError};
 
-use crate::capture::{Actions, DispatchTracker, Kept, Reuse};
+use crate::capture::{Actions, DispatchTracker, Enough, Kept, Reuse};
 use crate::ffi::settings::Gradients;
 use crate::ffi::tensor::Tensor;
 use crate::model::{Footprint, Model, NamedTensors};
-
-/// Why a pass was ended before its end: everything that was wanted is there.
-#[derive(Debug)]
-pub(super) struct Enough;
-
-impl fmt::Display for Enough {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("everything that was wanted is there")
-    }
-}
-
-impl std::error::Error for Enough {}
 
 /// An error of what acts on a pass.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::batch::Sample;
 use fmrai_core::experiment::{Answer, BenchError, Layout, Measure, Objective, Place, Site, Sites};
 use fmrai_core::graph::{RecordedGraph, TensorId};
-use fmrai_core::selector::{SelectError, Selector, SelectorSyntaxError, select};
-use fmrai_core::structure::Structure;
-use fmrai_core::tracker::{BoxError, CaptureRequest, TrackError, Tracker};
+use fmrai_core::selector::{SelectError, Selected, Selector, SelectorSyntaxError, select};
+use fmrai_core::structure::{AxisNames, Structure};
+use fmrai_core::tensor::OwnedTensor;
+use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, TrackError};
 
 use super::batch::BenchInputs;
 use super::model_bench::ModelBench;
@@ -46,6 +47,17 @@ pub struct Study {
     batch: InputBatch,
 }
 
+/// A tensor of a pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// What was asked for, with its layer or path.
+    pub name: String,
+    /// Names of its axes, such as `batch`, `head`, `query`, `key`; empty where they are not known.
+    pub axes: Vec<String>,
+    /// Its elements.
+    pub tensor: OwnedTensor,
+}
+
 /// Why there is no study, or it does not know what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +77,22 @@ pub enum StudyError {
     /// A selector that selects nothing.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// A tensor that cannot be handed out.
+    #[error("{name}: {error}")]
+    Tensor {
+        /// What was asked for.
+        name: String,
+        /// Why.
+        error: String,
+    },
+    /// A head or neuron where a whole tensor is needed.
+    #[error(
+        "{name} is a part of a tensor: name the tensor, and the part by `.at(Axis::Head, [...])` or `.at(Axis::Channel, [...])` of an edit"
+    )]
+    Part {
+        /// What was asked for.
+        name: String,
+    },
     /// A text that cannot be tokenised.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -109,16 +137,9 @@ impl Study {
     /// The model fails on it.
     pub fn of_batch(model: Box<dyn Model>, batch: InputBatch) -> Made<Self> {
         let mut tracker = DispatchTracker::new()?;
-        for (name, tensor) in &batch.inputs.0 {
-            tracker.name_input(name, tensor);
-        }
-        for (name, tensor) in model.parameters() {
-            tracker.name_parameter(&name, &tensor);
-        }
         let _no_grad = no_grad();
-        let (graph, mut left) = Footprint::of(model.as_ref(), || {
-            tracker.discover(&mut || model.forward(&batch.inputs).map(|_| ()).map_err(BoxError::from))
-        })?;
+        let record = || tracker.discover_model(model.as_ref(), &batch.inputs);
+        let (graph, mut left) = Footprint::of(model.as_ref(), record)?;
         left.take_back()?;
         drop(left);
         let graph = graph?;
@@ -132,6 +153,12 @@ impl Study {
     #[must_use]
     pub fn model(&self) -> &dyn Model {
         self.model.as_ref()
+    }
+
+    /// The model, of which the study lets go.
+    #[must_use]
+    pub fn into_model(self) -> Box<dyn Model> {
+        self.model
     }
 
     /// What it did with the batch.
@@ -190,6 +217,36 @@ impl Study {
         Ok(kept?.into_activations())
     }
 
+    /// What the model computes for the batch, by selector: `attention[3].probabilities`, `L5H1`, `ffn[*].activation`, `logits`. The batch runs once,
+    /// up to the last of them at least.
+    ///
+    /// # Errors
+    /// What is wrong with the selector, what the model says, or [`StudyError::Tensor`] for elements that have no plain form.
+    pub fn tensors(&self, selector: &str) -> Made<Vec<NamedTensor>> {
+        let selector: Selector = selector.parse()?;
+        let found = select(self.graph.as_ref(), &self.structure, &[selector])?;
+        let kept = self.keep(&found.iter().map(|one| one.tensor).collect())?;
+        let names = AxisNames::of(self.graph.as_ref(), &self.structure);
+        let mut all = Vec::with_capacity(found.len());
+        for Selected { tensor, slice, name, .. } in found {
+            let wrong = |error: String| StudyError::Tensor { name: name.clone(), error };
+            let view = kept.tensor(tensor).ok_or_else(|| wrong("it was not kept".to_owned()))?;
+            let view = view.map_err(|error| wrong(error.to_string()))?;
+            let axes = names.tensor(tensor).unwrap_or_default();
+            let (tensor, axes) = match &slice {
+                None => (OwnedTensor::copy_of(&view), axes),
+                Some(slice) => {
+                    let part = slice.of(&view);
+                    let part = part.ok_or_else(|| wrong(format!("no part of a {:?}", view.shape())))?;
+                    let axes = if axes.is_empty() { axes } else { slice.axes(&axes) };
+                    (part, axes)
+                }
+            };
+            all.push(NamedTensor { name, axes, tensor });
+        }
+        Ok(all)
+    }
+
     /// The sites that a selector names, `[row, position, channel]` where they have these axes: `ffn[*].activation`, `blocks.3.hook_resid_pre`.
     ///
     /// # Errors
@@ -197,8 +254,11 @@ impl Study {
     pub fn select(&self, selector: &str) -> Made<Vec<Site>> {
         let selector: Selector = selector.parse()?;
         let found = select(self.graph.as_ref(), &self.structure, &[selector])?;
-        let site = |id| Site { place: Place::Tensor(id), layout: Layout::stream() };
-        Ok(found.into_iter().map(|selected| site(selected.tensor)).collect())
+        let site = |found: Selected| match found.slice {
+            Some(_) => Err(StudyError::Part { name: found.name }),
+            None => Ok(Site { place: Place::Tensor(found.tensor), layout: Layout::stream() }),
+        };
+        found.into_iter().map(site).collect()
     }
 
     /// The logits of the model, `[row, position, token]`.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use fmrai_core::graph::{OperationId, RecordedGraph};
-use fmrai_core::tracker::{Activations, CaptureRequest, Forward, TrackError, Tracker};
+use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Forward, TrackError, Tracker};
 
 use super::actions::Actions;
-use super::recording::{Discovery, Named, Recorded, Recording, Reuse};
+use super::enough::{self, Enough};
+use super::recording::{Discovery, ModelOutput, Named, Recorded, Recording, Reuse};
 use crate::ffi::session::{Leaf, register};
 use crate::ffi::tensor::Tensor;
+use crate::model::{Model, NamedTensors};
 
 /// Watches models that run on libtorch, on the thread that runs them. See the [module](super) for how.
 pub struct DispatchTracker {
@@ -42,6 +44,72 @@ impl DispatchTracker {
     #[must_use]
     pub fn explicit_attention(&self) -> &[OperationId] {
         &self.explicit
+    }
+
+    /// As [`discover`](Tracker::discover), of a model with these inputs: inputs, weights and outputs have their names.
+    ///
+    /// # Errors
+    /// As [`discover`](Tracker::discover).
+    pub fn discover_model(
+        &mut self,
+        model: &dyn Model,
+        inputs: &NamedTensors,
+    ) -> Result<Arc<RecordedGraph>, TrackError> {
+        for (name, tensor) in &inputs.0 {
+            self.name_input(name, tensor);
+        }
+        for (name, tensor) in model.parameters() {
+            self.name_parameter(&name, &tensor);
+        }
+        let values = model.output_values();
+        self.record(&mut || {
+            let outputs = model.forward(inputs).map_err(BoxError::from)?;
+            let named = outputs.0.into_iter().map(|(name, tensor)| {
+                let value = values.iter().find(|(output, _)| *output == name).map(|(_, value)| value.clone());
+                ModelOutput { name, value, tensor }
+            });
+            Ok(named.collect())
+        })
+    }
+
+    fn record(
+        &mut self,
+        forward: &mut dyn FnMut() -> Result<Vec<ModelOutput>, BoxError>,
+    ) -> Result<Arc<RecordedGraph>, TrackError> {
+        self.recorded = None;
+        self.explicit.clear();
+        let discovery = Discovery::begin(&self.named)?;
+        let (outputs, outcome) = match forward() {
+            Ok(outputs) => (outputs, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let recorded = discovery.end(outcome, &outputs)?;
+        self.named.clear();
+        let graph = Arc::clone(&recorded.graph);
+        self.recorded = Some(Arc::new(recorded));
+        Ok(graph)
+    }
+
+    /// As [`track`](Tracker::track), of a pass that is run for the requested tensors alone: it is ended once all of them are there, so what
+    /// would come after the last of them is not computed. The model sees that as an error, which is none of the result here.
+    ///
+    /// # Errors
+    /// As [`track`](Tracker::track).
+    pub fn track_to_the_last(
+        &mut self,
+        request: &CaptureRequest,
+        forward: &mut Forward<'_>,
+    ) -> Result<Box<dyn Activations>, TrackError> {
+        let graph = self.graph().ok_or(TrackError::NothingDiscovered)?;
+        let Some(place) = enough::place(graph.as_ref(), request) else { return self.track(request, forward) };
+        let mut actions = Actions::none();
+        actions.add(place, |_| Err(Box::new(Enough)));
+        self.explicit.clear();
+        let recording = self.begin(request, actions)?.that_may_end();
+        let outcome = forward();
+        let kept = recording.end_of(outcome)?;
+        self.explicit = kept.explicit_attention().to_vec();
+        Ok(Box::new(kept.into_activations()))
     }
 
     /// Begins a pass on this thread: what runs from now on is compared with the recorded graph, `request` is kept, and `actions` act,
@@ -99,15 +167,7 @@ impl DispatchTracker {
 
 impl Tracker for DispatchTracker {
     fn discover(&mut self, forward: &mut Forward<'_>) -> Result<Arc<RecordedGraph>, TrackError> {
-        self.recorded = None;
-        self.explicit.clear();
-        let discovery = Discovery::begin(&self.named)?;
-        let outcome = forward();
-        let recorded = discovery.end(outcome)?;
-        self.named.clear();
-        let graph = Arc::clone(&recorded.graph);
-        self.recorded = Some(Arc::new(recorded));
-        Ok(graph)
+        self.record(&mut || forward().map(|()| Vec::new()))
     }
 
     fn track(

@@ -9,7 +9,7 @@ use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{BoxError, CaptureRequest, TrackError};
 
 use super::actions::Actions;
-use super::recording::{Discovery, Kept, Named, Recorded, Recording, Reuse};
+use super::recording::{Discovery, Kept, ModelOutput, Named, Recorded, Recording, Reuse};
 use crate::ffi::session::{Leaf, register};
 use crate::ffi::tensor::Tensor;
 use crate::model::{Footprint, Model, ModelError};
@@ -117,6 +117,11 @@ pub trait LiveCall {
     /// # Errors
     /// Any error of the model.
     fn run(&self, turn: Turn, recorded: bool) -> Result<(), BoxError>;
+
+    /// What the last run gave back, by name, as far as these are tensors.
+    fn outputs(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
 }
 
 /// The graphs of a model whose code may take another path for other inputs.
@@ -241,7 +246,10 @@ impl LiveGraphs {
         let named: Vec<Named> = parameters.chain(inputs).collect();
         let discovery = Discovery::begin(&named)?;
         let outcome = call.run(turn, true);
-        let recorded = discovery.end(outcome)?;
+        let outputs = call.outputs().into_iter();
+        let outputs: Vec<ModelOutput> =
+            outputs.map(|(name, tensor)| ModelOutput { name, value: None, tensor }).collect();
+        let recorded = discovery.end(outcome, &outputs)?;
         if let Some(same) = self.known.iter().find(|known| known.recorded.is_same(&recorded)) {
             return Ok(Arc::clone(same));
         }

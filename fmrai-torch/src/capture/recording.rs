@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fmrai_core::experiment::Place;
-use fmrai_core::graph::{Graph, OperationId, RecordedGraph, TensorId};
+use fmrai_core::graph::{Graph, GraphOutput, OperationId, RecordedGraph, TensorId};
 use fmrai_core::tracker::{BoxError, CaptureRequest, Divergence, TrackError};
 
 use super::actions::{Action, Actions};
 use super::captured::CapturedTensors;
 use super::decode::{self, Left};
+use super::enough::Enough;
 use crate::ffi::clean::CleanPass;
 use crate::ffi::session::{Act, Acted, Leaf, Session};
 use crate::ffi::tensor::Tensor;
@@ -36,6 +37,24 @@ impl Recorded {
 /// A tensor that a graph starts from, with its name.
 pub(super) type Named = (Leaf, String, Tensor);
 
+/// Something that a model gives back: its name, that of the value in a program, and the tensor.
+pub(crate) struct ModelOutput {
+    pub(crate) name: String,
+    pub(crate) value: Option<String>,
+    pub(crate) tensor: Tensor,
+}
+
+/// The outputs that are tensors of the pass, with their ids. Called before the pass is ended.
+pub(super) fn known(session: &Session, outputs: &[ModelOutput]) -> Result<Vec<GraphOutput>, String> {
+    let mut known = Vec::with_capacity(outputs.len());
+    for ModelOutput { name, value, tensor } in outputs {
+        if let Some(id) = session.id_of(tensor)? {
+            known.push(GraphOutput { name: name.clone(), value: value.clone(), tensor: TensorId(id) });
+        }
+    }
+    Ok(known)
+}
+
 /// A pass that is being recorded for its graph. Dropping it ends the watching.
 pub(super) struct Discovery {
     session: Session,
@@ -51,11 +70,18 @@ impl Discovery {
         Ok(Self { session })
     }
 
-    pub(super) fn end(mut self, outcome: Result<(), BoxError>) -> Result<Recorded, TrackError> {
+    /// Ends the pass, whose model gives back `outputs`.
+    pub(super) fn end(
+        mut self,
+        outcome: Result<(), BoxError>,
+        outputs: &[ModelOutput],
+    ) -> Result<Recorded, TrackError> {
+        let outputs = known(&self.session, outputs).map_err(TrackError::Internal)?;
         ended(&mut self.session, outcome)?;
         let bytes = self.session.recording().map_err(TrackError::Internal)?;
         let recording = decode::recording(&bytes).map_err(TrackError::Internal)?;
         let graph = RecordedGraph::new(recording.operations, recording.tensors)
+            .and_then(|graph| graph.with_outputs(outputs))
             .map_err(|e| TrackError::Internal(e.to_string()))?;
         Ok(Recorded { graph: Arc::new(graph), hashes: recording.hashes, results: recording.results })
     }
@@ -98,6 +124,8 @@ pub struct Recording {
     idle: Rc<RefCell<BTreeSet<Place>>>,
     /// What was not seen is left out.
     as_far_as_seen: bool,
+    /// What acts on it may end it, having [`Enough`].
+    may_end: bool,
 }
 
 impl Recording {
@@ -145,12 +173,18 @@ impl Recording {
             failed,
             idle,
             as_far_as_seen: false,
+            may_end: false,
         })
     }
 
     /// Leaves out what was overwritten unseen, or is not made in this pass, instead of failing.
     pub(super) fn if_seen(self, yes: bool) -> Self {
         Self { as_far_as_seen: yes, ..self }
+    }
+
+    /// Lets what acts end the pass: then what was kept up to there counts.
+    pub(super) fn that_may_end(self) -> Self {
+        Self { may_end: true, ..self }
     }
 
     /// Ends the pass; what the model returned is not needed.
@@ -166,12 +200,16 @@ impl Recording {
     /// # Errors
     /// As [`end`](Self::end), and [`TrackError::Forward`].
     pub fn end_of(mut self, outcome: Result<(), BoxError>) -> Result<Kept, TrackError> {
-        let ended = ended(&mut self.session, outcome);
-        if let Some(error) = self.failed.borrow_mut().take() {
+        let failed = self.failed.borrow_mut().take();
+        let enough = self.may_end
+            && matches!(&failed, Some(TrackError::Action { source, .. }) if source.is::<Enough>());
+        // That the pass was ended is no failure of the model.
+        let ended = ended(&mut self.session, if enough { Ok(()) } else { outcome });
+        if let Some(error) = failed.filter(|_| !enough) {
             return Err(error);
         }
         ended?;
-        if let Some(divergence) = self.left()? {
+        if let Some(divergence) = self.left()?.filter(|left| !enough || left.found.is_some()) {
             return Err(TrackError::Diverged(divergence));
         }
         if let Some(place) = self.idle.borrow().first() {

@@ -24,6 +24,7 @@ mod tensors;
 mod tests;
 mod text;
 mod text_file;
+mod texts;
 
 pub use batches::{Batches, Counts, InputBatch, RefusedRecord};
 pub use csv::Csv;
@@ -39,3 +40,4 @@ pub use registry::{DataSourceEntry, DataSources};
 pub use source::{DataContext, DataSource, RegisteredDataSource};
 pub use tensors::TensorFiles;
 pub use text::TextLines;
+pub use texts::GivenTexts;

@@ -10,6 +10,7 @@ use super::several::Several;
 use super::steady::SteadyFile;
 use super::text_file::{NamedFile, TextFile, files};
 use super::{Batches, DataContext, DataError};
+use crate::files::FileInfo;
 use crate::text::{HOW, Tokenizer};
 
 /// Writes the config of a source of texts: `path`, its own fields, and then `batch_size`, `max_tokens` and `limit`, which all
@@ -111,6 +112,41 @@ impl Settings<'_> {
         context: &DataContext<'a>,
         groups: impl Fn(PathBuf, SteadyFile) -> Result<G, DataError> + 'a,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        let path = context.base.join(self.path);
+        let opened = || {
+            let named = files(&path)?;
+            let (mut infos, mut opened) = (Vec::new(), Vec::new());
+            for NamedFile { path, name } in &named {
+                let mut file = SteadyFile::open_one_of(named.len() as u64, path, name)?;
+                infos.push(file.info().clone());
+                if named.len() > 1 {
+                    file.close();
+                }
+                opened.push((path.clone(), file));
+            }
+            Ok((Several::new(Box::new(groups), opened)?, infos))
+        };
+        self.batches(context, path.clone(), opened)
+    }
+
+    /// Checks the settings, for texts that are at hand; `info` is what is said of them where files are listed.
+    pub(super) fn open_records<'a, R: Records + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        path: PathBuf,
+        info: FileInfo,
+        records: R,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
+        self.batches(context, path, || Ok((Singles(records), vec![info])))
+    }
+
+    /// Checks the settings, then opens what is read.
+    fn batches<'a, G: Groups + 'a>(
+        &self,
+        context: &DataContext<'a>,
+        path: PathBuf,
+        open: impl FnOnce() -> Result<(G, Vec<FileInfo>), DataError>,
+    ) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
             if value == Some(0) {
                 return Err(DataError::Unsuitable(format!("{name} is 0, valid is 1 or more")));
@@ -125,18 +161,7 @@ impl Settings<'_> {
         let fit = Fit::of(context.inputs)?;
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
-        let path = context.base.join(self.path);
-        let named = files(&path)?;
-        let (mut infos, mut opened) = (Vec::new(), Vec::new());
-        for NamedFile { path, name } in &named {
-            let mut file = SteadyFile::open_one_of(named.len() as u64, path, name)?;
-            infos.push(file.info().clone());
-            if named.len() > 1 {
-                file.close();
-            }
-            opened.push((path.clone(), file));
-        }
-        let groups = Several::new(Box::new(groups), opened)?;
+        let (groups, infos) = open()?;
         let encoder = Encoder { path, tokenizer, inputs: context.inputs, fit, max_tokens };
         Ok(Box::new(TextBatches::new(groups, infos, encoder, self.batch_size, self.limit)?))
     }

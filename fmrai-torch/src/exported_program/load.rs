@@ -13,7 +13,7 @@ use super::compile::Compiler;
 use super::config::ExportedProgram;
 use super::inputs::{self, UserInput};
 use super::loaded::{ProgramModel, Weight};
-use super::program::{NumberKind, Operand};
+use super::program::{NumberKind, Operand, ProgramOutput};
 use super::schema::{self, Argument, InputSpec, OutputSpec, SymIntArgument, Versions};
 use super::simulate::{Foreseen, Leaf, foresee};
 use super::weights::{Loaded, Payloads, form};
@@ -88,7 +88,7 @@ fn program(source: &ExportedProgram, context: &LoadContext<'_>) -> Result<Progra
                 value: &first.example,
             });
         }
-        foresee(&block, compiler.slots(), &leaves)
+        foresee(&block, compiler.slots(), &leaves, &outputs)
     };
     let written = match &graph {
         Ok(Foreseen { written, .. }) => written.clone(),
@@ -344,13 +344,17 @@ fn rename(
 }
 
 /// Names of the results that the user gets, and where they are.
-fn outputs(program: &schema::ExportedProgram, operands: &[Operand]) -> Vec<(String, Operand)> {
+fn outputs(program: &schema::ExportedProgram, operands: &[Operand]) -> Vec<ProgramOutput> {
     let specs = &program.graph_module.signature.output_specs;
-    let user: Vec<&Operand> = specs
+    let values = program.graph_module.graph.outputs.iter().map(|argument| match argument {
+        Argument::Tensor(name) => Some(name.clone()),
+        _ => None,
+    });
+    let user: Vec<(&Operand, Option<String>)> = specs
         .iter()
-        .zip(operands)
+        .zip(operands.iter().zip(values))
         .filter(|(spec, _)| matches!(spec, OutputSpec::UserOutput(_) | OutputSpec::LossOutput(_)))
-        .map(|(_, operand)| operand)
+        .map(|(_, output)| output)
         .collect();
     let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
     let names = names::outputs(
@@ -358,7 +362,12 @@ fn outputs(program: &schema::ExportedProgram, operands: &[Operand]) -> Vec<(Stri
         &program.graph_module.treespec_namedtuple_fields,
         user.len(),
     );
-    names.into_iter().zip(user.into_iter().cloned()).collect()
+    let output = |(name, (operand, value)): (String, (&Operand, Option<String>))| ProgramOutput {
+        name,
+        value,
+        operand: operand.clone(),
+    };
+    names.into_iter().zip(user).map(output).collect()
 }
 
 fn mutations(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fmrai_core::graph::RecordedGraph;
 
 use super::inputs::{self, UserInput};
-use super::program::{Block, Operand};
+use super::program::{Block, Operand, ProgramOutput};
 use super::run;
 use crate::ffi::call::{Frame, Held, Slot, copy_unseen, exchange, number_tensor};
 use crate::ffi::tensor::Tensor;
@@ -20,7 +20,7 @@ pub(super) struct ProgramModel {
     pub(super) slots: usize,
     pub(super) weights: Vec<Weight>,
     pub(super) inputs: Vec<UserInput>,
-    pub(super) outputs: Vec<(String, Operand)>,
+    pub(super) outputs: Vec<ProgramOutput>,
     /// Results that a decomposed program gives back as new values of its buffers: value and position in `weights`.
     pub(super) mutations: Vec<(Operand, usize)>,
     pub(super) graph: Result<Arc<RecordedGraph>, String>,
@@ -56,7 +56,7 @@ impl ProgramModel {
 
     fn results(&self, frame: &Frame, copies: &[(Tensor, Tensor)]) -> Result<NamedTensors, String> {
         let mut named = Vec::new();
-        for (name, operand) in &self.outputs {
+        for ProgramOutput { name, operand, .. } in &self.outputs {
             let held = match operand {
                 Operand::Slot(slot) => frame.get(*slot)?,
                 Operand::Number(number) => run::held(*number),
@@ -141,6 +141,11 @@ impl Model for ProgramModel {
 
     fn inputs(&self) -> Vec<InputSpec> {
         inputs::specs(&self.inputs)
+    }
+
+    fn output_values(&self) -> Vec<(String, String)> {
+        let value = |output: &ProgramOutput| Some((output.name.clone(), output.value.clone()?));
+        self.outputs.iter().filter_map(value).collect()
     }
 
     fn graph(&self) -> Option<Result<Arc<RecordedGraph>, ModelError>> {

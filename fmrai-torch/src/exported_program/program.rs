@@ -53,6 +53,14 @@ pub(super) enum Operand {
     None,
 }
 
+/// Something that the program gives back.
+pub(super) struct ProgramOutput {
+    pub(super) name: String,
+    /// Its name among the values of the program, where it is one.
+    pub(super) value: Option<String>,
+    pub(super) operand: Operand,
+}
+
 /// What a node does.
 pub(super) enum Action {
     Call(Call),

@@ -2,9 +2,9 @@
 
 use fmrai_core::graph::RecordedGraph;
 
-use super::program::{Action, Block, Operand};
+use super::program::{Action, Block, Operand, ProgramOutput};
 use super::run::{held, number};
-use crate::capture::{NamedLeaf, simulate};
+use crate::capture::{ModelOutput, NamedLeaf, simulate};
 use crate::ffi::call::{Frame, Held};
 use crate::ffi::session::Session;
 
@@ -24,7 +24,12 @@ pub(super) struct Foreseen {
 }
 
 /// Goes through a program without running it.
-pub(super) fn foresee(block: &Block, slots: usize, leaves: &[Leaf<'_>]) -> Result<Foreseen, String> {
+pub(super) fn foresee(
+    block: &Block,
+    slots: usize,
+    leaves: &[Leaf<'_>],
+    outputs: &[ProgramOutput],
+) -> Result<Foreseen, String> {
     let mut frame = Frame::new(slots)?;
     let mut named = Vec::new();
     for leaf in leaves {
@@ -33,11 +38,27 @@ pub(super) fn foresee(block: &Block, slots: usize, leaves: &[Leaf<'_>]) -> Resul
             named.push(NamedLeaf { name: leaf.name, parameter: leaf.parameter, tensor });
         }
     }
-    let graph = simulate(&named, |session| walk(block, &mut frame, session))?;
+    let graph = simulate(&named, |session| {
+        walk(block, &mut frame, session)?;
+        given(&frame, outputs)
+    })?;
     let wrote =
         |leaf: &Leaf<'_>| if let Held::Tensor(tensor) = leaf.value { frame.wrote(tensor) } else { false };
     let written = leaves.iter().map(wrote).collect();
     Ok(Foreseen { graph, written })
+}
+
+/// What the program gives back, as far as these are tensors.
+fn given(frame: &Frame, outputs: &[ProgramOutput]) -> Result<Vec<ModelOutput>, String> {
+    let mut given = Vec::new();
+    for ProgramOutput { name, value, operand } in outputs {
+        if let Operand::Slot(slot) = operand
+            && let Held::Tensor(tensor) = frame.get(*slot)?
+        {
+            given.push(ModelOutput { name: name.clone(), value: value.clone(), tensor });
+        }
+    }
+    Ok(given)
 }
 
 fn walk(block: &Block, frame: &mut Frame, session: &mut Session) -> Result<(), String> {

@@ -55,6 +55,8 @@ unsafe extern "C" {
         sink: Sink,
         context: *mut c_void,
     ) -> *mut c_char;
+    fn fmrai_session_id_of(session: *const RawSession, tensor: *const RawTensor, id: *mut u32)
+    -> *mut c_char;
     fn fmrai_session_kept(session: *const RawSession) -> usize;
     fn fmrai_session_take(
         session: *mut RawSession,
@@ -205,6 +207,14 @@ impl Session {
         // the call.
         checked(unsafe { fmrai_session_elsewhere(self.raw.as_ptr(), &raw mut count, append, context) })?;
         Ok((count, String::from_utf8_lossy(&name).into_owned()))
+    }
+
+    /// The id that a tensor has at this point of the pass; `None` for one that it does not know.
+    pub(crate) fn id_of(&self, tensor: &Tensor) -> Result<Option<u32>, String> {
+        let mut id = u32::MAX;
+        // SAFETY: session and tensor are live, `id` is valid for a write.
+        checked(unsafe { fmrai_session_id_of(self.raw.as_ptr(), tensor.as_raw(), &raw mut id) })?;
+        Ok((id != u32::MAX).then_some(id))
     }
 
     /// Takes the kept tensors out: id, and `None` where it was overwritten unseen.

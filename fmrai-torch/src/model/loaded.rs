@@ -33,6 +33,11 @@ pub trait Model: Send {
     /// The inputs it takes, in its own order.
     fn inputs(&self) -> Vec<InputSpec>;
 
+    /// What the values that it gives back are called inside of it, in their order: name of the output, name of the value.
+    fn output_values(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Its graph, where that is known before anything has run: the ids are those of a recorded pass.
     ///
     /// # Errors

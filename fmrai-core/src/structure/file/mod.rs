@@ -11,6 +11,7 @@ mod read;
 
 pub use error::StructureFileError;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::graph::Graph;
@@ -38,15 +39,24 @@ impl StructureFile {
         let document: Strict =
             serde_json::from_str(text).map_err(|error| StructureFileError::Json(error.to_string()))?;
         let document = Value::from(document);
+        if document.get("format").is_none() && document.is_object() {
+            return Err(StructureFileError::Format { found: "none".to_owned() });
+        }
+        Self::of(document)
+    }
+
+    /// The same from a document, such as a part of a plan, which need not say its format.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn of(document: Value) -> Result<Self, StructureFileError> {
         let Value::Object(mut kinds) = document else {
             return Err(StructureFileError::Json("it holds no object".to_owned()));
         };
         match kinds.remove("format") {
+            None => {}
             Some(format) if format.as_u64() == Some(FORMAT) => {}
-            other => {
-                let found = other.map_or_else(|| "none".to_owned(), |found| found.to_string());
-                return Err(StructureFileError::Format { found });
-            }
+            Some(found) => return Err(StructureFileError::Format { found: found.to_string() }),
         }
         if let Some(field) = kinds.keys().find(|kind| !KINDS.contains(&kind.as_str())) {
             return Err(StructureFileError::Field {
@@ -85,6 +95,18 @@ impl StructureFile {
         }
         read::complete(graph, &before, structure, self.kinds.contains_key("residual"));
         Ok(())
+    }
+}
+
+impl Serialize for StructureFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kinds.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StructureFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `fmrai generate`.
 
 mod edits;
+mod told;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use fmrai_torch::model::CausalModel;
 
 use self::edits::Edits;
 pub(crate) use self::edits::{EditOptions, From};
+use self::told::Told;
 use super::source::{Named, load, named};
 use crate::error::{Error, Exit};
 use crate::terminal;
@@ -41,7 +43,7 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
         Error::Usage(format!("{}: the model has no tokenizer: {how}", options.model.display()))
     })?;
     let usage = |error: fmrai_torch::text::TokenizerError| Error::Usage(error.to_string());
-    let mut tokens = if options.chat {
+    let tokens = if options.chat {
         let template = tokenizer.chat_template().ok_or_else(|| {
             Error::Usage(format!("--chat: {}: the model has no chat template", options.model.display()))
         })?;
@@ -59,13 +61,11 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
         false => EditedModel::new(loaded.as_ref(), |graph, sites| edits.in_pass(graph, sites)),
     };
     let model = edited.as_ref().map_or(model, |edited| edited as &dyn CausalModel);
-    let generated = continued(model, &tokens, &options.config, &mut |_| ())?;
+    // Of a dialogue the answer alone is told.
+    let mut told = Told::new(tokenizer, if options.chat { Vec::new() } else { tokens.clone() });
+    let generated = continued(model, &tokens, &options.config, &mut |token| told.add(token))?;
+    told.end()?;
     let count = super::count(generated.tokens.len() as u64, "token");
-    if options.chat {
-        tokens.clear(); // the answer alone
-    }
-    tokens.extend(generated.tokens);
-    terminal::answer(&tokenizer.decode(&tokens).map_err(usage)?)?;
     terminal::note(&match generated.stopped {
         Stopped::EndToken => format!("{count}, then the model ended the text"),
         Stopped::MaxNewTokens => format!("{count}, as many as --max-new-tokens allows"),

@@ -10,7 +10,7 @@ mod structure;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fmrai_core::graph::{DotOptions, Graph, RecordedGraph, to_dot, to_json};
+use fmrai_core::graph::{DotOptions, Graph, RecordedGraph, Summary, summary, to_dot, to_json};
 use fmrai_core::selector::Selector;
 use fmrai_core::structure::{Structure, StructureFile, opaque_operations};
 use fmrai_torch::Device;
@@ -28,11 +28,16 @@ use crate::terminal;
 /// What a model is run on where nothing else is asked for.
 pub(crate) const PROBE: &str = "The quick brown fox jumps over the lazy dog.";
 
+/// Operations beyond which a picture of all of them is not readable.
+const READABLE: usize = 400;
+
 /// What is inspected, and what is asked of it.
 pub(crate) struct InspectOptions {
     pub(crate) model: PathBuf,
     pub(crate) tokenizer: Option<PathBuf>,
     pub(crate) dot: Option<PathBuf>,
+    /// What the pictures show, and how deep.
+    pub(crate) summary: Summary,
     pub(crate) json: Option<PathBuf>,
     pub(crate) pages: pages::PageOptions,
     pub(crate) structure: Option<PathBuf>,
@@ -45,41 +50,54 @@ pub(crate) struct InspectOptions {
 /// Tells what a model is made of. A model whose graph is known beforehand runs only if data are given.
 pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result<Exit, Error> {
     let select: Vec<Selector> = options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let Subject { model, data } = subject(options, catalogue)?;
-    let model = model.as_ref();
+    let Subject { model, data, told: by_plan } = subject(options, catalogue)?;
+    let (model, by_plan) = (model.as_ref(), by_plan.as_ref());
     let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
     let mut structure = None;
     let (graph, how) = match known {
         Some(Ok(graph)) => (graph, "known without running it"),
         Some(Err(why)) => {
-            let graph = record(model, options, None, &mut structure).map_err(|error| match error {
+            let graph = record(model, options, None, by_plan, &mut structure).map_err(|error| match error {
                 Error::Usage(advice) => Error::Usage(format!("{why}; {advice}")),
                 other => other,
             });
             (graph?, "recorded in one run, since it depends on the data")
         }
-        None => (record(model, options, data.as_ref(), &mut structure)?, "recorded in one run"),
+        None => (record(model, options, data.as_ref(), by_plan, &mut structure)?, "recorded in one run"),
     };
     let (found, coverage) = Structure::with_coverage(graph.as_ref());
     let (structure, doubts) = match structure {
         Some(checked) => checked,
-        None => (told(graph.as_ref(), found, model)?, Vec::new()),
+        None => (told(graph.as_ref(), found, model, by_plan)?, Vec::new()),
     };
     if let Some(file) = &options.structure {
         write(file, StructureFile::write(graph.as_ref(), &structure).as_bytes())?;
     }
+    let small = match &options.summary {
+        whole if *whole == Summary::default() => None,
+        wanted => Some(summary(graph.as_ref(), wanted).map_err(|error| Error::Usage(error.to_string()))?),
+    };
     if let Some(file) = &options.dot {
         let info = model.info();
         let title = format!("{} {}", info.architecture, info.path.display());
-        let options = DotOptions { title, structure: Some(structure.clone()), ..DotOptions::default() };
-        write(file, to_dot(graph.as_ref(), &options).as_bytes())?;
+        let options = DotOptions { title, ..DotOptions::default() };
+        let text = match &small {
+            Some(small) => to_dot(small, &options),
+            None => to_dot(graph.as_ref(), &DotOptions { structure: Some(structure.clone()), ..options }),
+        };
+        write(file, text.as_bytes())?;
+        let operations = graph.operations().len();
+        if small.is_none() && operations > READABLE {
+            let how = "--depth N and --module PATH make smaller ones";
+            terminal::note(&format!("{operations} operations are too many for a picture to be read: {how}"));
+        }
     }
     if let Some(file) = &options.json {
         let document =
             to_json(graph.as_ref()).map_err(|e| Error::Internal(format!("the graph as JSON: {e}")))?;
         write(file, document.as_bytes())?;
     }
-    pages::write(&options.pages, model, graph.as_ref(), &structure)?;
+    pages::write(&options.pages, model, graph.as_ref(), &structure, small.as_ref())?;
     if !select.is_empty() {
         terminal::answer(&select::text(graph.as_ref(), &structure, &select)?)?;
         return Ok(Exit::Success);
@@ -105,18 +123,20 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
 struct Subject {
     model: Box<dyn Model>,
     data: Option<(Box<dyn RegisteredDataSource>, PathBuf)>,
+    /// What a plan says of the structure.
+    told: Option<StructureFile>,
 }
 
 fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, Error> {
     let path = &options.model;
-    let (model, planned) = match source::named(path, options.tokenizer.as_deref())? {
-        Named::Model(document) => (source::load(&document, Path::new(""))?, None),
+    let (model, planned, told) = match source::named(path, options.tokenizer.as_deref())? {
+        Named::Model(document) => (source::load(&document, Path::new(""))?, None, None),
         Named::Plan(file) => {
             let plan = plan::read(&file, catalogue)?;
             match plan.source {
                 Source::Live { model, data } => {
                     let model = model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;
-                    (model, Some((data, plan.base)))
+                    (model, Some((data, plan.base)), plan.structure)
                 }
                 Source::Activations(_) => {
                     let what = "the plan has activations in place of a model: there is nothing to inspect";
@@ -138,7 +158,7 @@ fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, E
         let document = source::data(&options.data, &read, again)?;
         data = Some((parse(document)?, PathBuf::new()));
     }
-    Ok(Subject { model, data })
+    Ok(Subject { model, data, told })
 }
 
 fn parse(document: Value) -> Result<Box<dyn RegisteredDataSource>, Error> {
@@ -149,6 +169,7 @@ fn record(
     model: &dyn Model,
     options: &InspectOptions,
     data: Option<&(Box<dyn RegisteredDataSource>, PathBuf)>,
+    by_plan: Option<&StructureFile>,
     structure: &mut Option<(Structure, Vec<String>)>,
 ) -> Result<Arc<RecordedGraph>, Error> {
     let inputs = match data {
@@ -157,15 +178,20 @@ fn record(
     };
     let mut watched = Watched::new(model, Parity::Off)?;
     let graph = watched.discover(&inputs)?;
-    let mut found = told(graph.as_ref(), Structure::of(graph.as_ref()), model)?;
+    let mut found = told(graph.as_ref(), Structure::of(graph.as_ref()), model, by_plan)?;
     let doubts = understanding::checked(graph.as_ref(), &mut found, &mut watched, &inputs);
     *structure = Some((found, doubts));
     Ok(graph)
 }
 
-/// What was found, corrected by the file beside the model.
-fn told(graph: &dyn Graph, mut found: Structure, model: &dyn Model) -> Result<Structure, Error> {
-    understanding::corrected(graph, &mut found, &model.info().path)?;
+/// What was found, corrected by the file beside the model and by a plan.
+fn told(
+    graph: &dyn Graph,
+    mut found: Structure,
+    model: &dyn Model,
+    by_plan: Option<&StructureFile>,
+) -> Result<Structure, Error> {
+    understanding::corrected(graph, &mut found, &model.info().path, by_plan)?;
     Ok(found)
 }
 

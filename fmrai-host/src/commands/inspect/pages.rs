@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fmrai_core::graph::Graph;
+use fmrai_core::graph::{Graph, RecordedGraph};
 use fmrai_core::structure::{Structure, opaque_operations};
 use fmrai_report::model::{Model as Shown, to_model_explorer, to_svg};
 use fmrai_report::{Document, FORMAT, html};
@@ -24,19 +24,24 @@ pub(crate) struct PageOptions {
     pub(crate) model_explorer: Option<PathBuf>,
 }
 
-/// Writes those that are asked for.
+/// Writes those that are asked for; the picture of the `small` graph, where there is one.
 pub(super) fn write(
     options: &PageOptions,
     model: &dyn Model,
     graph: &dyn Graph,
     structure: &Structure,
+    small: Option<&RecordedGraph>,
 ) -> Result<(), Error> {
     let info = model.info();
     let path = info.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let title =
         if path.is_empty() { info.architecture.clone() } else { format!("{} {path}", info.architecture) };
     if let Some(file) = &options.svg {
-        results::write(file, to_svg(graph, structure, &title).as_bytes())?;
+        let picture = match small {
+            Some(small) => to_svg(small, &Structure::default(), &title),
+            None => to_svg(graph, structure, &title),
+        };
+        results::write(file, picture.as_bytes())?;
     }
     let unwritable = |error: serde_json::Error| Error::Internal(format!("the graph as JSON: {error}"));
     if let Some(file) = &options.model_explorer {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use fmrai_core::graph::Graph;
-use fmrai_core::selector::{Selector, select};
+use fmrai_core::selector::{Selector, labels, select};
 use fmrai_core::structure::Structure;
 
 use crate::commands::count;
@@ -18,8 +18,17 @@ pub(super) fn text(
     let mut text = format!("selected: {}\n", count(selected.len() as u64, "tensor"));
     for found in selected {
         let Some(tensor) = graph.tensor(found.tensor) else { continue };
-        let labels = found.labels.join(", ");
-        let _ = write!(text, "  {} {labels}: {} {:?}", found.tensor, tensor.dtype, tensor.shape);
+        let sizes: Vec<usize> = tensor.shape.iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect();
+        let labels = match &found.slice {
+            Some(_) => {
+                let whole = labels(graph, structure, found.tensor).swap_remove(0);
+                format!("{} of {whole}", found.name)
+            }
+            None if found.labels.contains(&found.name) => found.labels.join(", "),
+            None => [&[found.name], found.labels.as_slice()].concat().join(", "),
+        };
+        let part = found.slice.as_ref().and_then(|slice| slice.shape(&sizes)).unwrap_or(sizes);
+        let _ = write!(text, "  {} {labels}: {} {part:?}", found.tensor, tensor.dtype);
         match graph.producer(found.tensor) {
             None => text.push_str(", an input"),
             Some(operation) => {

@@ -25,6 +25,10 @@ pub(super) fn text(structure: &Structure, coverage: &Coverage) -> String {
     let blocks: Vec<String> = blocks.collect();
     let found = if blocks.is_empty() { "nothing found".to_owned() } else { blocks.join(", ") };
     let mut text = format!("structure: {found}\n");
+    if structure.residual.is_empty() {
+        let what = "no residual stream: feed-forward blocks are found where they are added to one, so a network of maps alone has none";
+        let _ = writeln!(text, "  {what}");
+    }
     layers(&mut text, structure);
     norms(&mut text, &structure.norms);
     ends(&mut text, structure);

@@ -34,6 +34,10 @@ pub struct TensorFiles {
     /// A .npy file for each input, relative to the plan, e.g. `{"pixel_values": "images.npy"}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, PathBuf>,
+    /// Inputs that are given whole with every batch though their axis 0 may vary: where a model has several axes of samples that do not run in
+    /// step, as texts and images have in CLIP, the rows of all but one are named here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whole: Vec<String>,
     /// Samples per batch, at least 1; 8 by default. A model that takes another number only is given that.
     #[serde(default = "default_batch_size")]
     #[schemars(range(min = 1))]
@@ -80,7 +84,11 @@ impl DataSource for TensorFiles {
         match_names(&tensors, context.inputs)?;
         let order = |name: &str| context.inputs.iter().position(|spec| spec.name == name);
         tensors.sort_by_key(|tensor| order(&tensor.name));
-        let layout = Layout::of(&tensors, context.inputs)?;
+        if let Some(name) = self.whole.iter().find(|name| !tensors.iter().any(|t| t.name == **name)) {
+            let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+            return unsuitable(format!("whole: the data have no {name}, they have {}", all.join(", ")));
+        }
+        let layout = Layout::of(&tensors, context.inputs, &self.whole)?;
         let rows = self.limit.map_or(layout.rows, |limit| {
             usize::try_from(limit).map_or(layout.rows, |limit| limit.min(layout.rows))
         });
@@ -191,10 +199,11 @@ struct Layout {
 impl Layout {
     /// Inputs whose axis 0 may vary run over the samples, others are given whole. Those of a fixed size run over the samples
     /// too, so many in each batch, where they hold as many as there are samples, or no axis 0 may vary.
-    fn of(tensors: &[Stored], inputs: &[InputSpec]) -> Result<Self, DataError> {
+    fn of(tensors: &[Stored], inputs: &[InputSpec], given: &[String]) -> Result<Self, DataError> {
         let spec = |tensor: &Stored| inputs.iter().find(|spec| spec.name == tensor.name);
         let first_axis = |tensor: &Stored| spec(tensor)?.axes.as_ref()?.first().copied();
-        let with_rows = || tensors.iter().filter(|tensor| tensor.rows().is_some());
+        let with_rows =
+            || tensors.iter().filter(|tensor| tensor.rows().is_some() && !given.contains(&tensor.name));
         let fixed = |tensor: &Stored| match first_axis(tensor) {
             Some(Axis::Fixed(size)) => usize::try_from(size).ok(),
             _ => None,
@@ -221,7 +230,7 @@ impl Layout {
         let rows = first.rows().unwrap_or(0);
         if let Some(other) = sampled.iter().find(|tensor| tensor.rows() != Some(rows)) {
             return unsuitable(format!(
-                "{} has {rows} samples, {} has {}: axis 0 has to be equally long",
+                "{} has {rows} samples, {} has {}: axis 0 has to be equally long, or one of them given whole with every batch, as `whole`",
                 first.name,
                 other.name,
                 other.rows().unwrap_or(0)
@@ -243,7 +252,8 @@ impl Layout {
         if max.is_some_and(|max| max < min) {
             return unsuitable(format!("no number of samples fits all of {}", all(inputs)));
         }
-        for tensor in with_rows().filter(|t| !sampled.iter().any(|s| s.name == t.name)) {
+        let not_sampled = tensors.iter().filter(|t| !sampled.iter().any(|s| s.name == t.name));
+        for tensor in not_sampled.filter(|tensor| tensor.rows().is_some()) {
             if let (Some(axis), Some(spec), Some(rows)) = (first_axis(tensor), spec(tensor), tensor.rows())
                 && !axis.accepts(i64::try_from(rows).unwrap_or(i64::MAX))
             {

@@ -1,66 +1,26 @@
-//! The command line of `fmrai`.
+//! The commands of the program, and what each can be told.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use fmrai_torch::generate::GenerateConfig;
+use clap::Subcommand;
 
-use crate::calls;
-use crate::commands::{
-    DataOptions, analyzers, capture, check, generate, inspect, merge, plugin, query, report, run, schema,
-    serve,
-};
-use crate::error::{Error, Exit, one_line};
-use crate::guardian;
-use crate::plan::Catalogue;
-use crate::plugins::{Pins, Policy};
-use crate::run::{Part, Work};
-use crate::serve::Settings;
-use crate::terminal;
+use crate::commands::{generate, plugin, query};
+use crate::run::Part;
 
-/// See inside neural networks: runs analyses of a model over data, as a plan says.
-///
-/// Exit codes: 0 done, 1 an analysis failed, 2 the plan, the model, the data or the command line is wrong,
-/// 3 the run could not be finished, 4 the watched model gave other outputs than the untouched one, 130 interrupted (go on with
-/// --resume).
-#[derive(Debug, Parser)]
-#[command(name = "fmrai", version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    /// What to log to stderr: error, warn, info, debug, trace, or `fmrai_core=debug,warn`
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
-    log: String,
+/// Where the plugins that a plan names may be.
+#[derive(Debug, clap::Args)]
+pub(super) struct PluginPlaces {
     /// Folder that plugins may be loaded from, with all below it; may be given again. Plugins may do whatever you may
-    #[arg(long, global = true, value_name = "DIR")]
-    plugin_dir: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub(super) plugin_dir: Vec<PathBuf>,
     /// Plugins may be loaded from the folder of the plan too
-    #[arg(long, global = true)]
-    plugins_beside_plan: bool,
-    /// The record of calls that another process of this program watches
-    #[arg(long, global = true, hide = true, value_name = "FILE")]
-    guarded: Option<PathBuf>,
+    #[arg(long)]
+    pub(super) plugins_beside_plan: bool,
 }
 
-impl Arguments {
-    /// True if code of plugins will run in the process that does what these say.
-    fn load_plugins(&self) -> bool {
-        match &self.command {
-            Command::Run { plan, .. } | Command::Check { plan } => guardian::names_plugins(plan),
-            Command::Merge { folder, plan, .. } => {
-                merge::plan_of(plan.as_deref(), folder).is_ok_and(|plan| guardian::names_plugins(&plan))
-            }
-            Command::Inspect { model, .. } => guardian::names_plugins(model),
-            Command::Analyzers { plugin, .. } | Command::Schema { plugin } => !plugin.is_empty(),
-            _ => false,
-        }
-    }
-}
-
+/// What `fmrai plugin` can be told to do.
 #[derive(Debug, Subcommand)]
-enum PluginCommand {
+pub(super) enum PluginCommand {
     /// Writes a plugin that builds, tests itself and runs in a plan as it stands
     New {
         /// Its name: lower-case letters, digits, `-` and `_`
@@ -88,7 +48,7 @@ enum PluginCommand {
         /// Recorded batches to drive it with, from `fmrai capture` [default: six texts through a small BERT]
         #[arg(long, value_name = "DIR")]
         activations: Option<PathBuf>,
-        /// Seconds that a trial may take, loading the plugin not counted
+        /// Seconds that a trial may take
         #[arg(long, value_name = "N", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
         timeout: u64,
         /// The findings as JSON
@@ -112,8 +72,9 @@ enum PluginCommand {
     },
 }
 
+/// What the program can be told to do.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Runs a plan and writes its results
     Run {
         /// The plan, a JSON file
@@ -136,6 +97,8 @@ enum Command {
         /// Run these batches of the data only, from the first to before the second, as `--shard` does
         #[arg(long, value_name = "FROM..TO", conflicts_with = "shard")]
         batches: Option<Part>,
+        #[command(flatten)]
+        plugins: PluginPlaces,
     },
     /// Puts together what runs of parts of a plan's data have kept, and writes the results
     Merge {
@@ -157,20 +120,27 @@ enum Command {
         /// Threads for the analyses [default: all cores]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         threads: Option<u16>,
+        #[command(flatten)]
+        plugins: PluginPlaces,
     },
     /// Tells every mistake of a plan, or what it will do
     Check {
         /// The plan, a JSON file
         plan: PathBuf,
+        #[command(flatten)]
+        plugins: PluginPlaces,
     },
     /// Writes activations of a model over data to disk
     Capture {
         /// A model's folder, a .gguf, .pt2 or .pt file, or a plan
         model: PathBuf,
-        /// A .txt, .jsonl, .csv, .tsv, .safetensors or .npy file, or NAME=FILE.npy for each input
+        /// A .txt, .jsonl, .csv, .tsv, .safetensors or .npy file, or NAME=FILE.npy for each input; - for lines of standard input
         #[arg(long, value_name = "FILE")]
         data: Vec<String>,
-        /// What to capture, e.g. `attention[*].probabilities` or `encoder.layer.*.output`; may be repeated
+        /// A text in place of data; may be repeated
+        #[arg(long, value_name = "TEXT", conflicts_with = "data")]
+        text: Vec<String>,
+        /// What to capture, e.g. `attention[*].probabilities`, `L5H1` or `encoder.layer.*.output`; may be repeated
         #[arg(long, value_name = "SELECTOR", required = true)]
         select: Vec<String>,
         /// Folder for the results
@@ -188,6 +158,9 @@ enum Command {
         /// The first samples only
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
+        /// An input of tensors that is given whole with every batch, as where texts and images do not run in step; may be repeated
+        #[arg(long, value_name = "INPUT")]
+        whole: Vec<String>,
         /// Element types of the files: those of the model, or float16 and bfloat16 widened
         #[arg(long, value_parser = ["stored", "float32"], default_value = "stored")]
         dtype: String,
@@ -214,6 +187,12 @@ enum Command {
         /// Write the graph in the DOT language
         #[arg(long, value_name = "FILE")]
         dot: Option<PathBuf>,
+        /// In --dot and --svg, modules this deep stand for all that runs in them
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        depth: Option<u16>,
+        /// In --dot and --svg, what runs in this module alone, e.g. `model.layers.5`
+        #[arg(long, value_name = "PATH")]
+        module: Option<String>,
         /// Write the graph as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -241,6 +220,76 @@ enum Command {
         /// Folder with the tokenizer, for texts and an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
+        #[command(flatten)]
+        plugins: PluginPlaces,
+    },
+    /// Shows what the heads of a model look at in one text: their strongest links, or the matrix of a head
+    Attend {
+        /// A model's folder, a .gguf, .pt2 or .pt file, or a plan
+        model: PathBuf,
+        /// The text
+        #[arg(long, value_name = "TEXT")]
+        text: String,
+        /// A head, e.g. L5H1; may be given again
+        #[arg(long, value_name = "HEAD")]
+        head: Vec<String>,
+        /// The heads of one layer only
+        #[arg(long, value_name = "N", conflicts_with = "head")]
+        layer: Option<usize>,
+        /// Write a picture: of the heads that are named, else of those with the strongest links
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// The same as PNG
+        #[arg(long, value_name = "FILE")]
+        png: Option<PathBuf>,
+        /// Write a page with the attention of all heads, and with what each layer predicts
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write the numbers as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Folder with the tokenizer, for an archive without one
+        #[arg(long, value_name = "DIR")]
+        tokenizer: Option<PathBuf>,
+        #[command(flatten)]
+        plugins: PluginPlaces,
+    },
+    /// Tells what one neuron of a feed-forward block promotes, and on which texts it is strongest; no analysis of the others
+    Neuron {
+        /// A model's folder, a .gguf, .pt2 or .pt file
+        model: PathBuf,
+        /// The neuron, e.g. L3N17
+        neuron: String,
+        /// A .txt, .jsonl, .csv or .tsv file; - for lines of standard input
+        #[arg(long, value_name = "FILE")]
+        data: Vec<String>,
+        /// A text in place of data; may be repeated
+        #[arg(long, value_name = "TEXT", conflicts_with = "data")]
+        text: Vec<String>,
+        /// Field or column of the data that holds the text
+        #[arg(long, value_name = "NAME")]
+        field: Option<String>,
+        /// Samples per batch
+        #[arg(long, value_name = "N")]
+        batch_size: Option<usize>,
+        /// Longest text in tokens
+        #[arg(long, value_name = "N")]
+        max_tokens: Option<usize>,
+        /// The first samples only
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Texts and tokens that are listed
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        top: u16,
+        /// Read its value with the token embedding, in a model without a map to a vocabulary
+        #[arg(long)]
+        tied_embedding: bool,
+        /// Folder with the tokenizer, for an archive without one
+        #[arg(long, value_name = "DIR")]
+        tokenizer: Option<PathBuf>,
+        /// Write the answer as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
     /// Continues a text with a decoder, and prints it
     Generate {
@@ -342,234 +391,15 @@ enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Prints what a shell needs to complete commands and options, to be read by it when it starts
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Prints the JSON Schema of a plan, for editors
     Schema {
         /// With the analyzers of a plugin; its folder is then allowed
         #[arg(long, value_name = "FILE")]
         plugin: Vec<PathBuf>,
     },
-}
-
-/// The program: reads the command line, does what it says, and tells how it went.
-#[must_use]
-pub fn main() -> ExitCode {
-    // An analyzer's panic is that analysis's failure; only what reaches this function is the program's.
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let arguments = match parsed(std::env::args_os()) {
-        Ok(arguments) => arguments,
-        Err(exit) => return exit.into(),
-    };
-    match &arguments.guarded {
-        Some(record) if !guardian::follow(record) || calls::record_to(record).is_err() => {
-            return Exit::Internal.into();
-        }
-        Some(_) => {}
-        None if arguments.load_plugins() => {
-            if let Some(code) = guardian::run() {
-                return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Internal as u8));
-            }
-        }
-        None => {}
-    }
-    let exit = done(arguments);
-    calls::done(exit as i32);
-    exit.into()
-}
-
-/// The same for a program that this library is a part of, with arguments that are not those of its process: the command's own name is left
-/// out. Plugins run in this process, where nobody watches over them. Gives the exit code.
-#[must_use]
-pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let name = OsString::from("fmrai");
-    match parsed(std::iter::once(name).chain(arguments)) {
-        Ok(arguments) => done(arguments) as u8,
-        Err(exit) => exit as u8,
-    }
-}
-
-/// What the command line says, or how to end where it says nothing that can be done.
-fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exit> {
-    Arguments::try_parse_from(arguments).map_err(|error| {
-        let exit = if error.use_stderr() { Exit::Input } else { Exit::Success };
-        let _ = error.print(); // a reader that has gone
-        exit
-    })
-}
-
-/// Does what the command line says, and tells what went wrong.
-fn done(arguments: Arguments) -> Exit {
-    match std::panic::catch_unwind(|| execute(arguments)) {
-        Ok(Ok(exit)) => exit,
-        Ok(Err(error)) => {
-            terminal::note(&one_line(&error));
-            error.exit()
-        }
-        Err(_) => {
-            terminal::note("error: internal error, please report it with the lines above");
-            Exit::Internal
-        }
-    }
-}
-
-/// What plans can name; plugins that the user names are allowed by that.
-fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Result<Catalogue, Error> {
-    let policy = Policy::new(folders, beside_plan).with_settings();
-    let policy = named.iter().fold(policy, |policy, file| policy.with_folder_of(file));
-    let mut catalogue = Catalogue::linked()?.with_policy(policy);
-    for file in named {
-        catalogue.load(file, &Pins::default(), None)?;
-    }
-    Ok(catalogue)
-}
-
-fn execute(arguments: Arguments) -> Result<Exit, Error> {
-    log(&arguments.log)?;
-    let catalogue = |named: &[PathBuf]| catalogue(arguments.plugin_dir, arguments.plugins_beside_plan, named);
-    match arguments.command {
-        Command::Run { plan, output, resume, force, threads, shard, batches } => {
-            let work = shard.or(batches).map_or(Work::Whole, Work::Part);
-            let asked = run::Asked { work, resume, force, threads: threads.map(usize::from) };
-            run::run(&plan, &catalogue(&[])?, output, asked)
-        }
-        Command::Merge { folder, plan, output, partial, force, threads } => {
-            let threads = threads.map(usize::from);
-            let options = merge::MergeOptions { folders: folder, plan, output, partial, force, threads };
-            merge::merge(&catalogue(&[])?, options)
-        }
-        Command::Check { plan } => check::check(&plan, &catalogue(&[])?),
-        Command::Capture {
-            model,
-            data,
-            select,
-            output,
-            field,
-            batch_size,
-            max_tokens,
-            limit,
-            dtype,
-            tokenizer,
-            resume,
-            force,
-            threads,
-        } => {
-            let read = DataOptions { field, batch_size, max_tokens, limit };
-            let threads = threads.map(usize::from);
-            let options = capture::CaptureOptions {
-                model,
-                tokenizer,
-                data,
-                read,
-                select,
-                dtype,
-                output,
-                resume,
-                force,
-                threads,
-            };
-            capture::capture(&options)
-        }
-        Command::Inspect {
-            model,
-            select,
-            dot,
-            json,
-            html,
-            svg,
-            model_explorer,
-            structure,
-            text,
-            data,
-            field,
-            tokenizer,
-        } => {
-            let pages = inspect::pages::PageOptions { html, svg, model_explorer };
-            let options = inspect::InspectOptions {
-                model,
-                tokenizer,
-                dot,
-                json,
-                pages,
-                structure,
-                text,
-                data,
-                field,
-                select,
-            };
-            inspect::inspect(&options, &catalogue(&[])?)
-        }
-        Command::Generate {
-            model,
-            prompt,
-            chat,
-            max_new_tokens,
-            temperature,
-            top_k,
-            top_p,
-            seed,
-            steer,
-            strength,
-            layer,
-            edit,
-            edit_from,
-        } => {
-            let config = GenerateConfig { max_new_tokens, temperature, top_k, top_p, seed };
-            let edits = generate::EditOptions { steer, strength, layer, edit, from: edit_from };
-            generate::generate(&generate::GenerateOptions { model, prompt, chat, config, edits })
-        }
-        Command::Query { run, json, question } => query::query(&run, question.as_ref(), json),
-        Command::Serve { folder, address, port, open } => {
-            serve::serve(Settings { folders: folder, address, port }, open)
-        }
-        Command::Report { folder, html, json } => report::report(&folder, html, json.as_deref()),
-        Command::Analyzers { json, plugin } => analyzers::analyzers(&catalogue(&plugin)?, json),
-        Command::Plugin { command } => match command {
-            PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),
-            PluginCommand::Check { file, analyzer, trial: trials, config, activations, timeout, json } => {
-                let options = plugin::check::CheckOptions {
-                    file,
-                    activations,
-                    config,
-                    analyzer,
-                    trials,
-                    json,
-                    timeout,
-                };
-                plugin::check::check(&options)
-            }
-            PluginCommand::Trial { trial, analyzer, config, activations, result, file } => {
-                let options =
-                    plugin::trial::TrialOptions { file, analyzer, trial, activations, config, result };
-                plugin::trial::trial(&options)
-            }
-        },
-        Command::Schema { plugin } => schema::schema(&catalogue(&plugin)?),
-    }
-}
-
-fn log(level: &str) -> Result<(), Error> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|e| {
-        Error::Usage(format!("--log {level}: {e}; valid is e.g. warn, debug or fmrai_core=debug"))
-    })?;
-    // Colours are for people: what is piped is plain, as `NO_COLOR` asks for too.
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr())
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .without_time()
-        .init();
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
 }
