@@ -38,9 +38,10 @@ impl Share {
     /// The batches that are absorbed where the next one is `next`, in order.
     #[must_use]
     pub fn absorbed(&self, next: u64) -> Vec<Range<u64>> {
+        let one = |range: Range<u64>| std::iter::once(range).collect();
         match self {
-            Self::Whole => vec![0..next],
-            Self::Part(part) => vec![part.from..next.max(part.from)],
+            Self::Whole => one(0..next),
+            Self::Part(part) => one(part.from..next.max(part.from)),
             Self::Merged { batches, .. } => batches.iter().map(|(from, to)| *from..*to).collect(),
         }
     }
