@@ -135,7 +135,7 @@ impl fmt::Display for FileKind {
             Self::Npy => "a .npy file of NumPy",
             Self::Gguf => "a GGUF file of llama.cpp, which is a model by itself: give it as a model of type gguf",
             Self::Hdf5 => "an HDF5 file, as Keras writes it, which is not read: save the model as safetensors",
-            Self::Parquet => "a Parquet table, which is not read: write the texts as JSON lines or CSV",
+            Self::Parquet => "a Parquet table: as data of a plan its type is `parquet`",
             Self::Arrow => "an Arrow table, which is not read: write the texts as JSON lines or CSV",
             Self::Onnx => "an ONNX model, which is not read: export the model with torch.export.save",
             Self::Pdf => "a PDF document",

@@ -5,6 +5,7 @@ mod parts;
 pub use parts::StateNumber;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -70,6 +71,15 @@ impl State {
             found: format!("{} version {}", self.analyzer, self.version),
             needed: format!("{analyzer} version {version}"),
         })
+    }
+
+    /// Checks that `analyzer` in one of these versions made the state.
+    ///
+    /// # Errors
+    /// As [`expect`](Self::expect), with the last of them as the one that is needed.
+    pub fn expect_one_of(&self, analyzer: &str, versions: RangeInclusive<u32>) -> Result<(), StateError> {
+        let known = versions.contains(&self.version);
+        self.expect(analyzer, if known { self.version } else { *versions.end() })
     }
 
     /// The tensor called `name`, which has to have this shape.

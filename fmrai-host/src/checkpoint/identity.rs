@@ -1,5 +1,7 @@
 //! What the result of a run depends on.
 
+use std::collections::BTreeSet;
+
 use fmrai_torch::files::FileInfo;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,8 +46,13 @@ impl Identity {
         compare("fmrai", fmrai, &now.versions.fmrai);
         compare("libtorch", libtorch, &now.versions.libtorch);
         if plan != &now.plan {
-            let parts = ["model", "data", "activations", "plugins", "analyses", "capture", "parity"];
-            let changed: Vec<&str> = parts.into_iter().filter(|p| plan.get(p) != now.plan.get(p)).collect();
+            let fields =
+                |plan: &Value| plan.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
+            let mut changed: Vec<String> =
+                [plan, &now.plan].into_iter().filter_map(fields).flatten().collect();
+            changed.retain(|part| plan.get(part) != now.plan.get(part));
+            let mut named = BTreeSet::new();
+            changed.retain(|part| named.insert(part.clone()));
             differences.push(format!("the plan has another {}", changed.join(", ")));
         }
         for (what, then, now) in [("model", model, &now.model), ("data", data, &now.data)] {

@@ -64,6 +64,10 @@ fn everything_that_differs_is_named() {
              another data; the data file d has changed; the data file e is new"
         )
     );
+    let skipping = json!({"model": {"path": "a"}, "data": {"path": "b"}, "on_error": "skip"});
+    let error =
+        checkpoint().check(&Identity { plan: skipping, ..identity() }, &Share::Whole, Path::new("out"));
+    assert!(error.unwrap_err().to_string().ends_with("cannot be continued: the plan has another on_error"));
     let graph = Identity { graph: "00".into(), ..identity() };
     assert!(
         checkpoint()

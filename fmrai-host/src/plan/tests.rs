@@ -134,9 +134,9 @@ fn each_mistake_says_where_what_and_what_is_valid() {
         ],
     );
     check(
-        |p| p["data"]["type"] = json!("parquet"),
+        |p| p["data"]["type"] = json!("spreadsheet"),
         &[
-            "data.type: is the text \"parquet\", needed \"csv\", \"jsonl\", \"pairs\", \"tensors\", \"text\" or \"texts\"",
+            "data.type: is the text \"spreadsheet\", needed \"csv\", \"jsonl\", \"pairs\", \"parquet\", \"tensors\", \"text\" or \"texts\"",
         ],
     );
     check(

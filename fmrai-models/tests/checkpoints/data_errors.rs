@@ -111,7 +111,7 @@ fn files_that_are_no_text_in_utf_8_are_told_what_they_are() {
         let said = error(pointer, &source);
         assert!(said.starts_with("./data: needed is text in UTF-8, it is a pointer of Git LFS"), "{said}");
         for (start, kind) in [
-            (&b"BZh9\0"[..], "compressed by bzip2"),
+            (&b"\xfd7zXZ\0"[..], "compressed by xz"),
             (b"PK\x03\x04\0", "a zip archive"),
             (b"PAR1\0", "a Parquet table"),
         ] {
@@ -184,7 +184,7 @@ fn wrong_settings() {
     let added = "(the tokenizer adds 2 tokens to each text)";
     let cases = [
         (with(text(), "path", "absent"), "./absent: No such file or directory (os error 2)".to_owned()),
-        (with(text(), "path", "."), "./.: is a folder, a file is needed".to_owned()),
+        (with(text(), "path", "*.txt"), "./*.txt: there is no file".to_owned()),
         (with(text(), "batch_size", 0), "batch_size is 0, valid is 1 or more".to_owned()),
         (with(jsonl(), "limit", 0), "limit is 0, valid is 1 or more".to_owned()),
         (with(csv(), "max_tokens", 2), format!("max_tokens is 2, valid is 3 to 64 {added}")),
@@ -219,7 +219,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
         |json: Value| serde_json::from_value::<Box<dyn RegisteredDataSource>>(json).unwrap_err().to_string();
     assert_eq!(
         parse(with(text(), "type", "xml")),
-        "unknown variant `xml`, expected one of `csv`, `jsonl`, `pairs`, `tensors`, `text`"
+        "unknown variant `xml`, expected one of `csv`, `jsonl`, `pairs`, `parquet`, `tensors`, `text`, `texts`"
     );
     assert_eq!(
         parse(with(text(), "max_token", 3)),

@@ -192,7 +192,7 @@ fn sources_are_listed_with_their_fields() {
     let about: Vec<_> = sources.iter().map(Registered::about).collect();
     assert_eq!(
         about.iter().map(|s| s.name).collect::<Vec<_>>(),
-        ["csv", "jsonl", "pairs", "tensors", "text", "texts"]
+        ["csv", "jsonl", "pairs", "parquet", "tensors", "text", "texts"]
     );
     for source in about.iter().filter(|source| source.name != "tensors") {
         let schema = (source.schema)();

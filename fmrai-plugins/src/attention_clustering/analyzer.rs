@@ -13,7 +13,7 @@ use crate::attention::{BatchAttention, HeadLayout, PatternSums, TextAttention, T
 use crate::finite::finite;
 use crate::statistics::divergence::{HeadRows, pairs};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The analysis; made by [`AttentionClusteringConfig`].
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Analysis for AttentionClustering {
     }
 
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(AttentionClusteringConfig::NAME, VERSION)?;
+        state.expect_one_of(AttentionClusteringConfig::NAME, PatternSums::WITHOUT_CHANCE..=VERSION)?;
         state.expect_field("heads", &self.layout.to_document())?;
         state.expect_field("smoothing", &json!(self.config.smoothing))?;
         let patterns = PatternSums::read(state, &self.layout)?;

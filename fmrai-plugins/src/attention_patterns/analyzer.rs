@@ -11,7 +11,7 @@ use super::config::AttentionPatternsConfig;
 use super::report;
 use crate::attention::{BatchAttention, HeadLayout, PatternSums, TokenKinds};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The analysis; made by [`AttentionPatternsConfig`].
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Analysis for AttentionPatterns {
     }
 
     fn merge(&mut self, state: &State) -> Result<(), AnalyzerError> {
-        state.expect(AttentionPatternsConfig::NAME, VERSION)?;
+        state.expect_one_of(AttentionPatternsConfig::NAME, PatternSums::WITHOUT_CHANCE..=VERSION)?;
         state.expect_field("heads", &self.layout.to_document())?;
         state.expect_field("smoothing", &json!(self.config.smoothing))?;
         self.sums.add(&PatternSums::read(state, &self.layout)?);

@@ -138,7 +138,8 @@ impl Shard {
         if self.is_told(sign) { self.contexts(sign, neuron) } else { &[] }
     }
 
-    fn is_told(&self, sign: Sign) -> bool {
+    /// Whether triggers of this sign are told: not those at the floor of an activation function.
+    pub(super) fn is_told(&self, sign: Sign) -> bool {
         sign == Sign::Positive || !self.floor
     }
 

@@ -14,7 +14,8 @@ from ._errors import AnalysisError, FmraiError
 from ._report import _Lazy, table
 from ._safetensors import SafetensorsFile
 
-_FORMAT = 1
+_FORMATS = {"summary.json": (1,), "manifest.json": (1, 2)}
+"""The versions of each document that are read."""
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -25,8 +26,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise FmraiError(f"{path}: {error}") from None
     found = document.get("format")
-    if found != _FORMAT:
-        raise FmraiError(f"{path}: format {found!r}, this version reads format {_FORMAT}")
+    known = _FORMATS[path.name]
+    if found not in known:
+        raise FmraiError(f"{path}: format {found!r}, this version reads {' and '.join(map(str, known))}")
     return document
 
 

@@ -11,6 +11,9 @@ use crate::finite::finite;
 const CHANCE: &str = "pattern_chance";
 
 impl PatternSums {
+    /// The last version of the states of those that hold it in which there was no chance: it is then unknown.
+    pub const WITHOUT_CHANCE: u32 = 2;
+
     /// Writes itself into a state: `patterns` and `pattern_texts` `[statistic, head]`, `pattern_chance` `[2, statistic, head]`, `pattern_attainable`,
     /// `pattern_rows` and `pattern_ahead` `[2, head]`, `pattern_counts` `[3 * stream + 2]` (texts, tokens and texts left out
     /// of each sequence, rows of zeros, the first sample with a row left out or -1).
@@ -54,7 +57,7 @@ impl PatternSums {
             streams,
             sums: finite(state, "patterns", &[STATISTICS, heads])?,
             defined: state.get("pattern_texts", &[STATISTICS, heads])?,
-            chance: match state.tensors.contains_key(CHANCE) {
+            chance: match state.version > Self::WITHOUT_CHANCE {
                 true => state.get(CHANCE, &[2, STATISTICS, heads])?,
                 false => vec![f64::NAN; 2 * STATISTICS * heads],
             },

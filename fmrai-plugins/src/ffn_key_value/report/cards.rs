@@ -32,9 +32,12 @@ pub(super) fn cards(
     let texts = |neuron: &Neuron, place| shown(neuron, place).map_or(0, <[_]>::len);
     let triggered: Vec<(&Neuron, (&Shard, usize))> = triggered.map(|(n, place)| (n, *place)).collect();
     let most = triggered.iter().map(|(n, place)| texts(n, *place)).max().unwrap_or(0);
-    let full = triggered.into_iter().filter(|(n, place)| texts(n, *place) == most);
-    let scored: Vec<(&Neuron, f64)> = full.map(|(n, place)| (n, selectivity(n, place))).collect();
-    let chosen = strongest(&scored, analysis.config.cards);
+    let scored = triggered.iter().map(|(n, place)| (*n, selectivity(n, *place), texts(n, *place) == most));
+    let (full, fewer): (Vec<_>, Vec<_>) = scored.partition(|(_, _, full)| *full);
+    let [full, fewer] =
+        [full, fewer].map(|all| all.into_iter().map(|(n, by, _)| (n, by)).collect::<Vec<_>>());
+    let mut chosen = strongest(&full, analysis.config.cards);
+    chosen.extend(strongest(&fewer, analysis.config.cards.saturating_sub(chosen.len())));
     let place = |neuron: &Neuron| {
         let block = analysis.layout.blocks.get(neuron.layer)?;
         shards.get(block.first + neuron.neuron)
@@ -58,21 +61,22 @@ pub(super) fn cards(
     Some(Figure::single("memory_cards", "Memory cards", &caption, Plot::Passages(passages)))
 }
 
-/// The sign of a neuron's larger answers.
-fn sign_of(neuron: &Neuron) -> Sign {
-    if -neuron.smallest > neuron.largest { Sign::Negative } else { Sign::Positive }
+/// The sign of a neuron's larger answers, among those that are told: at a floor all answers are alike.
+fn sign_of(neuron: &Neuron, shard: &Shard) -> Sign {
+    let negative = -neuron.smallest > neuron.largest && shard.is_told(Sign::Negative);
+    if negative { Sign::Negative } else { Sign::Positive }
 }
 
 /// The triggers of a neuron that its card shows, the strongest first.
 fn shown<'a>(neuron: &Neuron, (shard, at): (&'a Shard, usize)) -> Option<&'a [(Trigger, Window)]> {
-    let contexts = shard.told_contexts(sign_of(neuron), at);
+    let contexts = shard.told_contexts(sign_of(neuron, shard), at);
     (!contexts.is_empty()).then_some(contexts)
 }
 
 /// How far the weakest of the texts shown is from a neuron's mean, in its standard deviations: large for a neuron that is silent but for a
 /// few texts, small for one that is always active. NaN where that is not defined.
 fn selectivity(neuron: &Neuron, place: (&Shard, usize)) -> f64 {
-    let factor = sign_of(neuron).factor();
+    let factor = sign_of(neuron, place.0).factor();
     let weakest = shown(neuron, place).and_then(<[_]>::last).map_or(f64::NAN, |(t, _)| f64::from(t.size));
     (weakest - factor * neuron.mean) / neuron.variance.sqrt()
 }
@@ -103,7 +107,7 @@ fn card(
     place: (&Shard, usize),
     conclusions: Option<&Conclusions>,
 ) -> Option<Card> {
-    let sign = sign_of(neuron);
+    let sign = sign_of(neuron, place.0);
     let contexts = shown(neuron, place)?;
     let known = contexts.iter().flat_map(|(_, w)| w.known()).filter(|x| x.is_finite());
     let largest = known.fold(0.0_f32, |most, x| most.max(x.abs()));
