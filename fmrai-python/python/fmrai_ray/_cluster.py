@@ -90,10 +90,10 @@ def run(job: Job, address: str | None) -> int:
     while board.running:
         done, _ = ray.wait(list(board.running), timeout=0.5)
         for task in done:
-            part = board.running.pop(task)
+            ended = board.running.pop(task)
             ray.get(task)  # what it could not do is the error of this run
             board.pieces.append(task)
-            board.seconds.append(time.monotonic() - (part.seen or time.monotonic()))
+            board.seconds.append(time.monotonic() - (ended.seen or time.monotonic()))
             _tell(f"{len(board.pieces)} parts are done, {len(board.running)} are not")
         _look(board, job.work)
         slow = _straggler(board)
