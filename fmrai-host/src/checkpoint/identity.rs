@@ -1,10 +1,8 @@
 //! What the result of a run depends on.
 
-use std::collections::BTreeSet;
-
 use fmrai_torch::files::FileInfo;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::version::Versions;
 
@@ -46,13 +44,12 @@ impl Identity {
         compare("fmrai", fmrai, &now.versions.fmrai);
         compare("libtorch", libtorch, &now.versions.libtorch);
         if plan != &now.plan {
-            let fields =
-                |plan: &Value| plan.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
-            let mut changed: Vec<String> =
-                [plan, &now.plan].into_iter().filter_map(fields).flatten().collect();
-            changed.retain(|part| plan.get(part) != now.plan.get(part));
-            let mut named = BTreeSet::new();
-            changed.retain(|part| named.insert(part.clone()));
+            let mut changed: Vec<&str> = Vec::new();
+            for part in [plan, &now.plan].into_iter().filter_map(Value::as_object).flat_map(Map::keys) {
+                if plan.get(part) != now.plan.get(part) && !changed.contains(&part.as_str()) {
+                    changed.push(part);
+                }
+            }
             differences.push(format!("the plan has another {}", changed.join(", ")));
         }
         for (what, then, now) in [("model", model, &now.model), ("data", data, &now.data)] {

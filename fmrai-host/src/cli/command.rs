@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::commands::{generate, plugin, query};
+use crate::commands::{DataOptions, generate, plugin, query};
 use crate::run::Part;
 
 /// Where the plugins that a plan names may be.
@@ -146,18 +146,8 @@ pub(super) enum Command {
         /// Folder for the results
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
-        /// Field or column of the data that holds the text
-        #[arg(long, value_name = "NAME")]
-        field: Option<String>,
-        /// Samples per batch
-        #[arg(long, value_name = "N")]
-        batch_size: Option<usize>,
-        /// Longest text in tokens
-        #[arg(long, value_name = "N")]
-        max_tokens: Option<usize>,
-        /// The first samples only
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
+        #[command(flatten)]
+        read: DataOptions,
         /// An input of tensors that is given whole with every batch, as where texts and images do not run in step; may be repeated
         #[arg(long, value_name = "INPUT")]
         whole: Vec<String>,
@@ -266,18 +256,8 @@ pub(super) enum Command {
         /// A text in place of data; may be repeated
         #[arg(long, value_name = "TEXT", conflicts_with = "data")]
         text: Vec<String>,
-        /// Field or column of the data that holds the text
-        #[arg(long, value_name = "NAME")]
-        field: Option<String>,
-        /// Samples per batch
-        #[arg(long, value_name = "N")]
-        batch_size: Option<usize>,
-        /// Longest text in tokens
-        #[arg(long, value_name = "N")]
-        max_tokens: Option<usize>,
-        /// The first samples only
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
+        #[command(flatten)]
+        read: DataOptions,
         /// Texts and tokens that are listed
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
         top: u16,

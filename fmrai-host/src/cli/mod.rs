@@ -12,8 +12,8 @@ use fmrai_torch::generate::GenerateConfig;
 
 use crate::calls;
 use crate::commands::{
-    DataOptions, analyzers, attend, capture, check, generate, inspect, merge, neuron, plugin, query, report,
-    run, schema, serve,
+    analyzers, attend, capture, check, generate, inspect, merge, neuron, plugin, query, report, run, schema,
+    serve,
 };
 use crate::error::{Error, Exit, one_line};
 use crate::guardian;
@@ -155,10 +155,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             text,
             select,
             output,
-            field,
-            batch_size,
-            max_tokens,
-            limit,
+            mut read,
             whole,
             dtype,
             tokenizer,
@@ -166,7 +163,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             force,
             threads,
         } => {
-            let read = DataOptions { field, batch_size, max_tokens, limit, whole };
+            read.whole = whole;
             let threads = threads.map(usize::from);
             let options = capture::CaptureOptions {
                 model,
@@ -221,21 +218,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
                 attend::AttendOptions { model, tokenizer, text, heads, layer, svg, png, html, json };
             attend::attend(&options, &plugins.catalogue()?)
         }
-        Command::Neuron {
-            model,
-            neuron,
-            data,
-            text,
-            field,
-            batch_size,
-            max_tokens,
-            limit,
-            top,
-            tied_embedding,
-            tokenizer,
-            json,
-        } => {
-            let read = DataOptions { field, batch_size, max_tokens, limit, whole: Vec::new() };
+        Command::Neuron { model, neuron, data, text, read, top, tied_embedding, tokenizer, json } => {
             let top = usize::from(top);
             let options = neuron::NeuronOptions {
                 model,

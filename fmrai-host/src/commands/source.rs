@@ -129,18 +129,24 @@ pub(super) fn load(model: &Value, base: &Path) -> Result<Box<dyn Model>, Error> 
     Ok(source.load(&LoadContext { base, device: Device::Cpu })?)
 }
 
+// The comments of the fields are what `--help` says of them.
 /// How the data named on the command line are read.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct DataOptions {
-    /// Field or column that holds the text.
+    /// Field or column of the data that holds the text
+    #[arg(long, value_name = "NAME")]
     pub(crate) field: Option<String>,
-    /// Samples per batch.
+    /// Samples per batch
+    #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Longest text in tokens.
+    /// Longest text in tokens
+    #[arg(long, value_name = "N")]
     pub(crate) max_tokens: Option<usize>,
-    /// The first samples only.
+    /// The first samples only
+    #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
     /// Inputs that are given whole with every batch.
+    #[arg(skip)]
     pub(crate) whole: Vec<String>,
 }
 

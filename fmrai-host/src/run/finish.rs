@@ -14,6 +14,7 @@ use super::options::Options;
 use super::outcome::{Answer, Outcome};
 use super::recorder::{Recorded, Recorder};
 use super::session::Session;
+use crate::checkpoint::Share;
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::OnError;
@@ -91,12 +92,26 @@ impl Session<'_> {
         }
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
+        Ok(self.outcome(analyses, activations))
+    }
+
+    /// Keeps what was absorbed of a part of the data for a merge. No conclusion is drawn from it.
+    pub(super) fn keep_part<R>(mut self) -> Result<Outcome<R>, Error> {
+        self.save()?;
+        let failed =
+            self.lanes.iter().filter_map(|lane| Some((lane.name.clone(), Err(lane.failure()?.clone()))));
+        let failed = failed.collect();
+        Ok(self.outcome(failed, None))
+    }
+
+    /// What is handed back, beside the answers.
+    fn outcome<R>(self, analyses: Vec<(String, Answer<R>)>, activations: Option<Recorded>) -> Outcome<R> {
         let told =
             self.told.lines(self.about.graph, self.about.structure).into_iter().chain(self.skipped.lines());
         let recorded = self.about.manifest.is_some();
-        Ok(Outcome {
+        Outcome {
             output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
-            part: None,
+            part: (self.share != Share::Whole).then(|| self.share.to_string()),
             counts: self.counts,
             parity: self.source.parity().cloned(),
             recorded,
@@ -105,28 +120,7 @@ impl Session<'_> {
             warnings: self.about.warnings.into_iter().chain(told).collect(),
             analyses,
             activations,
-        })
-    }
-
-    /// Keeps what was absorbed of a part of the data for a merge. No conclusion is drawn from it.
-    pub(super) fn keep_part<R>(mut self) -> Result<Outcome<R>, Error> {
-        self.save()?;
-        let failed =
-            self.lanes.iter().filter_map(|lane| Some((lane.name.clone(), Err(lane.failure()?.clone()))));
-        let told =
-            self.told.lines(self.about.graph, self.about.structure).into_iter().chain(self.skipped.lines());
-        Ok(Outcome {
-            output: self.keeper.as_ref().map(|keeper| keeper.output().to_owned()),
-            part: Some(self.share.to_string()),
-            counts: self.counts,
-            parity: self.source.parity().cloned(),
-            recorded: self.about.manifest.is_some(),
-            logged_warnings: if self.about.manifest.is_some() { 0 } else { self.about.warnings.len() },
-            non_finite_weights: self.about.non_finite_weights,
-            analyses: failed.collect(),
-            warnings: self.about.warnings.into_iter().chain(told).collect(),
-            activations: None,
-        })
+        }
     }
 
     /// The files of the run itself; the summary last, since it names all others.

@@ -5,6 +5,7 @@ mod parts;
 mod passes;
 mod reported;
 mod skipping;
+mod wrapped;
 
 use std::fmt::Write;
 use std::path::Path;

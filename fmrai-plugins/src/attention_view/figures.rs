@@ -28,18 +28,12 @@ pub(super) fn figures(layout: &HeadLayout, texts: &[(u64, &Text)]) -> Vec<Figure
         let cells = (0..drawn).flat_map(|query| (0..drawn).map(move |key| (query, key)));
         Panel {
             title: format!("layer {}", layer.layer),
-            plot: Plot::HeatMap(HeatMap {
-                row_axis: "token that attends".to_owned(),
-                column_axis: "token attended to".to_owned(),
-                rows: names.clone(),
-                columns: names.clone(),
-                values: cells.map(|(query, key)| mean(query, key)).collect(),
-                scale: Axis::new("attention", None).range(0.0, 1.0),
-                diverging: false,
-                row_groups: Vec::new(),
-                column_groups: Vec::new(),
-                texts: Vec::new(),
-            }),
+            plot: Plot::HeatMap(HeatMap::new(
+                ("token that attends", names.clone()),
+                ("token attended to", names.clone()),
+                cells.map(|(query, key)| mean(query, key)).collect(),
+                Axis::new("attention", None).range(0.0, 1.0),
+            )),
         }
     };
     let of = if drawn < text.of {

@@ -54,18 +54,10 @@ pub(super) fn figures(
 }
 
 fn heads(layout: &Layout, found: &Conclusions, scale: Axis) -> HeatMap {
-    HeatMap {
-        row_axis: "layer".to_owned(),
-        column_axis: "head".to_owned(),
-        rows: (0..layout.layers).map(|layer| layer.to_string()).collect(),
-        columns: (0..layout.widest).map(|head| head.to_string()).collect(),
-        values: found.means[layout.head(0, 0)..layout.feed_forward(0)].to_vec(),
-        scale,
-        diverging: true,
-        row_groups: Vec::new(),
-        column_groups: Vec::new(),
-        texts: Vec::new(),
-    }
+    let rows = (0..layout.layers).map(|layer| layer.to_string()).collect();
+    let columns = (0..layout.widest).map(|head| head.to_string()).collect();
+    let values = found.means[layout.head(0, 0)..layout.feed_forward(0)].to_vec();
+    HeatMap::new(("layer", rows), ("head", columns), values, scale).diverging()
 }
 
 /// Parts that belong to no layer: their names and numbers.

@@ -21,18 +21,10 @@ fn title(name: &str) -> String {
 }
 
 fn heat_map(layout: &HeadLayout, values: &[f64], scale: Axis, diverging: bool) -> Plot {
-    Plot::HeatMap(HeatMap {
-        row_axis: "layer".to_owned(),
-        column_axis: "head".to_owned(),
-        rows: (0..layout.all_layers()).map(|layer| layer.to_string()).collect(),
-        columns: (0..layout.widest()).map(|head| head.to_string()).collect(),
-        values: layout.cells(values),
-        scale,
-        diverging,
-        row_groups: Vec::new(),
-        column_groups: Vec::new(),
-        texts: Vec::new(),
-    })
+    let rows = (0..layout.all_layers()).map(|layer| layer.to_string()).collect();
+    let columns = (0..layout.widest()).map(|head| head.to_string()).collect();
+    let map = HeatMap::new(("layer", rows), ("head", columns), layout.cells(values), scale);
+    Plot::HeatMap(HeatMap { diverging, ..map })
 }
 
 /// Attention to certain keys, and copying, layer by head.
@@ -128,18 +120,9 @@ fn by_head<'e>(layout: &HeadLayout, edges: impl Iterator<Item = &'e Edge>, scale
             values[row * columns.len() + column] = edge.value;
         }
     }
-    HeatMap {
-        row_axis: "head that writes".to_owned(),
-        column_axis: "head that reads".to_owned(),
-        rows: names(&rows),
-        columns: names(&columns),
-        values,
-        scale,
-        diverging: false,
-        row_groups: groups(writing),
-        column_groups: groups(reading),
-        texts: Vec::new(),
-    }
+    let (rows, columns) = (("head that writes", names(&rows)), ("head that reads", names(&columns)));
+    let map = HeatMap::new(rows, columns, values, scale);
+    HeatMap { row_groups: groups(writing), column_groups: groups(reading), ..map }
 }
 
 fn by_layer<'e>(layout: &HeadLayout, edges: impl Iterator<Item = &'e Edge>, scale: Axis) -> HeatMap {
@@ -150,16 +133,5 @@ fn by_layer<'e>(layout: &HeadLayout, edges: impl Iterator<Item = &'e Edge>, scal
         *cell = cell.max(edge.value);
     }
     let names: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
-    HeatMap {
-        row_axis: "writing layer".to_owned(),
-        column_axis: "reading layer".to_owned(),
-        rows: names.clone(),
-        columns: names,
-        values,
-        scale,
-        diverging: false,
-        row_groups: Vec::new(),
-        column_groups: Vec::new(),
-        texts: Vec::new(),
-    }
+    HeatMap::new(("writing layer", names.clone()), ("reading layer", names), values, scale)
 }

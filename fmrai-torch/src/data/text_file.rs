@@ -22,7 +22,8 @@ impl TextFile {
     pub(super) fn new(path: &Path, file: SteadyFile) -> Result<Self, DataError> {
         let io = |source| DataError::Io { path: path.to_owned(), source };
         let place = file.place();
-        let kind = FileKind::of(&start(&mut file.again()).map_err(io)?);
+        let stored = start(&mut file.again()).map_err(io)?;
+        let kind = FileKind::of(&stored);
         let decoded = |file: SteadyFile| -> io::Result<Box<dyn Read>> {
             Ok(match kind {
                 Some(FileKind::Gzip) => Box::new(MultiGzDecoder::new(BufReader::new(file))),
@@ -34,7 +35,7 @@ impl TextFile {
             let within = start(decoded(file.again()).map_err(io)?.as_mut()).map_err(io)?;
             refuse(path, &within, " when it is decompressed")?;
         } else {
-            refuse(path, &start(&mut file.again()).map_err(io)?, "")?;
+            refuse(path, &stored, "")?;
         }
         Ok(Self { read: decoded(file).map_err(io)?, place })
     }

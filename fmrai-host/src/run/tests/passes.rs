@@ -9,13 +9,11 @@ use fmrai_core::graph::Graph;
 use fmrai_core::tensor::{TensorData, from_safetensors};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::Device;
-use fmrai_torch::model::{
-    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, RegisteredModelSource,
-};
-use fmrai_torch::text::Tokenizer;
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors, RegisteredModelSource};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::wrapped::Wrapped;
 use super::{How, WHOLE, execute};
 use crate::error::{Error, Exit};
 use crate::plan::{Catalogue, Source, read};
@@ -194,37 +192,18 @@ impl RegisteredModelSource for Fickle {}
 
 impl ModelSource for Fickle {
     fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
-        Ok(Box::new(FickleModel { model: self.model.load(context)?, calls: Cell::new(0.0) }))
-    }
-}
-
-struct FickleModel {
-    model: Box<dyn Model>,
-    calls: Cell<f64>,
-}
-
-impl Model for FickleModel {
-    fn info(&self) -> &ModelInfo {
-        self.model.info()
-    }
-    fn parameters(&self) -> Vec<(String, fmrai_torch::Tensor)> {
-        self.model.parameters()
-    }
-    fn tokenizer(&self) -> Option<&Tokenizer> {
-        self.model.tokenizer()
-    }
-    fn inputs(&self) -> Vec<InputSpec> {
-        self.model.inputs()
-    }
-    fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
-        self.calls.set(self.calls.get() + 1.0);
-        // A tensor: a number would be a constant of the operation, and the pass another path.
-        let value = fmrai_torch::Tensor::scalar(self.calls.get())?;
-        let outputs = self.model.forward(inputs)?;
-        for (_, tensor) in &outputs.0 {
-            fmrai_torch::call("aten::fill_.Tensor", &[tensor.into(), (&value).into()])?;
-        }
-        Ok(outputs)
+        let calls = Cell::new(0.0);
+        let pass = move |model: &dyn Model, inputs: &NamedTensors| {
+            calls.set(calls.get() + 1.0);
+            // A tensor: a number would be a constant of the operation, and the pass another path.
+            let value = fmrai_torch::Tensor::scalar(calls.get())?;
+            let outputs = model.forward(inputs)?;
+            for (_, tensor) in &outputs.0 {
+                fmrai_torch::call("aten::fill_.Tensor", &[tensor.into(), (&value).into()])?;
+            }
+            Ok(outputs)
+        };
+        Ok(Box::new(Wrapped { model: self.model.load(context)?, pass: Box::new(pass) }))
     }
 }
 

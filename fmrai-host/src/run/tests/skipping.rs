@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use fmrai_torch::model::{
-    InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelSource, NamedTensors, RegisteredModelSource,
-};
-use fmrai_torch::text::Tokenizer;
+use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTensors, RegisteredModelSource};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::plan;
+use super::wrapped::Wrapped;
 use crate::error::{Error, Exit};
 use crate::plan::{Catalogue, Source, read};
 use crate::run::{Options, Outcome, Part, Work, run};
@@ -27,34 +25,17 @@ impl RegisteredModelSource for Stumbling {}
 
 impl ModelSource for Stumbling {
     fn load(&self, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
-        Ok(Box::new(StumblingModel { model: self.model.load(context)?, most: self.most }))
-    }
-}
-
-struct StumblingModel {
-    model: Box<dyn Model>,
-    most: i64,
-}
-
-impl Model for StumblingModel {
-    fn info(&self) -> &ModelInfo {
-        self.model.info()
-    }
-    fn parameters(&self) -> Vec<(String, fmrai_torch::Tensor)> {
-        self.model.parameters()
-    }
-    fn tokenizer(&self) -> Option<&Tokenizer> {
-        self.model.tokenizer()
-    }
-    fn inputs(&self) -> Vec<InputSpec> {
-        self.model.inputs()
-    }
-    fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
-        let tokens = inputs.get("input_ids").map(|ids| ids.size()[1]).unwrap_or_default();
-        if tokens > self.most {
-            return Err(ModelError::Inputs { found: format!("{tokens} tokens"), needed: "fewer".to_owned() });
-        }
-        self.model.forward(inputs)
+        let most = self.most;
+        let pass = move |model: &dyn Model, inputs: &NamedTensors| {
+            let tokens = inputs.get("input_ids").map(|ids| ids.size()[1]).unwrap_or_default();
+            match tokens > most {
+                true => {
+                    Err(ModelError::Inputs { found: format!("{tokens} tokens"), needed: "fewer".to_owned() })
+                }
+                false => model.forward(inputs),
+            }
+        };
+        Ok(Box::new(Wrapped { model: self.model.load(context)?, pass: Box::new(pass) }))
     }
 }
 
