@@ -1,21 +1,12 @@
 //! Names of tensors through the program: heads, neurons, modules and outputs, what files are keyed by, `fmrai attend`, and what a plan
 //! says that a model is made of.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a panic is how a test fails"
-)]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{assert_exit, err, fmrai, json_file, out, reference, sentences};
+use crate::common::{assert_exit, err, fmrai, json_file, out, reference, sentences};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::tensor::SafetensorsIndex;
 use fmrai_core::tolerance::Tolerance;
@@ -221,7 +212,8 @@ fn a_plan_says_what_a_model_is_made_of() {
             "format": 1,
             "model": { "type": "exported_program", "path": program, "tokenizer": model() },
             "data": { "type": "text", "path": "texts.txt" }, "structure": structure,
-            "analyses": [{ "type": "attention_patterns" }], "output": name
+            "analyses": [{ "type": "attention_patterns" }], "capture": { "select": ["attention[*].probabilities"] },
+            "output": name
         });
         let file = folder.path().join(format!("{name}.json"));
         std::fs::write(&file, plan.to_string()).unwrap();
@@ -232,6 +224,18 @@ fn a_plan_says_what_a_model_is_made_of() {
     assert_exit(&told, 0);
     let summary = json_file(&folder.path().join("told/summary.json"));
     assert_eq!(summary["structure"]["attention"].as_array().unwrap().len(), 1);
+    // What was captured then says the same without the plan that said so.
+    let again = json!({
+        "format": 1, "activations": "told", "analyses": [{ "type": "attention_patterns" }], "output": "again"
+    });
+    std::fs::write(folder.path().join("again.json"), again.to_string()).unwrap();
+    assert_exit(&fmrai(&["run", folder.path().join("again.json").to_str().unwrap(), "--threads", "1"]), 0);
+    let summary = json_file(&folder.path().join("again/summary.json"));
+    assert_eq!(summary["structure"]["attention"].as_array().unwrap().len(), 1);
+    let tables = ["told", "again"].map(|run| {
+        std::fs::read_to_string(folder.path().join(run).join("attention_patterns/tables/heads.csv")).unwrap()
+    });
+    assert_eq!(tables[0], tables[1]);
     let unknown = run("unknown", &json!({ "atention": [] }));
     assert_exit(&unknown, 2);
     assert!(err(&unknown).contains("structure") && err(&unknown).contains("atention"), "{}", err(&unknown));
@@ -297,7 +301,7 @@ fn one_neuron_is_asked_without_a_run() {
 #[test]
 fn outputs_are_found_through_control_flow() {
     let folder = tempfile::tempdir().unwrap();
-    let programs = Path::new(common::ROOT).join("tests/reference/programs");
+    let programs = Path::new(crate::common::ROOT).join("tests/reference/programs");
     for (program, outputs) in [("cond", 1), ("scan", 2), ("autocast_region", 4)] {
         let (expected, _) = content(&programs.join(format!("{program}.safetensors")));
         for case in ["c0", "c1"] {

@@ -1,9 +1,6 @@
 //! Pairs of texts as data: a run through the program, and the example that makes them for a tokenizer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-#[path = "../fmrai-host/examples/make_pairs/main.rs"]
+#[path = "../../fmrai-host/examples/make_pairs/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod make_pairs;
 
@@ -16,7 +13,7 @@ use fmrai_torch::text::Tokenizer;
 use make_pairs::{Known, Options, run};
 use serde_json::{Value, json};
 
-use common::{ROOT, assert_exit, err, fmrai, json_file, reference};
+use crate::common::{ROOT, assert_exit, err, fmrai, json_file, reference};
 
 /// Runs `attention_patterns` on pairs and keeps what it reads of the first block.
 fn run_on(pairs: &str, folder: &Path) -> std::process::Output {

@@ -1,10 +1,5 @@
 //! What version 0.2 wrote stays readable: stored activations, the checkpoint of an unfinished run, results
 //! (`tests/reference/version-0.2`).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
-
-#[path = "common/mod.rs"]
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +7,7 @@ use fmrai_core::tolerance::Tolerance;
 use serde_json::json;
 use tempfile::TempDir;
 
-use common::{ROOT, copy, err, fmrai, json_file, reference};
+use crate::common::{ROOT, copy, err, fmrai, json_file, reference};
 
 /// What another processor makes of float32 activations, after logarithms and small differences of them.
 const ROUNDED: Tolerance = Tolerance { absolute: 1e-4, relative: 1e-4 };

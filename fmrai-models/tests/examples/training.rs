@@ -1,19 +1,16 @@
 //! The example that trains a small GPT-2: it learns, what it writes is what it trained, and mistakes are told.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod tensors;
-#[path = "../examples/train_gpt/main.rs"]
+#[path = "../../examples/train_gpt/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod train_gpt;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use crate::tensors::{named, output};
 use fmrai_core::tolerance::Tolerance;
 use fmrai_models::HfCheckpoint;
 use fmrai_torch::model::{LoadContext, Model, ModelSource};
 use fmrai_torch::{Device, Tensor};
-use tensors::{named, output};
 use train_gpt::{Options, run, train};
 
 /// First weights are drawn by libtorch's generator, of which a process has one.

@@ -1,14 +1,10 @@
 //! Key-value memories from end to end: an exported program, the store, and the questions asked of it; and a store of
 //! another analyzer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{err, fmrai, out, sentences};
+use crate::common::{err, fmrai, out, sentences};
 use serde_json::{Value, json};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference/models/bert/model.pt2");
@@ -155,7 +151,7 @@ fn byte_level(folder: &Path) -> String {
                    "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
                    "vocab": vocabulary, "merges": ["Ã ©", "Ġ Ã©", "æ Ŀ", "æĿ ±"] }
     });
-    let decoder = Path::new(common::ROOT).join("tests/reference/decoders/gpt2");
+    let decoder = Path::new(crate::common::ROOT).join("tests/reference/decoders/gpt2");
     let model = folder.join("model");
     std::fs::create_dir(&model).unwrap();
     for file in ["config.json", "model.safetensors"] {
@@ -272,7 +268,7 @@ fn a_killed_run_leaves_a_store_that_answers() {
 fn contexts_are_the_text_around_a_trigger() {
     let folder = tempfile::tempdir().unwrap();
     let run = run(folder.path());
-    let documentation = include_str!("../docs/ffn-key-value.md");
+    let documentation = include_str!("../../docs/ffn-key-value.md");
     let query = documentation.split("token by token\n").nth(1).unwrap().split(';').next().unwrap();
     let query = query.replace("layer = 3", "layer = 2"); // this model has three
     let database = rusqlite::Connection::open(Path::new(&run).join("memories/store.sqlite")).unwrap();

@@ -9,7 +9,7 @@ use fmrai_host::plan::{Catalogue, read};
 use fmrai_host::run::{Options, Outcome, run};
 use serde_json::{Value, json};
 
-use super::common::{assert_exit, contents, err, fmrai, json_file, reference, sentences};
+use crate::common::{assert_exit, contents, err, fmrai, json_file, reference, sentences};
 
 struct Place(tempfile::TempDir);
 

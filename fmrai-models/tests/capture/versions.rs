@@ -1,6 +1,4 @@
 //! Random programs of views and in-place writes: every kept tensor holds the values it had when it was made.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::tracker::{CaptureRequest, Tracker};
 use fmrai_torch::capture::DispatchTracker;

@@ -1,14 +1,10 @@
 //! Analyses do not depend on how samples share batches: each run is compared with one of batch size 1, and, where samples were
 //! computed one by one by NumPy, with that (`tests/reference/attention/streams.py`).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{ROOT, assert_exit, err, fmrai, json_file, reference, sentences};
+use crate::common::{ROOT, assert_exit, err, fmrai, json_file, reference, sentences};
 use fmrai_core::tensor::{TensorData, TensorValue, from_safetensors};
 use fmrai_core::tolerance::Tolerance;
 use serde_json::{Value, json};

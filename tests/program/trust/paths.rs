@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
-use super::common::{assert_exit, err, out, reference, sentences};
+use crate::common::{assert_exit, err, out, reference, sentences};
 
 /// A folder whose name is not UTF-8, with a model, texts and a plan.
 fn strange() -> (tempfile::TempDir, PathBuf) {

@@ -1,12 +1,8 @@
 //! The same model as a checkpoint, as an exported program and as TorchScript: the same results.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{err, fmrai, out, reference, sentences};
+use crate::common::{err, fmrai, out, reference, sentences};
 use fmrai_core::tensor::{TensorData, TensorValue, from_safetensors};
 use fmrai_core::tolerance::Tolerance;
 use serde_json::{Value, json};

@@ -1,6 +1,4 @@
 //! What acts on a pass: results are replaced where they are made, in fused attention too, and recordings end in any order.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use std::cell::RefCell;
 use std::rc::Rc;
 

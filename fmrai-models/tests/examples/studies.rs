@@ -1,10 +1,8 @@
 //! The examples that look into models without a plan.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-#[path = "../examples/look_inside_training.rs"]
+#[path = "../../examples/look_inside_training.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod look_inside_training;
-#[path = "../examples/patching_study.rs"]
+#[path = "../../examples/patching_study.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod patching_study;
 

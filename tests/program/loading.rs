@@ -1,12 +1,8 @@
 //! Models and data as users have them, through the program: loaded, or refused with the cause and the way out.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{ROOT, assert_exit, err, fmrai, json_file, out};
+use crate::common::{ROOT, assert_exit, err, fmrai, json_file, out};
 use serde_json::{Value, json};
 
 /// A folder with a copy of a reference model.

@@ -1,10 +1,7 @@
 //! Values of trained feed-forward layers agree with what follows their keys' triggers, those of untrained ones by chance:
 //! the central finding of Geva et al. 2021, from the training to the tables, with the example and its plans.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-#[path = "../fmrai-models/examples/train_gpt/main.rs"]
+#[path = "../../fmrai-models/examples/train_gpt/main.rs"]
 #[allow(dead_code, reason = "a test calls what main calls")]
 mod train_gpt;
 
@@ -15,7 +12,7 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use serde_json::json;
 use train_gpt::{Options, run};
 
-use common::{ROOT, assert_exit, fmrai, json_file};
+use crate::common::{ROOT, assert_exit, fmrai, json_file};
 
 /// Sentences of sixty words that are all as frequent: after word `w` comes `7w + 3` in four of five cases, and `11w + 5`
 /// in the fifth.

@@ -1,13 +1,9 @@
 //! The `fmrai` program from end to end: what it prints, what it writes, and how it exits.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{ROOT, assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
+use crate::common::{ROOT, assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
 use serde_json::{Value, json};
 
 /// A folder with a plan, texts, and a copy of the small reference BERT.
@@ -220,6 +216,7 @@ fn the_schema_accepts_the_examples_and_the_listing_names_all_analyzers() {
             "head_detection",
             "input_attribution",
             "logit_lens",
+            "neuron_view",
             "path_patching",
             "steering",
         ],

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::lab::{difference, logits, merged, samples, show};
 use super::program::{FORMS, MODELS, decoder, distance, expected, refused, run, texts};
-use crate::common;
 
 /// Within this of PyTorch in float64.
 const NEAR: f64 = 1e-5;
@@ -133,10 +132,10 @@ fn in_context_learning_is_a_difference_of_losses() {
 
 #[test]
 fn what_a_model_lacks_is_named_and_the_rest_goes_on() {
-    let model = json!({ "type": "hf_checkpoint", "path": common::reference("bert") });
+    let model = json!({ "type": "hf_checkpoint", "path": crate::common::reference("bert") });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("texts.txt");
-    std::fs::write(&file, common::sentences(4)).unwrap();
+    std::fs::write(&file, crate::common::sentences(4)).unwrap();
     let data = json!({ "type": "text", "path": file, "batch_size": 2 });
     let found = run(&model, &data, &json!({ "type": "head_detection" }));
     let warnings = found.summary["warnings"].to_string();

@@ -1,13 +1,9 @@
 //! Selectors, activations on disk and tensors as data, through the `fmrai` program.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
+use crate::common::{assert_exit, contents, err, fmrai, json_file, out, reference, sentences};
 use fmrai_core::activations::ActivationFolder;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use serde_json::{Value, json};

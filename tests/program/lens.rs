@@ -1,14 +1,9 @@
 //! Streams read in the vocabulary, from a model to the tables: against PyTorch, and against the model's own logits.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
-
-mod common;
-mod readings;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{ROOT, assert_exit, fmrai, json_file, reference};
+use crate::common::{ROOT, assert_exit, fmrai, json_file, reference};
 use fmrai_core::structure::Structure;
 use fmrai_core::tensor::from_safetensors;
 use fmrai_core::tolerance::Tolerance;
@@ -143,7 +138,7 @@ fn models_of_16_bits_are_read_as_they_round() {
 #[test]
 fn an_embedding_in_place_of_a_map_is_warned_of_wherever_it_is_seen() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("texts.txt"), common::sentences(12)).unwrap();
+    std::fs::write(folder.path().join("texts.txt"), crate::common::sentences(12)).unwrap();
     let model = json!({ "type": "hf_checkpoint", "path": reference("minilm") });
     let data = json!({ "type": "text", "path": "texts.txt", "batch_size": 6 });
     let (summary, out) =
@@ -158,7 +153,7 @@ fn an_embedding_in_place_of_a_map_is_warned_of_wherever_it_is_seen() {
     }
     // Without it, what needs a vocabulary is left out, and nothing is to be warned of.
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("texts.txt"), common::sentences(12)).unwrap();
+    std::fs::write(folder.path().join("texts.txt"), crate::common::sentences(12)).unwrap();
     let (summary, out) = analysed(folder.path(), &model, &data, &json!({}));
     assert_eq!((summary.get("warnings"), summary.get("reading")), (None, None));
     assert!(!out.join("tables/composition.csv").exists());

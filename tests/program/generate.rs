@@ -1,7 +1,5 @@
 //! `fmrai generate` from end to end.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

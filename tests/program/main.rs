@@ -1,0 +1,27 @@
+//! The program from end to end, through its commands: what users see. One program, since each takes long to link.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+mod activations;
+mod agreement;
+mod batching;
+mod cli;
+#[path = "../common/mod.rs"]
+mod common;
+mod experiments;
+mod formats;
+mod generate;
+mod kv;
+mod lens;
+mod loading;
+mod naming;
+mod neurons;
+mod pairs;
+mod readings;
+mod same_model;
+mod trust;
