@@ -35,41 +35,17 @@ pub struct StoredTensor {
 impl SafetensorsIndex {
     /// Reads the header from the start of a file of `length` bytes.
     ///
-    /// The header is checked against the length before any memory is asked for.
-    ///
     /// # Errors
-    /// A sentence that says what is wrong with the file.
+    /// A sentence that says what is wrong with the file, as of [`safetensors_header`].
     pub fn read(file: &mut impl Read, length: u64) -> Result<Self, String> {
-        if length < 8 {
-            return Err(format!("it has {length} bytes, a safetensors file has at least 8"));
-        }
-        let mut prefix = [0; 8];
-        file.read_exact(&mut prefix).map_err(|e| e.to_string())?;
-        let header_length = u64::from_le_bytes(prefix);
-        if header_length > MAX_HEADER.min(length - 8) {
-            return Err(format!(
-                "not a safetensors file, or a truncated one: the header should have {header_length} bytes, the file \
-                 has {length}"
-            ));
-        }
-        let mut header = vec![0; usize::try_from(header_length).unwrap_or(0)];
-        file.read_exact(&mut header).map_err(|e| e.to_string())?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|e| format!("broken safetensors header: {e}"))?;
-        let needed = (8 + header_length).checked_add(metadata.data_len() as u64);
-        if needed != Some(length) {
-            let needed = needed.map_or_else(|| "too many".to_owned(), |n| n.to_string());
-            return Err(format!(
-                "truncated or overlong: the header describes a file of {needed} bytes, this one has {length}"
-            ));
-        }
+        let (metadata, data) = safetensors_header(file, length)?;
         let mut tensors = BTreeMap::new();
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
             let stored = StoredTensor {
                 dtype: dtype(info.dtype),
                 shape: info.shape.clone(),
-                start: 8 + header_length + start as u64,
+                start: data + start as u64,
                 bytes: end.saturating_sub(start) as u64,
             };
             let elements = super::count(&stored.shape);
@@ -85,6 +61,40 @@ impl SafetensorsIndex {
         let metadata = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
         Ok(Self { tensors, metadata })
     }
+}
+
+/// Reads the header from the start of a safetensors file of `length` bytes: what the library makes of it, known to fit the file, and the
+/// byte at which the data begin.
+///
+/// The header is checked against the length before any memory is asked for, so that a truncated or lying file is an error.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file.
+pub fn safetensors_header(file: &mut impl Read, length: u64) -> Result<(Metadata, u64), String> {
+    if length < 8 {
+        return Err(format!("it has {length} bytes, a safetensors file has at least 8"));
+    }
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(|e| e.to_string())?;
+    let header_length = u64::from_le_bytes(prefix);
+    if header_length > MAX_HEADER.min(length - 8) {
+        return Err(format!(
+            "not a safetensors file, or a truncated one: the header should have {header_length} bytes, the file \
+             has {length}"
+        ));
+    }
+    let mut header = vec![0; usize::try_from(header_length).unwrap_or(0)];
+    file.read_exact(&mut header).map_err(|e| e.to_string())?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|e| format!("broken safetensors header: {e}"))?;
+    let needed = (8 + header_length).checked_add(metadata.data_len() as u64);
+    if needed != Some(length) {
+        let needed = needed.map_or_else(|| "too many".to_owned(), |n| n.to_string());
+        return Err(format!(
+            "truncated or overlong: the header describes a file of {needed} bytes, this one has {length}"
+        ));
+    }
+    Ok((metadata, 8 + header_length))
 }
 
 fn dtype(dtype: Dtype) -> DType {

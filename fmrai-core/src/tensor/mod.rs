@@ -15,7 +15,7 @@ pub use data_view::DataView;
 pub use device::DeviceTensor;
 pub use dtype::DType;
 pub use element::Element;
-pub use index::{SafetensorsIndex, StoredTensor};
+pub use index::{SafetensorsIndex, StoredTensor, safetensors_header};
 pub(crate) use owned::Elements;
 pub use owned::OwnedTensor;
 pub use value::{SafetensorsContent, TensorData, TensorValue, from_safetensors, to_safetensors};

@@ -1,24 +1,20 @@
 //! A safetensors file, read in pieces: the header first, then one tensor after the other.
 //!
-//! The header is checked against the size of the file before any memory is asked for, so that a truncated or lying
-//! file is an error. Everything that is read goes through the hash, so it is the hash of what was used.
+//! Everything that is read goes through the hash, so it is the hash of what was used.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use fmrai_torch::files::FileInfo;
-use fmrai_torch::files::Hasher;
+use fmrai_core::tensor::safetensors_header;
+use fmrai_torch::files::{FileInfo, Hasher};
 use fmrai_torch::model::ModelError;
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::TensorInfo;
 use tch::{Kind, Tensor};
 
 use crate::convert::model_error;
 use crate::non_finite::NonFinite;
-
-/// Longest header that is read, as in the safetensors library.
-const MAX_HEADER: u64 = 100_000_000;
 
 /// An open file whose header is known to fit it.
 pub(super) struct SafetensorsFile {
@@ -40,32 +36,10 @@ impl SafetensorsFile {
             return Err(wrong("a file is needed".to_owned()));
         }
         let bytes = meta.len();
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut hasher = Hasher::new();
-
-        let mut length = [0; 8];
-        if bytes < 8 {
-            return Err(wrong(format!("it has {bytes} bytes, a safetensors file has at least 8")));
-        }
-        reader.read_exact(&mut length).map_err(io)?;
-        hasher.update(&length);
-        let length = u64::from_le_bytes(length);
-        if length > MAX_HEADER.min(bytes - 8) {
-            return Err(wrong(format!(
-                "not a safetensors file, or a truncated one: the header should have {length} bytes, the file has {bytes}"
-            )));
-        }
-        let mut header = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        reader.read_exact(&mut header).map_err(io)?;
-        hasher.update(&header);
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|e| wrong(format!("broken safetensors header: {e}")))?;
-        let needed = 8 + length + metadata.data_len() as u64;
-        if needed != bytes {
-            return Err(wrong(format!(
-                "truncated or overlong: the header describes a file of {needed} bytes, this one has {bytes}"
-            )));
-        }
+        let (reader, hasher) = (BufReader::with_capacity(1 << 16, file), Hasher::new());
+        let mut start = Hashed { reader, hasher };
+        let (metadata, _) = safetensors_header(&mut start, bytes).map_err(wrong)?;
+        let Hashed { reader, hasher } = start;
         let tensors = metadata
             .offset_keys()
             .into_iter()
@@ -99,6 +73,20 @@ impl SafetensorsFile {
             }
         }
         Ok(self.hasher.finish(name))
+    }
+}
+
+/// What is read goes through the hash.
+struct Hashed {
+    reader: BufReader<File>,
+    hasher: Hasher,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(into)?;
+        self.hasher.update(into.get(..read).unwrap_or_default());
+        Ok(read)
     }
 }
 
