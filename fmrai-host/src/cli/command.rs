@@ -3,9 +3,26 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use fmrai_core::activations::StoredAs;
 
 use crate::commands::{DataOptions, generate, plugin, query};
 use crate::run::Part;
+
+/// Element types of the files of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum StoredType {
+    Stored,
+    Float32,
+}
+
+impl From<StoredType> for StoredAs {
+    fn from(named: StoredType) -> Self {
+        match named {
+            StoredType::Stored => Self::Stored,
+            StoredType::Float32 => Self::Float32,
+        }
+    }
+}
 
 /// Where the plugins that a plan names may be.
 #[derive(Debug, clap::Args)]
@@ -152,8 +169,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "INPUT")]
         whole: Vec<String>,
         /// Element types of the files: those of the model, or float16 and bfloat16 widened
-        #[arg(long, value_parser = ["stored", "float32"], default_value = "stored")]
-        dtype: String,
+        #[arg(long, value_enum, default_value = "stored")]
+        dtype: StoredType,
         /// Folder with the tokenizer, for texts and an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
@@ -210,8 +227,6 @@ pub(super) enum Command {
         /// Folder with the tokenizer, for texts and an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
-        #[command(flatten)]
-        plugins: PluginPlaces,
     },
     /// Shows what the heads of a model look at in one text: their strongest links, or the matrix of a head
     Attend {
@@ -241,12 +256,10 @@ pub(super) enum Command {
         /// Folder with the tokenizer, for an archive without one
         #[arg(long, value_name = "DIR")]
         tokenizer: Option<PathBuf>,
-        #[command(flatten)]
-        plugins: PluginPlaces,
     },
     /// Tells what one neuron of a feed-forward block promotes, and on which texts it is strongest; no analysis of the others
     Neuron {
-        /// A model's folder, a .gguf, .pt2 or .pt file
+        /// A model's folder, a .gguf, .pt2 or .pt file, or a plan, whose data are read where no others are given
         model: PathBuf,
         /// The neuron, e.g. L3N17
         neuron: String,

@@ -50,7 +50,6 @@ impl Arguments {
             Command::Merge { folder, plan, .. } => {
                 merge::plan_of(plan.as_deref(), folder).is_ok_and(|plan| guardian::names_plugins(&plan))
             }
-            Command::Inspect { model, .. } | Command::Attend { model, .. } => guardian::names_plugins(model),
             Command::Analyzers { plugin, .. } | Command::Schema { plugin } => !plugin.is_empty(),
             _ => false,
         }
@@ -172,7 +171,7 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
                 text,
                 read,
                 select,
-                dtype,
+                dtype: dtype.into(),
                 output,
                 resume,
                 force,
@@ -195,7 +194,6 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             data,
             field,
             tokenizer,
-            plugins,
         } => {
             let pages = inspect::pages::PageOptions { html, svg, model_explorer };
             let options = inspect::InspectOptions {
@@ -211,12 +209,12 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
                 field,
                 select,
             };
-            inspect::inspect(&options, &plugins.catalogue()?)
+            inspect::inspect(&options)
         }
-        Command::Attend { model, text, head: heads, layer, svg, png, html, json, tokenizer, plugins } => {
+        Command::Attend { model, text, head: heads, layer, svg, png, html, json, tokenizer } => {
             let options =
                 attend::AttendOptions { model, tokenizer, text, heads, layer, svg, png, html, json };
-            attend::attend(&options, &plugins.catalogue()?)
+            attend::attend(&options)
         }
         Command::Neuron { model, neuron, data, text, read, top, tied_embedding, tokenizer, json } => {
             let top = usize::from(top);

@@ -23,6 +23,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod values;
 
 pub use capture::Capture;
 pub use catalogue::{Catalogue, Config, Offer, OfferError};
@@ -34,6 +35,7 @@ pub use parity::Parity;
 pub use parse::{Analysis, Plan};
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
+pub(crate) use read::read_subject;
 pub use read::{PlanError, read};
 pub use reference::{Reference, Spec};
 pub use resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};

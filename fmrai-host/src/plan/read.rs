@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::file_kind::FileKind;
+use fmrai_torch::data::RegisteredDataSource;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -38,18 +39,57 @@ impl fmt::Display for PlanError {
 /// # Errors
 /// [`PlanError`] lists every mistake, or says why the file cannot be read.
 pub fn read(file: &Path, catalogue: &Catalogue) -> Result<ResolvedPlan, PlanError> {
+    let text = text_of(file)?;
+    let (catalogue, plugins) = with_plugins(&text, catalogue, &base_of(file));
+    Plan::parse_after(plugins, &text, &catalogue)
+        .resolve(file)
+        .map_err(|problems| PlanError { file: file.to_owned(), problems })
+}
+
+/// Reads and resolves the plan in a file without its analyses and captures, and with `data` in place of its own where these are given: for
+/// what needs its model and data alone. No plugin is loaded.
+///
+/// # Errors
+/// As of [`read`].
+pub(crate) fn read_subject(
+    file: &Path,
+    data: Option<&dyn RegisteredDataSource>,
+) -> Result<ResolvedPlan, PlanError> {
     let fail = |problems| PlanError { file: file.to_owned(), problems };
-    let unreadable = |what: String| fail(vec![Problem::new(JsonPath::root(), what)]);
+    let odd = |what: String| fail(vec![Problem::new(JsonPath::root(), what)]);
+    let mut document = json::parse(&text_of(file)?).map_err(|problem| fail(vec![problem]))?;
+    let Some(fields) = document.as_object_mut() else {
+        return Err(odd("is neither a model nor a plan".to_owned()));
+    };
+    for field in ["plugins", "capture"] {
+        fields.shift_remove(field);
+    }
+    fields.insert("analyses".to_owned(), Value::Array(Vec::new()));
+    if let Some(data) = data {
+        let data = serde_json::to_value(data).map_err(|error| odd(format!("the data: {error}")))?;
+        fields.insert("data".to_owned(), data);
+    }
+    let catalogue = Catalogue::linked().map_err(|error| odd(error.to_string()))?;
+    let mut plan = Plan::parse(&document.to_string(), &catalogue);
+    // That there are none is no mistake here.
+    plan.problems.retain(|problem| problem.path != JsonPath::root().field("analyses"));
+    plan.resolve(file).map_err(fail)
+}
+
+/// The text of a plan's file.
+fn text_of(file: &Path) -> Result<String, PlanError> {
+    let unreadable = |what: String| {
+        let problems = vec![Problem::new(JsonPath::root(), what)];
+        PlanError { file: file.to_owned(), problems }
+    };
     let bytes = std::fs::read(file).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
     if let Some(kind) = FileKind::of(&bytes).filter(|kind| !matches!(kind, FileKind::Json | FileKind::Empty))
     {
         return Err(unreadable(format!("is {kind}; a plan is JSON in UTF-8")));
     }
-    let text = String::from_utf8(bytes).map_err(|e| {
+    String::from_utf8(bytes).map_err(|e| {
         unreadable(format!("is not UTF-8 text: byte {} is out of place", e.utf8_error().valid_up_to()))
-    })?;
-    let (catalogue, plugins) = with_plugins(&text, catalogue, &base_of(file));
-    Plan::parse_after(plugins, &text, &catalogue).resolve(file).map_err(fail)
+    })
 }
 
 /// A plugin as a plan names it.

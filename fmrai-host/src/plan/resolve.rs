@@ -31,8 +31,13 @@ impl Plan {
         let base = base_of(file);
         let root = JsonPath::root();
         self.check_text_of_paths();
-        self.check_path(&root.field("model"), &base);
-        self.check_path(&root.field("data"), &base);
+        self.check_path(&root.field("model"), &base, |path| match std::fs::metadata(path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        });
+        self.check_path(&root.field("data"), &base, |path| {
+            fmrai_torch::data::find(path).map_err(|error| error.to_string())
+        });
         let activations = self.activations.take().map(|written| base.join(written));
         if let Some(folder) = &activations
             && let Err(error) = std::fs::metadata(folder)
@@ -126,15 +131,14 @@ impl Plan {
     }
 
     /// A source's `path` has to exist. Sources without such a field check for themselves.
-    fn check_path(&mut self, part: &JsonPath, base: &Path) {
+    fn check_path(&mut self, part: &JsonPath, base: &Path, find: impl Fn(&Path) -> Result<(), String>) {
         let field = part.field("path");
         let path = self.document.get(part.to_string()).and_then(|p| p.get("path")).and_then(Value::as_str);
         if let Some(path) = path {
-            let path = base.join(path);
-            if let Err(error) = std::fs::metadata(&path)
+            if let Err(what) = find(&base.join(path))
                 && !self.is_told(&field)
             {
-                self.problems.push(Problem::new(field, format!("{}: {error}", path.display())));
+                self.problems.push(Problem::new(field, what));
             }
         }
     }

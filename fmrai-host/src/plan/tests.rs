@@ -127,6 +127,12 @@ fn each_mistake_says_where_what_and_what_is_valid() {
         &["model.path: HERE/nowhere: No such file or directory (os error 2)"],
     );
     check(
+        |p| p["data"]["path"] = json!("nowhere.txt"),
+        &["data.path: HERE/nowhere.txt: No such file or directory (os error 2)"],
+    );
+    check(|p| p["data"]["path"] = json!("te?ts.*"), &[]);
+    check(|p| p["data"]["path"] = json!("shards/*.txt"), &["data.path: HERE/shards/*.txt: there is no file"]);
+    check(
         |p| p["model"]["type"] = json!("hf_chekpoint"),
         &[
             "model.type: is the text \"hf_chekpoint\" (did you mean \"hf_checkpoint\"?), needed \"exported_program\", \"gguf\", \
@@ -261,7 +267,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
   model.path: HERE/nowhere: No such file or directory (os error 2)
   model.layers: unknown field, valid fields: path, attention, dtype, type
   analyses[0].scale: is 0, needed a number above 0
-  analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"ablation\", \"activation_patching\", \"attention_clustering\", \"attention_patterns\", \"attention_view\", \"attribution_patching\", \"circuit\", \"direct_logit_attribution\", \"ffn_key_value\", \"head_detection\", \"input_attribution\", \"logit_lens\", \"path_patching\", \"steering\", \"test_failing\" or \"test_sums\"
+  analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"ablation\", \"activation_patching\", \"attention_clustering\", \"attention_patterns\", \"attention_view\", \"attribution_patching\", \"circuit\", \"direct_logit_attribution\", \"ffn_key_value\", \"head_detection\", \"input_attribution\", \"logit_lens\", \"neuron_view\", \"path_patching\", \"steering\", \"test_failing\" or \"test_sums\"
   analyses[2].scale: is true, needed a number
   analyses[2].unit: is the text \"bits\", needed \"texts\" or \"tokens\"
   analyses[2].name: \"test_sums\" is the name of analyses[0] too, give each its own `name`

@@ -40,4 +40,5 @@ pub use registry::{DataSourceEntry, DataSources};
 pub use source::{DataContext, DataSource, RegisteredDataSource};
 pub use tensors::TensorFiles;
 pub use text::TextLines;
+pub use text_file::find;
 pub use texts::GivenTexts;

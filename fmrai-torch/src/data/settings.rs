@@ -53,6 +53,12 @@ macro_rules! text_source {
         }
 
         impl $name {
+            /// All of it, in batches of the default size, each text as long as the model takes.
+            #[must_use]
+            pub fn new(path: impl Into<std::path::PathBuf>, $($own: $type),*) -> Self {
+                Self { path: path.into(), $($own,)* batch_size: default_batch_size(), max_tokens: None, limit: None }
+            }
+
             fn settings(&self) -> $crate::data::settings::Settings<'_> {
                 $crate::data::settings::Settings {
                     path: &self.path,

@@ -80,6 +80,17 @@ pub(super) struct NamedFile {
     pub(super) name: String,
 }
 
+/// Looks for the files that a `path` of a plan's data stands for, which may be a pattern.
+///
+/// # Errors
+/// [`DataError`] names what is not there.
+pub fn find(path: &Path) -> Result<(), DataError> {
+    for NamedFile { path, .. } in files(path)? {
+        std::fs::metadata(&path).map_err(|source| DataError::Io { path, source })?;
+    }
+    Ok(())
+}
+
 /// The files that a path of a plan stands for: a file, all files of a folder and those below it, or those that a pattern such as
 /// `shards/*.jsonl.gz` fits; sorted by name. Hidden files are left out.
 pub(super) fn files(path: &Path) -> Result<Vec<NamedFile>, DataError> {

@@ -43,6 +43,14 @@ fn default_batch_size() -> usize {
 crate::register_data_source!(GivenTexts, name: "texts", summary: "texts that stand in the plan itself",
 );
 
+impl GivenTexts {
+    /// All of them, in batches of the default size, each as long as the model takes.
+    #[must_use]
+    pub fn new(texts: Vec<String>) -> Self {
+        Self { texts, batch_size: default_batch_size(), max_tokens: None, limit: None }
+    }
+}
+
 impl DataSource for GivenTexts {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         let path = PathBuf::from(NAME);

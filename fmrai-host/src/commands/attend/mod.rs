@@ -4,16 +4,15 @@ mod heads;
 mod picture;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fmrai_core::structure::Structure;
 use fmrai_report::html;
 use fmrai_torch::bench::Study;
 use serde_json::json;
 
-use super::source::{self, Named, named};
+use super::source::subject;
 use crate::error::{Error, Exit};
-use crate::plan::{self, Catalogue, Source};
 use crate::results;
 use crate::run::understanding;
 use crate::serve::document_of_text;
@@ -38,28 +37,17 @@ pub(crate) struct AttendOptions {
 }
 
 /// Runs a model on one text and shows the attention of its heads.
-pub(crate) fn attend(options: &AttendOptions, catalogue: &Catalogue) -> Result<Exit, Error> {
-    let mut told = None;
-    let model = match named(&options.model, options.tokenizer.as_deref())? {
-        Named::Model(document) => source::load(&document, Path::new(""))?,
-        Named::Plan(file) => {
-            let plan = plan::read(&file, catalogue)?;
-            match plan.source {
-                Source::Live { model, .. } => {
-                    told = plan.structure;
-                    let device = fmrai_torch::Device::Cpu;
-                    model.load(&fmrai_torch::model::LoadContext { base: &plan.base, device })?
-                }
-                Source::Activations(_) => {
-                    let what = "the plan has activations in place of a model: there is nothing that could read a text";
-                    return Err(Error::Usage(format!("{}: {what}", file.display())));
-                }
-            }
-        }
-    };
+pub(crate) fn attend(options: &AttendOptions) -> Result<Exit, Error> {
+    let subject = subject(&options.model, options.tokenizer.as_deref())?;
+    let model = subject.load()?;
     let study = Study::of_texts(model, &[&options.text])?;
     let mut structure: Structure = study.structure().clone();
-    understanding::corrected(study.graph(), &mut structure, &study.model().info().path, told.as_ref())?;
+    understanding::corrected(
+        study.graph(),
+        &mut structure,
+        &study.model().info().path,
+        subject.structure.as_ref(),
+    )?;
     let attended = heads::of(&study, &structure, &options.heads, options.layer)?;
     if let Some(file) = &options.json {
         let document = json!({ "format": FORMAT, "model": study.model().info().architecture, "text": options.text, "tokens": attended.tokens, "heads": attended.heads });

@@ -3,7 +3,7 @@
 mod edits;
 mod told;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fmrai_torch::data::unknown_token;
 use fmrai_torch::generate::{EditedModel, GenerateConfig, Stopped, generate as continued};
@@ -12,7 +12,7 @@ use fmrai_torch::model::CausalModel;
 use self::edits::Edits;
 pub(crate) use self::edits::{EditOptions, From};
 use self::told::Told;
-use super::source::{Named, load, named};
+use super::source::subject;
 use crate::error::{Error, Exit};
 use crate::terminal;
 
@@ -30,10 +30,7 @@ pub(crate) struct GenerateOptions {
 /// Prints the prompt as a model continues it.
 pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
     let edits = Edits::of(&options.edits)?;
-    let Named::Model(source) = named(&options.model, None)? else {
-        return Err(Error::Usage(format!("{}: is a plan, needed is a model", options.model.display())));
-    };
-    let loaded = load(&source, Path::new(""))?;
+    let loaded = subject(&options.model, None)?.load()?;
     let model = loaded.causal().ok_or_else(|| {
         let (path, kind) = (options.model.display(), &loaded.info().architecture);
         Error::Usage(format!("{path}: a {kind} model does not continue texts, decoders do"))

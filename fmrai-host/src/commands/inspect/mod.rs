@@ -8,19 +8,18 @@ mod select;
 mod structure;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 
 use fmrai_core::graph::{DotOptions, Graph, RecordedGraph, Summary, summary, to_dot, to_json};
 use fmrai_core::selector::Selector;
 use fmrai_core::structure::{Structure, StructureFile, opaque_operations};
-use fmrai_torch::Device;
-use fmrai_torch::data::{DataContext, RegisteredDataSource};
-use fmrai_torch::model::{LoadContext, Model, NamedTensors};
-use serde_json::{Value, json};
+use fmrai_torch::data::{DataContext, DataSource, GivenTexts, RegisteredDataSource};
+use fmrai_torch::model::{Model, NamedTensors};
 
-use super::source::{self, DataOptions, Named};
+use super::source::{self, DataOptions, Subject, subject};
 use crate::error::{Error, Exit};
-use crate::plan::{self, Catalogue, Parity, Source};
+use crate::plan::Parity;
 use crate::results::write;
 use crate::run::{Watched, understanding};
 use crate::terminal;
@@ -48,22 +47,22 @@ pub(crate) struct InspectOptions {
 }
 
 /// Tells what a model is made of. A model whose graph is known beforehand runs only if data are given.
-pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result<Exit, Error> {
+pub(crate) fn inspect(options: &InspectOptions) -> Result<Exit, Error> {
     let select: Vec<Selector> = options.select.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let Subject { model, data, told: by_plan } = subject(options, catalogue)?;
-    let (model, by_plan) = (model.as_ref(), by_plan.as_ref());
-    let known = if data.is_none() && options.text.is_none() { model.graph() } else { None };
+    let inspected = inspected(options)?;
+    let (model, by_plan) = (inspected.model.as_ref(), inspected.told.as_ref());
+    let known = if inspected.data.is_none() { model.graph() } else { None };
     let mut structure = None;
     let (graph, how) = match known {
         Some(Ok(graph)) => (graph, "known without running it"),
         Some(Err(why)) => {
-            let graph = record(model, options, None, by_plan, &mut structure).map_err(|error| match error {
+            let graph = record(&inspected, &mut structure).map_err(|error| match error {
                 Error::Usage(advice) => Error::Usage(format!("{why}; {advice}")),
                 other => other,
             });
             (graph?, "recorded in one run, since it depends on the data")
         }
-        None => (record(model, options, data.as_ref(), by_plan, &mut structure)?, "recorded in one run"),
+        None => (record(&inspected, &mut structure)?, "recorded in one run"),
     };
     let (found, coverage) = Structure::with_coverage(graph.as_ref());
     let (structure, doubts) = match structure {
@@ -119,66 +118,48 @@ pub(crate) fn inspect(options: &InspectOptions, catalogue: &Catalogue) -> Result
     Ok(Exit::Success)
 }
 
-/// A model, and the data that it is to run on, with the folder that they start from.
-struct Subject {
+/// A model, and the data that it is to run on.
+struct Inspected {
     model: Box<dyn Model>,
-    data: Option<(Box<dyn RegisteredDataSource>, PathBuf)>,
+    data: Option<Box<dyn RegisteredDataSource>>,
+    /// Folder that paths of the data start from.
+    base: PathBuf,
     /// What a plan says of the structure.
     told: Option<StructureFile>,
 }
 
-fn subject(options: &InspectOptions, catalogue: &Catalogue) -> Result<Subject, Error> {
-    let path = &options.model;
-    let (model, planned, told) = match source::named(path, options.tokenizer.as_deref())? {
-        Named::Model(document) => (source::load(&document, Path::new(""))?, None, None),
-        Named::Plan(file) => {
-            let plan = plan::read(&file, catalogue)?;
-            match plan.source {
-                Source::Live { model, data } => {
-                    let model = model.load(&LoadContext { base: &plan.base, device: Device::Cpu })?;
-                    (model, Some((data, plan.base)), plan.structure)
-                }
-                Source::Activations(_) => {
-                    let what = "the plan has activations in place of a model: there is nothing to inspect";
-                    return Err(Error::Usage(format!("{}: {what}", file.display())));
-                }
-            }
+fn inspected(options: &InspectOptions) -> Result<Inspected, Error> {
+    let again = || subject(&options.model, options.tokenizer.as_deref());
+    let of_plan = again()?;
+    let model = of_plan.load()?;
+    let Subject { data: planned, structure: told, base, .. } = of_plan;
+    let given = match (&options.text, options.data.is_empty()) {
+        (Some(text), _) => Some(source::texts(slice::from_ref(text), &DataOptions::default())?),
+        (None, true) => None,
+        (None, false) => {
+            let read =
+                DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
+            Some(source::data(&options.data, &read, || again()?.load())?)
         }
     };
     // A plan's own data are used only where the model takes no text: a short one takes less time.
     let known = matches!(model.graph(), Some(Ok(_)));
-    let mut data = planned.filter(|_| options.text.is_none() && model.tokenizer().is_none() && !known);
-    if !options.data.is_empty() {
-        let read =
-            DataOptions { field: options.field.clone(), batch_size: Some(1), ..DataOptions::default() };
-        let again = || match source::named(path, options.tokenizer.as_deref())? {
-            Named::Model(document) => source::load(&document, Path::new("")),
-            Named::Plan(_) => Err(Error::Usage("with a plan, give --data NAME=FILE.npy".to_owned())),
-        };
-        let document = source::data(&options.data, &read, again)?;
-        data = Some((parse(document)?, PathBuf::new()));
-    }
-    Ok(Subject { model, data, told })
-}
-
-fn parse(document: Value) -> Result<Box<dyn RegisteredDataSource>, Error> {
-    serde_json::from_value(document).map_err(|e| Error::Internal(e.to_string()))
+    let planned = planned.filter(|_| model.tokenizer().is_none() && !known);
+    Ok(Inspected { model, data: given.or(planned), base, told })
 }
 
 fn record(
-    model: &dyn Model,
-    options: &InspectOptions,
-    data: Option<&(Box<dyn RegisteredDataSource>, PathBuf)>,
-    by_plan: Option<&StructureFile>,
+    inspected: &Inspected,
     structure: &mut Option<(Structure, Vec<String>)>,
 ) -> Result<Arc<RecordedGraph>, Error> {
+    let Inspected { model, data, base, told: by_plan } = inspected;
     let inputs = match data {
-        Some((source, base)) => first(model, source.as_ref(), base)?,
-        None => probe(model, options.text.as_deref())?,
+        Some(source) => first(model.as_ref(), source.as_ref(), base)?,
+        None => probe(model.as_ref())?,
     };
-    let mut watched = Watched::new(model, Parity::Off)?;
+    let mut watched = Watched::new(model.as_ref(), Parity::Off)?;
     let graph = watched.discover(&inputs)?;
-    let mut found = told(graph.as_ref(), Structure::of(graph.as_ref()), model, by_plan)?;
+    let mut found = told(graph.as_ref(), Structure::of(graph.as_ref()), model.as_ref(), by_plan.as_ref())?;
     let doubts = understanding::checked(graph.as_ref(), &mut found, &mut watched, &inputs);
     *structure = Some((found, doubts));
     Ok(graph)
@@ -196,7 +177,7 @@ fn told(
 }
 
 /// The inputs of the first batch.
-fn first(model: &dyn Model, source: &dyn RegisteredDataSource, base: &Path) -> Result<NamedTensors, Error> {
+fn first(model: &dyn Model, source: &dyn DataSource, base: &Path) -> Result<NamedTensors, Error> {
     let inputs = model.inputs();
     let context = DataContext {
         base,
@@ -208,26 +189,16 @@ fn first(model: &dyn Model, source: &dyn RegisteredDataSource, base: &Path) -> R
     first.map(|batch| batch.inputs).ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))
 }
 
-/// The inputs that a data source makes of one text; without a tokenizer, token ids that the model has.
-fn probe(model: &dyn Model, text: Option<&str>) -> Result<NamedTensors, Error> {
-    if text.is_none() && model.tokenizer().is_none() {
-        if let Ok(inputs) = fmrai_torch::data::probe(&model.inputs()) {
-            return Ok(inputs);
-        }
+/// The inputs that a model makes of one text; without a tokenizer, token ids that it has.
+fn probe(model: &dyn Model) -> Result<NamedTensors, Error> {
+    if model.tokenizer().is_some() {
+        let text = GivenTexts::new(vec![PROBE.to_owned()]);
+        return first(model, &text, Path::new(""));
+    }
+    fmrai_torch::data::probe(&model.inputs()).map_err(|_| {
         let inputs: Vec<String> = model.inputs().iter().map(ToString::to_string).collect();
         let inputs = inputs.join(", ");
         let advice = "give --data FILE (.safetensors or .npy), or --tokenizer FOLDER for a model of texts";
-        return Err(Error::Usage(format!(
-            "the model has to run to be inspected, and takes {inputs}: {advice}"
-        )));
-    }
-    let text = text.unwrap_or(PROBE);
-    let internal = |e: std::io::Error| Error::Internal(format!("the probe text: {e}"));
-    let folder = tempfile::tempdir().map_err(internal)?;
-    std::fs::write(folder.path().join("probe.txt"), text.replace(['\r', '\n'], " ")).map_err(internal)?;
-    let source = parse(json!({ "type": "text", "path": "probe.txt" }))?;
-    if text.trim().is_empty() {
-        return Err(Error::Usage("--text has no tokens in it".to_owned()));
-    }
-    first(model, source.as_ref(), folder.path())
+        Error::Usage(format!("the model has to run to be inspected, and takes {inputs}: {advice}"))
+    })
 }

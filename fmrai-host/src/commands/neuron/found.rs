@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use fmrai_core::graph::RecordedGraph;
 use fmrai_core::selector::{Selector, UnitKind, select};
-use fmrai_core::structure::Structure;
+use fmrai_core::structure::{Structure, StructureFile};
 use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::data::{DataContext, RegisteredDataSource};
 use fmrai_torch::model::Model;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::error::Error;
 use crate::plan::Parity;
@@ -41,29 +40,33 @@ pub(super) struct Trigger {
     pub(super) tokens: Vec<u32>,
 }
 
-/// Runs the model on all texts, each pass up to the neuron alone.
-pub(super) fn of(model: &dyn Model, data: &Value, name: &str, top: usize) -> Result<Found, Error> {
+/// Runs the model on all texts, each pass up to the neuron alone; paths of the data start from the folder beside them.
+pub(super) fn of(
+    model: &dyn Model,
+    (data, base): (&dyn RegisteredDataSource, &Path),
+    name: &str,
+    top: usize,
+    told: Option<&StructureFile>,
+) -> Result<Found, Error> {
     let selector: Selector = name.parse()?;
     let (layer, neuron) = match &selector {
         Selector::Unit(unit) if unit.kind() == UnitKind::Neuron && unit.part().is_none() => unit.place(),
         _ => return Err(Error::Usage(format!("{name}: a neuron is named like L3N17"))),
     };
-    let source: Box<dyn RegisteredDataSource> =
-        serde_json::from_value(data.clone()).map_err(|error| Error::Internal(error.to_string()))?;
     let inputs = model.inputs();
     let context = DataContext {
-        base: Path::new(""),
+        base,
         tokenizer: model.tokenizer(),
         max_tokens: model.info().max_tokens,
         inputs: &inputs,
     };
-    let mut batches = source.open(&context)?;
+    let mut batches = data.open(&context)?;
     let first = batches.next_batch()?;
     let first = first.ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))?;
     let mut watched = Watched::new(model, Parity::Off)?;
     let graph = watched.discover(&first.inputs)?;
     let mut structure = Structure::of(graph.as_ref());
-    understanding::corrected(graph.as_ref(), &mut structure, &model.info().path, None)?;
+    understanding::corrected(graph.as_ref(), &mut structure, &model.info().path, told)?;
     let selected = select(graph.as_ref(), &structure, &[selector])?;
     let Some((tensor, slice)) = selected.into_iter().find_map(|one| Some((one.tensor, one.slice?))) else {
         return Err(Error::Internal(format!("{name} is no part of a tensor")));

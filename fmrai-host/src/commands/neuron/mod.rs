@@ -13,7 +13,7 @@ use fmrai_torch::model::LoadedWeights;
 use fmrai_torch::text::Tokenizer;
 use serde_json::{Value, json};
 
-use super::source::{self, DataOptions, Named, named};
+use super::source::{self, DataOptions, subject};
 use crate::error::{Error, Exit};
 use crate::results;
 use crate::terminal::{self, one_line};
@@ -41,17 +41,25 @@ pub(crate) struct NeuronOptions {
 
 /// Tells what a neuron promotes, and on which texts it is strongest.
 pub(crate) fn neuron(options: &NeuronOptions) -> Result<Exit, Error> {
-    let Named::Model(document) = named(&options.model, options.tokenizer.as_deref())? else {
-        return Err(Error::Usage(format!("{}: is a plan, needed is a model", options.model.display())));
+    let mut subject = subject(&options.model, options.tokenizer.as_deref())?;
+    let planned = subject.data.take();
+    let (data, base) = match (options.text.is_empty(), options.data.is_empty(), planned) {
+        (false, _, _) => (source::texts(&options.text, &options.read)?, Path::new("")),
+        (true, true, Some(_)) if options.read != DataOptions::default() => {
+            let what = "--field, --batch-size, --max-tokens and --limit are for --data and --text, a plan says how its data are read";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        (true, true, Some(planned)) => (planned, subject.base.as_path()),
+        _ => (source::data(&options.data, &options.read, || subject.load())?, Path::new("")),
     };
-    let load = || source::load(&document, Path::new(""));
-    let data = match options.text.is_empty() {
-        false => source::texts(&options.text, &options.read)?,
-        true => source::data(&options.data, &options.read, load)?,
-    };
-    let model = load()?;
-    let Found { graph, structure, layer, neuron, triggers, texts } =
-        found::of(model.as_ref(), &data, &options.neuron, options.top)?;
+    let model = subject.load()?;
+    let Found { graph, structure, layer, neuron, triggers, texts } = found::of(
+        model.as_ref(),
+        (data.as_ref(), base),
+        &options.neuron,
+        options.top,
+        subject.structure.as_ref(),
+    )?;
     let block = structure
         .feed_forward
         .iter()
@@ -109,6 +117,8 @@ fn told(
             let _ = writeln!(text, "its value promotes: {}", tokens.join(", "));
         }
         Err(why) => {
+            // The field of a plan is an option here.
+            let why = why.replace("tied_embedding", "--tied-embedding");
             let _ = writeln!(text, "what its value promotes is not known: {why}");
         }
     }

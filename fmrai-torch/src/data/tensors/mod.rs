@@ -55,6 +55,20 @@ fn default_batch_size() -> usize {
 crate::register_data_source!(TensorFiles, name: "tensors", summary: "tensors in a safetensors file or .npy files, one for each input of the model",
 );
 
+impl TensorFiles {
+    /// The tensors of a safetensors file, in batches of the default size.
+    #[must_use]
+    pub fn in_one(path: impl Into<PathBuf>) -> Self {
+        Self { path: Some(path.into()), ..Self::of(BTreeMap::new()) }
+    }
+
+    /// A .npy file for each input, in batches of the default size.
+    #[must_use]
+    pub fn of(files: BTreeMap<String, PathBuf>) -> Self {
+        Self { path: None, files, whole: Vec::new(), batch_size: default_batch_size(), limit: None }
+    }
+}
+
 impl DataSource for TensorFiles {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
