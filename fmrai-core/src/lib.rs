@@ -9,6 +9,8 @@
 //! - [`registry`]: what plans can name, registered by the crates that have it.
 //! - [`batch`]: what an analyzer is shown: samples, tokens and captured tensors.
 //! - [`activations`]: captured tensors on disk, which analyses can run from instead of a model.
+//! - [`attention`]: the heads of a model, and the rows of their captured probabilities that count.
+//! - [`sequences`]: which tokens the positions of a tensor are.
 //! - [`report`]: what an analyzer hands back: summary, tables, tensors, and figures as data.
 //! - [`abi`]: analyzers in library files of their own, whatever compiler or language made them.
 //! - [`file_kind`]: what a file is by its first bytes, for messages.
@@ -18,6 +20,7 @@
 pub mod abi;
 pub mod activations;
 pub mod analyzer;
+pub mod attention;
 pub mod batch;
 pub mod experiment;
 pub mod file_kind;
@@ -26,6 +29,7 @@ pub mod json_float;
 pub mod registry;
 pub mod report;
 pub mod selector;
+pub mod sequences;
 pub mod strict_json;
 pub mod structure;
 pub mod suggest;

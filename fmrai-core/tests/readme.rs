@@ -48,6 +48,6 @@ fn it_means_what_it_says() {
     let error = analyzer.track_batch(&Batch::new(1, &[padded_sample(1, &[1, 2, 3], 1)], &kept)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "tensor #0: shape is [1, 1, 3, 3], needed [batch, head, query, key] with elements at [0, 0, 1, 1..4]"
+        "tensor #0: shape is [1, 1, 3, 3], needed the positions 1 to 4 of sample 1"
     );
 }

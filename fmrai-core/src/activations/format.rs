@@ -12,7 +12,7 @@ use super::axes::axes;
 use crate::batch::{Pair, Sample, Sequence};
 use crate::graph::{Fingerprint, Graph, TensorId};
 use crate::selector::{Selected, Selector, Slice};
-use crate::structure::{AxisNames, Structure, Visible};
+use crate::structure::{AxisNames, Structure, StructureFile, Visible};
 use crate::tensor::DType;
 
 /// Version of the format.
@@ -69,6 +69,9 @@ pub struct Manifest {
     /// empty in folders of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub visible: Vec<Visible>,
+    /// What is otherwise than finders say, as people or a pass have corrected it; absent where nothing is, and in folders of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure: Option<StructureFile>,
     /// What was asked for.
     pub select: Vec<Selector>,
     /// Element types in the files.

@@ -31,7 +31,7 @@ pub struct ActivationFolder {
 
 impl ActivationFolder {
     /// Reads manifest, graph and vocabulary of the folder at `path`, or of the folder `activations` below it, which a run
-    /// makes. No batch is looked at. The structure is found again in the graph.
+    /// makes. No batch is looked at. The structure is found again in the graph, and corrected as it was.
     ///
     /// # Errors
     /// - [`ActivationsError::NoCapture`] if there is no finished capture.
@@ -88,6 +88,10 @@ impl ActivationFolder {
             false => None,
         };
         let mut structure = Structure::of(&graph);
+        if let Some(corrections) = &manifest.structure {
+            let wrong = |error| wrong(&path.join(MANIFEST), format!("structure: {error}"));
+            corrections.apply(&graph, &mut structure).map_err(wrong)?;
+        }
         if manifest.visible.len() == structure.attention.len() {
             // The constants that say so are not in the graph.
             for (block, visible) in structure.attention.iter_mut().zip(&manifest.visible) {

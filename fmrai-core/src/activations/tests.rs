@@ -127,6 +127,7 @@ fn folder() -> tempfile::TempDir {
     let Written { bytes, sha256 } = written(&path(&file), &header(0, 1), &[(&tensors[0], view)]);
     let manifest = Manifest {
         visible: Vec::new(),
+        structure: None,
         format: FORMAT,
         versions: json!({}),
         model: json!({}),

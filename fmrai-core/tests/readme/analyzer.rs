@@ -1,6 +1,7 @@
 //! How much of its attention each head puts on its favourite token.
 
 use fmrai_core::analyzer::prelude::*;
+use fmrai_core::attention::{BatchAttention, HeadLayout};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,34 +18,31 @@ register_analyzer!(Sharpness, name: "sharpness", summary: "how much of its atten
 
 sums! {
     /// Sums over queries, of which `state` and `merge` are made.
-    struct Peaks { of_layer: Vec<f64>, queries: u64 }
+    struct Peaks { of_head: Vec<f64>, queries: Vec<u64> }
 }
 
 #[derive(Default)]
 struct Sharpest {
-    layers: Vec<TensorId>,
+    heads: HeadLayout,
     seen: Peaks,
 }
 
 impl Analyzer for Sharpest {
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError> {
-        self.layers = model.structure.attention.iter().map(|a| a.probabilities).collect();
-        self.seen.of_layer = vec![0.0; self.layers.len()];
-        Ok(self.layers.iter().copied().collect()) // keep these tensors, and only these
+        self.heads = HeadLayout::of(model)?;
+        let heads = self.heads.heads();
+        self.seen = Peaks { of_head: vec![0.0; heads], queries: vec![0; heads] };
+        Ok(self.heads.request()) // keep these tensors, and only these
     }
     fn track_batch(&mut self, batch: &Batch<'_>) -> Result<(), AnalyzerError> {
         let mut seen = self.seen.clone(); // a batch that fails leaves no trace
-        for (sum, &id) in seen.of_layer.iter_mut().zip(&self.layers) {
-            let attention = batch.f32::<4>(id, "[batch, head, query, key]")?;
-            let [_, heads, ..] = attention.sizes();
-            for (row, sample) in batch.samples().iter().enumerate() {
-                for (head, query) in (0..heads).flat_map(|h| sample.span.clone().map(move |q| (h, q))) {
-                    let keys = attention.part([row, head, query], sample.span.clone())?; // no padding
-                    *sum += f64::from(keys.iter().copied().fold(0.0, f32::max)) / heads as f64;
-                }
+        for text in BatchAttention::read(batch, &self.heads)?.texts() {
+            for row in text.rows() {
+                // What one query gives to each key that it sees: no padding, no future of a causal layer.
+                seen.of_head[row.index] += f64::from(row.keys.iter().copied().fold(0.0, f32::max));
+                seen.queries[row.index] += 1;
             }
         }
-        seen.queries += batch.samples().iter().map(|sample| sample.span.len() as u64).sum::<u64>();
         self.seen = seen;
         Ok(())
     }
@@ -58,8 +56,13 @@ impl Analysis for Sharpest {
         Ok(self.seen.merge(state, "sharpness", 1)?)
     }
     fn analyze(&self) -> Result<Report, AnalyzerError> {
-        let means = self.seen.of_layer.iter().map(|sum| sum / self.seen.queries as f64).collect::<Vec<_>>();
-        let peaks = TensorValue::new([means.len()], means.into())?;
-        Ok(Report { tensors: vec![NamedTensor::new("peak", &["layer"], None, peaks)], ..Report::default() })
+        let of_head = self.seen.of_head.iter().zip(&self.seen.queries);
+        let means = of_head.map(|(sum, queries)| sum / *queries as f64).collect::<Vec<_>>();
+        let [layers, heads] = [self.heads.all_layers(), self.heads.widest()];
+        let peaks = TensorValue::new([layers, heads], self.heads.cells(&means).into())?;
+        Ok(Report {
+            tensors: vec![NamedTensor::new("peak", &["layer", "head"], None, peaks)],
+            ..Report::default()
+        })
     }
 }

@@ -2,8 +2,8 @@
 
 use fmrai_core::report::{Column, Values};
 
-use super::heads::HeadLayout;
 use super::patterns::Statistic;
+use fmrai_core::attention::HeadLayout;
 
 /// Columns that name the heads of the rows: `layer` and `head`, from 0 as in the tensors, and `label`.
 pub(crate) fn head_columns(layout: &HeadLayout) -> Vec<Column> {

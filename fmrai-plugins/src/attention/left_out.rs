@@ -3,9 +3,9 @@
 use fmrai_core::analyzer::AnalyzerError;
 use serde_json::{Value, json};
 
-use super::heads::{HeadLayout, LeftOut};
 use super::patterns::{Pattern, PatternSums, Statistic};
-use crate::sequences::Stream;
+use fmrai_core::attention::{HeadLayout, LeftOut};
+use fmrai_core::sequences::Stream;
 
 /// Why there is nothing to report.
 pub(crate) fn nothing_seen(layout: &HeadLayout, sums: &PatternSums) -> AnalyzerError {

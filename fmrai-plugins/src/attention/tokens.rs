@@ -3,7 +3,7 @@
 use fmrai_core::analyzer::AnalyzerError;
 use fmrai_core::batch::{Sample, Tokens, Vocabulary};
 
-use crate::sequences::Stream;
+use fmrai_core::sequences::Stream;
 
 /// The kinds of token that a vocabulary tells apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -84,6 +84,28 @@ impl StructureFile {
         text
     }
 
+    /// What makes `structure` of what was `found` in a graph: the kinds in which they differ; `None` where they are the same. Which keys queries
+    /// see is left aside where there are as many blocks of attention.
+    #[must_use]
+    pub fn between(graph: &dyn Graph, found: &Structure, structure: &Structure) -> Option<Self> {
+        let mut found = found.clone();
+        if found.attention.len() == structure.attention.len() {
+            for (found, block) in found.attention.iter_mut().zip(&structure.attention) {
+                found.visible = block.visible;
+            }
+        }
+        let kinds = |structure: &Structure| match serde_json::to_value(structure) {
+            Ok(Value::Object(kinds)) => kinds,
+            _ => Map::new(),
+        };
+        let (found, mut kinds) = (kinds(&found), kinds(structure));
+        kinds.retain(|kind, list| found.get(kind) != Some(list));
+        for list in kinds.values_mut() {
+            names::told(graph, list);
+        }
+        (!kinds.is_empty()).then_some(Self { kinds })
+    }
+
     /// Puts what the file lists in the place of what was found.
     ///
     /// # Errors

@@ -56,6 +56,23 @@ fn a_kind_that_is_listed_replaces_what_was_found() {
 }
 
 #[test]
+fn what_differs_makes_one_structure_of_the_other() {
+    let graph = graph();
+    let found = Structure::of(&graph);
+    assert_eq!(StructureFile::between(&graph, &found, &found), None);
+    let mut corrected = found.clone();
+    corrected.attention.truncate(1);
+    corrected.embeddings.clear();
+    let file = StructureFile::between(&graph, &found, &corrected).unwrap();
+    let kinds: Vec<&String> = file.kinds.keys().collect();
+    assert_eq!(kinds, ["attention", "embeddings"]);
+    let mut again = found.clone();
+    StructureFile::of(serde_json::to_value(&file).unwrap()).unwrap().apply(&graph, &mut again).unwrap();
+    assert_eq!((again.attention.len(), again.embeddings.len()), (1, 0));
+    assert_eq!(again.attention[0].probabilities, found.attention[0].probabilities);
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     let graph = graph();
     let said = |text: &str| {

@@ -6,9 +6,9 @@ use fmrai_core::structure::Visible;
 
 use super::mean::Mean;
 use super::statistic::{Pattern, STATISTICS, Statistic};
-use crate::attention::probabilities::TextAttention;
 use crate::attention::tokens::TextTokens;
 use crate::statistics::entropy::RowEntropy;
+use fmrai_core::attention::TextAttention;
 
 /// All statistics of one head over one text: sums over the valid queries that define each, and their number.
 pub(super) struct OfHead {

@@ -4,8 +4,8 @@ use fmrai_core::analyzer::{State, StateError};
 
 use super::statistic::STATISTICS;
 use super::sums::PatternSums;
-use crate::attention::heads::HeadLayout;
 use crate::finite::finite;
+use fmrai_core::attention::HeadLayout;
 
 /// A part that states have since there are lines of chance.
 const CHANCE: &str = "pattern_chance";

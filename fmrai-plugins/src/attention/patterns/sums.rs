@@ -7,10 +7,10 @@ use super::mean::mean_of;
 use super::of_head::OfHead;
 use super::sight::Sight;
 use super::statistic::{Pattern, STATISTICS, Statistic};
-use crate::attention::heads::{HeadLayout, LayerHeads};
-use crate::attention::probabilities::TextAttention;
 use crate::attention::tokens::TextTokens;
 use crate::statistics::entropy::RowEntropy;
+use fmrai_core::attention::TextAttention;
+use fmrai_core::attention::{HeadLayout, LayerHeads};
 
 /// Sums over texts of every [`Statistic`] of every head; two of them add up to that of both parts of the data.
 ///

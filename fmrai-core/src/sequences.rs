@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use fmrai_core::analyzer::ModelView;
-use fmrai_core::batch::{Sample, TOKENS, Tokens, is_token_input};
-use fmrai_core::graph::{Graph, Origin};
-use fmrai_core::structure::Positions;
+use crate::analyzer::ModelView;
+use crate::batch::{Sample, TOKENS, Tokens, is_token_input};
+use crate::graph::{Graph, Origin, TensorId};
+use crate::structure::Positions;
 
 /// The sequence whose positions an axis has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,7 @@ impl Stream {
 }
 
 /// The shape that a tensor had in the recorded batch; empty where the graph does not have it.
-pub(crate) fn recorded_shape<'a>(model: &ModelView<'a>, id: fmrai_core::graph::TensorId) -> &'a [i64] {
+#[must_use]
+pub fn recorded_shape<'a>(model: &ModelView<'a>, id: TensorId) -> &'a [i64] {
     model.graph.tensor(id).map_or(&[], |t| &t.shape)
 }

@@ -1,10 +1,10 @@
 //! Which attention heads a model has, and in which order they are numbered.
 
-use fmrai_core::analyzer::{AnalyzerError, ModelView};
-use fmrai_core::graph::TensorId;
-use fmrai_core::structure::{Attention, AttentionKind, Visible, recorded_batch};
-use fmrai_core::tensor::{DType, TensorData, TensorValue};
-use fmrai_core::tracker::CaptureRequest;
+use crate::analyzer::{AnalyzerError, ModelView};
+use crate::graph::TensorId;
+use crate::structure::{Attention, AttentionKind, Visible, recorded_batch};
+use crate::tensor::{DType, TensorData, TensorValue};
+use crate::tracker::CaptureRequest;
 use serde_json::{Value, json};
 
 use crate::sequences::{Stream, recorded_shape};
@@ -40,7 +40,9 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    pub(crate) fn to_json(&self) -> Value {
+    /// It as reports have it: `{"name": ..., "reason": ...}`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
         json!({ "name": self.block, "reason": self.reason })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use fmrai_core::analyzer::AnalyzerError;
-use fmrai_core::batch::{Batch, Sample};
+use crate::analyzer::AnalyzerError;
+use crate::batch::{Batch, Sample};
 
 use super::heads::{HeadLayout, LayerHeads};
+use super::row::{AttentionRow, seen};
 use crate::sequences::Stream;
 
 /// Largest excess over 1 that rounding in a softmax explains.
@@ -243,7 +244,7 @@ impl<'a> TextAttention<'a> {
     }
 
     /// The heads that look at it: indices over all layers.
-    pub fn heads(&self) -> impl Iterator<Item = usize> + 'a {
+    pub fn heads(&self) -> impl Iterator<Item = usize> + use<'a> {
         let stream = self.text.stream;
         let layers = self.batch.layout.layers().iter().filter(move |l| l.stream == stream);
         layers.flat_map(|l| l.first..l.first + l.heads)
@@ -263,6 +264,29 @@ impl<'a> TextAttention<'a> {
     #[must_use]
     pub fn row(&self, head: usize, query: usize) -> &'a [f32] {
         self.batch.row(self.text, head, query)
+    }
+
+    /// The rows of all heads that sum to 1, head by head and query by query.
+    pub fn rows(self) -> impl Iterator<Item = AttentionRow<'a>> {
+        let tokens = self.tokens();
+        let queries = move |index| (0..tokens).map(move |query| (index, query));
+        let rows = self.heads().flat_map(queries).filter(move |(index, query)| self.is_valid(*index, *query));
+        rows.map(move |(index, query)| {
+            let (place, head) = self.batch.heads[index];
+            let layer = &self.batch.layout.layers()[place];
+            let (tokens, sinks) = self.row(index, query).split_at(self.tokens());
+            let seen = seen(layer.visible, query, tokens.len());
+            AttentionRow {
+                layer: layer.layer,
+                head,
+                index,
+                query,
+                first_key: seen.start,
+                keys: &tokens[seen],
+                sinks,
+                visible: layer.visible,
+            }
+        })
     }
 
     /// True for a row that sums to 1.
