@@ -6,11 +6,12 @@ use crate::check::check;
 use crate::error::{DrawError, Failure};
 use crate::layout::compose;
 use crate::limits::{LARGEST_PICTURE, MOST_PIXELS, MOST_SHAPES};
+use crate::machine_fonts::MachineFonts;
 use crate::palette::PAPER;
 use crate::raster;
 use crate::scene::{Rect, Scene, Size};
 use crate::svg::svg;
-use crate::text::Fonts;
+use crate::text::{Fonts, is_seen, lacking};
 
 /// A figure as a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,8 @@ impl Drawing {
 
     /// The SVG document as a PNG file with `scale` pixels to a picture point, 8-bit RGB on white.
     ///
-    /// A character that the embedded font lacks is a box; the SVG has the character itself.
+    /// A character that the embedded font lacks comes from a font of this machine, or is a box where none has it
+    /// ([`boxes`](Self::boxes)); the SVG has the character itself.
     ///
     /// # Errors
     /// [`DrawError::Scale`] if `scale` is no number above 0 or asks for more than 100 million pixels,
@@ -46,6 +48,20 @@ impl Drawing {
         let drawn =
             Fonts::embedded().map_err(Failure::from).and_then(|fonts| raster::png(&self.svg, scale, fonts));
         drawn.map_err(|e| DrawError::Backend { figure: self.figure.clone(), reason: e.to_string() })
+    }
+}
+
+impl Drawing {
+    /// The characters that are boxes in the PNG file, since no font of this machine has them; sorted.
+    #[must_use]
+    pub fn boxes(&self) -> Vec<char> {
+        let Ok(fonts) = Fonts::embedded() else { return Vec::new() };
+        let lacking = lacking(fonts, &self.svg);
+        if lacking.is_empty() {
+            return Vec::new();
+        }
+        let found = MachineFonts::installed().have(&lacking);
+        lacking.into_iter().filter(|c| is_seen(*c) && !found.contains(c)).collect()
     }
 }
 

@@ -3,7 +3,8 @@
 //! Analyzers hand figures over as data ([`fmrai_core::report::figure`]); how they look is decided here alone. A figure is
 //! checked and laid out as a list of shapes, the list is written as SVG, and that is drawn as PNG: the two agree, since one
 //! comes from the other. The embedded font measures the text of both. The same figure gives the same bytes each time,
-//! whatever fonts the machine has.
+//! whatever fonts the machine has; only letters that the embedded font lacks, such as those of Japanese, come from fonts of the machine
+//! into the PNG file.
 //!
 //! ```
 //! use fmrai_core::report::Figure;
@@ -29,6 +30,7 @@ mod error;
 mod guides;
 mod layout;
 mod limits;
+mod machine_fonts;
 mod palette;
 mod plots;
 mod png_file;

@@ -1,16 +1,16 @@
 //! From an SVG document to pixels.
 //!
-//! Letters come from the embedded font alone, never from those of the machine, so that pictures are alike everywhere.
+//! Letters come from the embedded font, so that pictures are alike everywhere; those that it lacks come from fonts of the machine.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use resvg::tiny_skia::{Color, Pixmap, Transform};
-use resvg::usvg::fontdb::{Database, Source};
 use resvg::usvg::{Options, Tree};
 
 use crate::error::Failure;
+use crate::machine_fonts::MachineFonts;
 use crate::png_file;
-use crate::text::{FILES, Fonts, with_stand_ins};
+use crate::text::{Fonts, lacking, with_stand_ins};
 
 /// Picture points to the inch, and inches to the metre.
 const POINTS: f64 = 96.0;
@@ -20,19 +20,19 @@ const INCHES: f64 = 1.0 / 0.0254;
 /// ours are as large as it is, so nothing has to be clipped: that would take another picture of memory.
 const STYLE: &str = "rect { shape-rendering: crispEdges } svg { overflow: visible }";
 
-static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
-    let mut fonts = Database::new();
-    for file in FILES {
-        fonts.load_font_source(Source::Binary(Arc::new(file)));
-    }
-    Arc::new(fonts)
-});
-
 /// The document as a PNG file with `scale` pixels to a picture point, on white.
 pub(crate) fn png(svg: &str, scale: f32, fonts: &Fonts) -> Result<Vec<u8>, Failure> {
+    let ours = lacking(fonts, svg).is_empty();
+    png_with(svg, scale, fonts, if ours { MachineFonts::none() } else { MachineFonts::installed() })
+}
+
+/// The same with certain fonts behind the embedded one.
+fn png_with(svg: &str, scale: f32, fonts: &Fonts, more: &MachineFonts) -> Result<Vec<u8>, Failure> {
     let options =
-        Options { fontdb: Arc::clone(&FONTS), style_sheet: Some(STYLE.to_owned()), ..Options::default() };
-    let tree = Tree::from_str(&with_stand_ins(fonts, svg), &options)?;
+        Options { fontdb: Arc::clone(&more.all), style_sheet: Some(STYLE.to_owned()), ..Options::default() };
+    let lacking = lacking(fonts, svg);
+    let boxed = &lacking - &more.have(&lacking);
+    let tree = Tree::from_str(&with_stand_ins(svg, &boxed), &options)?;
     let pixels = |length: f32| (length * scale).round().max(1.0) as u32;
     let (width, height) = (pixels(tree.size().width()), pixels(tree.size().height()));
     let mut picture = Pixmap::new(width, height).ok_or("there is no room for its pixels")?;
@@ -54,8 +54,12 @@ mod tests {
     /// Grey level of every pixel of the PNG with two pixels to a point, row by row.
     fn greys(scene: &Scene, side: f64) -> Vec<Vec<u8>> {
         let svg = crate::svg::svg(scene, Size { w: side, h: side }, "test").unwrap();
-        let bytes = png(&svg, 2.0, Fonts::embedded().unwrap()).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let bytes = png_with(&svg, 2.0, Fonts::embedded().unwrap(), MachineFonts::none()).unwrap();
+        pixels(&bytes)
+    }
+
+    fn pixels(png: &[u8]) -> Vec<Vec<u8>> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let width = reader.next_frame(&mut pixels).unwrap().width as usize;
         pixels.chunks(3 * width).map(|row| row.chunks(3).map(|p| p[1]).collect()).collect()
@@ -111,6 +115,23 @@ mod tests {
         let row = |y: usize| boxed[y].iter().filter(|grey| **grey < 160).count();
         assert!((0..60).any(|y| row(y) >= 8), "no level side of a box");
         assert!((0..60).any(|y| row(y) > 0 && row(y) < 5), "no upright sides of a box");
+    }
+
+    #[test]
+    fn letters_that_another_font_has_come_from_it() {
+        let mut all = (*MachineFonts::none().all).clone();
+        all.load_font_data(include_bytes!("../tests/fonts/one-letter.ttf").to_vec());
+        let machine = MachineFonts { all: Arc::new(all) };
+        let characters = ['語', '文'].into_iter().collect();
+        assert_eq!(machine.have(&characters).into_iter().collect::<Vec<_>>(), ['語']);
+        let mut scene = Scene::default();
+        let letters = Type { size: 10.0, weight: Weight::Bold, rgb: BLACK };
+        scene.text("語文", (2.0, 15.0), letters, Align::Start, Turn::Level);
+        let svg = crate::svg::svg(&scene, Size { w: 30.0, h: 30.0 }, "test").unwrap();
+        let bytes = png_with(&svg, 2.0, Fonts::embedded().unwrap(), &machine).unwrap();
+        let greys = pixels(&bytes);
+        // The middle of the first letter is the block of that font, that of the second a box with nothing in it.
+        assert_eq!((greys[22][14], greys[22][34]), (0, 255));
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl Takes {
     }
 }
 
+/// True if the character is drawn at all.
+pub(crate) fn is_seen(c: char) -> bool {
+    !matches!(Takes::of(c), Takes::Nothing)
+}
+
 /// Width of a character that the embedded font lacks in the fonts that viewers have for it, as a share of the type size;
 /// 0 if it is not seen.
 pub(super) fn room(c: char) -> f64 {

@@ -12,6 +12,7 @@ mod tests;
 
 pub(crate) use drawable::drawable;
 pub(crate) use fonts::{CAPITAL, FILES, Fonts, LEADING};
+pub(crate) use lacking::is_seen;
 pub(crate) use partition::partition;
 pub(crate) use signs::visible;
-pub(crate) use stand_in::with_stand_ins;
+pub(crate) use stand_in::{lacking, with_stand_ins};

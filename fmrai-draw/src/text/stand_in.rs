@@ -1,20 +1,25 @@
-//! Documents for whoever has no font but the embedded one.
+//! Documents for whoever has no font for some of their characters.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::fonts::Fonts;
 use super::lacking::stand_in;
 
-/// The document with boxes for the characters that the embedded font lacks, and without those that are not seen.
-pub(crate) fn with_stand_ins<'d>(fonts: &Fonts, document: &'d str) -> Cow<'d, str> {
+/// The characters of a document that the embedded font lacks.
+pub(crate) fn lacking(fonts: &Fonts, document: &str) -> BTreeSet<char> {
     // Markup is ASCII.
-    let lacking = |c: char| !c.is_ascii() && !fonts.has(c);
-    if !document.contains(lacking) {
+    document.chars().filter(|c| !c.is_ascii() && !fonts.has(*c)).collect()
+}
+
+/// The document with boxes for these characters, and without those that are not seen.
+pub(crate) fn with_stand_ins<'d>(document: &'d str, boxed: &BTreeSet<char>) -> Cow<'d, str> {
+    if boxed.is_empty() {
         return Cow::Borrowed(document);
     }
     let mut drawn = String::with_capacity(document.len());
     for c in document.chars() {
-        if lacking(c) {
+        if boxed.contains(&c) {
             drawn.push_str(stand_in(c));
         } else {
             drawn.push(c);

@@ -206,6 +206,15 @@ fn figures(
         let fail = |error| ReportError::Figure { name: figure.name.clone(), source: Box::new(error) };
         let drawing = draw(figure).map_err(fail)?;
         let png = drawing.png(PNG_SCALE).map_err(fail)?;
+        let boxes = drawing.boxes();
+        if !boxes.is_empty() {
+            let (some, more): (String, _) = (boxes.iter().take(12).collect(), boxes.len().saturating_sub(12));
+            tracing::warn!(
+                figure = figure.name,
+                "no font of this machine has {some}{}: boxes in the PNG file, letters in the SVG",
+                if more > 0 { format!(" and {more} more characters") } else { String::new() }
+            );
+        }
         let paths = ["svg", "png", "json"].map(|e| format!("figures/{stem}.{e}"));
         index.push(json!({
             "name": figure.name,

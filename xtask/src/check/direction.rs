@@ -59,12 +59,8 @@ pub(crate) const CLOSURES: [Closure; 7] = [
     },
     // Python has a torch of its own, of whatever version.
     Closure { package: "fmrai-python", features: (&[], ""), banned: &["tch", "torch-sys"] },
-    // What draws looks for no fonts of the system.
-    Closure {
-        package: "fmrai-draw",
-        features: (&[], ""),
-        banned: &["tch", "torch-sys", "cc", "fontconfig-parser", "memmap2"],
-    },
+    // What draws needs no compiler of another language, and so no library of the system.
+    Closure { package: "fmrai-draw", features: (&[], ""), banned: &["tch", "torch-sys", "cc"] },
     // From data to a page: a notebook beside any torch can have it.
     Closure {
         package: "fmrai-report",
