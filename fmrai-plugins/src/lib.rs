@@ -11,14 +11,14 @@
 //! - [`direct_logit_attribution`]: what heads, feed-forward blocks and neurons add to a logit directly (Elhage et al. 2021).
 //! - [`ffn_key_value`]: feed-forward layers as key-value memories (Geva et al. 2021).
 //! - [`head_detection`]: which heads look at previous, equal and following tokens, which copy and compose (Olsson et al. 2022).
+//! - [`neuron_view`]: the neurons that write most into the stream at chosen texts.
 //! - [`path_patching`]: what heads, feed-forward blocks and the embeddings give to a receiver directly (Wang et al. 2023).
 //! - [`input_attribution`]: which tokens an answer comes from, by gradients and attention (Sundararajan et al. 2017).
 //! - [`logit_lens`]: what the residual stream predicts after every block (nostalgebraist 2020).
 //! - [`lens`]: residual streams read in the vocabulary, through the model's own map.
 //! - [`steering`]: directions of the stream that tell two kinds of texts apart (Rimsky et al. 2024, Arditi et al. 2024).
 //! - [`pairs`], [`metric`], [`sites`]: pairs of texts, how well they are answered, and the sites of a model, as experiments share them.
-//! - [`attention`]: attention probabilities of the valid tokens, as both of them read them.
-//! - [`sequences`]: which tokens the positions of a tensor are.
+//! - [`attention`]: what is counted in attention probabilities, as both of them do.
 //! - [`statistics`]: divergences, embeddings and clusterings, free of models and batches.
 //!
 //! Linking the crate registers the analyzers; name it in one `use` so that the linker keeps it.
@@ -40,6 +40,7 @@ pub mod input_attribution;
 pub mod lens;
 pub mod logit_lens;
 pub mod metric;
+pub mod neuron_view;
 mod next_token;
 pub mod pairs;
 mod patching;
@@ -47,7 +48,6 @@ pub mod path_patching;
 mod pieces;
 mod read_blocks;
 mod rows;
-pub mod sequences;
 mod short;
 pub mod sites;
 pub mod statistics;

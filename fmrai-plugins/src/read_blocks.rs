@@ -4,7 +4,7 @@ use fmrai_core::analyzer::{AnalyzerError, ModelView};
 use fmrai_core::experiment::{Block, Sites};
 
 use crate::lens::Lens;
-use crate::sequences::Stream;
+use fmrai_core::sequences::Stream;
 
 /// Blocks of attention and what follows them, in execution order, and whose tokens their positions are.
 pub(crate) struct ReadBlocks<'s> {

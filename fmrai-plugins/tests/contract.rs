@@ -5,7 +5,7 @@ use fmrai_core::analyzer::{Method, Registry};
 use fmrai_core::testing::{Recorded, check_contract};
 use fmrai_plugins as _;
 
-/// What reads a model's weights, which recordings do not have: tried on models in `tests/readings`.
+/// What reads a model's weights, which recordings do not have: tried on models in `tests/program/readings`.
 const OF_MODELS: [&str; 2] = ["direct_logit_attribution", "logit_lens"];
 
 #[test]

@@ -56,6 +56,7 @@ fn registered_analyzers() {
             "head_detection",
             "input_attribution",
             "logit_lens",
+            "neuron_view",
             "path_patching",
             "steering",
         ]

@@ -9,6 +9,7 @@ use fmrai_core::activations::{
 };
 use fmrai_core::graph::{fingerprint, to_json};
 use fmrai_core::selector::select;
+use fmrai_core::structure::{Structure, StructureFile};
 use fmrai_core::tensor::{OwnedTensor, TensorError, TensorView};
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::Counts;
@@ -203,6 +204,7 @@ impl Recorder {
             kernels: kernels.clone(),
             fingerprint: fingerprint(about.graph),
             visible: about.structure.attention.iter().map(|block| block.visible).collect(),
+            structure: StructureFile::between(about.graph, &Structure::of(about.graph), about.structure),
             select: self.capture.select.clone(),
             dtype: self.capture.dtype,
             tensors: self.entries.clone(),

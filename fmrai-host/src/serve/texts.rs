@@ -9,7 +9,7 @@ use fmrai_core::analyzer::RegisteredConfig;
 use fmrai_core::report::Report;
 use fmrai_report::{Analysis, Document, FORMAT, Failure, ShownTable, ShownTensor, Status, excerpt};
 use fmrai_torch::Device;
-use fmrai_torch::data::RegisteredDataSource;
+use fmrai_torch::data::GivenTexts;
 use fmrai_torch::model::{LoadContext, Model, RegisteredModelSource};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,7 @@ fn analyses() -> Vec<(&'static str, Value)> {
     vec![
         ("attention", json!({ "type": "attention_view", "texts": 1, "max_tokens": TOKENS })),
         ("prediction", json!({ "type": "logit_lens", "texts": 1, "top_k": 10 })),
+        ("neurons", json!({ "type": "neuron_view", "texts": 1, "max_tokens": TOKENS })),
     ]
 }
 
@@ -91,17 +92,13 @@ fn load(folder: &Path) -> Result<Box<dyn Model>, String> {
     })
 }
 
-/// What a model does with a text, as a page shows it: what its heads attend to, and what it predicts at each layer.
+/// What a model does with a text, as a page shows it: what its heads attend to, what it predicts at each layer, and which neurons
+/// are strongest.
 pub(crate) fn through(model: Box<dyn Model>, text: &str) -> Result<Document, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = folder.path().join("text.jsonl");
-    std::fs::write(&file, json!({ "text": text }).to_string()).map_err(|error| error.to_string())?;
     let most = model.info().max_tokens.map_or(TOKENS, |most| most.min(TOKENS));
-    let data = json!({ "type": "jsonl", "path": file, "field": "text", "batch_size": 1, "max_tokens": most });
-    let data: Box<dyn RegisteredDataSource> =
-        serde_json::from_value(data).map_err(|error| error.to_string())?;
+    let data = GivenTexts { max_tokens: Some(most), ..GivenTexts::new(vec![text.to_owned()]) };
     let architecture = model.info().architecture.clone();
-    let mut run = Run::new().model(model).data_source(data).parity(Parity::Off).threads(1);
+    let mut run = Run::new().model(model).data_source(Box::new(data)).parity(Parity::Off).threads(1);
     let mut configs = BTreeMap::new();
     for (name, config) in analyses() {
         configs.insert(name.to_owned(), config["type"].as_str().unwrap_or_default().to_owned());

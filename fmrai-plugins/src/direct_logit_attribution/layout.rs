@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::lens::frozen::Path;
 use crate::lens::{Lens, LensError, settled};
 use crate::read_blocks::{ReadBlocks, lens_of};
-use crate::sequences::Stream;
+use fmrai_core::sequences::Stream;
 
 /// The neurons of a feed-forward block, and the way from them to what it adds.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,51 +9,51 @@ use fmrai_core::structure::{
 use serde_json::{Value, json};
 
 use crate::lens::settled;
-use crate::sequences;
+use fmrai_core::sequences;
 
 /// The residual stream around a block: before the addition, what is added, and after it, `[batch, token, channel]`; after it as
 /// what follows reads it, so normalised in models that normalise the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// Which of the model's streams it is.
-    pub(super) number: usize,
-    pub(super) before: TensorId,
-    pub(super) written: TensorId,
-    pub(super) after: TensorId,
+    pub(crate) number: usize,
+    pub(crate) before: TensorId,
+    pub(crate) written: TensorId,
+    pub(crate) after: TensorId,
 }
 
 /// One feed-forward block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// Its role and number as selectors have them: `ffn[3]`.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// The layer that it is called by: its number where no two blocks that are read share one, else its place among them.
-    pub(super) layer: usize,
-    pub(super) module: String,
-    pub(super) neurons: usize,
+    pub(crate) layer: usize,
+    pub(crate) module: String,
+    pub(crate) neurons: usize,
     /// Neurons of the blocks before it.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// `[batch, token, neuron]`.
-    pub(super) activation: TensorId,
+    pub(crate) activation: TensorId,
     /// What the function takes of a gated block: open where it is above 0.
-    pub(super) gate: Option<TensorId>,
-    pub(super) values: NeuronWeights,
-    pub(super) function: ActivationFunction,
+    pub(crate) gate: Option<TensorId>,
+    pub(crate) values: NeuronWeights,
+    pub(crate) function: ActivationFunction,
     /// True if coefficients can be below 0.
-    pub(super) two_sided: bool,
+    pub(crate) two_sided: bool,
     /// True if they cannot be far below 0: reports have no triggers there.
-    pub(super) floor: bool,
-    pub(super) stream: Option<Stream>,
+    pub(crate) floor: bool,
+    pub(crate) stream: Option<Stream>,
 }
 
 /// The blocks of a model that are read, in execution order. Neuron `i` of a block has the index (neurons of the blocks before it) `+ i`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) blocks: Vec<Block>,
+pub(crate) struct Layout {
+    pub(crate) blocks: Vec<Block>,
     /// Blocks that are not read, and why.
-    pub(super) left_out: Vec<(String, String)>,
+    pub(crate) left_out: Vec<(String, String)>,
     /// The sequence whose tokens all of them see.
-    pub(super) stream: sequences::Stream,
+    pub(crate) stream: sequences::Stream,
 }
 
 const ROUTED: &str = "its experts see only the tokens sent to them, in an order that the model chooses by the data, so a \
@@ -62,7 +62,7 @@ const ROUTED: &str = "its experts see only the tokens sent to them, in an order 
 impl Layout {
     /// All blocks but experts. In a model that reads several sequences those of one: of the one whose residual stream, `read`, is
     /// read in the vocabulary, else of `input_ids`.
-    pub(super) fn of(
+    pub(crate) fn of(
         graph: &dyn Graph,
         structure: &Structure,
         read: Option<usize>,
@@ -166,17 +166,17 @@ impl Layout {
     }
 
     /// What the layer at this place among those that are read is called.
-    pub(super) fn number(&self, place: usize) -> usize {
+    pub(crate) fn number(&self, place: usize) -> usize {
         self.blocks.get(place).map_or(place, |block| block.layer)
     }
 
     /// Neurons of all layers.
-    pub(super) fn neurons(&self) -> usize {
+    pub(crate) fn neurons(&self) -> usize {
         self.blocks.last().map_or(0, |b| b.first + b.neurons)
     }
 
     /// What a state's document holds of it.
-    pub(super) fn to_document(&self) -> Value {
+    pub(crate) fn to_document(&self) -> Value {
         self.blocks.iter().map(|b| json!([b.label, b.neurons, b.two_sided])).collect()
     }
 }

@@ -48,4 +48,7 @@ mod values;
 
 pub use analysis::FfnKeyValue;
 pub use config::{FfnKeyValueConfig, Strategy};
+pub(crate) use layout::{Block, Layout};
+pub(crate) use projection::{MapPlace, values};
+pub(crate) use promoted::promoted;
 pub use promoted::promoted_tokens;

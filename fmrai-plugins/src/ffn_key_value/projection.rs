@@ -13,7 +13,7 @@ use crate::lens::{From, Lens, LensError, LoadedLens};
 
 /// Where the maps to the vocabulary are, before their weights are read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct MapPlace {
+pub(crate) struct MapPlace {
     weight: TensorId,
     /// The axis along which the vocabulary lies.
     axis: usize,
@@ -29,7 +29,7 @@ const NONE: &str =
 
 impl MapPlace {
     /// The last map to a vocabulary of a model; the reason where there is none.
-    pub(super) fn find(
+    pub(crate) fn find(
         structure: &Structure,
         graph: &dyn Graph,
         config: &FfnKeyValueConfig,
@@ -118,7 +118,7 @@ impl Projection {
 }
 
 /// The value vectors of a block, `[neuron, channel]`.
-pub(super) fn values(
+pub(crate) fn values(
     weights: &dyn Weights,
     place: &NeuronWeights,
     neurons: usize,

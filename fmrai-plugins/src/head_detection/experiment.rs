@@ -18,8 +18,8 @@ use super::tokens::{Drawn, Rows};
 use super::weights::Places;
 use crate::attention::{BatchAttention, HeadLayout};
 use crate::finite::finite;
-use crate::sequences::recorded_shape;
 use crate::sites::{Moments, logits_of};
+use fmrai_core::sequences::recorded_shape;
 
 const NAME: &str = "head_detection";
 

@@ -21,8 +21,8 @@ use super::subject::Subjects;
 use super::totals::Totals;
 use crate::attention::{BatchAttention, HeadLayout};
 use crate::pieces::pieces;
-use crate::sequences::recorded_shape;
 use crate::sites::logits_of;
+use fmrai_core::sequences::recorded_shape;
 
 const NAME: &str = "input_attribution";
 

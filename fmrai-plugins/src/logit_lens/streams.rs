@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::config::{LogitLensConfig, Target};
 use crate::lens::{Lens, settled};
 use crate::read_blocks::{ReadBlocks, lens_of};
-use crate::sequences::Stream;
+use fmrai_core::sequences::Stream;
 
 /// Where a stream is among the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -281,6 +281,44 @@ on("report.html of a run is whole, and the same from a file", () => `file://${jo
     await page.waitForFunction(() => document.querySelector(".notice.good")?.parentElement?.textContent?.includes("same outputs as the untouched"));
 });
 
+/**
+ * A file of float32, as NumPy has it.
+ * @param {string} file
+ * @param {number[]} shape
+ */
+function images(file, shape) {
+    const values = Float32Array.from({ length: shape.reduce((n, size) => n * size, 1) }, (_, i) => Math.sin(i / 7));
+    const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")},), }`.padEnd(117) + "\n";
+    const start = Buffer.from([0x93, ...Buffer.from("NUMPY"), 1, 0, header.length & 255, header.length >> 8]);
+    writeFileSync(file, Buffer.concat([start, Buffer.from(header), Buffer.from(values.buffer)]));
+}
+
+/** The report of a model of images. */
+function vision() {
+    const place = mkdtempSync(join(pages, "vision-"));
+    images(join(place, "images.npy"), [3, 3, 8, 8]);
+    const plan = {
+        format: 1,
+        model: { type: "exported_program", path: join(root, "tests/reference/programs/vit.pt2") },
+        data: { type: "tensors", files: { pixel_values: "images.npy" } },
+        analyses: [{ type: "attention_patterns" }, { type: "attention_view" }, { type: "neuron_view" }],
+        output: "out",
+    };
+    writeFileSync(join(place, "plan.json"), JSON.stringify(plan));
+    const ended = spawnSync(program, ["run", join(place, "plan.json")], { encoding: "utf8" });
+    assert.equal(ended.status, 0, ended.stderr);
+    return `file://${join(place, "out/report.html")}`;
+}
+
+on("the report of a vision model has its patches for tokens", () => `${vision()}#/analysis/attention_view`, async (page) => {
+    await page.waitForSelector(".headgrid .thumb");
+    await page.evaluate(() => (location.hash = "#/analysis/neuron_view"));
+    await page.waitForSelector("#figure-strongest .plot svg");
+    assert.match(await text(page, "main"), /L\d+N\d+/);
+    await page.evaluate(() => (location.hash = "#/model"));
+    await page.waitForSelector("svg.graph .group.closed");
+});
+
 on("runs are listed, opened and compared", () => url, async (page) => {
     await page.waitForSelector(".tile");
     assert.equal(await count(page, ".tile"), 2);
@@ -296,7 +334,7 @@ on("a text is run through the model of a run", () => `${url}#/run/runs%2Fone/try
     await page.type("textarea", "the cat sat by the door");
     await click(page, "Run the model on it");
     await page.waitForSelector(".headgrid .thumb", { timeout: 60_000 });
-    assert.match(await text(page, "main"), /What it predicts next.*Attention.*Logit lens/s);
+    assert.match(await text(page, "main"), /What it predicts next.*Attention.*Strongest neurons.*L\d+N\d+.*Logit lens/s);
     await click(page, "Run the model on it");
     await page.waitForFunction(() => document.querySelectorAll(".headgrid").length === 1 && document.querySelector("[aria-busy]") === null);
     console.log(`a text: ${await text(page, "main [role=status]")}`);
@@ -331,6 +369,34 @@ function raw(how) {
         request.end(how.body);
     });
 }
+
+on("a run that goes on is seen going on, and ending", () => url, async (page) => {
+    const place = join(folder, "..");
+    writeFileSync(join(place, "long.txt"), "the cat sat by the door and looked\n".repeat(4000));
+    const plan = {
+        format: 1,
+        model: { type: "hf_checkpoint", path: join(root, "tests/reference/decoders/gpt2") },
+        data: { type: "text", path: "long.txt", batch_size: 4 },
+        analyses: [{ type: "attention_patterns" }],
+        output: "runs/three",
+        checkpoint_seconds: 1,
+    };
+    writeFileSync(join(place, "three.json"), JSON.stringify(plan));
+    const run = spawn(program, ["run", join(place, "three.json")], { stdio: "ignore" });
+    const ended = new Promise((done) => run.once("exit", done));
+    try {
+        await page.waitForFunction(() => document.querySelectorAll(".tile").length === 3, { timeout: 30_000 });
+        await page.evaluate(() => (location.hash = "#/run/runs%2Fthree"));
+        await page.waitForSelector(".notice.live [role=progressbar]", { timeout: 30_000 });
+        const share = () => page.$eval(".notice.live [role=progressbar]", (bar) => Number(bar.getAttribute("aria-valuenow")));
+        const first = await share();
+        await page.waitForFunction((before) => !document.querySelector(".notice.live") || Number(document.querySelector(".notice.live [role=progressbar]")?.getAttribute("aria-valuenow")) > before, { timeout: 60_000 }, first);
+        assert.equal(await ended, 0);
+        await page.waitForFunction(() => !document.querySelector(".notice.live") && document.querySelector("#nav a[href*='attention_patterns']"), { timeout: 30_000 });
+    } finally {
+        run.kill("SIGKILL");
+    }
+});
 
 test("the server lets nobody in who has no business there", { skip: !program }, async () => {
     const { pathname, host } = new URL(url);

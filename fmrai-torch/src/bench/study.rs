@@ -17,7 +17,7 @@ use super::settings::BenchSettings;
 use crate::capture::{Actions, CapturedTensors, DispatchTracker};
 use crate::data::{DataError, InputBatch, batch_of_texts};
 use crate::ffi::settings::no_grad;
-use crate::model::{Footprint, LoadedWeights, Model, ModelError, NamedTensors};
+use crate::model::{Footprint, LoadedWeights, Model, ModelError, NamedTensors, correct_structure};
 use crate::text::{Beginning, Tokenizer, TokenizerError};
 
 /// A model with a batch: its graph is recorded and its structure found, and a [`bench`](Self::bench) runs variants of the batch.
@@ -131,10 +131,10 @@ impl Study {
         Self::of_batch(model, InputBatch { index: 0, samples, inputs, whole: Vec::new(), filler: 0 })
     }
 
-    /// A model with a batch of a data source.
+    /// A model with a batch of a data source. A structure file beside the model corrects what is found.
     ///
     /// # Errors
-    /// The model fails on it.
+    /// The model fails on it, or the structure file is wrong.
     pub fn of_batch(model: Box<dyn Model>, batch: InputBatch) -> Made<Self> {
         let mut tracker = DispatchTracker::new()?;
         let _no_grad = no_grad();
@@ -144,6 +144,7 @@ impl Study {
         drop(left);
         let graph = graph?;
         let mut structure = Structure::of(graph.as_ref());
+        correct_structure(graph.as_ref(), &mut structure, &model.info().path)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         structure.read_masks(graph.as_ref(), weights.as_ref());
         Ok(Self { model, tracker, graph, structure, weights, batch })

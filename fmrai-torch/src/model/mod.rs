@@ -3,6 +3,7 @@
 pub(crate) mod archives;
 mod causal;
 mod closure;
+mod corrections;
 mod error;
 mod footprint;
 mod info;
@@ -17,6 +18,7 @@ mod weights;
 
 pub use causal::{CausalModel, Continuation};
 pub use closure::ClosureModel;
+pub use corrections::{correct_structure, structure_file};
 pub use error::ModelError;
 pub use footprint::Footprint;
 pub use info::{ModelInfo, NonFiniteWeight, Quantisation, StoredWeight};

@@ -79,7 +79,11 @@ function textAnswer(doc, milliseconds) {
         h("p", { class: "quiet", role: "status" }, `${grouped(milliseconds)} ms`),
         prediction && section("What it predicts next", nextTokens(prediction)),
         attention && section("Attention", attentionView(attention)),
-        neurons && section("Strongest neurons", (neurons.figures ?? []).map((f) => figureView(f, `figure-${f.name}`))),
+        neurons && section(
+            "Strongest neurons",
+            (neurons.figures ?? []).map((f) => figureView(f, `figure-${f.name}`)),
+            (neurons.tables ?? []).map(({ table, rows }) => tableView(cellsOf(table), { name: table.name, rows })),
+        ),
         prediction && section("Logit lens", (prediction.figures ?? []).map((f) => figureView(f, `figure-${f.name}`))),
         (doc.notes ?? []).map((note) => notice(note, "note")),
     ];
