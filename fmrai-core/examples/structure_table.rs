@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         serde_json::from_str(&std::fs::read_to_string(folder.join("zoo.json"))?)?;
     let made = told.get("made_with").cloned().unwrap_or_default();
     let (mut rows, mut count) = (String::new(), 0);
-    let mut none = Vec::new();
+    let (mut none, mut others) = (Vec::new(), Vec::new());
     for (name, what) in told.iter().filter(|(name, _)| *name != "made_with") {
         let path = folder.join(format!("{name}.json"));
         if what.get("failed").is_some() || !path.exists() {
@@ -30,24 +30,55 @@ fn main() -> Result<(), Box<dyn Error>> {
         let graph = from_json(&std::fs::read_to_string(path)?)?;
         let (structure, coverage) = Structure::with_coverage(&graph);
         count += 1;
+        let verdict = verdict(&what["attention"], &structure);
+        if let Some(verdict) = verdict.as_ref().filter(|verdict| verdict.as_str() != SAME) {
+            others.push(format!("- {name}: {verdict}"));
+        }
         writeln!(
             rows,
-            "| {name} | {} | {} | {} | {} | {} | {} of {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} of {} | {} |",
             configured(&what["config"]),
             attention(&structure),
             feed_forward(&structure),
             additions(&structure),
             ends(&structure),
             coverage.understood(),
-            coverage.operations
+            coverage.operations,
+            verdict.as_deref().unwrap_or("")
         )?;
     }
     println!("Made with torch {}, transformers {}.", made["torch"], made["transformers"]);
     println!("\n{count} architectures. Without a program: {}.\n", none.join(", "));
-    println!("| architecture | configured | attention | feed-forward | additions | ends | understood |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| architecture | configured | attention | feed-forward | additions | ends | understood | attention as called |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     print!("{rows}");
+    println!("\nOtherwise than the modules that were called:\n\n{}", others.join("\n"));
     Ok(())
+}
+
+/// What is said of attention that is found as it was called.
+const SAME: &str = "yes";
+
+/// Whether the blocks of attention are those that the model's own modules of attention were called for, with their heads; `None` where a zoo
+/// of an earlier version did not look.
+fn verdict(called: &Value, structure: &Structure) -> Option<String> {
+    let called = called.as_array()?;
+    let found: Vec<u64> = structure.attention.iter().map(|block| block.heads as u64).collect();
+    let heads: Vec<Option<u64>> = called.iter().map(|one| one[1].as_u64()).collect();
+    if found.len() != heads.len() {
+        let classes = counted(called.iter().filter_map(|one| one[0].as_str()).map(str::to_owned));
+        let classes = if classes.is_empty() { "none".to_owned() } else { classes };
+        return Some(format!("{} blocks found, called were {classes}", found.len()));
+    }
+    let (mut known, mut all) = (heads.iter().flatten().copied().collect::<Vec<_>>(), found.clone());
+    known.sort_unstable();
+    all.sort_unstable();
+    if known.len() == all.len() && known != all {
+        return Some(format!("heads {all:?} found, {known:?} are those of the modules"));
+    }
+    Some(SAME.to_owned())
 }
 
 /// Layers and heads as a configuration and its parts have them.

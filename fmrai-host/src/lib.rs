@@ -26,6 +26,7 @@ pub mod cli;
 mod commands;
 mod ended;
 pub mod error;
+mod estimate;
 pub mod events;
 mod guardian;
 mod held;

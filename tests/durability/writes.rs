@@ -99,20 +99,23 @@ fn any_call_may_fail_and_nothing_is_lost() {
     assert!(place.path("out/.checkpoint/checkpoint.json").exists());
     copy(&place.path("out"), &place.path("unfinished"));
 
-    let mut cases = Vec::new();
+    let mut calls = Vec::new();
     for before in [Before::Nothing, Before::Results, Before::Unfinished] {
-        let calls = if before == Before::Nothing { fresh } else { count(&mut place, before) };
-        println!("{before:?}: {calls} calls");
-        cases.extend(
-            Fault::ALL.into_iter().flat_map(|fault| (1..=calls).map(move |at| Case { before, fault, at })),
-        );
+        let of = if before == Before::Nothing { fresh } else { count(&mut place, before) };
+        println!("{before:?}: {of} calls");
+        calls.extend((1..=of).map(|at| (before, at)));
     }
-    let all = cases.len();
     let mut random = SplitMix64::seed_from_u64(seed);
-    for i in (1..all).rev() {
+    for i in (1..calls.len()).rev() {
         let j = usize::try_from(random.next_u64() % (i as u64 + 1)).unwrap();
-        cases.swap(i, j);
+        calls.swap(i, j);
     }
+    // Every call fails in one way before any does in a second.
+    let ways = Fault::ALL.len();
+    let case = |(round, (i, &(before, at)))| Case { before, fault: Fault::ALL[(i + round) % ways], at };
+    let rounds = (0..ways).flat_map(|round| calls.iter().enumerate().map(move |call| (round, call)));
+    let mut cases: Vec<Case> = rounds.map(case).collect();
+    let all = cases.len();
     cases.truncate(usize::try_from(trials).unwrap_or(usize::MAX));
     // Each of the processes that share a long search takes its own cases of the one order.
     let (part, parts) = (setting("FMRAI_PART", 1), setting("FMRAI_PARTS", 1));

@@ -29,7 +29,7 @@ def main() -> None:
     font.setupGlyf({".notdef": block(0, 0), "word": block(EM, 800)})
     font.setupHorizontalMetrics({".notdef": (EM, 0), "word": (EM, 50)})
     font.setupHorizontalHeader(ascent=800, descent=-200)
-    font.setupNameTable({"familyName": "One Letter", "styleName": "Regular"})
+    font.setupNameTable({"familyName": "One Letter", "styleName": "Regular", "psName": "OneLetter"})
     font.setupOS2(sTypoAscender=800, sTypoDescender=-200, usWinAscent=800, usWinDescent=200)
     font.setupPost()
     font.font["head"].created = font.font["head"].modified = 3_600_000_000

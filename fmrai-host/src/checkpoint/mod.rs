@@ -40,6 +40,17 @@ pub(crate) fn interim_store(output: &Path, analysis: &str) -> PathBuf {
     output.join(STATE).join(interim_file(analysis))
 }
 
+/// Bytes of the state that an unfinished run has of an analysis below `output`.
+pub(crate) fn state_bytes(output: &Path, analysis: &str) -> u64 {
+    let entries = std::fs::read_dir(output.join(STATE)).into_iter().flatten().flatten();
+    let own = entries.filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let rest = name.strip_prefix(analysis).and_then(|rest| rest.strip_prefix('.'));
+        is_state_file(&name) && rest.is_some_and(|rest| rest.split('.').count() == 2)
+    });
+    own.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
 /// The stores that an unfinished run has below `output`.
 pub(crate) fn interim_stores(output: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(output.join(STATE)).into_iter().flatten().flatten();

@@ -114,6 +114,9 @@ pub(super) enum Command {
         /// Run these batches of the data only, from the first to before the second, as `--shard` does
         #[arg(long, value_name = "FROM..TO", conflicts_with = "shard")]
         batches: Option<Part>,
+        /// Run the first N batches as if there were no others: what an estimate does
+        #[arg(long, value_name = "N", hide = true, conflicts_with_all = ["shard", "batches", "resume"])]
+        first: Option<u64>,
         #[command(flatten)]
         plugins: PluginPlaces,
     },
@@ -144,6 +147,12 @@ pub(super) enum Command {
     Check {
         /// The plan, a JSON file
         plan: PathBuf,
+        /// Tell what the run will take as well, memory, time and disk: runs the model and the first batches
+        #[arg(long)]
+        estimate: bool,
+        /// Write the estimate as JSON
+        #[arg(long, value_name = "FILE", requires = "estimate")]
+        json: Option<PathBuf>,
         #[command(flatten)]
         plugins: PluginPlaces,
     },

@@ -118,6 +118,12 @@ fn done(arguments: Arguments) -> Exit {
 }
 
 impl PluginPlaces {
+    /// Them as arguments again.
+    fn arguments(&self) -> Vec<OsString> {
+        let folders = self.plugin_dir.iter().flat_map(|folder| ["--plugin-dir".into(), folder.into()]);
+        folders.chain(self.plugins_beside_plan.then(|| "--plugins-beside-plan".into())).collect()
+    }
+
     fn catalogue(self) -> Result<Catalogue, Error> {
         catalogue(self.plugin_dir, self.plugins_beside_plan, &[])
     }
@@ -137,8 +143,9 @@ fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Res
 fn execute(arguments: Arguments) -> Result<Exit, Error> {
     log(&arguments.log)?;
     match arguments.command {
-        Command::Run { plan, output, resume, force, threads, shard, batches, plugins } => {
-            let work = shard.or(batches).map_or(Work::Whole, Work::Part);
+        Command::Run { plan, output, resume, force, threads, shard, batches, first, plugins } => {
+            let part = shard.or(batches).map_or(Work::Whole, Work::Part);
+            let work = first.map_or(part, Work::First);
             let asked = run::Asked { work, resume, force, threads: threads.map(usize::from) };
             run::run(&plan, &plugins.catalogue()?, output, asked)
         }
@@ -147,7 +154,10 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             let options = merge::MergeOptions { folders: folder, plan, output, partial, force, threads };
             merge::merge(&plugins.catalogue()?, options)
         }
-        Command::Check { plan, plugins } => check::check(&plan, &plugins.catalogue()?),
+        Command::Check { plan, estimate, json, plugins } => {
+            let options = check::CheckOptions { estimate, json, plugins: plugins.arguments() };
+            check::check(&plan, &plugins.catalogue()?, &options)
+        }
         Command::Capture {
             model,
             data,

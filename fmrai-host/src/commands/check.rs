@@ -1,23 +1,44 @@
 //! `fmrai check`.
 
+use std::ffi::OsString;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::{Error, Exit};
+use crate::estimate::{estimate, told};
 use crate::paths::shown;
 use crate::plan::{self, Catalogue, Parity, ResolvedAnalysis, ResolvedPlan, Source};
+use crate::results;
 use crate::results::folder::{self, Occupant};
 use crate::run::{Cost, costs};
 use crate::terminal;
 
-/// Tells every mistake of a plan, or what it will do.
-pub(crate) fn check(file: &Path, catalogue: &Catalogue) -> Result<Exit, Error> {
+/// What is asked of a plan beyond whether it is valid.
+pub(crate) struct CheckOptions {
+    pub(crate) estimate: bool,
+    /// A file for the estimate.
+    pub(crate) json: Option<PathBuf>,
+    /// The options that say where its plugins may be.
+    pub(crate) plugins: Vec<OsString>,
+}
+
+/// Tells every mistake of a plan, or what it will do, and what that will take.
+pub(crate) fn check(file: &Path, catalogue: &Catalogue, options: &CheckOptions) -> Result<Exit, Error> {
     let plan = plan::read(file, catalogue)?;
     let text = describe(&plan)?;
     let costs = costs(plan)?;
     terminal::answer(&(text + &passes(&costs)))?;
+    if options.estimate {
+        // Read once more: what methods prepared for before is theirs.
+        let plan = plan::read(file, catalogue)?;
+        let estimate = estimate(file, plan, &options.plugins)?;
+        terminal::answer(&told(&estimate))?;
+        if let Some(file) = &options.json {
+            results::write_json(file, &estimate)?;
+        }
+    }
     Ok(Exit::Success)
 }
 

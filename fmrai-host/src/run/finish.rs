@@ -14,7 +14,8 @@ use super::options::Options;
 use super::outcome::{Answer, Outcome};
 use super::recorder::{Recorded, Recorder};
 use super::session::Session;
-use crate::checkpoint::Share;
+use super::work::Work;
+use crate::checkpoint::{self, Share};
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::OnError;
@@ -32,6 +33,8 @@ impl Session<'_> {
         keep: fn(Report) -> R,
     ) -> Result<Outcome<R>, Error> {
         self.save()?;
+        // Where a run is tried, what it absorbed is what is wanted.
+        let states = matches!(options.work, Work::First(_)).then(|| self.state_bytes());
         let staging = self.keeper.as_ref().map(|keeper| keeper.place.folder.stage());
         let mut staging = staging.transpose().map_err(kept)?;
         let reported = self.keeper.as_ref().is_some_and(|keeper| keeper.place.report);
@@ -84,7 +87,7 @@ impl Session<'_> {
         self.stopwatch.lap("analyze");
         let mut activations = None;
         if let Some(mut staging) = staging {
-            activations = self.write_run(&mut staging, &listing, (shown, unasked)).map_err(kept)?;
+            activations = self.write_run(&mut staging, &listing, (shown, unasked), states).map_err(kept)?;
             let batches = self.recorder.as_ref().map(Recorder::written).unwrap_or_default();
             if let Some(keeper) = &mut self.keeper {
                 keeper.place.folder.publish(staging, &batches).map_err(kept)?;
@@ -93,6 +96,13 @@ impl Session<'_> {
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         Ok(self.outcome(analyses, activations))
+    }
+
+    /// Bytes of the state of each analysis as it was saved.
+    fn state_bytes(&self) -> Map<String, Value> {
+        let Some(keeper) = &self.keeper else { return Map::new() };
+        let bytes = |lane: &Lane| checkpoint::state_bytes(keeper.output(), &lane.name);
+        self.lanes.iter().map(|lane| (lane.name.clone(), bytes(lane).into())).collect()
     }
 
     /// Keeps what was absorbed of a part of the data for a merge. No conclusion is drawn from it.
@@ -129,6 +139,7 @@ impl Session<'_> {
         staging: &mut Staging,
         listing: &[summary::Listed],
         shown: (Vec<Analysis>, Vec<String>),
+        states: Option<Map<String, Value>>,
     ) -> Result<Option<Recorded>, WriteError> {
         let Some(Keeper { place, .. }) = &self.keeper else { return Ok(None) };
         let mut run = self.stopwatch.report();
@@ -139,6 +150,9 @@ impl Session<'_> {
         run.insert("program".to_owned(), program());
         run.insert("threads".to_owned(), rayon::current_num_threads().into());
         run.insert("resumed_from_batch".to_owned(), self.resumed_from.into());
+        if let Some(states) = states {
+            run.insert("state_bytes".to_owned(), states.into());
+        }
         if !self.merged.is_empty() {
             let merged: Vec<String> = self.merged.iter().map(|folder| folder.display().to_string()).collect();
             run.insert("merged_from".to_owned(), merged.into());

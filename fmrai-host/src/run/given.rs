@@ -3,10 +3,55 @@
 use std::path::Path;
 
 use fmrai_torch::Device;
-use fmrai_torch::data::{Batches, DataContext, DataError, RegisteredDataSource};
+use fmrai_torch::data::{
+    Batches, Counts, DataContext, DataError, InputBatch, RefusedRecord, RegisteredDataSource,
+};
+use fmrai_torch::files::FileInfo;
 use fmrai_torch::model::{LoadContext, Model, ModelError, RegisteredModelSource};
 
 use crate::plan::OnError;
+
+/// The first batches of others.
+struct First<'a> {
+    inner: Box<dyn Batches + 'a>,
+    left: u64,
+}
+
+impl Batches for First<'_> {
+    fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.inner.next_batch()
+    }
+
+    fn pass_over(&mut self, count: u64) -> Result<u64, DataError> {
+        let passed = self.inner.pass_over(count.min(self.left))?;
+        self.left -= passed;
+        Ok(passed)
+    }
+
+    fn leave_out_refused(&mut self) {
+        self.inner.leave_out_refused();
+    }
+
+    fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        self.inner.take_refused()
+    }
+
+    fn counts(&self) -> Counts {
+        self.inner.counts()
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.inner.progress()
+    }
+
+    fn files(&self) -> Result<Vec<FileInfo>, DataError> {
+        self.inner.files()
+    }
+}
 
 /// Opens data once more, from the start.
 pub(super) type Again<'a> = Box<dyn Fn() -> Result<Box<dyn Batches + 'a>, DataError> + 'a>;
@@ -21,6 +66,8 @@ pub(super) enum GivenModel {
 pub(super) enum GivenData {
     Batches(Box<dyn Batches + Send>),
     Source(Box<dyn RegisteredDataSource>),
+    /// The first batches of a source.
+    First(Box<dyn RegisteredDataSource>, u64),
 }
 
 impl GivenModel {
@@ -46,6 +93,16 @@ impl GivenData {
                     batches.leave_out_refused();
                 }
                 Ok((batches, None))
+            }
+            Self::First(source, first) => {
+                let open = move || -> Result<Box<dyn Batches + 'a>, DataError> {
+                    let mut inner = source.open(&context)?;
+                    if on_error == OnError::Skip {
+                        inner.leave_out_refused();
+                    }
+                    Ok(Box::new(First { inner, left: first }))
+                };
+                Ok((open()?, Some(Box::new(open))))
             }
             Self::Source(source) => {
                 let open = move || {

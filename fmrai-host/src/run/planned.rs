@@ -11,6 +11,7 @@ use super::options::Options;
 use super::outcome::Outcome;
 use super::start::{Start, Subject};
 use super::stopwatch::Stopwatch;
+use super::work::Work;
 use crate::error::Error;
 use crate::plan::{self, ResolvedPlan};
 use crate::results::folder::OutputFolder;
@@ -68,7 +69,11 @@ fn execute(
         Start { limit, on_error, stopwatch, place: Some(place), lanes, keep: |report| report.summary };
     match source {
         plan::Source::Live { model, data } => {
-            let (model, data) = (GivenModel::Source(model), GivenData::Source(data));
+            let model = GivenModel::Source(model);
+            let data = match options.work {
+                Work::First(first) => GivenData::First(data, first),
+                _ => GivenData::Source(data),
+            };
             start.live(Subject { model, data, base: &base, parity, capture, structure }, options)
         }
         plan::Source::Activations(path) => start.stored(&path, options),

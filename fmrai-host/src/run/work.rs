@@ -13,6 +13,8 @@ pub enum Work {
     /// All of it.
     #[default]
     Whole,
+    /// The first batches of the data as if there were no others: to see what a run takes.
+    First(u64),
     /// Some of the batches of the data. What is absorbed is kept in the output folder as an unfinished run is, for a
     /// [merge](Self::Merge).
     Part(Part),

@@ -145,7 +145,18 @@ def called(model, given):
         attention.append(list(query.shape))
         return old[0](query, key, value, *rest, **more)
     functions.scaled_dot_product_attention = fused
-    hooks = [m.register_forward_hook(lambda m, *_: seen.__setitem__(type(m).__name__, seen.get(type(m).__name__, 0) + 1)) for m in model.modules()]
+    named = re.compile(r"Attention$|Attention(?!.*(Output|Intermediate|Norm|Pool|Embed))", re.I)
+    whole = [m for m in model.modules() if named.search(type(m).__name__)]
+    # Those that are made of no further ones, each as often as it is called.
+    inner = [m for m in whole if not any(n is not m and named.search(type(n).__name__) for n in m.modules())]
+    calls = []
+    heads = "num_heads num_attention_heads n_heads n_head heads num_attn_heads".split()
+
+    def tell(module, *_):
+        known = [getattr(module, name) for name in heads if isinstance(getattr(module, name, None), int)]
+        calls.append([type(module).__name__, known[0] if known else None])
+    hooks = [m.register_forward_hook(tell) for m in inner]
+    hooks += [m.register_forward_hook(lambda m, *_: seen.__setitem__(type(m).__name__, seen.get(type(m).__name__, 0) + 1)) for m in model.modules()]
     try:
         with torch.no_grad():
             model(**given)
@@ -154,7 +165,7 @@ def called(model, given):
         for hook in hooks:
             hook.remove()
     kept = re.compile(r"Attention|MLP|FeedForward|FFN|Mlp|Intermediate|DenseReluDense|Embeddings?$|PatchEmb|Norm|LMHead|Conv2d|Conv1d|Experts|Moe|Layer$|Block$")
-    return {k: v for k, v in sorted(seen.items()) if kept.search(k)}, attention
+    return {k: v for k, v in sorted(seen.items()) if kept.search(k)}, attention, calls
 
 
 def make(name, folder, form, queue):
@@ -176,7 +187,7 @@ def make(name, folder, form, queue):
             tries = inputs(model, config)
             for given in tries:
                 try:
-                    modules, attention = called(model, given)
+                    modules, attention, calls = called(model, given)
                 except Exception as error:  # noqa: BLE001
                     errors.append(f"{kind} of {list(given)}: {type(error).__name__}: {str(error)[:150]}")
                     continue
@@ -187,7 +198,7 @@ def make(name, folder, form, queue):
                             program = torch.export.export(model, (), given, dynamic_shapes=shapes, strict=False)
                             torch.export.save(program, folder / f"{name}.pt2")
                             queue.put(dict(model=type(model).__name__, inputs={k: list(v.shape) for k, v in given.items()}, dynamic=dynamic,
-                                           config=of_config(config), modules=modules, fused=attention))
+                                           config=of_config(config), modules=modules, fused=attention, attention=calls))
                             return
                         except Exception as error:  # noqa: BLE001
                             errors.append(f"{kind} of {list(given)}, {'dynamic' if dynamic else 'static'}: {type(error).__name__}: {str(error)[:150]}")

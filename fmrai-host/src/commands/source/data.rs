@@ -189,25 +189,36 @@ mod tests {
 
     #[test]
     fn data_are_told_by_their_endings() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        for name in ["a.CSV", "x.safetensors", "a.npy", "b.npy", "a.jsonl", "a.txt", "a.parquet"] {
+            std::fs::write(here(name), "").unwrap();
+        }
         let none = || Err(Error::Usage("no model".to_owned()));
         let of = |files: &[&str], options: &DataOptions| {
-            let files: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
+            let in_folder = |file: &&str| match file.split_once('=') {
+                Some((input, file)) => format!("{input}={}", here(file)),
+                None => here(file),
+            };
+            let files: Vec<String> = files.iter().map(in_folder).collect();
             let source = data(&files, options, none).map_err(|e| e.to_string())?;
             Ok::<_, String>(serde_json::to_value(&source).unwrap())
         };
         let with = DataOptions { field: Some("t".into()), batch_size: Some(2), ..DataOptions::default() };
-        let csv = of(&["/a.CSV"], &with).unwrap();
+        let csv = of(&["a.CSV"], &with).unwrap();
         assert_eq!(csv["column"], "t");
-        assert_eq!((&csv["batch_size"], &csv["path"]), (&json!(2), &json!("/a.CSV")));
+        assert_eq!((&csv["batch_size"], &csv["path"]), (&json!(2), &json!(here("a.CSV"))));
         let plain = DataOptions::default();
-        let one = of(&["/x.safetensors"], &plain).unwrap();
-        assert_eq!((&one["type"], &one["path"]), (&json!("tensors"), &json!("/x.safetensors")));
-        let two = of(&["a=/a.npy", "b=/b.npy"], &plain).unwrap();
-        assert_eq!(two["files"], json!({"a": "/a.npy", "b": "/b.npy"}));
+        let one = of(&["x.safetensors"], &plain).unwrap();
+        assert_eq!((&one["type"], &one["path"]), (&json!("tensors"), &json!(here("x.safetensors"))));
+        let two = of(&["a=a.npy", "b=b.npy"], &plain).unwrap();
+        assert_eq!(two["files"], json!({"a": here("a.npy"), "b": here("b.npy")}));
         assert!(of(&["a.jsonl"], &plain).unwrap_err().contains("--field NAME"));
         assert!(of(&["a.txt"], &with).unwrap_err().starts_with("--field is for"));
         assert!(of(&["a.parquet"], &plain).unwrap_err().contains("valid are .txt"));
-        assert!(of(&["a=x.txt"], &plain).unwrap_err().contains("NAME=FILE.npy"));
+        assert!(of(&["a=a.txt"], &plain).unwrap_err().contains("NAME=FILE.npy"));
         assert_eq!(of(&["a.npy"], &plain).unwrap_err(), "no model");
+        let absent = of(&["absent.txt"], &plain).unwrap_err();
+        assert!(absent.contains("absent.txt: No such file"), "{absent}");
     }
 }
