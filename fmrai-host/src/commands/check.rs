@@ -15,10 +15,16 @@ use crate::terminal;
 /// Tells every mistake of a plan, or what it will do.
 pub(crate) fn check(file: &Path, catalogue: &Catalogue) -> Result<Exit, Error> {
     let plan = plan::read(file, catalogue)?;
-    let text = describe(&plan)?;
+    let (file, text) = (plan.file.clone(), describe(&plan)?);
     let costs = costs(plan)?;
-    terminal::answer(&(text + &passes(&costs)))?;
-    Ok(Exit::Success)
+    let failing = costs.iter().filter(|cost| cost.passes.is_err()).count();
+    let (verdict, exit) = match failing {
+        0 => ("plan is valid".to_owned(), Exit::Success),
+        1 => ("1 analysis of the plan fails, see below".to_owned(), Exit::AnalysisFailed),
+        more => (format!("{more} analyses of the plan fail, see below"), Exit::AnalysisFailed),
+    };
+    terminal::answer(&format!("{verdict}: {}\n{text}{}", file.display(), passes(&costs)))?;
+    Ok(exit)
 }
 
 /// What methods that drive the model take.
@@ -45,7 +51,7 @@ fn passes(costs: &[Cost]) -> String {
 
 fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     let document = plan.document();
-    let mut text = format!("plan is valid: {}\n", plan.file.display());
+    let mut text = String::new();
     for part in ["model", "data"] {
         if let Some(source) = document.get(part) {
             let _ = writeln!(text, "{part}: {}", component(source, Some(&plan.base)));
