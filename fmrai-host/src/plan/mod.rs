@@ -35,7 +35,7 @@ pub use parse::{Analysis, Plan};
 pub use path::{JsonPath, Step};
 pub use problem::Problem;
 pub use read::{PlanError, read};
-pub use reference::{Reference, Spec};
+pub use reference::{Reference, Spec, with_references};
 pub use resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};
 pub use schema::schema;
 
