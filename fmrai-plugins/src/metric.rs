@@ -48,7 +48,7 @@ impl Metric {
     /// What is measured of each row of a batch of pairs.
     ///
     /// # Errors
-    /// [`AnalyzerError::Unsuitable`] where the data are no pairs, or their texts differ in length and the metric compares positions.
+    /// [`AnalyzerError::UnsuitableData`] where the data are no pairs, or their texts differ in length and the metric compares positions.
     pub fn objective(self, logits: TensorId, samples: &[Sample]) -> Result<Objective, AnalyzerError> {
         let pairs = pairs_of(samples)?;
         let answers = || -> Vec<Answer> {
@@ -66,10 +66,10 @@ impl Metric {
             Self::Probability => Measure::Probability(answers()),
             Self::Loss => Measure::Loss(answers()),
             Self::Kl => {
-                if pairs.iter().any(|pair| !pair.aligned()) {
-                    return Err(AnalyzerError::Unsuitable {
-                        found: "pairs whose texts differ in their number of tokens".to_owned(),
-                        needed: "texts of the same length for the metric kl".to_owned(),
+                if let Some(pair) = pairs.iter().find(|pair| !pair.aligned()) {
+                    return Err(AnalyzerError::UnsuitableData {
+                        found: pair.lengths(),
+                        needed: "as many in both texts of every pair for the metric kl".to_owned(),
                     });
                 }
                 let each = |pair: &PairRows<'_>| {

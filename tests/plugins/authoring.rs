@@ -25,10 +25,11 @@ fn runs(folder: &Path, name: &str) {
     assert_exit(&fmrai(folder, &["run", "plan.json"]), 2);
 }
 
-#[test]
-fn a_new_plugin_in_c_is_built_checked_and_run() {
+/// Makes a plugin in C, and builds, checks and runs it.
+fn in_c(more: &[&str]) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    assert_exit(&fmrai(place.path(), &["plugin", "new", "loud-rows", "--lang", "c"]), 0);
+    let arguments = ["plugin", "new", "loud-rows", "--lang", "c"];
+    assert_exit(&fmrai(place.path(), &[&arguments, more].concat()), 0);
     let folder = place.path().join("loud-rows");
     let make = |target: &str| {
         let mut command = Command::new("make");
@@ -40,13 +41,45 @@ fn a_new_plugin_in_c_is_built_checked_and_run() {
     let text = String::from_utf8(tested.stdout).unwrap();
     assert!(text.contains("the contract holds"), "{text}");
     runs(&folder, "loud_rows");
+    place
+}
+
+#[test]
+fn a_new_plugin_in_c_is_built_checked_and_run() {
+    in_c(&[]);
+}
+
+#[test]
+fn a_new_experiment_in_c_is_built_checked_and_run() {
+    let place = in_c(&["--experiment"]);
+    assert!(place.path().join("loud-rows/results/loud_rows/tables/blocks.csv").exists());
 }
 
 #[test]
 fn a_new_plugin_in_rust_is_built_tested_and_run() {
+    in_rust("loud-blocks", &[]);
+}
+
+#[test]
+fn a_new_experiment_in_rust_is_built_tested_and_run() {
+    let place = in_rust("weak-blocks", &["--experiment"]);
+    let table = place.path().join("weak-blocks/results/weak_blocks/tables/loss_added.csv");
+    let table = std::fs::read_to_string(table).unwrap();
+    let added = |line: &str| line.split(',').nth(1).unwrap().parse::<f64>().unwrap();
+    let added: Vec<f64> = table.lines().skip(1).map(added).collect();
+    assert_eq!(added.len(), 2, "{table}");
+    assert!(added.iter().all(|x| x.is_finite() && x.abs() > 1e-6), "{table}");
+    let told = fmrai(&place.path().join("weak-blocks"), &["check", "plan.json", "--plugins-beside-plan"]);
+    assert_exit(&told, 0);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("  weak_blocks: "), "passes are told: {told}");
+}
+
+/// Makes a plugin in Rust, and builds, tests, checks and runs it.
+fn in_rust(name: &str, more: &[&str]) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    assert_exit(&fmrai(place.path(), &["plugin", "new", "loud-blocks"]), 0);
-    let folder = place.path().join("loud-blocks");
+    assert_exit(&fmrai(place.path(), &[&["plugin", "new", name], more].concat()), 0);
+    let (folder, snake) = (place.path().join(name), name.replace('-', "_"));
     let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     assert!(
         manifest.contains("fmrai-core = { path = \"../"),
@@ -54,7 +87,7 @@ fn a_new_plugin_in_rust_is_built_tested_and_run() {
     );
     // The versions of the example, so that nothing but this crate is new.
     let lock = Path::new(ROOT).join("examples/plugins/activation-statistics/Cargo.lock");
-    let lock = std::fs::read_to_string(lock).unwrap().replace("activation-statistics", "loud-blocks");
+    let lock = std::fs::read_to_string(lock).unwrap().replace("activation-statistics", name);
     std::fs::write(folder.join("Cargo.lock"), lock).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
     for command in ["test", "build"] {
@@ -63,13 +96,14 @@ fn a_new_plugin_in_rust_is_built_tested_and_run() {
         assert_exit(&cargo.output().unwrap(), 0);
     }
     std::fs::create_dir_all(folder.join("target/release")).unwrap();
-    let library = folder.join("target/release/libloud_blocks.so");
-    std::fs::copy(target.join("debug/libloud_blocks.so"), &library).unwrap();
-    runs(&folder, "loud_blocks");
+    let library = folder.join(format!("target/release/lib{snake}.so"));
+    std::fs::copy(target.join(format!("debug/lib{snake}.so")), &library).unwrap();
+    runs(&folder, &snake);
     let checked = fmrai(&folder, &["plugin", "check", "--timeout", "600", library.to_str().unwrap()]);
     assert_exit(&checked, 0);
     let text = String::from_utf8(checked.stdout).unwrap();
     assert!(text.contains("the contract holds"), "{text}");
+    place
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod common;
 mod experiments;
 mod formats;
 mod generate;
+mod induction;
 mod kv;
 mod lens;
 mod loading;

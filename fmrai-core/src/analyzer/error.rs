@@ -16,6 +16,14 @@ pub enum AnalyzerError {
         /// What there should be.
         needed: String,
     },
+    /// The data are not what the method is about.
+    #[error("the data have {found}, the analysis needs {needed}")]
+    UnsuitableData {
+        /// What there is.
+        found: String,
+        /// What there should be.
+        needed: String,
+    },
     /// A tensor was read that was not asked for in `prepare`.
     #[error("tensor {0} was not captured: ask for it in `prepare`")]
     NotCaptured(TensorId),

@@ -45,6 +45,17 @@ pub trait Experiment: Analysis {
     /// [`AnalyzerError::Unsuitable`] if the model lacks what the method is about.
     fn prepare(&mut self, model: &ModelView<'_>) -> Result<CaptureRequest, AnalyzerError>;
 
+    /// Whether the method can do with these samples: what is wrong with them as far as it shows without a pass, so that a user is told before
+    /// anything long runs. Called after [`prepare`](Self::prepare); [`run_batch`](Self::run_batch) says the same of such samples. Methods in library
+    /// files are not asked: the ABI has no such function.
+    ///
+    /// # Errors
+    /// [`AnalyzerError::UnsuitableData`] if they are not what the method is about.
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        let _ = samples;
+        Ok(())
+    }
+
     /// How many passes a batch of these samples takes beside the clean one, each row of each variant counted as its share of the
     /// batch: what a user is told before anything long runs. Called after [`prepare`](Self::prepare).
     fn passes(&self, samples: &[Sample]) -> f64;

@@ -45,6 +45,9 @@ pub(super) enum PluginCommand {
         /// What it is written in
         #[arg(long, value_enum, default_value = "rust")]
         lang: plugin::new::Language,
+        /// A method that drives the model (edits, gradients), in place of one that looks at what it does
+        #[arg(long)]
+        experiment: bool,
         /// Folder for it [default: its name]
         #[arg(long, value_name = "DIR")]
         folder: Option<PathBuf>,

@@ -269,7 +269,11 @@ fn execute(arguments: Arguments) -> Result<Exit, Error> {
             analyzers::analyzers(&catalogue(Vec::new(), false, &plugin)?, json)
         }
         Command::Plugin { command } => match command {
-            PluginCommand::New { name, lang, folder } => plugin::new::new(&name, lang, folder),
+            PluginCommand::New { name, lang, experiment, folder } => {
+                let kind =
+                    if experiment { plugin::new::Kind::Experiment } else { plugin::new::Kind::Analyzer };
+                plugin::new::new(&name, lang, kind, folder)
+            }
             PluginCommand::Check { file, analyzer, trial: trials, config, activations, timeout, json } => {
                 let options = plugin::check::CheckOptions {
                     file,

@@ -27,19 +27,25 @@ pub(crate) struct CheckOptions {
 /// Tells every mistake of a plan, or what it will do, and what that will take.
 pub(crate) fn check(file: &Path, catalogue: &Catalogue, options: &CheckOptions) -> Result<Exit, Error> {
     let plan = plan::read(file, catalogue)?;
-    let text = describe(&plan)?;
+    let (file, text) = (plan.file.clone(), describe(&plan)?);
     let costs = costs(plan)?;
-    terminal::answer(&(text + &passes(&costs)))?;
-    if options.estimate {
+    let failing = costs.iter().filter(|cost| cost.passes.is_err()).count();
+    let (verdict, exit) = match failing {
+        0 => ("plan is valid".to_owned(), Exit::Success),
+        1 => ("1 analysis of the plan fails, see below".to_owned(), Exit::AnalysisFailed),
+        more => (format!("{more} analyses of the plan fail, see below"), Exit::AnalysisFailed),
+    };
+    terminal::answer(&format!("{verdict}: {}\n{text}{}", file.display(), passes(&costs)))?;
+    if options.estimate && failing == 0 {
         // Read once more: what methods prepared for before is theirs.
-        let plan = plan::read(file, catalogue)?;
-        let estimate = estimate(file, plan, &options.plugins)?;
+        let plan = plan::read(&file, catalogue)?;
+        let estimate = estimate(&file, plan, &options.plugins)?;
         terminal::answer(&told(&estimate))?;
         if let Some(file) = &options.json {
             results::write_json(file, &estimate)?;
         }
     }
-    Ok(Exit::Success)
+    Ok(exit)
 }
 
 /// What methods that drive the model take.
@@ -66,7 +72,7 @@ fn passes(costs: &[Cost]) -> String {
 
 fn describe(plan: &ResolvedPlan) -> Result<String, Error> {
     let document = plan.document();
-    let mut text = format!("plan is valid: {}\n", plan.file.display());
+    let mut text = String::new();
     for part in ["model", "data"] {
         if let Some(source) = document.get(part) {
             let _ = writeln!(text, "{part}: {}", component(source, Some(&plan.base)));

@@ -6,7 +6,7 @@ use crate::terminal;
 
 /// Prints the JSON Schema of a plan.
 pub(crate) fn schema(catalogue: &Catalogue) -> Result<Exit, Error> {
-    let schema = plan::schema(catalogue);
+    let schema = plan::with_references(plan::schema(catalogue));
     terminal::answer(&format!("{schema:#}"))?;
     Ok(Exit::Success)
 }

@@ -37,7 +37,7 @@ pub use path::{JsonPath, Step};
 pub use problem::Problem;
 pub(crate) use read::read_subject;
 pub use read::{PlanError, read};
-pub use reference::{Reference, Spec};
+pub use reference::{Reference, Spec, with_references};
 pub use resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};
 pub use schema::schema;
 

@@ -10,7 +10,7 @@ use super::names::is_reserved;
 use super::parse::{Analysis, Plan};
 use super::path::JsonPath;
 use super::problem::Problem;
-use super::reference::{Reference, put_back};
+use super::reference::{Reference, put_back, value_of_folder};
 use super::resolved::{Later, ResolvedAnalysis, ResolvedPlan, Source};
 use crate::held::Held;
 
@@ -188,6 +188,13 @@ impl Plan {
             let path = JsonPath::root().field("analyses").element(index);
             let own: Vec<&Reference> = self.references.iter().filter(|r| r.analysis == index).collect();
             if !own.is_empty() {
+                // An earlier run has its results already: what is not there never will be.
+                for reference in own.iter().filter(|reference| reference.spec.run.is_some()) {
+                    let folder = reference.spec.run.as_deref().map(|run| base.join(run)).unwrap_or_default();
+                    if let Err(what) = value_of_folder(&folder, &reference.spec) {
+                        self.problems.push(Problem::new(reference.path.clone(), what));
+                    }
+                }
                 match config.fields() {
                     Ok(fields) => {
                         let mut fields = Value::Object(fields);

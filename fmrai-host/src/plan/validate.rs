@@ -41,7 +41,35 @@ pub(super) fn validate(document: &Value, schema: &Value) -> Vec<Problem> {
     }
 }
 
+/// Of something that may have several forms, the mistakes within the one that it has: of an object those of its fields, not that it is one.
+fn within<'e>(error: &'e ValidationError<'_>) -> Option<&'e [ValidationError<'static>]> {
+    let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) =
+        error.kind()
+    else {
+        return None;
+    };
+    let other_form = |inner: &ValidationError<'_>| {
+        inner.instance_path() == error.instance_path()
+            && matches!(
+                inner.kind(),
+                ValidationErrorKind::Type { .. }
+                    | ValidationErrorKind::Enum { .. }
+                    | ValidationErrorKind::Constant { .. }
+                    | ValidationErrorKind::AnyOf { .. }
+                    | ValidationErrorKind::OneOfNotValid { .. }
+            )
+    };
+    let mut forms = context.iter().filter(|form| !form.is_empty() && !form.iter().any(other_form));
+    match (forms.next(), forms.next()) {
+        (Some(form), None) => Some(form),
+        _ => None,
+    }
+}
+
 fn problems(error: &ValidationError<'_>, root: &Value) -> Vec<Problem> {
+    if let Some(form) = within(error) {
+        return form.iter().flat_map(|inner| problems(inner, root)).collect();
+    }
     let path = path(error.instance_path());
     let schema = violated(error, root);
     let properties = || schema.and_then(|s| s.get("properties")).and_then(Value::as_object);

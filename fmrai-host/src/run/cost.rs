@@ -16,7 +16,8 @@ use crate::plan::{OnError, ResolvedPlan, Source};
 pub struct Cost {
     /// Name of the analysis.
     pub name: String,
-    /// Passes that the first batch takes beside the clean one, each row counted as its share; the reason where the method cannot tell.
+    /// Passes that the first batch takes beside the clean one, each row counted as its share; the reason where the method cannot do with this model
+    /// or this batch.
     pub passes: Result<f64, String>,
     /// Samples of the first batch.
     pub samples: usize,
@@ -51,8 +52,8 @@ pub fn costs(plan: ResolvedPlan) -> Result<Vec<Cost>, Error> {
     let mut costs = Vec::new();
     for mut analysis in analyses {
         let Some(Method::Experiment(experiment)) = analysis.method.get_mut() else { continue };
-        let prepared = experiment.prepare(&view).map_err(|error| error.to_string());
-        let passes = prepared.map(|_| experiment.passes(samples));
+        let prepared = experiment.prepare(&view).and_then(|_| experiment.accepts(samples));
+        let passes = prepared.map(|()| experiment.passes(samples)).map_err(|error| error.to_string());
         let sweeps = experiment.sweeps();
         costs.push(Cost { name: analysis.name, passes, samples: samples.len(), sweeps });
     }

@@ -10,17 +10,16 @@
 //! same number of threads.
 
 mod options;
+#[path = "../small_gpt/mod.rs"]
+mod small_gpt;
 mod training;
 mod words;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 pub(crate) use options::Options;
+pub(crate) use small_gpt::Fallible;
 pub(crate) use training::train;
-
-/// Whatever goes wrong ends the example with a message.
-pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Trains and writes the model; `tell` hears how it goes.
 pub(crate) fn run(options: &Options, tell: &mut dyn FnMut(String)) -> Fallible<()> {

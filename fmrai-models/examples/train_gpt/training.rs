@@ -1,17 +1,17 @@
 //! The model, its loss, and its training.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use fmrai_core::structure::AttentionForm;
-use fmrai_models::{CausalLm, from_tch, to_tch};
-use fmrai_torch::model::{Model, NamedTensors};
+use fmrai_models::CausalLm;
+use fmrai_torch::model::Model;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
-use tch::nn::{self, Init, OptimizerConfig, VarStore};
+use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Tensor};
 
+use super::small_gpt::{logits, weights, write_folder};
 use super::words::{frequent_words, tokenizer, tokenizer_json, tokens};
 use super::{Fallible, Options};
 
@@ -65,50 +65,17 @@ pub(crate) fn train(options: &Options, text: &str, tell: &mut dyn FnMut(String))
 }
 
 impl Trained {
-    /// Writes the files of a Hugging Face folder; config.json, without which it is none, last.
+    /// Writes the files of a Hugging Face folder.
     pub(crate) fn write(&self, folder: &Path) -> Fallible<()> {
-        write(folder, "model.safetensors", |path| {
-            let parameters = self.model.parameters().into_iter();
-            let tensors: Vec<_> = parameters.map(|(name, tensor)| (name, to_tch(&tensor).detach())).collect();
-            Ok(Tensor::write_safetensors(&tensors, path)?)
-        })?;
-        let tokenizer = tokenizer_json(&self.words).to_string();
-        write(folder, "tokenizer.json", |path| Ok(std::fs::write(path, tokenizer)?))?;
-        let config = serde_json::to_string_pretty(&self.config)?;
-        write(folder, "config.json", |path| Ok(std::fs::write(path, config)?))
+        write_folder(&self.model, &self.config, &tokenizer_json(&self.words), folder)
     }
-}
-
-/// Trainable weights as Radford et al. 2019 start from: normal with deviation 0.02, what writes to the residual stream
-/// smaller the more layers there are; norms that change nothing.
-fn weights(variables: &VarStore, config: &Value, layers: i64) -> Fallible<BTreeMap<String, Tensor>> {
-    let mut weights = BTreeMap::new();
-    for (name, shape) in CausalLm::weight_shapes(config)? {
-        let (module, kind) = name.rsplit_once('.').unwrap_or(("", &name));
-        let norm = module.rsplit('.').next().is_some_and(|part| part.starts_with("ln_"));
-        #[expect(clippy::cast_precision_loss, reason = "there are few layers")]
-        let residual = 0.02 / (2.0 * layers as f64).sqrt();
-        let init = match kind {
-            "bias" => Init::Const(0.0),
-            _ if norm => Init::Const(1.0),
-            _ if module.ends_with("c_proj") => Init::Randn { mean: 0.0, stdev: residual },
-            _ => Init::Randn { mean: 0.0, stdev: 0.02 },
-        };
-        let path = module.split('.').fold(variables.root(), |path, part| path / part);
-        weights.insert(name.clone(), path.f_var(kind, &shape, init)?);
-    }
-    Ok(weights)
 }
 
 /// Mean negative log-likelihood of each next token, in nats. `rows` `[batch, context + 1]` of int64.
 fn loss(model: &CausalLm, rows: &Tensor) -> Fallible<Tensor> {
     let tokens = rows.size()[1] - 1;
     let (ids, next) = (rows.f_narrow(1, 0, tokens)?, rows.f_narrow(1, 1, tokens)?);
-    let mask = ids.f_ones_like()?;
-    let inputs =
-        NamedTensors(vec![("input_ids".into(), from_tch(&ids)), ("attention_mask".into(), from_tch(&mask))]);
-    let outputs = model.forward(&inputs)?;
-    let logits = to_tch(outputs.get("logits").ok_or("no logits")?);
+    let logits = logits(model, &ids)?;
     let vocabulary = logits.size().last().copied().unwrap_or(1);
     Ok(logits.f_reshape([-1, vocabulary])?.f_cross_entropy_loss(
         &next.f_reshape([-1])?,
@@ -148,12 +115,4 @@ fn held_out_loss(model: &CausalLm, held_out: &[i64], options: &Options) -> Falli
         count += starts.len();
     }
     Ok(sum / f64::from(u32::try_from(count)?))
-}
-
-/// Writes a file beside its place and renames it.
-fn write(folder: &Path, name: &str, write: impl FnOnce(&Path) -> Fallible<()>) -> Fallible<()> {
-    let beside = folder.join(format!(".{name}.tmp"));
-    let place = folder.join(name);
-    let written = write(&beside).and_then(|()| Ok(std::fs::rename(&beside, &place)?));
-    written.map_err(|e| format!("{}: {e}", place.display()).into())
 }

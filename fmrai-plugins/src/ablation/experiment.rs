@@ -134,6 +134,10 @@ impl Experiment for Ablation {
         Ok(CaptureRequest::none())
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        self.runs(samples).map(|_| ())
+    }
+
     fn passes(&self, samples: &[Sample]) -> f64 {
         let rows = self.runs(samples).map_or(0, |runs| runs.rows.len());
         let variants = 1 + self.draws() * self.replaced().count();

@@ -5,6 +5,15 @@ use fmrai_core::report::figure::{Axis, Bars, Figure, HeatMap, Lines, Panel, Plot
 use super::effects::Effect;
 use super::results::{NATS, Results};
 use super::targets::Cells;
+use crate::metric::Metric;
+
+/// Where standard errors are.
+fn errors(plot: &Plot) -> &'static str {
+    match plot {
+        Plot::Lines(_) => "Upright lines at points are standard errors.",
+        _ => "Standard errors stand in the table.",
+    }
+}
 
 /// What is shown of each cell.
 struct Shown<'a> {
@@ -12,34 +21,38 @@ struct Shown<'a> {
     name: &'a str,
     title: String,
     axis: Axis,
+    /// Of a scale of colours.
+    scale: Axis,
     of: &'a dyn Fn(&Effect) -> f64,
     error: &'a dyn Fn(&Effect) -> f64,
 }
 
-pub(super) fn figures(
-    results: &[Results<'_>],
-    caption: &str,
-    metric: Option<(&str, Option<&str>)>,
-) -> Vec<Figure> {
+/// The losses that are added.
+pub(super) fn of_loss(results: &[Results<'_>], caption: &str) -> Vec<Figure> {
     let loss = Shown {
         name: "loss_added",
         title: "Loss added by ablating".to_owned(),
         axis: Axis::new("loss added", NATS),
+        scale: Axis::new("loss added", NATS),
         of: &|effect| effect.loss.mean(),
         error: &|effect| effect.loss.standard_error(),
     };
-    let mut figures = shown(results, caption, &loss);
-    if let Some((title, unit)) = metric {
-        let metric = Shown {
-            name: "metric_added",
-            title: format!("Change of the {title} by ablating"),
-            axis: Axis::new(&format!("change of the {title}"), unit),
-            of: &|effect| effect.metric.mean(),
-            error: &|effect| effect.metric.standard_error(),
-        };
-        figures.extend(shown(results, caption, &metric));
-    }
-    figures
+    shown(results, caption, &loss)
+}
+
+/// What is added to the metric.
+pub(super) fn of_metric(results: &[Results<'_>], caption: &str, metric: Metric) -> Vec<Figure> {
+    let (title, unit) = (metric.title(), metric.unit());
+    let metric = Shown {
+        name: "metric_added",
+        title: format!("Change of the {title} by ablating"),
+        axis: Axis::new(&format!("change of the {title}"), unit),
+        // Maps of few rows are lower than a sentence is long.
+        scale: Axis::new("change", unit),
+        of: &|effect| effect.metric.mean(),
+        error: &|effect| effect.metric.standard_error(),
+    };
+    shown(results, caption, &metric)
 }
 
 fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figure> {
@@ -47,7 +60,7 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
     let figure = |name: &str, what: &str, replaced: &str, plot: Plot| Figure {
         name: format!("{}_{name}", shown.name),
         title: format!("{} {what}", shown.title),
-        caption: format!("{replaced} with {caption}"),
+        caption: format!("{replaced} with {caption} {}", errors(&plot)),
         panels: vec![Panel { title: String::new(), plot }],
         columns: 1,
     };
@@ -63,7 +76,7 @@ fn shown(results: &[Results<'_>], caption: &str, shown: &Shown<'_>) -> Vec<Figur
                     rows: names(*layers),
                     columns: names(*heads),
                     values,
-                    scale: shown.axis.clone(),
+                    scale: shown.scale.clone(),
                     diverging: true,
                     row_groups: Vec::new(),
                     column_groups: Vec::new(),

@@ -27,6 +27,13 @@ impl ExperimentConfig for AblationConfig {
                 return wrong("neurons", found, "a list of different neurons");
             }
         }
+        for (name, heads) in &self.groups {
+            let twice = (0..heads.len()).find(|at| heads[..*at].contains(&heads[*at]));
+            if let Some([layer, head]) = twice.map(|at| heads[at]) {
+                let found = format!("a group {name:?} with head {head} of layer {layer} twice");
+                return wrong("groups", found, "groups of different heads");
+            }
+        }
         if self.sites.is_empty() && seen.is_empty() && self.groups.is_empty() {
             let found = "empty, without neurons or groups".to_owned();
             return wrong("sites", found, "a list of different sites, at least one");

@@ -11,12 +11,14 @@ use super::figures;
 use super::found::Found;
 use super::results::{NATS, Results};
 use super::targets::Targets;
+use crate::metric::Metric;
+use crate::short::short;
 
 /// With what something is replaced, for captions.
 fn how(config: &AblationConfig) -> String {
     let with = match config.with {
         With::Zero => "zero".to_owned(),
-        With::Mean => "its mean over all tokens of the data".to_owned(),
+        With::Mean => "the mean over all tokens of the data".to_owned(),
         With::Resample if config.draws == 1 => {
             "that of another text of the batch at the same position".to_owned()
         }
@@ -81,12 +83,20 @@ pub(super) fn report(
         report.tables.push(map.table(metric)?);
     }
     let (texts, tokens, loss) = (found.base.loss.count, found.base.tokens, found.base.loss.mean());
-    let caption = format!(
-        "{} Mean over {texts} texts of the mean over a text's tokens, {tokens} tokens in all; the clean loss is {loss:.3} nats. Standard errors \
-         stand in the tables; upright lines at points are standard errors.",
-        how(config)
+    let how = how(config);
+    let of_loss = format!(
+        "{how} Mean over {texts} texts of the mean over a text's tokens, {tokens} tokens in all; the clean loss is {loss:.3} nats."
     );
-    report.figures = figures::figures(&maps, &caption, metric);
+    let mut figures = figures::of_loss(&maps, &of_loss);
+    if let Some(metric) = config.metric {
+        let (title, value) = (metric.title(), short(found.base.metric.mean()));
+        let unit = metric.unit().map_or_else(String::new, |unit| format!(" {unit}"));
+        let pairs = found.base.metric.count;
+        let caption =
+            format!("{how} Mean over {pairs} pairs; in the clean run the {title} is {value}{unit}.");
+        figures.extend(figures::of_metric(&maps, &caption, metric));
+    }
+    report.figures = figures;
     summary(&mut report.summary, config, targets, found, &maps);
     Ok(report)
 }
@@ -105,10 +115,14 @@ fn summary(
     put("loss", json!(found.base.loss.mean()));
     put("token_loss", json!(found.base.token_mean()));
     if let Some(metric) = config.metric {
-        put(
-            &json!(metric).as_str().map_or_else(|| "metric".to_owned(), str::to_owned),
-            json!(found.base.metric.mean()),
-        );
+        // `loss` is that of all tokens.
+        let name = match metric {
+            Metric::Loss => "answer_loss",
+            Metric::LogitDifference => "logit_difference",
+            Metric::Probability => "probability",
+            Metric::Kl => "kl",
+        };
+        put(name, json!(found.base.metric.mean()));
     }
     if config.with == With::Mean {
         put("mean_tokens", json!(found.means.tokens as u64));

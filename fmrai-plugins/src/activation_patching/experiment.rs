@@ -62,6 +62,14 @@ impl ActivationPatching {
         }))
     }
 
+    /// What activations are patched into.
+    fn base(&self, pairs: &[PairRows<'_>]) -> Result<Base, AnalyzerError> {
+        match &self.noise {
+            Some(noise) => Base::of_noise(pairs, noise),
+            None => Ok(Base::of_data(pairs, self.config.direction == Direction::Denoise)),
+        }
+    }
+
     /// The runs that a batch takes.
     fn runs(&self, pairs: &[PairRows<'_>], base: &Base) -> (Vec<Cell>, Vec<Variant>) {
         runs(self.patched.iter().map(|patched| &patched.map), pairs, base, self.config.window)
@@ -77,13 +85,15 @@ impl Experiment for ActivationPatching {
         Ok(CaptureRequest::none())
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        let pairs = pairs_of(samples)?;
+        aligned(&pairs)?;
+        self.base(&pairs).map(|_| ())
+    }
+
     fn passes(&self, samples: &[Sample]) -> f64 {
         let Ok(pairs) = pairs_of(samples) else { return 0.0 };
-        let base = match &self.noise {
-            Some(noise) => Base::of_noise(&pairs, noise),
-            None => Ok(Base::of_data(&pairs, self.config.direction == Direction::Denoise)),
-        };
-        let Ok(base) = base else { return 0.0 };
+        let Ok(base) = self.base(&pairs) else { return 0.0 };
         let rows: usize = self.runs(&pairs, &base).1.iter().map(|variant| variant.rows.len()).sum();
         (rows as f64) / samples.len().max(1) as f64 + 2.0
     }
@@ -92,10 +102,7 @@ impl Experiment for ActivationPatching {
         let Some(logits) = self.logits else { return Ok(()) };
         let pairs = pairs_of(batch.samples())?;
         aligned(&pairs)?;
-        let base = match &self.noise {
-            Some(noise) => Base::of_noise(&pairs, noise)?,
-            None => Base::of_data(&pairs, self.config.direction == Direction::Denoise),
-        };
+        let base = self.base(&pairs)?;
         let objective = self.config.metric.objective(logits, batch.samples())?;
         let (cells, mut variants) = self.runs(&pairs, &base);
         let every: Vec<usize> = (0..pairs.len()).collect();

@@ -206,6 +206,10 @@ impl Experiment for AttributionPatching {
         Ok(CaptureRequest::none())
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        aligned(&pairs_of(samples)?)
+    }
+
     fn passes(&self, samples: &[Sample]) -> f64 {
         let Ok(pairs) = pairs_of(samples) else { return 0.0 };
         // A pass with its gradients costs about three; reading the other run, measuring both.

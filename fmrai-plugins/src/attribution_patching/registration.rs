@@ -5,6 +5,8 @@ use fmrai_core::experiment::{Experiment, ExperimentConfig};
 
 use super::config::AttributionPatchingConfig;
 use super::experiment::AttributionPatching;
+use crate::activation_patching::Direction;
+use crate::metric::Metric;
 use crate::sites::check_choices;
 
 /// More steps of integrated gradients than anybody needs.
@@ -16,6 +18,13 @@ impl ExperimentConfig for AttributionPatchingConfig {
         if self.steps > MOST_STEPS {
             let found = self.steps.to_string();
             return Err(ConfigError { field: "steps", found, valid: format!("0 to {MOST_STEPS}") });
+        }
+        if self.metric == Metric::Kl && self.direction == Direction::Noise && self.steps == 0 {
+            return Err(ConfigError {
+                field: "metric",
+                found: "kl, whose gradient vanishes on the clean run".to_owned(),
+                valid: "another metric, `\"direction\": \"denoise\"`, or `steps` of 1 or more".to_owned(),
+            });
         }
         Ok(Box::new(AttributionPatching::new(self.clone())))
     }

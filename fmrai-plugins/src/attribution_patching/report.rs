@@ -44,9 +44,11 @@ pub(super) fn report(
         report.tables.push(map.table(share, &map.cells)?);
         report.figures.push(map.figure(share, &map.cells, &caption));
         if let Some(corrected) = corrected {
-            let quantity = quantity("corrected", "estimated share recovered, softmax computed anew");
+            let quantity = quantity("corrected", "estimated share recovered");
             report.tensors.push(map.tensor(quantity, corrected)?);
-            report.figures.push(map.figure(quantity, corrected, &caption));
+            let mut figure = map.figure(quantity, corrected, &caption);
+            figure.title.push_str(", softmax computed anew");
+            report.figures.push(figure);
         }
         if let Some(exact) = exact {
             report.tensors.push(map.tensor(quantity("exact", "change by patching, as a share"), exact)?);

@@ -82,6 +82,10 @@ impl Experiment for CircuitSearch {
         Ok(CaptureRequest::none())
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        aligned(&pairs_of(samples)?)
+    }
+
     fn passes(&self, _: &[Sample]) -> f64 {
         let Some(wiring) = &self.wiring else { return 0.0 };
         let (edges, layers) = (wiring.graph.edges.len() as f64, wiring.layers.len() as f64);

@@ -3,8 +3,9 @@
 use fmrai_core::analyzer::ConfigError;
 use fmrai_core::experiment::{Experiment, ExperimentConfig};
 
-use super::config::CircuitConfig;
+use super::config::{CircuitConfig, Method};
 use super::experiment::CircuitSearch;
+use crate::metric::Metric;
 
 /// More steps of integrated gradients, and more fractions, than anybody needs.
 const MOST: usize = 1000;
@@ -33,6 +34,10 @@ impl ExperimentConfig for CircuitConfig {
         }
         if !(self.tau.is_finite() && self.tau >= 0.0) {
             return wrong("tau", self.tau.to_string(), "a number, 0 or above");
+        }
+        if self.metric == Metric::Kl && self.method == Method::Eap {
+            let found = "kl, whose gradient vanishes on the clean run".to_owned();
+            return wrong("metric", found, "another metric, or the method `eap_ig`, `exact` or `acdc`");
         }
         Ok(Box::new(CircuitSearch::new(self.clone())))
     }

@@ -100,6 +100,9 @@ impl Experiment for HeadDetection {
         self.layout = HeadLayout::of(model)?;
         self.data = Sums::new(self.layout.heads());
         self.drawn = Drawn::of(model);
+        if let (Some(drawn), Some(ids)) = (&self.drawn, &self.config.repeats.ids) {
+            drawn.check(ids)?;
+        }
         self.lacking.clear();
         if self.config.has(Score::InContextLearning) {
             let looks_ahead = self.layout.layers().iter().any(|layer| layer.visible == Visible::Full);

@@ -71,7 +71,7 @@ pub(super) fn composition(layout: &HeadLayout, edges: &[Edge], baseline: Option<
     let few = layout.heads() <= PAIRS;
     let most = edges.iter().map(|e| e.value).filter(|x| x.is_finite()).fold(0.0, f64::max);
     let least = edges.iter().map(|e| e.value).filter(|x| x.is_finite()).fold(0.0, f64::min);
-    let label = if baseline.is_some() { "composition above that of random matrices" } else { "composition" };
+    let label = if baseline.is_some() { "composition above random" } else { "composition" };
     let diverging = baseline.is_some();
     let reach = most.max(-least);
     let range = if diverging { (-reach, reach) } else { (0.0, most) };

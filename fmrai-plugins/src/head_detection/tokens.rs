@@ -1,6 +1,6 @@
 //! Rows of random tokens that are repeated.
 
-use fmrai_core::analyzer::ModelView;
+use fmrai_core::analyzer::{AnalyzerError, ModelView};
 use fmrai_core::batch::Vocabulary;
 use fmrai_core::structure::EmbeddingKind;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -9,6 +9,8 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 /// The tokens that can be drawn, and how long a row can be.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Drawn {
+    /// Tokens of the model, special ones included.
+    all: u32,
     /// Token ids without special ones.
     ids: Vec<u32>,
     /// The token put before each row.
@@ -38,7 +40,24 @@ impl Drawn {
             embeddings.iter().filter(|e| e.kind == EmbeddingKind::Position).filter_map(|e| e.rows).min();
         let ordinary = |id: &u32| model.vocabulary.is_none_or(|vocabulary| ordinary(vocabulary, *id));
         let first = model.vocabulary.and_then(|vocabulary| vocabulary.first).filter(|id| *id < rows);
-        Some(Self { ids: (0..rows).filter(ordinary).collect(), first, longest })
+        Some(Self { all: rows, ids: (0..rows).filter(ordinary).collect(), first, longest })
+    }
+
+    /// Refuses rows that were given and that the model cannot read.
+    pub(super) fn check(&self, rows: &[Vec<u32>]) -> Result<(), AnalyzerError> {
+        let wrong = |found: String, needed: String| Err(AnalyzerError::Unsuitable { found, needed });
+        if let Some(id) = rows.iter().flatten().find(|id| **id >= self.all) {
+            let needed = format!("tokens of 0 to {}", self.all.saturating_sub(1));
+            return wrong(format!("no token {id}, which `repeats.ids` names"), needed);
+        }
+        let length = rows.first().map_or(0, Vec::len);
+        match self.longest.filter(|longest| length > *longest) {
+            Some(longest) => {
+                let found = format!("{longest} positions, the rows of `repeats.ids` have {length} tokens");
+                wrong(found, "as many at most".to_owned())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Rows of `length` random tokens, `times` each, fewer tokens where the model has not so many positions. A row has no token twice,
@@ -84,7 +103,7 @@ mod tests {
     use super::*;
 
     fn drawn(longest: Option<usize>) -> Drawn {
-        Drawn { ids: (10..40).collect(), first: Some(1), longest }
+        Drawn { all: 40, ids: (10..40).collect(), first: Some(1), longest }
     }
 
     #[test]

@@ -120,6 +120,10 @@ impl Experiment for InputAttribution {
         Ok(request)
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        self.logits.map_or(Ok(()), |(logits, _)| Subjects::check(&self.config, samples, logits))
+    }
+
     fn passes(&self, samples: &[Sample]) -> f64 {
         let pairs = samples.iter().any(|sample| sample.pair.is_some());
         let share = if pairs { 0.5 } else { 1.0 };

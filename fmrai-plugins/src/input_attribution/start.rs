@@ -75,7 +75,7 @@ impl Start {
         };
         let table = match baseline {
             Baseline::Zero => None,
-            _ => Some(Table::of(model, embedding, baseline, channels).map_err(unsuitable)?),
+            _ => Some(Table::of(model, embedding, baseline, channels, &unsuitable)?),
         };
         let made = model.graph.operations().iter().flat_map(|operation| &operation.outputs);
         let elements = |id: &TensorId| {
@@ -124,18 +124,24 @@ impl Table {
         embedding: &Embedding,
         baseline: Baseline,
         channels: usize,
-    ) -> Result<Self, String> {
-        let weights = model.weights.ok_or("no weights at hand")?;
-        let table = weights.weight(embedding.weight).ok_or("no table of embeddings")?;
-        let table = table.map_err(|error| format!("a table of embeddings that cannot be read: {error}"))?;
+        unsuitable: &dyn Fn(String) -> AnalyzerError,
+    ) -> Result<Self, AnalyzerError> {
+        let lacks = |what: &str| unsuitable(what.to_owned());
+        let weights = model.weights.ok_or_else(|| lacks("no weights at hand"))?;
+        let table = weights.weight(embedding.weight).ok_or_else(|| lacks("no table of embeddings"))?;
+        let table = table
+            .map_err(|error| unsuitable(format!("a table of embeddings that cannot be read: {error}")))?;
         let TensorData::F32(elements) = table.into_data() else {
-            return Err("a table of embeddings that is not float32".to_owned());
+            return Err(lacks("a table of embeddings that is not float32"));
         };
         let rows = elements.len() / channels.max(1);
         let start = match baseline {
             Baseline::Token(id) => {
                 let row = elements.chunks_exact(channels.max(1)).nth(id as usize);
-                let row = row.ok_or_else(|| format!("{rows} tokens, and no token {id},"))?;
+                let row = row.ok_or_else(|| AnalyzerError::Unsuitable {
+                    found: format!("no token {id}, which `baseline` names"),
+                    needed: format!("one of 0 to {}", rows.saturating_sub(1)),
+                })?;
                 row.iter().map(|x| f64::from(*x)).collect()
             }
             Baseline::Zero | Baseline::Mean => {

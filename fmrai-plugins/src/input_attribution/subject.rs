@@ -31,15 +31,10 @@ impl Subjects {
         logits_at_once: usize,
         bench: &mut dyn Bench,
     ) -> Result<Self, AnalyzerError> {
-        if samples.iter().any(|sample| sample.pair.is_some()) {
+        if is_pairs(samples) {
             return Self::of_pairs(config, samples, logits);
         }
-        if config.metric == Metric::Kl {
-            return Err(AnalyzerError::Unsuitable {
-                found: "data of single texts".to_owned(),
-                needed: "pairs of texts for the metric kl".to_owned(),
-            });
-        }
+        compares_nothing(config.metric)?;
         let least = if config.target == Target::LastToken { 2 } else { 1 };
         let long = |row: &usize| answer_position(&samples[*row]) + 1 >= samples[*row].span.start + least;
         let rows: Vec<usize> =
@@ -73,6 +68,18 @@ impl Subjects {
         Ok(Self { rows, objective: Objective::of_logits(logits, measure), answers, short })
     }
 
+    /// What is wrong with samples, as far as it shows without a pass.
+    pub(super) fn check(
+        config: &InputAttributionConfig,
+        samples: &[Sample],
+        logits: TensorId,
+    ) -> Result<(), AnalyzerError> {
+        match is_pairs(samples) {
+            true => Self::of_pairs(config, samples, logits).map(|_| ()),
+            false => compares_nothing(config.metric),
+        }
+    }
+
     fn of_pairs(
         config: &InputAttributionConfig,
         samples: &[Sample],
@@ -100,6 +107,19 @@ impl Subjects {
             short: 0,
         })
     }
+}
+
+fn is_pairs(samples: &[Sample]) -> bool {
+    samples.iter().any(|sample| sample.pair.is_some())
+}
+
+/// Refuses a metric that compares two texts.
+fn compares_nothing(metric: Metric) -> Result<(), AnalyzerError> {
+    if metric != Metric::Kl {
+        return Ok(());
+    }
+    let (found, needed) = ("single texts", "pairs of texts for the metric kl: data of the type `pairs`");
+    Err(AnalyzerError::UnsuitableData { found: found.to_owned(), needed: needed.to_owned() })
 }
 
 /// Sets the most probable next tokens of these rows.

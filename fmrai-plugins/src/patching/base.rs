@@ -9,6 +9,9 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use crate::pairs::PairRows;
 
+/// What the mark of noise is for.
+const NOISY: &str = "since its tokens are made noisy";
+
 /// Noise on the token embeddings of a marked part.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Noise {
@@ -59,10 +62,7 @@ impl Base {
         let mut all = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let sample = pair.samples[0];
-            let mark = pair.pair.marks.get(&noise.mark).ok_or_else(|| AnalyzerError::Unsuitable {
-                found: format!("a pair (sample {}) without the mark {:?}", sample.id, noise.mark),
-                needed: "that mark in every pair, since its tokens are made noisy".to_owned(),
-            })?;
+            let mark = pair.mark(&noise.mark, NOISY)?;
             // Of the text alone, whatever batch it is in.
             let mut random = Xoshiro256PlusPlus::seed_from_u64(noise.seed ^ sample.id.rotate_left(32));
             let count = noise.samples * mark.len() * noise.channels;

@@ -10,15 +10,10 @@ use crate::sites::{By, Column};
 /// Refuses pairs whose texts differ in length.
 pub(crate) fn aligned(pairs: &[PairRows<'_>]) -> Result<(), AnalyzerError> {
     let Some(pair) = pairs.iter().find(|pair| !pair.aligned()) else { return Ok(()) };
-    let [clean, corrupted] = pair.samples;
-    Err(AnalyzerError::Unsuitable {
-        found: format!(
-            "pair {} with {} tokens in the clean text and {} in the corrupted one",
-            clean.id / 2,
-            clean.span.len(),
-            corrupted.span.len()
-        ),
-        needed: "texts of the same length, since an activation is taken from the same position".to_owned(),
+    Err(AnalyzerError::UnsuitableData {
+        found: pair.lengths(),
+        needed: "as many in both texts of every pair, since an activation is taken from the same position"
+            .to_owned(),
     })
 }
 

@@ -101,15 +101,17 @@ impl Receiver {
     }
 }
 
-/// `logits`, `query of head 9.6`, `ffn 3`.
+/// `logits`, `query of head L9H6`, `ffn of layer 3`.
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::End(End::Logits) => f.write_str("logits"),
             Self::Input(ReceiverInput { layer, head: Some(head), input }) => {
-                write!(f, "{} of head {layer}.{head}", input.name())
+                write!(f, "{} of head L{layer}H{head}", input.name())
             }
-            Self::Input(ReceiverInput { layer, head: None, input }) => write!(f, "{} {layer}", input.name()),
+            Self::Input(ReceiverInput { layer, head: None, input }) => {
+                write!(f, "{} of layer {layer}", input.name())
+            }
         }
     }
 }

@@ -122,6 +122,10 @@ impl Experiment for PathPatching {
         Ok(CaptureRequest::none())
     }
 
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        aligned(&pairs_of(samples)?)
+    }
+
     fn passes(&self, _: &[Sample]) -> f64 {
         let Some((_, paths)) = &self.model else { return 0.0 };
         let senders = paths.senders();

@@ -227,11 +227,14 @@ fn receiving_of(
     receiver: &ReceiverInput,
 ) -> Result<Receiving, AnalyzerError> {
     let name = Receiver::Input(*receiver);
-    let unsuitable = |needed: String| AnalyzerError::Unsuitable { found: format!("no {name}"), needed };
+    let unsuitable = |needed: String| AnalyzerError::Unsuitable {
+        found: format!("no {name}, which `receivers` names"),
+        needed,
+    };
     let block = sites.blocks.iter().find(|block| block.layer == receiver.layer);
     let layer = layers.iter().find(|layer| layer.layer == receiver.layer);
     let (Some(block), Some(layer)) = (block, layer) else {
-        return Err(unsuitable(format!("a layer below {}", layers.len())));
+        return Err(unsuitable(format!("a layer of 0 to {}", layers.len().saturating_sub(1))));
     };
     let kind = match receiver.input {
         Input::Query => SiteKind::Query,
@@ -246,7 +249,7 @@ fn receiving_of(
         }
     };
     let (head, count) = (receiver.head.unwrap_or(0), block.attention.heads);
-    let missing = || unsuitable(format!("a head below {count}"));
+    let missing = || unsuitable(format!("a head of 0 to {} in that layer", count.saturating_sub(1)));
     let found = resolve_kind(sites, block, kind).filter(|_| head < count).ok_or_else(missing)?;
     let group = head * found.heads.len() / count.max(1);
     let heads = found.heads.get(group).cloned().ok_or_else(missing)?;

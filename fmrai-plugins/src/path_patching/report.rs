@@ -37,14 +37,18 @@ pub(super) fn report(
     let senders = senders(found);
     report.tables.push(table(&senders, unit)?);
     let receivers: Vec<String> = config.receivers.iter().map(ToString::to_string).collect();
-    let title = format!("change of the {}", config.metric.title());
-    let quantity = Quantity { name: "effect", title: &title, unit };
+    let quantity = Quantity { name: "effect", title: "change", unit };
     let caption = caption(config, &receivers, totals);
     for part in &found.kinds {
         if let Some(map) = &part.map {
             let mut figure = map.figure(quantity, &part.effect, &caption);
             figure.name = format!("effect_{}", part.name);
-            figure.title = format!("Direct effect of each {} on the {}", part.name, receivers.join(", "));
+            figure.title = format!(
+                "Direct effect of each {} on the {}: change of the {}",
+                part.name,
+                receivers.join(", "),
+                config.metric.title()
+            );
             report.figures.push(figure);
         }
     }

@@ -55,19 +55,18 @@ impl Steering {
                 (0..sample.span.len()).filter(|at| !special(*at)).map(|at| start + at).collect()
             }
             Positions::Mark(mark) => {
-                let range = pair.pair.marks.get(mark).cloned().unwrap_or(0..0);
+                let range = pair.mark(mark, "since the direction is taken from there")?.clone();
                 range.filter(|at| *at < sample.span.len()).map(|at| start + at).collect()
             }
         };
         if found.is_empty() {
             let what = match &self.config.positions {
-                Positions::Mark(mark) => format!("tokens of the mark {mark:?}"),
-                _ => "tokens".to_owned(),
+                Positions::Mark(mark) => format!("token of the mark {mark:?}"),
+                _ => "token".to_owned(),
             };
-            return Err(AnalyzerError::Unsuitable {
-                found: format!("a pair (sample {}) without {what}", sample.id),
-                needed: "some in both texts of every pair, since the direction is taken from there"
-                    .to_owned(),
+            return Err(AnalyzerError::UnsuitableData {
+                found: format!("no {what} in a text of {}", pair.name()),
+                needed: "one in both texts of every pair, since the direction is taken from there".to_owned(),
             });
         }
         Ok(found)
@@ -138,7 +137,8 @@ impl Steering {
         let directions = match given {
             GivenDirection::File(file) => {
                 let path = self.base.join(&file.path);
-                Directions::read(&path, Some(&file.tensor)).map_err(AnalyzerError::Other)?
+                let wrong = |what: String| AnalyzerError::Other(format!("`direction`: {what}"));
+                Directions::read(&path, Some(&file.tensor)).map_err(wrong)?
             }
             GivenDirection::One(numbers) => of_numbers(vec![numbers.len()], numbers.clone())?,
             GivenDirection::Each(rows) => {
@@ -158,13 +158,12 @@ impl Steering {
         let fits = directions.places().is_none_or(|places| places == layers || places == layers + 1);
         if !fits || channels != i64::try_from(directions.channels()).ok() {
             let places = directions.places().map_or_else(String::new, |places| format!("{places}, "));
-            return Err(AnalyzerError::Unsuitable {
-                found: format!("{layers} layers and a stream of {} channels", channels.unwrap_or(0)),
-                needed: format!(
-                    "what fits the directions that are given, [{places}{}]",
-                    directions.channels()
-                ),
-            });
+            let (after, needed) = (layers + 1, channels.unwrap_or(0));
+            return Err(AnalyzerError::Other(format!(
+                "`direction` has shape [{places}{}], this model, of {layers} layers and a stream of {needed} channels, needs [{needed}], \
+                 [{layers}, {needed}] or [{after}, {needed}]",
+                directions.channels()
+            )));
         }
         Ok(Some(directions))
     }
@@ -192,6 +191,16 @@ impl Experiment for Steering {
         let directions = self.given(model)?;
         self.found = Found::new(self.layers(), self.config.strengths.len(), directions);
         Ok(CaptureRequest::none())
+    }
+
+    fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
+        let pairs = pairs_of(samples)?;
+        if self.config.direction.is_none() {
+            for (pair, sample) in pairs.iter().flat_map(|pair| pair.samples.map(|sample| (pair, sample))) {
+                self.positions(pair, sample)?;
+            }
+        }
+        self.logits.map_or(Ok(()), |logits| self.config.metric.objective(logits, samples).map(|_| ()))
     }
 
     fn passes(&self, samples: &[Sample]) -> f64 {

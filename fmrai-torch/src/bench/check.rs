@@ -1,9 +1,12 @@
 //! What can be wrong with variants and objectives, before anything runs.
 
+use std::collections::BTreeSet;
+
 use fmrai_core::experiment::{
     Axis, BenchError, Change, Edit, Measure, Objective, Place, Reference, Site, Variant,
 };
-use fmrai_core::graph::{Graph, RecordedGraph};
+use fmrai_core::graph::{Graph, Operation, RecordedGraph};
+use fmrai_core::tensor::DType;
 
 /// What is wrong with a site.
 pub(super) fn site(graph: &RecordedGraph, site: &Site) -> Result<(), BenchError> {
@@ -64,6 +67,9 @@ pub(super) fn variant(
                 )));
             }
         }
+        if let Some(what) = beyond(graph, edit) {
+            return Err(wrong(what));
+        }
         let mut axes: Vec<Axis> = edit.part.iter().map(|(axis, _)| *axis).collect();
         axes.sort_unstable();
         if axes.windows(2).any(|pair| pair[0] == pair[1]) || axes.contains(&Axis::Row) {
@@ -87,6 +93,28 @@ pub(super) fn variant(
         }
     }
     Ok(())
+}
+
+/// A factor or strength that the numbers of the tensor cannot hold: what it makes is infinite.
+fn beyond(graph: &RecordedGraph, edit: &Edit) -> Option<String> {
+    let (what, number) = match &edit.change {
+        Change::Scale(factor) => ("factor", *factor),
+        Change::Add(_, strength) => ("strength", *strength),
+        _ => return None,
+    };
+    let dtype = match edit.site.place {
+        Place::Tensor(id) => graph.tensor(id)?.dtype,
+        Place::Scores(_) => DType::Float32,
+    };
+    let most = match dtype {
+        DType::Float16 => 65504.0,
+        DType::Float64 => f64::MAX,
+        _ => f64::from(f32::MAX),
+    };
+    let fits = number.is_finite() && number.abs() <= most;
+    (!fits).then(|| {
+        format!("its {what} is {number}, needed a finite number that {dtype} holds, up to {most:.3e}")
+    })
 }
 
 /// What is wrong with the part and the value of an edit, by the sizes of the recorded pass.
@@ -146,6 +174,43 @@ fn excludes(first: &Edit, second: &Edit, rows: usize) -> bool {
         let other = second.part.iter().find(|(other, _)| other == axis);
         other.is_none_or(|(_, others)| places.iter().any(|place| others.contains(place)))
     })
+}
+
+/// That an objective is computed from what stands at a site, as far as the graph tells: where memory is written, only a pass does.
+pub(super) fn depends(graph: &RecordedGraph, objective: &Objective, site: &Site) -> Result<(), BenchError> {
+    if graph.tensors().iter().any(|tensor| tensor.version_of.is_some()) {
+        return Ok(());
+    }
+    let mut tensors = BTreeSet::new();
+    let mut operations = BTreeSet::new();
+    let mut next = Vec::new();
+    match (objective, objective.site().map(|site| site.place)) {
+        (Objective::Logits { logits, .. }, _) => next.push(*logits),
+        (_, Some(Place::Tensor(id))) => next.push(id),
+        (_, Some(Place::Scores(operation))) => {
+            operations.insert(operation);
+            next.extend(graph.operation(operation).into_iter().flat_map(Operation::inputs));
+        }
+        (_, None) => return Ok(()),
+    }
+    while let Some(id) = next.pop() {
+        if tensors.insert(id)
+            && let Some(made) = graph.producer(id)
+            && operations.insert(made.id)
+        {
+            next.extend(made.inputs());
+        }
+    }
+    let reached = match site.place {
+        // Probabilities of fused attention are a result beside the one that is computed from them.
+        Place::Tensor(id) => {
+            let beside = graph.tensor(id).is_some_and(|tensor| tensor.on_request);
+            let made = || graph.producer(id).is_some_and(|made| operations.contains(&made.id));
+            tensors.contains(&id) || beside && made()
+        }
+        Place::Scores(operation) => operations.contains(&operation),
+    };
+    if reached { Ok(()) } else { Err(BenchError::Independent(site.place)) }
 }
 
 /// What is wrong with an objective for a batch of this many rows.

@@ -118,11 +118,11 @@ impl ModelBench<'_> {
             values.into_iter().next().ok_or_else(|| BenchError::Objective("there is none".to_owned()))?;
         let own = values.narrow(0, 0, variant.rows.len() as i64).map_err(failed)?;
         let numbers = own.detach().and_then(|own| own.to_vec::<f64>()).map_err(failed)?;
-        finite(objective, variant, &numbers)?;
+        finite(self.graph(), objective, variant, &numbers)?;
         let sum = own.sum(DType::Float64).map_err(failed)?;
         let held_now = held.borrow();
         if let Some(place) = places.iter().find(|place| !held_now.contains_key(*place)) {
-            return Err(BenchError::Pass(format!("{place} is not made in this pass before the objective")));
+            return Err(BenchError::Independent(*place));
         }
         if !sum.requires_grad() {
             return Err(places.first().map_or_else(

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fmrai_core::experiment::{Answer, BenchError, Measure, Objective, Variant};
+use fmrai_core::experiment::{Answer, BenchError, Measure, Objective, Place, Variant};
+use fmrai_core::graph::{Graph, RecordedGraph};
 use fmrai_core::tensor::DType;
 
 use crate::error::TorchError;
@@ -176,7 +177,12 @@ pub(super) fn largest_token(measure: &Measure) -> Option<u32> {
 }
 
 /// An edit that makes numbers that are none is an error, not a result.
-pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -> Result<(), BenchError> {
+pub(super) fn finite(
+    graph: &RecordedGraph,
+    objective: &Objective,
+    variant: &Variant,
+    values: &[f64],
+) -> Result<(), BenchError> {
     for (row, value) in variant.rows.iter().zip(values) {
         let nothing = match objective {
             Objective::Logits { measure, .. } => measure.positions(*row).is_empty(),
@@ -190,10 +196,22 @@ pub(super) fn finite(objective: &Objective, variant: &Variant, values: &[f64]) -
             [] => String::new(),
             [first, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-                format!(", after the edit of {}{more}", first.site.place)
+                format!(", after the edit of {}{}{more}", first.site.place, made(graph, first.site.place))
             }
         };
         return Err(BenchError::NotFinite { what: "the objective".to_owned(), row: *row, after });
     }
     Ok(())
+}
+
+/// The operation that makes what stands at a place, and its module: a number alone tells nobody where that is.
+fn made(graph: &RecordedGraph, place: Place) -> String {
+    let operation = match place {
+        Place::Tensor(id) => graph.producer(id),
+        Place::Scores(operation) => graph.operation(operation),
+    };
+    let Some(operation) = operation else { return String::new() };
+    let module = &operation.module;
+    let within = if module.is_empty() { String::new() } else { format!(" in {module}") };
+    format!(" ({}{within})", operation.name)
 }

@@ -468,7 +468,7 @@ impl<'b> ModelBench<'b> {
                 start = rows.end;
                 for (objective, values) in objectives.iter().zip(&values) {
                     let own = values[rows.clone()].to_vec();
-                    finite(objective, variant, &own)?;
+                    finite(&self.graph, objective, variant, &own)?;
                     into[*at].push(own);
                 }
             }
@@ -539,6 +539,7 @@ impl Bench for ModelBench<'_> {
         self.check_variants(std::slice::from_ref(variant))?;
         check::objective(&self.graph, objective, self.batch.rows)?;
         sites.iter().try_for_each(|site| check::site(&self.graph, site))?;
+        sites.iter().try_for_each(|site| check::depends(&self.graph, objective, site))?;
         self.act_at(std::slice::from_ref(variant), sites.iter().map(|site| site.place));
         self.keep_clean(std::slice::from_ref(variant), std::slice::from_ref(objective))?;
         self.differentiate_in_chunks(variant, objective, sites)

@@ -6,6 +6,7 @@ mod composition;
 mod head_detection;
 mod input_attribution;
 mod lab;
+mod mistakes;
 mod patching;
 mod path_patching;
 mod program;

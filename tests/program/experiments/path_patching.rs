@@ -136,8 +136,8 @@ fn what_makes_no_sense_is_refused() {
         (json!({ "receivers": ["logits", head(0, 0)] }), "logits together with inputs"),
         (json!({ "receivers": [{ "layer": 0, "input": "key" }] }), "the input key without a head"),
         (json!({ "receivers": [{ "layer": 0, "head": 1, "input": "ffn" }] }), "the input ffn of head 1"),
-        (json!({ "receivers": [head(2, 0)] }), "no query of head 2.0"),
-        (json!({ "receivers": [head(1, 4)] }), "no query of head 1.4"),
+        (json!({ "receivers": [head(2, 0)] }), "no query of head L2H0, which `receivers` names"),
+        (json!({ "receivers": [head(1, 4)] }), "no query of head L1H4, which `receivers` names"),
     ] {
         let said = said(config);
         assert!(said.contains(word), "{said}");

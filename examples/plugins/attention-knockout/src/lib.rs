@@ -127,8 +127,8 @@ impl Experiment for Knockout {
     fn run_batch(&mut self, batch: &Batch<'_>, bench: &mut dyn Bench) -> Result<(), AnalyzerError> {
         let samples = batch.samples();
         if samples.iter().any(|sample| sample.pair.is_none()) {
-            return Err(AnalyzerError::Unsuitable {
-                found: "data of single texts".to_owned(),
+            return Err(AnalyzerError::UnsuitableData {
+                found: "single texts".to_owned(),
                 needed: "pairs with answers and marks: data of the type `pairs`".to_owned(),
             });
         }

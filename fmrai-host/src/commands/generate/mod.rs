@@ -6,7 +6,7 @@ mod told;
 use std::path::PathBuf;
 
 use fmrai_torch::data::unknown_token;
-use fmrai_torch::generate::{EditedModel, GenerateConfig, Stopped, generate as continued};
+use fmrai_torch::generate::{EditedModel, GenerateConfig, GenerateError, Stopped, generate as continued};
 use fmrai_torch::model::CausalModel;
 
 use self::edits::Edits;
@@ -60,7 +60,21 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Exit, Error> {
     let model = edited.as_ref().map_or(model, |edited| edited as &dyn CausalModel);
     // Of a dialogue the answer alone is told.
     let mut told = Told::new(tokenizer, if options.chat { Vec::new() } else { tokens.clone() });
-    let generated = continued(model, &tokens, &options.config, &mut |token| told.add(token))?;
+    let generated = match continued(model, &tokens, &options.config, &mut |token| told.add(token)) {
+        Ok(generated) => generated,
+        Err(error) => {
+            told.end()?;
+            return Err(match error {
+                GenerateError::NotANumber { tokens } if edited.is_some() => {
+                    let why = "needed are a smaller --strength, or edits that change less";
+                    Error::Usage(format!(
+                        "the model gives NaN after {tokens} tokens with what --steer and --edit change: {why}"
+                    ))
+                }
+                other => other.into(),
+            });
+        }
+    };
     told.end()?;
     let count = super::count(generated.tokens.len() as u64, "token");
     terminal::note(&match generated.stopped {

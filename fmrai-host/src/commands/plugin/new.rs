@@ -25,11 +25,27 @@ macro_rules! template {
     };
 }
 
+/// What a plugin is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An analyzer, which looks at what the model does.
+    Analyzer,
+    /// An experiment, which drives the model.
+    Experiment,
+}
+
 const RUST: [(&str, &str); 4] = [
     ("Cargo.toml", template!("rust/Cargo.toml.txt")),
     ("src/lib.rs", template!("rust/lib.rs.txt")),
     ("README.md", template!("rust/README.md.txt")),
     ("plan.json", template!("plan.json.txt")),
+];
+
+const RUST_EXPERIMENT: [(&str, &str); 4] = [
+    ("Cargo.toml", template!("rust/Cargo.toml.txt")),
+    ("src/lib.rs", template!("rust/experiment.rs.txt")),
+    ("README.md", template!("rust/experiment.md.txt")),
+    ("plan.json", template!("experiment.json.txt")),
 ];
 
 const C: [(&str, &str); 5] = [
@@ -38,6 +54,28 @@ const C: [(&str, &str); 5] = [
     ("Makefile", template!("c/Makefile.txt")),
     ("README.md", template!("c/README.md.txt")),
     ("plan.json", template!("plan.json.txt")),
+];
+
+const C_EXPERIMENT: [(&str, &str); 5] = [
+    ("{{snake}}.c", include_str!("../../../../examples/plugins/ffn-linearity/ffn_linearity.c")),
+    ("fmrai.h", fmrai_core::abi::HEADER),
+    ("Makefile", template!("c/Makefile.txt")),
+    ("README.md", template!("c/experiment.md.txt")),
+    ("plan.json", template!("experiment.json.txt")),
+];
+
+macro_rules! reference {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/reference/", $name)).as_slice()
+    };
+}
+
+/// The model and the texts that a new experiment runs on: a GPT-2 of two layers of 20 kB, random, with a token for each letter.
+const MODEL: [(&str, &[u8]); 4] = [
+    ("model/config.json", reference!("decoders/gpt2/config.json")),
+    ("model/model.safetensors", reference!("decoders/gpt2/model.safetensors")),
+    ("model/tokenizer.json", reference!("decoders/gpt2/tokenizer.json")),
+    ("texts.txt", reference!("experiments/gpt2/texts.txt")),
 ];
 
 /// Where fmrai-core was when this program was built.
@@ -55,7 +93,12 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// Writes a new plugin called `name` into `folder`, which is `name` where absent.
-pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Result<Exit, Error> {
+pub(crate) fn new(
+    name: &str,
+    language: Language,
+    kind: Kind,
+    folder: Option<PathBuf>,
+) -> Result<Exit, Error> {
     let snake = name.replace('-', "_");
     let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -77,14 +120,20 @@ pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Re
         // Without the checkout there is nothing that could be named for certain.
         None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
     };
-    let (files, built, build): (&[_], _, _) = match language {
-        Language::Rust => (&RUST, format!("target/release/{library}"), "cargo build --release"),
-        Language::C => (&C, library.clone(), "make"),
+    let files: &[_] = match (language, kind) {
+        (Language::Rust, Kind::Analyzer) => &RUST,
+        (Language::Rust, Kind::Experiment) => &RUST_EXPERIMENT,
+        (Language::C, Kind::Analyzer) => &C,
+        (Language::C, Kind::Experiment) => &C_EXPERIMENT,
+    };
+    let (built, build) = match language {
+        Language::Rust => (format!("target/release/{library}"), "cargo build --release"),
+        Language::C => (library.clone(), "make"),
     };
     let title = name.replace(['-', '_'], " ");
     let fill = |text: &str| {
         let text = match language {
-            Language::C => text.replace("row_norms", &snake),
+            Language::C => text.replace("row_norms", &snake).replace("ffn_linearity", &snake),
             Language::Rust => text.to_owned(),
         };
         [
@@ -101,7 +150,11 @@ pub(crate) fn new(name: &str, language: Language, folder: Option<PathBuf>) -> Re
     for (file, text) in files {
         write(&folder.join(fill(file)), fill(text).as_bytes())?;
     }
-    recording::write_to(&folder.join("recorded"))?;
+    match kind {
+        Kind::Analyzer => recording::write_to(&folder.join("recorded"))?,
+        // A recording cannot be driven.
+        Kind::Experiment => MODEL.iter().try_for_each(|(file, bytes)| write(&folder.join(file), bytes))?,
+    }
     terminal::answer(&format!(
         "written: {}\nnext: cd {} && {build} && fmrai run plan.json --plugins-beside-plan",
         folder.display(),

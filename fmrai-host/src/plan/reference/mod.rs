@@ -14,6 +14,7 @@
 //! whose results lie in that folder.
 
 mod find;
+mod schema;
 mod value;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use super::path::JsonPath;
 
 pub(super) use find::{circles, extract, put_back};
+pub use schema::with_references;
 pub(crate) use value::{value_of_folder, value_of_report};
 
 /// Which value is meant.
