@@ -225,4 +225,5 @@ def main():
         gc.collect()
 
 
-main()
+if __name__ == "__main__":
+    main()
