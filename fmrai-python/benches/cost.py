@@ -14,7 +14,7 @@ What each way sees:
     fmrai, all kept     every operation with its module, and every tensor but weights
     forward hooks       the outputs of all modules, kept; no operation
     TorchDispatchMode   every operation below autograd, all results kept; no modules, no names
-    TorchLens           every operation with its module, every tensor kept
+    TorchLens           every operation with its module, every tensor kept, as copies (its default)
     nnsight             the outputs of all modules that run once, kept
     TransformerLens     its bridge around the same model, what passes all hook points kept
 """
@@ -149,7 +149,7 @@ def torchlens(model: Any, inputs: dict[str, Any]) -> Run:
 
     # Its wrappers of the functions of torch are taken off again, so that they do not slow down the others.
     once = tl.options.CaptureOptions(unwrap_when_done=True)
-    return lambda: tl.trace(model, input_kwargs=inputs, save="all", capture=once)
+    return lambda: tl.trace(model, input_kwargs=inputs, capture=once)
 
 
 def nnsight(model: Any, inputs: dict[str, Any]) -> Run:
