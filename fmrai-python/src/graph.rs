@@ -1,7 +1,7 @@
 //! Graphs, and what is found in them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fmrai_core::graph::{
     DotOptions, Graph as _, Origin, RecordedGraph, TensorId, fingerprint, to_dot, to_json,
@@ -22,6 +22,8 @@ pub(crate) struct Graph {
     /// Position among the graphs of its model.
     #[pyo3(get)]
     number: usize,
+    /// The same graph with lines of source, once they are known.
+    with_lines: OnceLock<Arc<RecordedGraph>>,
 }
 
 /// A component as Python takes it: role, layer, module, and its tensors by name.
@@ -36,7 +38,12 @@ type TensorFacts = (Option<String>, String, Vec<i64>, &'static str, Option<u32>,
 impl Graph {
     pub(crate) fn live(graph: &LiveGraph) -> Self {
         let structure = Arc::new(graph.structure().clone());
-        Self { graph: Arc::clone(graph.graph()), structure, number: graph.number() }
+        Self {
+            graph: Arc::clone(graph.graph()),
+            structure,
+            number: graph.number(),
+            with_lines: OnceLock::new(),
+        }
     }
 
     /// True if it is a view of this one.
@@ -45,7 +52,17 @@ impl Graph {
     }
 
     pub(crate) fn with(graph: Arc<RecordedGraph>, structure: Arc<Structure>) -> Self {
-        Self { graph, structure, number: 0 }
+        Self { graph, structure, number: 0, with_lines: OnceLock::new() }
+    }
+
+    /// Takes over the lines of source of its operations.
+    pub(crate) fn set_lines(&self, with_lines: &Arc<RecordedGraph>) {
+        self.with_lines.get_or_init(|| Arc::clone(with_lines));
+    }
+
+    /// What is shown of it: with lines of source where they are known.
+    pub(crate) fn shown(&self) -> &RecordedGraph {
+        self.with_lines.get().unwrap_or(&self.graph)
     }
 
     fn of(graph: Arc<RecordedGraph>) -> Self {
@@ -58,7 +75,7 @@ impl Graph {
 impl Graph {
     /// The graph as JSON, in the format of `fmrai inspect --graph`.
     fn json(&self) -> PyResult<String> {
-        to_json(self.graph.as_ref()).map_err(|error| FmraiError::new_err(error.to_string()))
+        to_json(self.shown()).map_err(|error| FmraiError::new_err(error.to_string()))
     }
 
     fn structure_json(&self) -> PyResult<String> {
@@ -98,6 +115,11 @@ impl Graph {
 
     fn fingerprint(&self) -> String {
         fingerprint(self.graph.as_ref()).0
+    }
+
+    /// Whether the lines of source of its operations are known.
+    fn has_lines(&self) -> bool {
+        self.shown().operations().iter().any(|operation| operation.source.is_some())
     }
 
     fn operation_count(&self) -> usize {

@@ -12,6 +12,7 @@ mod error;
 mod graph;
 mod live;
 mod model;
+mod page;
 mod pass;
 mod program;
 mod report;
@@ -34,6 +35,8 @@ mod _native {
     use crate::graph::{Graph, inspect};
     #[pymodule_export]
     use crate::live::Live;
+    #[pymodule_export]
+    use crate::page::{attention, frame, frame_of_folder};
     #[pymodule_export]
     use crate::pass::Pass;
     #[pymodule_export]

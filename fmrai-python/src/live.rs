@@ -6,7 +6,7 @@ use std::sync::{Mutex, TryLockError};
 use fmrai_core::graph::{OperationId, TensorId};
 use fmrai_core::tracker::{BoxError, CaptureRequest};
 use fmrai_torch::Tensor;
-use fmrai_torch::capture::{Actions, Ask, LiveCall, LiveGraph, LiveGraphs, Place, Turn, Want};
+use fmrai_torch::capture::{Actions, Ask, LiveCall, LiveGraph, LiveGraphs, Place, Turn, Want, lines};
 use fmrai_torch::model::Model;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -45,6 +45,8 @@ struct PyCall {
     form: String,
     inputs: Vec<(String, Tensor)>,
     run: Py<PyAny>,
+    /// Tells the line of source of what calls it; `None` where lines are not wanted.
+    line: Option<Py<PyAny>>,
     outputs: RefCell<Vec<(String, Tensor)>>,
 }
 
@@ -61,8 +63,15 @@ impl LiveCall for PyCall {
         self.inputs.clone()
     }
 
+    fn lines(&self) -> bool {
+        self.line.is_some()
+    }
+
     fn run(&self, turn: Turn, recorded: bool) -> Result<(), BoxError> {
         let counts = turn == Turn::Counts;
+        let line =
+            self.line.as_ref().filter(|_| recorded).map(|line| Python::attach(|py| line.clone_ref(py)));
+        let _lines = line.map(|line| lines(move || attached(|py| told(py, &line))));
         let ran = Python::attach(|py| -> PyResult<()> {
             let made = self.run.call1(py, (counts, recorded))?;
             let named: Option<Vec<Named<'_>>> = made.extract(py)?;
@@ -87,7 +96,7 @@ impl Live {
     }
 
     /// Runs `run(counts, recorded)` under watch, which gives the tensors that the model returns by name where it is recorded. `want` is `graph`, `tensors` or `actions`; `ask(graph)` gives the ids of what to keep, what acts,
-    /// and whether what is overwritten unseen is left out.
+    /// and whether what is overwritten unseen is left out. `line()` gives the line of source of what calls it, where lines are wanted.
     #[expect(clippy::too_many_arguments, reason = "one call from one place")]
     fn watch(
         &self,
@@ -98,6 +107,7 @@ impl Live {
         want: &str,
         ask: Py<PyAny>,
         run: Py<PyAny>,
+        line: Option<Py<PyAny>>,
     ) -> PyResult<Pass> {
         let want = match want {
             "graph" => Want::Graph,
@@ -117,7 +127,8 @@ impl Live {
         };
         let inputs = inputs.into_iter().map(|(name, tensor)| Ok((name, tensor_of(&tensor)?)));
         let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
-        let call = PyCall { model: PyModel::bare(bridge), form, inputs, run, outputs: RefCell::default() };
+        let call =
+            PyCall { model: PyModel::bare(bridge), form, inputs, run, line, outputs: RefCell::default() };
         let State { graphs, views } = &mut *state;
         let views = RefCell::new(views);
         let mut asked = |graph: &LiveGraph| -> Result<Ask, BoxError> {
@@ -140,13 +151,19 @@ impl Live {
 }
 
 fn view(py: Python<'_>, views: &mut Vec<Py<Graph>>, graph: &LiveGraph) -> PyResult<Py<Graph>> {
-    let known = views.iter().find(|view| view.get().is(graph));
-    if let Some(known) = known {
-        return Ok(known.clone_ref(py));
+    let known = views.iter().find(|view| view.get().is(graph)).map(|known| known.clone_ref(py));
+    let view = match known {
+        Some(known) => known,
+        None => {
+            let made = Py::new(py, Graph::live(graph))?;
+            views.push(made.clone_ref(py));
+            made
+        }
+    };
+    if let Some(lines) = graph.with_lines() {
+        view.get().set_lines(lines);
     }
-    let made = Py::new(py, Graph::live(graph))?;
-    views.push(made.clone_ref(py));
-    Ok(made)
+    Ok(view)
 }
 
 fn actions(all: Vec<Acting>) -> Actions {
@@ -156,6 +173,11 @@ fn actions(all: Vec<Acting>) -> Actions {
         actions.add(place, move |value| attached(|py| act(py, &action, value)));
     }
     actions
+}
+
+/// The line of source; empty where Python cannot tell it.
+fn told(py: Python<'_>, line: &Py<PyAny>) -> String {
+    line.call0(py).and_then(|text| text.extract(py)).unwrap_or_default()
 }
 
 fn act(py: Python<'_>, action: &Py<PyAny>, value: &Tensor) -> Result<Option<Tensor>, BoxError> {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fmrai_core::report::Report as Found;
+use fmrai_host::events::{Event, Observer};
 use fmrai_host::plan::Parity;
 use fmrai_host::run::{Outcome, Run};
 use fmrai_torch::data::RegisteredDataSource;
@@ -27,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(5);
 type Ended = (Vec<(String, Option<Py<Report>>, Option<(String, String)>)>, String);
 
 /// Runs analyses and experiments on a live model. `data` is the JSON of a data source, or `open()` that gives an iterator of batches.
+/// `batches(n)` is told how many batches were absorbed.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "one call from one place")]
 pub(crate) fn run(
@@ -40,6 +42,7 @@ pub(crate) fn run(
     force: bool,
     resume: bool,
     progress: bool,
+    batches: Option<Py<PyAny>>,
 ) -> PyResult<Ended> {
     let parity: Parity = serde_json::from_value(Value::from(parity))
         .map_err(|_| PyValueError::new_err("parity is \"off\", \"first\" or \"every\""))?;
@@ -72,7 +75,7 @@ pub(crate) fn run(
     run = if force { run.force() } else { run };
     run = if resume { run.resume() } else { run };
     run = if progress { run.progress() } else { run };
-    let outcome = interruptible(py, run)?;
+    let outcome = interruptible(py, run, batches)?;
     let about = about(&outcome);
     let mut ended = Vec::with_capacity(known.len());
     for ((name, answer), (_, kind, fields)) in outcome.analyses.into_iter().zip(known) {
@@ -85,8 +88,22 @@ pub(crate) fn run(
     Ok((ended, about))
 }
 
+/// Counts the batches that were absorbed.
+struct Absorbed(Arc<AtomicU64>);
+
+impl Observer for Absorbed {
+    fn observe(&self, event: &Event) {
+        if let Event::Batch { batches, .. } = event {
+            self.0.store(*batches, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Runs it in a thread of its own, while this one looks for signals, which Python handles in its main thread alone.
-fn interruptible(py: Python<'_>, run: Run) -> PyResult<Outcome<Found>> {
+fn interruptible(py: Python<'_>, run: Run, batches: Option<Py<PyAny>>) -> PyResult<Outcome<Found>> {
+    let absorbed = Arc::new(AtomicU64::new(0));
+    let run = if batches.is_some() { run.observer(Absorbed(Arc::clone(&absorbed))) } else { run };
+    let mut told = 0;
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     let run = run.stop(move |_| asked.load(Ordering::Relaxed));
@@ -94,7 +111,12 @@ fn interruptible(py: Python<'_>, run: Run) -> PyResult<Outcome<Found>> {
     let mut raised = None;
     while !thread.is_finished() {
         py.detach(|| std::thread::sleep(LOOK));
-        if let Err(error) = py.check_signals() {
+        let now = absorbed.load(Ordering::Relaxed);
+        let tells = batches.as_ref().filter(|_| now != told && raised.is_none());
+        told = now;
+        if let Err(error) =
+            py.check_signals().and_then(|()| tells.map_or(Ok(()), |b| b.call1(py, (now,)).map(drop)))
+        {
             stop.store(true, Ordering::Relaxed);
             raised = Some(error);
         }

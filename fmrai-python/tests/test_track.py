@@ -250,7 +250,7 @@ def test_graphs_as_documents(ids, tmp_path):
     softmax = [operation for operation in t.graph.operations if "softmax" in operation.name]
     assert len(softmax) == 3 and softmax[0].module == "transformer.h.0.attn"
     assert t.graph.tensor(0).origin in ("input", "parameter", "constant", "operation")
-    assert "attention: 3" in repr(t.structure) and "<table>" in t.graph._repr_html_()
+    assert "attention: 3" in repr(t.structure) and "<iframe " in t.graph._repr_html_()
     assert any(tensor.name == "transformer.wte.weight" for tensor in t.graph.tensors)
     assert any(tensor.name == "input_ids" and tensor.origin == "input" for tensor in t.graph.tensors)
 

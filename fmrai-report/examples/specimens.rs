@@ -16,7 +16,9 @@ use fmrai_core::report::{Column, Figure, NamedTensor, Table, Values};
 use fmrai_core::structure::Structure;
 use fmrai_core::tensor::{DType, TensorValue};
 use fmrai_report::model::Model;
-use fmrai_report::{Analysis, Answer, Document, FORMAT, Failure, ShownTable, ShownTensor, Status, html};
+use fmrai_report::{
+    Analysis, Answer, Document, FORMAT, Failure, ShownTable, ShownTensor, Status, framed, html, part_html,
+};
 use serde_json::{Map, json};
 
 /// Texts that would do harm where they were read as HTML, and scripts that are set in other ways than Latin.
@@ -46,6 +48,10 @@ fn main() -> ExitCode {
         ("failed", document("failed", vec![failed(), empty("no-figure")], None)),
         ("nothing", document("nothing", Vec::new(), None)),
     ];
+    let Some(notebook) = notebook(&specimens[0].1) else { return ExitCode::FAILURE };
+    if std::fs::write(folder.join("notebook.html"), notebook).is_err() {
+        return ExitCode::FAILURE;
+    }
     for (name, document) in specimens {
         let json = serde_json::to_vec(&document);
         let page = html(document);
@@ -57,6 +63,19 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// A page with outputs as a notebook has them: parts of a document, and all of it.
+fn notebook(document: &Document) -> Option<String> {
+    let parts =
+        [vec!["analysis", "every-kind"], vec!["model"], vec!["structure"], vec!["analysis", "attention"]];
+    let parts = parts.iter().map(|only| part_html(document.clone(), only).ok());
+    let pages: Vec<String> = parts.chain([html(document.clone()).ok()]).collect::<Option<_>>()?;
+    let frames: String = pages.iter().map(|page| framed(page, "an <output>", 700)).collect();
+    Some(format!(
+        "<!DOCTYPE html><html data-ready><head><meta charset=\"utf-8\"><title>notebook</title></head>\
+         <body>{frames}</body></html>"
+    ))
 }
 
 /// Numbers from 0 to 1 that look random and are the same everywhere.

@@ -90,6 +90,33 @@ pub fn content_security_policy(bundle: &Bundle, connect: &str) -> String {
 /// # Errors
 /// What serde says of a document that is no JSON.
 pub fn html(document: Document) -> Result<String, serde_json::Error> {
+    with_document(document, None)
+}
+
+/// One part of such a page, to stand among other things: `only` is its address, such as `["analysis", "attention"]`, `["model"]`, or
+/// `["structure"]` for the model without its graph. What else the document holds is not reached from it.
+///
+/// # Errors
+/// As [`html`].
+pub fn part_html(document: Document, only: &[&str]) -> Result<String, serde_json::Error> {
+    with_document(document, Some(only))
+}
+
+/// A page inside of a frame that a notebook shows in its output. The frame has an origin of its own: its script can neither read nor change
+/// anything of the notebook.
+#[must_use]
+pub fn framed(page: &str, title: &str, height: u32) -> String {
+    // Within an attribute in double quotes nothing else has a meaning.
+    let page = page.replace('&', "&amp;").replace('"', "&quot;");
+    format!(
+        "<iframe title=\"{}\" sandbox=\"allow-scripts allow-downloads\" srcdoc=\"{page}\" \
+         style=\"display:block;box-sizing:border-box;width:100%;height:{height}px;border:1px solid #8886;border-radius:6px;resize:vertical\">\
+         </iframe>",
+        escaped(title)
+    )
+}
+
+fn with_document(document: Document, only: Option<&[&str]>) -> Result<String, serde_json::Error> {
     let document = excerpt(document);
     let json = serde_json::to_vec(&document)?;
     // No name and no time: the same bytes whenever they are written.
@@ -97,21 +124,23 @@ pub fn html(document: Document) -> Result<String, serde_json::Error> {
     let packed = packer.write_all(&json).and_then(|()| packer.finish()).map_err(serde_json::Error::io)?;
     let data =
         format!("<script id=\"data\" type=\"application/gzip\">{}</script>\n", STANDARD.encode(packed));
-    Ok(page(&document.title, &data, "'none'"))
+    let only = only.map(serde_json::to_string).transpose()?;
+    Ok(page(&document.title, &data, "'none'", only.as_deref()))
 }
 
 /// The page without a document: it asks the server that it came from.
 #[must_use]
 pub fn live_html(title: &str) -> String {
-    page(title, "", "'self'")
+    page(title, "", "'self'", None)
 }
 
-fn page(title: &str, data: &str, connect: &str) -> String {
+fn page(title: &str, data: &str, connect: &str, only: Option<&str>) -> String {
     let bundle = Bundle::new();
     let policy = content_security_policy(&bundle, connect);
     let (title, Bundle { script, style }) = (escaped(title), bundle);
+    let only = only.map(|only| format!(" data-only=\"{}\"", escaped(only))).unwrap_or_default();
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!DOCTYPE html>\n<html lang=\"en\"{only}>\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n\
@@ -164,6 +193,22 @@ mod tests {
         assert_eq!(page.matches("<script").count(), 2, "the data and ours");
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(!page.contains("alert(1)"));
+    }
+
+    #[test]
+    fn a_frame_holds_a_part_and_nothing_of_it_gets_out() {
+        let page = part_html(document("\"><script>x"), &["analysis", "\"'<b>"]).unwrap();
+        assert!(page.contains(
+            r#"<html lang="en" data-only="[&quot;analysis&quot;,&quot;\&quot;&#39;&lt;b&gt;&quot;]">"#
+        ));
+        let frame = framed(&page, "a \"b\"", 300);
+        assert!(frame.starts_with(
+            "<iframe title=\"a &quot;b&quot;\" sandbox=\"allow-scripts allow-downloads\" srcdoc=\""
+        ));
+        let (_, inside) = frame.split_once("srcdoc=\"").unwrap();
+        let (inside, after) = inside.split_once('"').unwrap();
+        assert_eq!(inside.replace("&quot;", "\"").replace("&amp;", "&"), page);
+        assert!(after.ends_with("></iframe>") && after.len() < 200, "{after}");
     }
 
     #[test]

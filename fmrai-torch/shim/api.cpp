@@ -205,6 +205,8 @@ void fmrai_scope_truncate(size_t depth) {
   if (scopes.size() > depth) scopes.resize(depth);
 }
 
+void fmrai_lines(fmrai_tell_line tell) { fmrai::tell_line() = tell; }
+
 void fmrai_keep_freed_pages(void) {
 #ifdef __GLIBC__
   // Older versions refuse more than 32 MiB; setting the other threshold alone would make things worse.

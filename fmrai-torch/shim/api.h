@@ -80,5 +80,9 @@ void fmrai_integers_may_be_sizes(void);
 
 size_t fmrai_scope_push(const char* name, size_t length);
 void fmrai_scope_truncate(size_t depth);
+
+// Who tells in which line of source this thread is, for each operation that the hook sees; null: nobody. It hands its text to the sink.
+using fmrai_tell_line = void (*)(void (*sink)(void*, const uint8_t*, size_t), void* context);
+void fmrai_lines(fmrai_tell_line tell);
 void fmrai_keep_freed_pages(void);
 }

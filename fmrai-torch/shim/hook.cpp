@@ -49,6 +49,10 @@ std::string scope_path() {
   return path;
 }
 
+void append_text(void* text, const uint8_t* bytes, size_t length) {
+  static_cast<std::string*>(text)->append(reinterpret_cast<const char*>(bytes), length);
+}
+
 // What the fused operation makes of a mask before it picks a kernel: true means attend.
 std::optional<at::Tensor> additive_mask(const c10::IValue& value, const at::Tensor& query) {
   if (value.isNone()) return std::nullopt;
@@ -150,6 +154,12 @@ void hook(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack*
     return;
   }
   const Note* note = take_note();
+  std::optional<Note> told;
+  if (note == nullptr && tell_line() != nullptr) {
+    told.emplace();
+    tell_line()(&append_text, &told->source);
+    note = &*told;
+  }
   for (Session* session = current; session != nullptr; session = session->parent) {
     if (session->ends_at(info)) throw std::runtime_error("the pass was ended by what acts on it");
   }
@@ -203,6 +213,11 @@ std::vector<std::string>& scopes() {
   // Never destroyed: Rust may drop a scope while its thread ends.
   thread_local auto& names = *new std::vector<std::string>();
   return names;
+}
+
+TellLine& tell_line() {
+  thread_local TellLine tell = nullptr;
+  return tell;
 }
 
 void register_hook() {

@@ -51,4 +51,8 @@ class Unseen {
 // Module path of what runs on this thread now.
 std::vector<std::string>& scopes();
 
+// Hands `sink` the line of source from which this thread calls libtorch now; null where nobody wants to know.
+using TellLine = void (*)(void (*sink)(void*, const uint8_t*, size_t), void* context);
+TellLine& tell_line();
+
 }  // namespace fmrai

@@ -8,8 +8,9 @@ use super::analysis::{asked, empty};
 use crate::results::analysis::Files;
 use crate::stores::OpenStore;
 
-/// The analysis as the page shows it; `files` are those of its report.
-pub(crate) fn analysis(
+/// An analysis as the page shows it: of its report and the files of that, of which only that of a store is read, or of why it failed. What is left
+/// out is added to `notes`.
+pub fn analysis(
     name: &str,
     kind: &str,
     config: &Map<String, Value>,

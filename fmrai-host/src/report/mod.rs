@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 pub use error::ReadError;
 use inside::{json, object};
-pub(crate) use memory::analysis as of_report;
+pub use memory::analysis as of_report;
 use parts::{model, title};
 
 use crate::results::folder::{GRAPH, SUMMARY};

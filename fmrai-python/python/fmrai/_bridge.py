@@ -48,6 +48,11 @@ class Bridge:
         longest = longest if isinstance(longest, int) and longest > 0 else None
         return type(model).__name__, sum(w.numel() for w in weights), str(dtype).removeprefix("torch."), longest
 
+    def about(self) -> dict[str, Any]:
+        """The same as results have it."""
+        architecture, parameters, dtype, longest = self.facts()
+        return {"source": "python", "architecture": architecture, "parameters": parameters, "dtype": dtype, "max_tokens": longest}
+
     def inputs(self) -> list[dict[str, Any]]:
         """What texts can give it: those of its parameters that the tokenizer makes."""
         parameters = _call.signature(self.function)

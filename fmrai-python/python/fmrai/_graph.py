@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from . import _native
+from . import _native, _page
 
 
 class TensorId(int):
@@ -38,10 +38,11 @@ class Tensor:
     origin: str  # input, parameter, constant or operation
     producer: int | None  # position of the operation that made it
     on_request: bool  # true for what is computed only when asked for, such as the probabilities of fused attention
+    source: str | None = None  # the line of Python whose operation made it, where lines were recorded
 
     def __repr__(self) -> str:
         name = f" %{self.name}" if self.name else ""
-        return f"{self.id!r}{name} {self.dtype} {list(self.shape)}"
+        return f"{self.id!r}{name} {self.dtype} {list(self.shape)}" + (f" at {self.source}" if self.source else "")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Operation:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         made = ", ".join(map(repr, self.outputs))
-        return f"{made} = {self.name}({given})" + (f" in {self.module}" if self.module else "")
+        place = (f" in {self.module}" if self.module else "") + (f" at {self.source}" if self.source else "")
+        return f"{made} = {self.name}({given}){place}"
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,11 @@ class Structure(Mapping):
     """What the finders have found: ``structure["attention"][3].probabilities``, or ``structure.attention``."""
 
     def __init__(self, graph: "Graph") -> None:
+        self._graph = graph
         self._roles: dict[str, list[Component]] = {}
         for role, layer, module, parts in graph._native.components():
             named = {part: TensorId(id, graph) for part, id in parts}
             self._roles.setdefault(role, []).append(Component(role, layer, module, named))
-        self._json = graph._native.structure_json
 
     def __getitem__(self, role: str) -> list[Component]:
         return self._roles[role]
@@ -109,24 +111,14 @@ class Structure(Mapping):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that is known of it: heads, kinds, positions, weights, ..."""
-        return json.loads(self._json())
+        return json.loads(self._graph._native.structure_json())
 
     def __repr__(self) -> str:
         found = ", ".join(f"{role}: {len(all)}" for role, all in self._roles.items())
         return f"Structure({found or 'nothing found'})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{_text(role)}</td><td>{len(all)}</td><td>{_text(', '.join(all[0].parts))}</td><td>{_text(all[0].module)}</td></tr>"
-            for role, all in self._roles.items()
-        )
-        return f"<table><tr><th>role</th><th>layers</th><th>tensors of each</th><th>first module</th></tr>{rows}</table>"
-
-
-def _text(value: str) -> str:
-    import html
-
-    return html.escape(value)
+        return _page.frame(self, self._graph._name or "structure", _page.STRUCTURE, ["structure"], graph=self._graph._native)
 
 
 class Graph:
@@ -135,6 +127,7 @@ class Graph:
     def __init__(self, native: Any, name: str = "") -> None:
         self._native = native
         self._name = name
+        self._made: tuple[bool, list[Operation]] | None = None
 
     @cached_property
     def structure(self) -> Structure:
@@ -148,14 +141,14 @@ class Graph:
             )
         return Structure(self)
 
-    @cached_property
-    def _document(self) -> dict[str, Any]:
-        return json.loads(self._native.json())
-
-    @cached_property
+    @property
     def operations(self) -> list[Operation]:
         """All operations, in the order in which they ran."""
-        return [self._operation(operation) for operation in self._document["operations"]]
+        # Lines of source may become known later.
+        known = self._native.has_lines()
+        if self._made is None or self._made[0] != known:
+            self._made = (known, [self._operation(operation) for operation in json.loads(self._native.json())["operations"]])
+        return self._made[1]
 
     @cached_property
     def tensors(self) -> list[Tensor]:
@@ -165,7 +158,8 @@ class Graph:
     def tensor(self, id: int) -> Tensor:
         """What is known of a tensor."""
         name, dtype, shape, origin, producer, on_request = self._native.tensor(int(self._own(id)))
-        return Tensor(TensorId(int(id), self), name, dtype, tuple(shape), origin, producer, on_request)
+        source = self.operations[producer].source if producer is not None and self._native.has_lines() else None
+        return Tensor(TensorId(int(id), self), name, dtype, tuple(shape), origin, producer, on_request, source)
 
     def find(self, *selectors: str) -> list[TensorId]:
         """The ids of the tensors that selectors select, such as ``attention[*].probabilities`` or ``transformer.h.5.mlp``."""
@@ -237,7 +231,7 @@ class Graph:
         return f"<Graph {self._native.number}{of}: {len(self)} operations, {self._native.tensor_count()} tensors>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{_text(repr(self))}</p>{self.structure._repr_html_()}"
+        return _page.frame(self, self._name or "graph", _page.MODEL, ["model"], graph=self._native)
 
 
 def inspect(path: str | os.PathLike[str]) -> Graph:

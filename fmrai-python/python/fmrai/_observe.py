@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from . import _native, _watch
+from . import _native, _page, _progress, _watch
 from ._analysis import Analysis
 from ._bridge import Bridge
 from ._errors import AnalysisError, ConfigError, RunError
 from ._graph import Graph
 from ._report import Report
+from ._version import VERSION
 
 
 class Outcome(Mapping):
@@ -24,6 +25,8 @@ class Outcome(Mapping):
         self.parity: dict[str, Any] | None = about["parity"]
         self.warnings: list[str] = about["warnings"]
         self.counts: dict[str, int] = about["counts"]
+        self.batches: int | None = about.get("batches")
+        self.model: dict[str, Any] = about["model"]
         self.outputs_differ: bool = about["outputs_differ"]
         self.output: Path | None = Path(about["output"]) if about["output"] else None
 
@@ -42,6 +45,16 @@ class Outcome(Mapping):
     def __repr__(self) -> str:
         failed = f"; failed: {', '.join(self.failures)}" if self.failures else ""
         return f"<Outcome: {', '.join(self._reports) or 'no report'}{failed}>"
+
+    def _repr_html_(self) -> str:
+        status = "outputs_differ" if self.outputs_differ else "analysis_failed" if self.failures else "ok"
+        data: dict[str, Any] = {"counts": self.counts}
+        if self.batches is not None:
+            data["batches"] = self.batches
+        versions = {"fmrai": VERSION, "libtorch": torch.__version__}
+        run = {"status": status, "parity": self.parity, "warnings": self.warnings, "data": data, "model": self.model, "versions": versions}
+        failed = [(name, stage, message) for name, (stage, message) in self.failures.items()]
+        return _page.frame(self, "outcome", _page.ALL, reports=[report._native for report in self._reports.values()], failed=failed, run=run)
 
 
 class _Observer:
@@ -95,10 +108,10 @@ def observe(
         raise RunError(f'parity is "off", "first" or "every", not {parity!r}')
     vocabulary = tokenizer.native if tokenizer is not None else None
     observers = [_Observer(name, analysis, vocabulary) for name, analysis in named.items()]
-    texts = tokens = 0
+    texts = tokens = shown = 0
     compared: dict[str, Any] | None = None
     with torch.no_grad():
-        for index, (inputs, rows) in enumerate(_shown(open_(), progress)):
+        for index, (inputs, rows) in enumerate(_progress.batches(open_(), progress)):
             for observer in observers:
                 _watch.begin(observer)
             try:
@@ -110,6 +123,7 @@ def observe(
                 compared = _compared(compared, outputs, bridge.forward(inputs))
             for observer in observers:
                 observer.absorb(rows, index)
+            shown += 1
             texts += len(rows)
             tokens += sum(len(row["token_ids"]) for row in rows)
             if all(observer.failure for observer in observers):
@@ -117,20 +131,11 @@ def observe(
     reports = {observer.name: report for observer in observers if (report := observer.analyze()) is not None}
     failures = {observer.name: observer.failure for observer in observers if observer.failure is not None}
     about: dict[str, Any] = {
-        "parity": compared, "warnings": [], "counts": {"texts": texts, "tokens": tokens}, "output": None,
+        "parity": compared, "warnings": [], "counts": {"texts": texts, "tokens": tokens}, "batches": shown, "output": None,
+        "model": bridge.about(),
         "outputs_differ": compared is not None and not compared["agrees"],
     }
     return Outcome(reports, failures, about)
-
-
-def _shown(batches: Iterator[Any], progress: bool) -> Iterator[Any]:
-    if progress:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            return batches
-        return iter(tqdm(batches, desc="fmrai", unit=" batches"))
-    return batches
 
 
 # What rounding alone may change of an output, as a share of its largest magnitude.

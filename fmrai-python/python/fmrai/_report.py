@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _page
 from ._errors import FmraiError
 
 
@@ -180,11 +181,4 @@ class Report:
         return f"<Report {self.name}: {inside or 'a summary alone'}>"
 
     def _repr_html_(self) -> str:
-        import html
-
-        rows = "".join(
-            f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(json.dumps(value, ensure_ascii=False)[:200])}</td></tr>"
-            for key, value in self.summary.items()
-        )
-        pictures = "".join(f"<div>{self.figures[name].svg}</div>" for name in list(self.figures)[:1])
-        return f"<p><b>{html.escape(self.name)}</b></p><table>{rows}</table>{pictures}"
+        return _page.frame(self, self.name, _page.REPORT, ["analysis", self.name], reports=[self._native])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _page
 from ._errors import AnalysisError, FmraiError
 from ._report import _Lazy, table
 from ._safetensors import SafetensorsFile
@@ -106,6 +107,9 @@ class StoredReport:
         parts = [("tables", self.tables), ("tensors", self.tensors), ("figures", self.figures)]
         return f"<StoredReport {self.name}: " + "; ".join(f"{what} {', '.join(names)}" for what, names in parts if len(names)) + ">"
 
+    def _repr_html_(self) -> str:
+        return _page.frame_of_folder(self, os.fspath(self.folder.parent), _page.REPORT, ["analysis", self.name])
+
 
 def _csv(path: Path, about: dict[str, Any]) -> Any:
     import csv
@@ -165,6 +169,9 @@ class Results(Mapping):
 
     def __repr__(self) -> str:
         return f"<Results in {self.folder}: {', '.join(self._names) or 'none'}; {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return _page.frame_of_folder(self, os.fspath(self.folder), _page.ALL)
 
 
 def load(folder: str | os.PathLike[str]) -> Results:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import _call, _native, _samples
+from . import _call, _native, _progress, _samples
 from ._analysis import Analysis
 from ._observe import Outcome, observe
 from ._bridge import Bridge
@@ -66,16 +66,18 @@ def run(
     given = native_tokenizer(tokenizer, model) if tokenizer is not None else None
     if isinstance(model, torch.nn.Module) and model.training:
         raise RunError("the model is in training mode, where dropout makes every pass another one: call model.eval() first")
-    shown = sys.stderr.isatty() if progress is None else progress
+    shown = _progress.shown(progress)
     if callable(source) and output is None and not any(one.drives_model for one in named.values()):
         return observe(Bridge(model, call=dict(call or {})), source, named, given, parity, shown)
     what = [(name, one.kind, one._given) for name, one in named.items()]
     folder = os.fspath(output) if output is not None else None
     vocabulary = given.native if given is not None else None
-    ended, about = _native.run(bridge, source, what, vocabulary, folder, parity, force, resume, shown)
+    in_page = shown and _progress.in_notebook()
+    with _progress.line() if in_page else contextlib.nullcontext() as tell:
+        ended, about = _native.run(bridge, source, what, vocabulary, folder, parity, force, resume, shown and not in_page, tell)
     reports = {name: Report(native) for name, native, _ in ended if native is not None}
     failures = {name: failure for name, _, failure in ended if failure is not None}
-    return Outcome(reports, failures, json.loads(about))
+    return Outcome(reports, failures, {**json.loads(about), "model": bridge.about()})
 
 
 def _named(analyses: Any) -> dict[str, Analysis]:
@@ -152,6 +154,6 @@ def run_plan(
     progress: bool | None = None,
 ) -> Results:
     """Runs a plan, as ``fmrai run`` does, and gives its results."""
-    shown = sys.stderr.isatty() if progress is None else progress
+    shown = _progress.shown(progress)
     folder = os.fspath(output) if output is not None else None
     return load(_native.run_plan(os.fspath(plan), folder, resume, force, shown))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
-from . import _call, _native
+from . import _call, _native, _source
 from ._bridge import Bridge
 from ._errors import TrackingError
 from ._graph import Graph
@@ -160,11 +160,12 @@ def watched(model: Any, run: Any, args: tuple, kwargs: dict, watchers: list[Watc
         lenient = all(getattr(watcher, "lenient", False) for watcher in watchers)
         return sorted(keep), acting, lenient
 
+    line = _source.line if any(getattr(watcher, "source", False) for watcher in watchers) else None
     kinds = {watcher.wants() for watcher in watchers}
     want = next(kind for kind in ("actions", "tensors", "graph") if kind in kinds)
     _local.inside = True
     try:
-        native = what.live.watch(bridge, _call.form(model, named, inputs), inputs, want, ask, go)
+        native = what.live.watch(bridge, _call.form(model, named, inputs), inputs, want, ask, go, line)
     finally:
         _local.inside = False
     seen = Seen(what.graph(native.graph), native, named, inputs, model)

@@ -14,6 +14,8 @@ async function begin() {
         if (doc.format !== READS) {
             throw new Error(`this page shows format ${READS}, the report in it has format ${doc.format}`);
         }
+        const told = document.documentElement.dataset["only"];
+        only.path = told ? JSON.parse(told) : null;
         frame(siteOf(doc), doc.title);
         document.documentElement.dataset["ready"] = "";
     } catch (error) {

@@ -73,6 +73,33 @@ on("every kind of figure is drawn, with hostile texts as texts", () => specimen(
     assert.ok(!(await text(page, "main")).includes("\u202e"), "marks that turn the direction are gone");
 });
 
+on("a notebook shows parts of a document in frames that cannot reach it", () => specimen("notebook"), async (page) => {
+    const frames = page.frames().filter((frame) => frame !== page.mainFrame());
+    assert.equal(frames.length, 5);
+    for (const frame of frames) {
+        await frame.waitForFunction("document.documentElement.dataset.ready !== undefined || document.querySelector('.notice.error[role=alert]')");
+        assert.equal(await frame.evaluate("origin"), "null", "an origin of its own");
+    }
+    const [report, model, structure, attention, whole] = frames;
+    for (const part of [report, model, structure, attention]) {
+        assert.equal(await count(part, "#nav"), 0);
+        assert.equal(await count(part, "a[href^='#/']"), 0, "there is nowhere to go");
+    }
+    assert.equal(await count(report, ".figure"), 8);
+    await report.$eval("#figure-heat-map .plot svg rect:nth-of-type(5)", (cell) => cell.dispatchEvent(new MouseEvent("click", { bubbles: true })));
+    for (const [part, graphs] of /** @type {const} */ ([[model, 1], [structure, 0]])) {
+        assert.match(await text(part, "main h2"), /What was found/);
+        assert.equal(await count(part, ".graphpane"), graphs);
+    }
+    assert.ok((await count(attention, ".headgrid button")) > 30);
+    await attention.$eval(".headgrid button:nth-of-type(3)", (head) => head.click());
+    assert.match(await text(attention, ".onehead h3"), /head 2/);
+    await whole.$eval("#nav a[href*='analysis/every-kind']", (link) => link.click());
+    await whole.waitForSelector("#figure-heat-map");
+    assert.equal(page.frames().length, 6, "a link of a frame goes within the frame");
+    assert.match(page.url(), /notebook\.html$/);
+});
+
 on("pointing tells values, picking links figures and is in the address", () => specimen("every-kind") + "#/analysis/every-kind", async (page) => {
     const cell = await page.waitForSelector("#figure-heat-map .plot svg rect:nth-of-type(5)");
     await cell.hover();

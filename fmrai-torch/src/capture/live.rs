@@ -19,6 +19,7 @@ pub struct LiveGraph {
     number: usize,
     recorded: Arc<Recorded>,
     structure: OnceLock<Structure>,
+    with_lines: OnceLock<Arc<RecordedGraph>>,
 }
 
 impl LiveGraph {
@@ -32,6 +33,12 @@ impl LiveGraph {
     #[must_use]
     pub fn graph(&self) -> &Arc<RecordedGraph> {
         &self.recorded.graph
+    }
+
+    /// The graph with the lines of source of its operations, once a pass along it was recorded with them.
+    #[must_use]
+    pub fn with_lines(&self) -> Option<&Arc<RecordedGraph>> {
+        self.with_lines.get()
     }
 
     /// What the finders find in it.
@@ -112,7 +119,13 @@ pub trait LiveCall {
     /// The tensors that the call is given, by name.
     fn inputs(&self) -> Vec<(String, Tensor)>;
 
-    /// Runs the model. Where the pass is `recorded`, modules are told by their [`scope`](super::scope).
+    /// True if the lines of source are wanted too: then the graph has them ([`LiveGraph::with_lines`]), also if that takes a pass aside.
+    fn lines(&self) -> bool {
+        false
+    }
+
+    /// Runs the model. Where the pass is `recorded`, modules are told by their [`scope`](super::scope), and lines by
+    /// [`lines`](super::lines) where these are wanted.
     ///
     /// # Errors
     /// Any error of the model.
@@ -177,7 +190,13 @@ impl LiveGraphs {
             return Ok(LivePass { graph, kept: None });
         }
         let pass = match self.expected(&form).cloned() {
-            Some(expected) => self.along(call, want, ask, expected)?,
+            Some(expected) if !call.lines() || expected.with_lines().is_some() => {
+                self.along(call, want, ask, expected)?
+            }
+            Some(_) => {
+                let graph = self.aside(call)?;
+                self.along(call, want, ask, graph)?
+            }
             None if want == Want::Actions => {
                 let graph = self.aside(call)?;
                 self.along(call, want, ask, graph)?
@@ -250,13 +269,20 @@ impl LiveGraphs {
         let outputs: Vec<ModelOutput> =
             outputs.map(|(name, tensor)| ModelOutput { name, value: None, tensor }).collect();
         let recorded = discovery.end(outcome, &outputs)?;
-        if let Some(same) = self.known.iter().find(|known| known.recorded.is_same(&recorded)) {
-            return Ok(Arc::clone(same));
+        let with_lines = call.lines().then(|| Arc::clone(&recorded.graph));
+        let same = self.known.iter().find(|known| known.recorded.is_same(&recorded)).map(Arc::clone);
+        let graph = same.unwrap_or_else(|| {
+            let (number, recorded) = (self.known.len(), Arc::new(recorded));
+            let (structure, with_lines) = (OnceLock::new(), OnceLock::new());
+            let graph = Arc::new(LiveGraph { number, recorded, structure, with_lines });
+            self.known.push(Arc::clone(&graph));
+            graph
+        });
+        if let Some(with_lines) = with_lines {
+            // The first is as good as any later one.
+            let _ = graph.with_lines.set(with_lines);
         }
-        let number = self.known.len();
-        let graph = LiveGraph { number, recorded: Arc::new(recorded), structure: OnceLock::new() };
-        self.known.push(Arc::new(graph));
-        Ok(Arc::clone(&self.known[number]))
+        Ok(graph)
     }
 
     fn met(&mut self, form: String, graph: &LiveGraph) {

@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod clean;
 pub(crate) mod gradients;
 mod handover;
+pub(crate) mod lines;
 mod message;
 pub(crate) mod plain;
 pub(crate) mod scopes;

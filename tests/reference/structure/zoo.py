@@ -236,4 +236,5 @@ def main():
         gc.collect()
 
 
-main()
+if __name__ == "__main__":
+    main()

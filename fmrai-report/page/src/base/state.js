@@ -66,6 +66,9 @@ const picked = {
 /** What stands before the pages of a document in an address: on a live page which run it is. */
 const within = { path: /** @type {string[]} */ ([]) };
 
+/** The one page that is shown, where a notebook shows a part of a document; null where all of it is shown. */
+const only = { path: /** @type {string[] | null} */ (null) };
+
 /** @param {string[]} path */
 function pageAddress(...path) {
     return writeAddress({ path: [...within.path, ...path], query: new Map() });
@@ -91,10 +94,22 @@ function setQuery(name, value) {
     } else {
         address.query.set(name, value);
     }
-    const hash = writeAddress(address);
+    goTo(writeAddress(address), true);
+}
+
+/**
+ * Goes to an address of this page. Inside of another page addresses are relative to that one, so the whole address is told.
+ * @param {string} hash
+ * @param {boolean} [quietly] without a step in the history
+ */
+function goTo(hash, quietly) {
     try {
-        history.replaceState(null, "", hash);
+        if (quietly) {
+            history.replaceState(null, "", location.href.replace(/#.*$/, "") + hash);
+            return;
+        }
     } catch {
-        location.hash = hash; // a page inside another one may have no address of its own
+        // There may be no history of its own.
     }
+    location.hash = hash;
 }

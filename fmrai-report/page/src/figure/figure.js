@@ -55,7 +55,7 @@ function figureView(figure, id) {
         button("SVG", "Download as SVG", () => downloadSvg(figure, state)),
         button("PNG", "Download as PNG", () => downloadPng(figure, state)),
         button("CSV", "Download the numbers as CSV", () => downloadCsv(figure)),
-        button("#", "Link to this figure", () => {
+        !only.path && button("#", "Link to this figure", () => {
             setQuery("figure", figure.name);
             copy(location.href, "The link is copied");
         }),

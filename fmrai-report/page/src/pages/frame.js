@@ -18,11 +18,14 @@ function frame(site, title) {
     });
     const nameTheme = () => (theme.textContent = ink() === DARK ? "Light" : "Dark");
     nameTheme();
-    const head = h("header", { id: "head" }, h("a", { class: "skip", href: "#main", onclick: (/** @type {Event} */ e) => (e.preventDefault(), main.focus()) }, "To the content"), h("a", { class: "brand", href: "#/" }, "fMRAi"), h("span", { class: "title", dir: "auto" }, title), h("span", { class: "space" }), picks, theme);
-    document.body.replaceChildren(head, h("div", { id: "frame" }, nav, main), h("div", { id: "tip", role: "tooltip", hidden: true }), h("div", { id: "said", class: "hidden", "aria-live": "polite" }));
+    const head = only.path ? h("header", { id: "head" }, h("span", { class: "title", dir: "auto" }, title), h("span", { class: "space" }), picks, theme) : h("header", { id: "head" }, h("a", { class: "skip", href: "#main", onclick: (/** @type {Event} */ e) => (e.preventDefault(), main.focus()) }, "To the content"), h("a", { class: "brand", href: "#/" }, "fMRAi"), h("span", { class: "title", dir: "auto" }, title), h("span", { class: "space" }), picks, theme);
+    document.body.replaceChildren(head, h("div", { id: "frame" }, !only.path && nav, main), h("div", { id: "tip", role: "tooltip", hidden: true }), h("div", { id: "said", class: "hidden", "aria-live": "polite" }));
 
     let shownPath = "";
     const drawNav = () => {
+        if (only.path) {
+            return;
+        }
         const at = here().path.join("/");
         const places = site.places();
         const groups = [...new Set(places.map((p) => p.group))];
@@ -41,7 +44,8 @@ function frame(site, title) {
     };
     const show = () => {
         const address = here();
-        const path = address.path.join("/");
+        const shown = only.path ?? address.path;
+        const path = shown.join("/");
         const keys = (address.query.get("pick") ?? "").split(",").filter((k) => k !== "");
         if (keys.join() !== [...picked.keys].join()) {
             picked.set(keys);
@@ -52,9 +56,9 @@ function frame(site, title) {
             picked.watchers.clear();
             picked.watchers.add(watchPicks);
             hideTip();
-            const { title: pageTitle, parts } = site.content(address.path);
+            const { title: pageTitle, parts } = site.content(shown);
             main.replaceChildren();
-            append(main, [h("h1", { dir: "auto" }, pageTitle), parts]);
+            append(main, [!only.path && h("h1", { dir: "auto" }, pageTitle), parts]);
             document.title = `${pageTitle} · ${title}`;
             scrollTo(0, 0);
             announce(pageTitle);
@@ -70,6 +74,14 @@ function frame(site, title) {
     const watchPicks = () => (drawPicks(), drawNav());
     picked.watchers.add(watchPicks);
     addEventListener("hashchange", show);
+    document.addEventListener("click", (event) => {
+        // In a frame of a notebook a link would be one of the notebook.
+        const link = event.target instanceof Element ? event.target.closest("a[href^='#/']") : null;
+        if (link && location.protocol === "about:") {
+            event.preventDefault();
+            goTo(link.getAttribute("href") ?? "");
+        }
+    });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (nameTheme(), themed.forEach((redraw) => redraw())));
     show();
     drawPicks();
@@ -92,6 +104,9 @@ function siteOf(doc) {
             const analysis = doc.analyses.find((a) => a.name === name);
             if (page === "model" && doc.model) {
                 return { title: "Model", parts: [modelPage(doc.model, doc.title)] };
+            }
+            if (page === "structure" && doc.model) {
+                return { title: "Structure", parts: [modelPage(doc.model, doc.title, false)] };
             }
             if (page === "analysis" && analysis) {
                 return { title: analysis.name, parts: [analysis.type !== analysis.name && h("p", { class: "quiet" }, analysis.type), analysisPage(analysis)] };

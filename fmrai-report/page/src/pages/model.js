@@ -32,12 +32,13 @@ function feedForwardText(f) {
 /**
  * @param {ReportModel} model
  * @param {string} name
+ * @param {boolean} [withGraph]
  */
-function modelPage(model, name) {
+function modelPage(model, name, withGraph = true) {
     const { structure, coverage } = model;
-    const view = graphView(model, name);
+    const view = withGraph ? graphView(model, name) : null;
     const blocks = new Set(model.graph.operations.block.map((b) => model.graph.texts[b] ?? ""));
-    const chip = (/** @type {string} */ text, /** @type {string} */ block, /** @type {string} */ kind) => (blocks.has(block) ? h("button", { type: "button", class: `chip ${kind}`, title: "Open it in the graph", onclick: () => view.show(block) }, text) : h("span", { class: `chip ${kind}` }, text));
+    const chip = (/** @type {string} */ text, /** @type {string} */ block, /** @type {string} */ kind) => (view && blocks.has(block) ? h("button", { type: "button", class: `chip ${kind}`, title: "Open it in the graph", onclick: () => view.show(block) }, text) : h("span", { class: `chip ${kind}` }, text));
     const layers = layersOf(model);
     const row = (/** @type {string} */ title, /** @type {Key | null} */ key, /** @type {Child[]} */ ...chips) => h("li", null, key ? h("button", { type: "button", class: "link layer", title: "Pick this layer everywhere", onclick: () => picked.toggle(key) }, title) : h("span", { class: "layer" }, title), ...chips);
     const list = h(
@@ -76,6 +77,6 @@ function modelPage(model, name) {
             h("p", null, `${grouped(understood)} of ${count(coverage.operations, "operation")}: ${Object.entries(coverage.roles).map(([role, n]) => `${role.replace(/_/g, " ")} ${n}`).join(", ") || "none"}.`),
             left.length > 0 && h("p", { class: "quiet" }, `Left over: ${left.slice(0, 12).map(([op, n]) => `${n} ${op}`).join(", ")}${left.length > 12 ? ` and ${left.length - 12} other kinds` : ""}.`),
         ),
-        section("Graph", view.element),
+        view && section("Graph", view.element),
     ];
 }

@@ -48,7 +48,7 @@ function overviewPage(doc) {
     const read = [
         ["texts", grouped(number(counts["texts"]))],
         ["tokens", grouped(number(counts["tokens"]))],
-        ["batches", grouped(number(data["batches"]))],
+        ["batches", typeof data["batches"] === "number" ? grouped(data["batches"]) : ""],
         ["texts that were cut", number(counts["truncated_texts"]) > 0 ? `${grouped(number(counts["truncated_texts"]))}, ${grouped(number(counts["truncated_tokens"]))} tokens lost` : ""],
         ["empty records left out", number(counts["skipped_empty"]) > 0 ? grouped(number(counts["skipped_empty"])) : ""],
     ];
