@@ -13,6 +13,7 @@ mod batching;
 mod cli;
 #[path = "../common/mod.rs"]
 mod common;
+mod estimate;
 mod experiments;
 mod formats;
 mod generate;

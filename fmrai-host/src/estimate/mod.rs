@@ -1,7 +1,7 @@
 //! What a run will take, told before it runs: its shapes, and its first batches on trial.
 //!
 //! The program runs the plan on its first batch alone, and on its first few. What differs between the two grows with the data and is taken to the
-//! end in a straight line; the rest is paid once. States that fill up, as those with the strongest triggers do, grow less than that, so their part
+//! end in a straight line, time by the bytes that are read and states by batches; the rest is paid once. States that fill up, as those with the strongest triggers do, grow less than that, so their part
 //! is a bound. Batches later on that are longer than the first ones take more.
 
 mod shapes;
@@ -53,8 +53,9 @@ pub(crate) struct Memory {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Seconds {
     pub(crate) total: f64,
-    /// Until the first batch is done, but for what a batch takes.
+    /// Until the first batch is taken.
     pub(crate) load: f64,
+    /// Of a batch, in the mean over all of them.
     pub(crate) batch: f64,
     pub(crate) conclude: f64,
 }
@@ -68,7 +69,7 @@ pub(crate) struct Disk {
 
 /// Estimates the run of the plan in `file`; `plugins` are the options that say where its plugins may be.
 pub(crate) fn estimate(file: &Path, plan: ResolvedPlan, plugins: &[OsString]) -> Result<Estimate, Error> {
-    let shapes = shapes::of(plan)?;
+    let shapes = shapes::of(plan, TRIED)?;
     let one = tried(file, 1, plugins)?;
     let more = match shapes.batches.min(TRIED) {
         1 => one.clone(),
@@ -83,9 +84,14 @@ fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
     let left = shapes.batches.saturating_sub(more.batches);
     // In a straight line, and never less than what was seen.
     let line = |one: u64, more: u64| more + more.saturating_sub(one) * left / steps;
-    let batch = match more.batches > one.batches {
-        true => ((more.track - one.track) / steps as f64).max(0.0),
-        false => one.track,
+    // Time goes by what is read, since batches differ in length: in a straight line through both trials.
+    let [first, last, whole] = shapes.read;
+    let track = match last.checked_sub(first) {
+        Some(between) if between > 0 => {
+            let ahead = whole.saturating_sub(last) as f64 / between as f64;
+            more.track + (more.track - one.track).max(0.0) * ahead
+        }
+        _ => more.track * shapes.batches as f64 / more.batches.max(1) as f64,
     };
     let load = more.load.min(one.load);
     // Less than a fifth of a second is noise.
@@ -113,7 +119,12 @@ fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
             states,
             rest: peak.saturating_sub(parts),
         },
-        seconds: Seconds { total: load + batch * shapes.batches as f64 + conclude, load, batch, conclude },
+        seconds: Seconds {
+            total: load + track + conclude,
+            load,
+            batch: track / shapes.batches.max(1) as f64,
+            conclude,
+        },
         disk: Disk {
             activations: more.activations * shapes.batches / more.batches.max(1),
             results: line(one.results, more.results),
@@ -138,13 +149,14 @@ mod tests {
 
     #[test]
     fn what_grows_is_taken_to_the_end_and_the_rest_is_paid_once() {
-        let shapes = Shapes { batches: 101, weights: 1000, kept: 50, first: (8, 64) };
+        let shapes = Shapes { batches: 101, read: [10, 60, 1060], weights: 1000, kept: 50, first: (8, 64) };
         let one = trial(1, [2.0, 0.5, 0.1], 5000, 10, 700);
         let more = trial(6, [2.1, 3.0, 0.2], 5200, 60, 705);
         let found = extrapolated(&shapes, &one, &more);
-        assert!((found.seconds.batch - 0.5).abs() < 1e-9 && (found.seconds.load - 2.0).abs() < 1e-9);
+        // Half a second for ten bytes, a twentieth for each byte that is left.
+        assert!((found.seconds.batch - 53.0 / 101.0).abs() < 1e-9 && (found.seconds.load - 2.0).abs() < 1e-9);
         assert!((found.seconds.conclude - 0.2).abs() < 1e-9, "a tenth of a second more is noise");
-        assert!((found.seconds.total - (2.0 + 50.5 + 0.2)).abs() < 1e-9);
+        assert!((found.seconds.total - (2.0 + 53.0 + 0.2)).abs() < 1e-9);
         assert_eq!(found.memory.states, [("map".to_owned(), 1010)], "ten bytes a batch");
         assert_eq!(found.memory.peak, 5200 + 950);
         assert_eq!(found.memory.rest, 6150 - 1000 - 50 - 1010);
@@ -153,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_batch_is_what_it_is() {
-        let shapes = Shapes { batches: 1, weights: 1000, kept: 50, first: (1, 3) };
+        let shapes = Shapes { batches: 1, read: [10, 10, 10], weights: 1000, kept: 50, first: (1, 3) };
         let one = trial(1, [2.0, 0.5, 0.1], 5000, 10, 700);
         let found = extrapolated(&shapes, &one, &one);
         assert!((found.seconds.total - 2.6).abs() < 1e-9);

@@ -16,6 +16,8 @@ use crate::plan::{ResolvedPlan, Source};
 pub(super) struct Shapes {
     /// Batches of the data.
     pub(super) batches: u64,
+    /// Bytes of the data that have been read after the first batch, after the last that is tried, and in all.
+    pub(super) read: [u64; 3],
     /// Bytes of the model's weights and buffers.
     pub(super) weights: u64,
     /// Bytes of the tensors that analyses keep of the first batch.
@@ -25,20 +27,26 @@ pub(super) struct Shapes {
 }
 
 /// Loads the model, runs it on the first batch, counts the others, and lets go of all of it.
-pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
+pub(super) fn of(plan: ResolvedPlan, tried: u64) -> Result<Shapes, Error> {
     let ResolvedPlan { source: Source::Live { model, data }, analyses, base, .. } = plan else {
         let what = "the plan has stored activations, whose size is known; only runs of a model are estimated";
         return Err(Error::Usage(what.to_owned()));
     };
     let model = model.load(&LoadContext { base: &base, device: Device::Cpu })?;
-    let (first, batches) = {
+    let (first, batches, read) = {
         let inputs = model.inputs();
         let max_tokens = model.info().max_tokens;
         let context = DataContext { base: &base, tokenizer: model.tokenizer(), max_tokens, inputs: &inputs };
         let mut all = data.open(&context)?;
         let first = all.next_batch()?;
         let first = first.ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))?;
-        (first, 1 + all.pass_over(u64::MAX)?)
+        let (after_first, whole) = all.progress();
+        let mut batches = 1;
+        while batches < tried && all.next_batch()?.is_some() {
+            batches += 1;
+        }
+        let read = [after_first, all.progress().0, whole];
+        (first, batches + all.pass_over(u64::MAX)?, read)
     };
     let longest = first.samples.iter().map(|sample| sample.span.len()).max().unwrap_or(0);
     let size = (first.samples.len(), longest);
@@ -63,6 +71,7 @@ pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
     let weights = graph.tensors().iter().filter(|tensor| tensor.origin == Origin::Parameter);
     Ok(Shapes {
         batches,
+        read,
         weights: weights.map(bytes).sum(),
         kept: request.tensors().filter_map(|id| graph.tensor(id)).map(bytes).sum(),
         first: size,
