@@ -71,6 +71,8 @@ fn rows(random: &mut Xoshiro256PlusPlus) -> Fallible<Rows> {
 /// For two thirds of the steps the loss is that of the tokens that can be known alone: with that of all tokens from the beginning, induction comes
 /// several times later.
 pub(crate) fn train(steps: usize, seed: u32, tell: &mut dyn FnMut(String)) -> Fallible<CausalLm> {
+    // The tensors are small: threads would wait for each other most of the time.
+    tch::set_num_threads(1);
     tch::manual_seed(i64::from(seed));
     let mut random = Xoshiro256PlusPlus::seed_from_u64(u64::from(seed));
     let variables = VarStore::new(Device::Cpu);

@@ -135,7 +135,11 @@ impl Experiment for Ablation {
     }
 
     fn accepts(&self, samples: &[Sample]) -> Result<(), AnalyzerError> {
-        self.runs(samples).map(|_| ())
+        self.runs(samples)?;
+        if let (Some(metric), Some(logits)) = (self.config.metric, self.logits) {
+            metric.objective(logits, samples)?;
+        }
+        Ok(())
     }
 
     fn passes(&self, samples: &[Sample]) -> f64 {

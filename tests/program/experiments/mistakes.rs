@@ -180,7 +180,7 @@ fn check_names_what_a_run_would_fail_of() {
         (&texts, json!({ "type": "ablation", "metric": "loss" }), 1, "the data have single texts"),
         (
             &texts,
-            json!({ "type": "input_attribution", "metric": "kl" }),
+            json!({ "type": "input_attribution", "metric": "kl", "of": "corrupted" }),
             1,
             "the data have single texts, the analysis needs pairs of texts for the metric kl",
         ),

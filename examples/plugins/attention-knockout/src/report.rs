@@ -26,11 +26,16 @@ pub(super) fn report(mark: &str, window: usize, sums: &Sums) -> Result<Report, A
         Column::new("standard_error", None, Values::Float(errors)),
     ];
     let value = TensorValue::new([layers], change.clone().into()).map_err(|e| other(&e))?;
+    let intervals = means.iter().map(|(mean, error)| (mean - error, mean + error)).collect();
     let points = change.iter().enumerate().map(|(layer, change)| (layer as f64, *change)).collect();
+    let mut line = Series::line("", points);
+    if sums.texts > 1 {
+        line = line.with_intervals(intervals);
+    }
     let plot = Plot::Lines(Lines {
         x: Axis::new("layer", None).whole(),
         y: Axis::new("change of the probability of the answer, as a share", None),
-        series: vec![Series::line("", points)],
+        series: vec![line],
         references: vec![("no change".to_owned(), 0.0)],
     });
     let around = match window {
@@ -38,7 +43,7 @@ pub(super) fn report(mark: &str, window: usize, sums: &Sums) -> Result<Report, A
         window => format!("{window} layers around each"),
     };
     let caption = format!(
-        "The last position does not see the tokens of the mark {mark:?} in {around}; mean over {} texts.",
+        "The last position does not see the tokens of the mark {mark:?} in {around}; mean over {} texts, with standard errors.",
         sums.texts
     );
     let mut report = Report::default();

@@ -1,8 +1,7 @@
 //! What is said of edits and objectives that cannot be: the words, and that nothing has run by then.
 
-use fmrai_core::experiment::{Answer, Measure};
 use fmrai_core::experiment::{
-    Axis, Bench, Change, Edit, Element, Layout, Objective, Place, Reference, Site, Variant,
+    Answer, Axis, Bench, Change, Edit, Element, Layout, Measure, Objective, Place, Reference, Site, Variant,
 };
 use fmrai_core::graph::{Graph, TensorId};
 use fmrai_core::tensor::TensorValue;
