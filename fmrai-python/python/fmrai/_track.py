@@ -248,7 +248,7 @@ def track(
     history
         How many passes are kept; None for all.
     source
-        Operations of the graph know the line of Python that called them (``operation.source``). A graph is recorded with its lines once, which takes
-        tens of microseconds an operation, and a pass aside where the graph was known without them; later passes cost the same as without.
+        Operations of the graph know the line of Python that called them (``operation.source``). That takes some microseconds an operation in passes
+        that are recorded: the first along a graph, and those of which nothing is kept. Where a graph was known without lines, a pass aside brings them.
     """
     return Track(model, keep, on_request, gradients, history, source)
