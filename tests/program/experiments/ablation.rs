@@ -68,7 +68,7 @@ fn batches_of_any_size_give_the_same() {
 fn ablating_nothing_adds_nothing_and_parts_agree() {
     for (model, with) in [("llama", "zero"), ("gpt2", "mean"), ("qwen3", "resample")] {
         let analysis = json!({
-            "type": "ablation", "with": with, "groups": { "none": [], "one": [[1, 2]], "two": [[0, 1], [1, 2], [0, 1]] },
+            "type": "ablation", "with": with, "groups": { "none": [], "one": [[1, 2]], "two": [[0, 1], [1, 2]] },
             "neurons": [{ "layer": 1, "neurons": [3, 0] }, [0, 2]],
             "metric": "logit_difference", "sites": ["head"],
         });

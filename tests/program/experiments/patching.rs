@@ -168,7 +168,10 @@ fn merging_gives_what_one_pass_gives() {
 fn data_that_are_no_pairs_are_refused_by_name() {
     for kind in ["activation_patching", "attribution_patching"] {
         let message = refused(&decoder("gpt2", FORMS[1]), &texts("gpt2", 2), &json!({ "type": kind }));
-        assert!(message.contains("data of single texts") && message.contains("pairs"), "{message}");
+        assert!(
+            message.contains("the data have single texts") && message.contains("data of the type `pairs`"),
+            "{message}"
+        );
     }
     let unknown = json!({ "type": "activation_patching", "sites": ["residual"] });
     let message = refused(&decoder("gpt2", FORMS[1]), &pairs("gpt2", 2), &unknown);

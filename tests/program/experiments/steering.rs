@@ -113,7 +113,7 @@ fn what_cannot_be_steered_is_said() {
         (texts("llama", 3), json!({ "type": "steering" }), "data of the type `pairs`"),
         (data(), json!({ "type": "steering", "strengths": [] }), "1 to 1000 of them"),
         (data(), json!({ "type": "steering", "strengths": [1, 1] }), "twice"),
-        (data(), json!({ "type": "steering", "positions": "nowhere" }), "tokens of the mark \"nowhere\""),
+        (data(), json!({ "type": "steering", "positions": "nowhere" }), "no mark \"nowhere\" in pair"),
         (
             data(),
             json!({ "type": "steering", "direction": [1, 2] }),
