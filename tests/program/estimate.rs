@@ -40,6 +40,6 @@ fn an_estimate_is_what_the_run_then_takes() {
     };
     let captured = bytes(&folder.path().join("out/activations/batches")) as f64;
     let estimated = told["disk"]["activations"].as_f64().unwrap();
-    assert!(estimated >= captured && estimated < 2.5 * captured, "{estimated} bytes, it took {captured}");
+    assert!(within(estimated, captured, 0.3), "{estimated} bytes, it took {captured}");
     assert!(told["seconds"]["total"].as_f64().unwrap() > 0.0);
 }

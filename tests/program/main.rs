@@ -1,5 +1,6 @@
 //! The program from end to end, through its commands: what users see. One program, since each takes long to link.
 
+#![allow(clippy::duplicate_mod, reason = "two examples that train share a file")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,8 +1,8 @@
 //! What a run will take, told before it runs: its shapes, and its first batches on trial.
 //!
 //! The program runs the plan on its first batch alone, and on its first few. What differs between the two grows with the data and is taken to the
-//! end in a straight line, time by the bytes that are read and states by batches; the rest is paid once. States that fill up, as those with the strongest triggers do, grow less than that, so their part
-//! is a bound. Batches later on that are longer than the first ones take more.
+//! end in a straight line, time and captured activations by the bytes that are read and states by batches; the rest is paid once. States that fill up, as
+//! those with the strongest triggers do, grow less than that, so their part is a bound. Batches later on that are longer than the first ones take more.
 
 mod shapes;
 mod told;
@@ -82,17 +82,18 @@ pub(crate) fn estimate(file: &Path, plan: ResolvedPlan, plugins: &[OsString]) ->
 fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
     let steps = more.batches.saturating_sub(one.batches).max(1);
     let left = shapes.batches.saturating_sub(more.batches);
+    let more_batches = more.batches.max(1) as f64;
     // In a straight line, and never less than what was seen.
     let line = |one: u64, more: u64| more + more.saturating_sub(one) * left / steps;
-    // Time goes by what is read, since batches differ in length: in a straight line through both trials.
+    // Time and activations go by what is read, since batches differ in length: in a straight line through both trials.
     let [first, last, whole] = shapes.read;
-    let track = match last.checked_sub(first) {
+    let by_bytes = |one: f64, more: f64| match last.checked_sub(first) {
         Some(between) if between > 0 => {
-            let ahead = whole.saturating_sub(last) as f64 / between as f64;
-            more.track + (more.track - one.track).max(0.0) * ahead
+            more + (more - one).max(0.0) * whole.saturating_sub(last) as f64 / between as f64
         }
-        _ => more.track * shapes.batches as f64 / more.batches.max(1) as f64,
+        _ => more * shapes.batches as f64 / more_batches,
     };
+    let track = by_bytes(one.track, more.track);
     let load = more.load.min(one.load);
     // Less than a fifth of a second is noise.
     let growth =
@@ -126,7 +127,7 @@ fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
             conclude,
         },
         disk: Disk {
-            activations: more.activations * shapes.batches / more.batches.max(1),
+            activations: by_bytes(one.activations as f64, more.activations as f64) as u64,
             results: line(one.results, more.results),
         },
     }
@@ -160,7 +161,8 @@ mod tests {
         assert_eq!(found.memory.states, [("map".to_owned(), 1010)], "ten bytes a batch");
         assert_eq!(found.memory.peak, 5200 + 950);
         assert_eq!(found.memory.rest, 6150 - 1000 - 50 - 1010);
-        assert_eq!((found.disk.activations, found.disk.results), (10_100, 705 + 95));
+        // 500 bytes more for 50 bytes that were read.
+        assert_eq!((found.disk.activations, found.disk.results), (600 + 10_000, 705 + 95));
     }
 
     #[test]

@@ -134,12 +134,11 @@ impl Plan {
     fn check_path(&mut self, part: &JsonPath, base: &Path, find: impl Fn(&Path) -> Result<(), String>) {
         let field = part.field("path");
         let path = self.document.get(part.to_string()).and_then(|p| p.get("path")).and_then(Value::as_str);
-        if let Some(path) = path {
-            if let Err(what) = find(&base.join(path))
-                && !self.is_told(&field)
-            {
-                self.problems.push(Problem::new(field, what));
-            }
+        if let Some(path) = path
+            && let Err(what) = find(&base.join(path))
+            && !self.is_told(&field)
+        {
+            self.problems.push(Problem::new(field, what));
         }
     }
 

@@ -53,7 +53,7 @@ fn rows(random: &mut Xoshiro256PlusPlus) -> Fallible<Rows> {
     for _ in 0..BATCH {
         let period = PERIODS.start() + below(PERIODS.end() - PERIODS.start() + 1, random);
         let words = draw(period, random);
-        ids.push(0);
+        ids.extend([0]);
         for at in 0..CONTEXT - 1 {
             ids.push(i64::try_from(token(words[at % period]))?);
             known.push(f32::from(u8::from(at > period)));

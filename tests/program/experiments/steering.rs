@@ -114,11 +114,7 @@ fn what_cannot_be_steered_is_said() {
         (data(), json!({ "type": "steering", "strengths": [] }), "1 to 1000 of them"),
         (data(), json!({ "type": "steering", "strengths": [1, 1] }), "twice"),
         (data(), json!({ "type": "steering", "positions": "nowhere" }), "no mark \"nowhere\" in pair"),
-        (
-            data(),
-            json!({ "type": "steering", "direction": [1, 2] }),
-            "what fits the directions that are given, [2]",
-        ),
+        (data(), json!({ "type": "steering", "direction": [1, 2] }), "`direction` has shape [2]"),
         (data(), json!({ "type": "steering", "direction": [[1], [2, 3]] }), "differ in length"),
         (
             data(),
