@@ -7,11 +7,11 @@ use crate::common::{assert_exit, fmrai, json_file, out, reference, sentences};
 #[test]
 fn an_estimate_is_what_the_run_then_takes() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("texts.txt"), sentences(40)).unwrap();
+    std::fs::write(folder.path().join("texts.txt"), sentences(100)).unwrap();
     let plan = json!({
         "format": 1,
         "model": { "type": "hf_checkpoint", "path": reference("bert") },
-        "data": { "type": "text", "path": "texts.txt", "batch_size": 2 },
+        "data": { "type": "text", "path": "texts.txt", "batch_size": 5 },
         "analyses": [{ "type": "attention_clustering", "name": "map", "starts": 1 }],
         "capture": { "select": ["attention[0].probabilities"] },
         "output": "out"
@@ -21,7 +21,7 @@ fn an_estimate_is_what_the_run_then_takes() {
     let (file, told) = (file.to_str().unwrap(), folder.path().join("estimate.json"));
     let checked = fmrai(&["check", file, "--estimate", "--json", told.to_str().unwrap()]);
     assert_exit(&checked, 0);
-    assert!(out(&checked).contains("estimate, from the first 8 of 20 batches"), "{}", out(&checked));
+    assert!(out(&checked).contains("estimate, from 10 of 20 batches"), "{}", out(&checked));
     assert!(!folder.path().join("out").exists(), "a trial leaves nothing where results go");
     let told = json_file(&told);
     assert_exit(&fmrai(&["run", file]), 0);

@@ -117,9 +117,9 @@ pub(super) enum Command {
         /// Run these batches of the data only, from the first to before the second, as `--shard` does
         #[arg(long, value_name = "FROM..TO", conflicts_with = "shard")]
         batches: Option<Part>,
-        /// Run the first N batches as if there were no others: what an estimate does
+        /// Run every N-th batch as if there were no others: what an estimate does
         #[arg(long, value_name = "N", hide = true, conflicts_with_all = ["shard", "batches", "resume"])]
-        first: Option<u64>,
+        every: Option<u64>,
         #[command(flatten)]
         plugins: PluginPlaces,
     },

@@ -143,9 +143,9 @@ fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Res
 fn execute(arguments: Arguments) -> Result<Exit, Error> {
     log(&arguments.log)?;
     match arguments.command {
-        Command::Run { plan, output, resume, force, threads, shard, batches, first, plugins } => {
+        Command::Run { plan, output, resume, force, threads, shard, batches, every, plugins } => {
             let part = shard.or(batches).map_or(Work::Whole, Work::Part);
-            let work = first.map_or(part, Work::First);
+            let work = every.map_or(part, Work::Every);
             let asked = run::Asked { work, resume, force, threads: threads.map(usize::from) };
             run::run(&plan, &plugins.catalogue()?, output, asked)
         }

@@ -1,8 +1,8 @@
 //! What a run will take, told before it runs: its shapes, and its first batches on trial.
 //!
-//! The program runs the plan on its first batch alone, and on its first few. What differs between the two grows with the data and is taken to the
-//! end in a straight line, time and captured activations by the bytes that are read and states by batches; the rest is paid once. States that fill up, as
-//! those with the strongest triggers do, grow less than that, so their part is a bound. Batches later on that are longer than the first ones take more.
+//! The program runs the plan on one batch, and on a few that lie evenly in the data: batches that stand together are alike in length. What differs
+//! between the two grows with the data; the rest is paid once. States that fill up, as those with the strongest triggers do, grow less than in a
+//! straight line, so their part is a bound.
 
 mod shapes;
 mod told;
@@ -19,7 +19,7 @@ use shapes::Shapes;
 pub(crate) use told::told;
 use trial::{Trial, tried};
 
-/// Batches that are tried.
+/// Batches that are tried, at least, where there are so many.
 const TRIED: u64 = 8;
 
 /// What a run will take.
@@ -28,8 +28,8 @@ pub(crate) struct Estimate {
     /// Batches of the data, and how many of them were tried.
     pub(crate) batches: u64,
     pub(crate) tried: u64,
-    /// Samples of the first batch, and positions of the longest of them.
-    pub(crate) first_batch: (usize, usize),
+    /// Samples of the last batch, and positions of the longest of them.
+    pub(crate) last_batch: (usize, usize),
     pub(crate) memory: Memory,
     pub(crate) seconds: Seconds,
     pub(crate) disk: Disk,
@@ -69,11 +69,12 @@ pub(crate) struct Disk {
 
 /// Estimates the run of the plan in `file`; `plugins` are the options that say where its plugins may be.
 pub(crate) fn estimate(file: &Path, plan: ResolvedPlan, plugins: &[OsString]) -> Result<Estimate, Error> {
-    let shapes = shapes::of(plan, TRIED)?;
-    let one = tried(file, 1, plugins)?;
-    let more = match shapes.batches.min(TRIED) {
+    let shapes = shapes::of(plan)?;
+    let stride = (shapes.batches / TRIED).max(1);
+    let one = tried(file, shapes.batches, 1, plugins)?;
+    let more = match shapes.batches / stride {
         1 => one.clone(),
-        few => tried(file, few, plugins)?,
+        few => tried(file, stride, few, plugins)?,
     };
     Ok(extrapolated(&shapes, &one, &more))
 }
@@ -82,18 +83,10 @@ pub(crate) fn estimate(file: &Path, plan: ResolvedPlan, plugins: &[OsString]) ->
 fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
     let steps = more.batches.saturating_sub(one.batches).max(1);
     let left = shapes.batches.saturating_sub(more.batches);
-    let more_batches = more.batches.max(1) as f64;
     // In a straight line, and never less than what was seen.
     let line = |one: u64, more: u64| more + more.saturating_sub(one) * left / steps;
-    // Time and activations go by what is read, since batches differ in length: in a straight line through both trials.
-    let [first, last, whole] = shapes.read;
-    let by_bytes = |one: f64, more: f64| match last.checked_sub(first) {
-        Some(between) if between > 0 => {
-            more + (more - one).max(0.0) * whole.saturating_sub(last) as f64 / between as f64
-        }
-        _ => more * shapes.batches as f64 / more_batches,
-    };
-    let track = by_bytes(one.track, more.track);
+    let share = shapes.batches as f64 / more.batches.max(1) as f64;
+    let track = more.track * share;
     let load = more.load.min(one.load);
     // Less than a fifth of a second is noise.
     let growth =
@@ -112,7 +105,7 @@ fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
     Estimate {
         batches: shapes.batches,
         tried: more.batches,
-        first_batch: shapes.first,
+        last_batch: shapes.last,
         memory: Memory {
             peak,
             weights: shapes.weights,
@@ -127,7 +120,7 @@ fn extrapolated(shapes: &Shapes, one: &Trial, more: &Trial) -> Estimate {
             conclude,
         },
         disk: Disk {
-            activations: by_bytes(one.activations as f64, more.activations as f64) as u64,
+            activations: (more.activations as f64 * share) as u64,
             results: line(one.results, more.results),
         },
     }
@@ -150,24 +143,22 @@ mod tests {
 
     #[test]
     fn what_grows_is_taken_to_the_end_and_the_rest_is_paid_once() {
-        let shapes = Shapes { batches: 101, read: [10, 60, 1060], weights: 1000, kept: 50, first: (8, 64) };
+        let shapes = Shapes { batches: 102, weights: 1000, kept: 50, last: (8, 64) };
         let one = trial(1, [2.0, 0.5, 0.1], 5000, 10, 700);
         let more = trial(6, [2.1, 3.0, 0.2], 5200, 60, 705);
         let found = extrapolated(&shapes, &one, &more);
-        // Half a second for ten bytes, a twentieth for each byte that is left.
-        assert!((found.seconds.batch - 53.0 / 101.0).abs() < 1e-9 && (found.seconds.load - 2.0).abs() < 1e-9);
+        assert!((found.seconds.batch - 0.5).abs() < 1e-9 && (found.seconds.load - 2.0).abs() < 1e-9);
         assert!((found.seconds.conclude - 0.2).abs() < 1e-9, "a tenth of a second more is noise");
-        assert!((found.seconds.total - (2.0 + 53.0 + 0.2)).abs() < 1e-9);
-        assert_eq!(found.memory.states, [("map".to_owned(), 1010)], "ten bytes a batch");
-        assert_eq!(found.memory.peak, 5200 + 950);
-        assert_eq!(found.memory.rest, 6150 - 1000 - 50 - 1010);
-        // 500 bytes more for 50 bytes that were read.
-        assert_eq!((found.disk.activations, found.disk.results), (600 + 10_000, 705 + 95));
+        assert!((found.seconds.total - (2.0 + 51.0 + 0.2)).abs() < 1e-9);
+        assert_eq!(found.memory.states, [("map".to_owned(), 1020)], "ten bytes a batch");
+        assert_eq!(found.memory.peak, 5200 + 960);
+        assert_eq!(found.memory.rest, 6160 - 1000 - 50 - 1020);
+        assert_eq!((found.disk.activations, found.disk.results), (10_200, 705 + 96));
     }
 
     #[test]
     fn one_batch_is_what_it_is() {
-        let shapes = Shapes { batches: 1, read: [10, 10, 10], weights: 1000, kept: 50, first: (1, 3) };
+        let shapes = Shapes { batches: 1, weights: 1000, kept: 50, last: (1, 3) };
         let one = trial(1, [2.0, 0.5, 0.1], 5000, 10, 700);
         let found = extrapolated(&shapes, &one, &one);
         assert!((found.seconds.total - 2.6).abs() < 1e-9);

@@ -16,41 +16,34 @@ use crate::plan::{ResolvedPlan, Source};
 pub(super) struct Shapes {
     /// Batches of the data.
     pub(super) batches: u64,
-    /// Bytes of the data that have been read after the first batch, after the last that is tried, and in all.
-    pub(super) read: [u64; 3],
     /// Bytes of the model's weights and buffers.
     pub(super) weights: u64,
-    /// Bytes of the tensors that analyses keep of the first batch.
+    /// Bytes of the tensors that analyses keep of the last batch.
     pub(super) kept: u64,
-    /// Samples of the first batch, and positions of its longest.
-    pub(super) first: (usize, usize),
+    /// Samples of the last batch, and positions of its longest.
+    pub(super) last: (usize, usize),
 }
 
-/// Loads the model, runs it on the first batch, counts the others, and lets go of all of it.
-pub(super) fn of(plan: ResolvedPlan, tried: u64) -> Result<Shapes, Error> {
+/// Loads the model, counts the batches, runs the last one, which is among the longest, and lets go of all of it.
+pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
     let ResolvedPlan { source: Source::Live { model, data }, analyses, base, .. } = plan else {
         let what = "the plan has stored activations, whose size is known; only runs of a model are estimated";
         return Err(Error::Usage(what.to_owned()));
     };
     let model = model.load(&LoadContext { base: &base, device: Device::Cpu })?;
-    let (first, batches, read) = {
+    let (last, batches) = {
         let inputs = model.inputs();
         let max_tokens = model.info().max_tokens;
         let context = DataContext { base: &base, tokenizer: model.tokenizer(), max_tokens, inputs: &inputs };
+        let batches = data.open(&context)?.pass_over(u64::MAX)?;
         let mut all = data.open(&context)?;
-        let first = all.next_batch()?;
-        let first = first.ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))?;
-        let (after_first, whole) = all.progress();
-        let mut batches = 1;
-        while batches < tried && all.next_batch()?.is_some() {
-            batches += 1;
-        }
-        let read = [after_first, all.progress().0, whole];
-        (first, batches + all.pass_over(u64::MAX)?, read)
+        all.pass_over(batches.saturating_sub(1))?;
+        let last = all.next_batch()?;
+        (last.ok_or_else(|| Error::Usage("there is nothing in the data".to_owned()))?, batches)
     };
-    let longest = first.samples.iter().map(|sample| sample.span.len()).max().unwrap_or(0);
-    let size = (first.samples.len(), longest);
-    let study = Study::of_batch(model, first).map_err(|error| Error::Usage(error.to_string()))?;
+    let longest = last.samples.iter().map(|sample| sample.span.len()).max().unwrap_or(0);
+    let size = (last.samples.len(), longest);
+    let study = Study::of_batch(model, last).map_err(|error| Error::Usage(error.to_string()))?;
     let mut request = CaptureRequest::default();
     for mut analysis in analyses {
         let prepared = match analysis.method.get_mut() {
@@ -71,9 +64,8 @@ pub(super) fn of(plan: ResolvedPlan, tried: u64) -> Result<Shapes, Error> {
     let weights = graph.tensors().iter().filter(|tensor| tensor.origin == Origin::Parameter);
     Ok(Shapes {
         batches,
-        read,
         weights: weights.map(bytes).sum(),
         kept: request.tensors().filter_map(|id| graph.tensor(id)).map(bytes).sum(),
-        first: size,
+        last: size,
     })
 }

@@ -6,14 +6,14 @@ use super::Estimate;
 
 /// What a run will take.
 pub(crate) fn told(estimate: &Estimate) -> String {
-    let Estimate { batches, tried, first_batch: (samples, longest), memory, seconds, disk } = estimate;
+    let Estimate { batches, tried, last_batch: (samples, longest), memory, seconds, disk } = estimate;
     let mut text = String::new();
     let of = match (tried, batches) {
         (tried, all) if tried == all => format!("all {all} batches were tried"),
-        (tried, all) => format!("from the first {tried} of {all} batches"),
+        (tried, all) => format!("from {tried} of {all} batches"),
     };
     let positions = if *longest > 0 { format!(" of at most {longest} tokens") } else { String::new() };
-    let _ = writeln!(text, "estimate, {of}; the first one has {samples} samples{positions}");
+    let _ = writeln!(text, "estimate, {of}; the last one has {samples} samples{positions}");
     let states: u64 = memory.states.iter().map(|(_, bytes)| bytes).sum();
     let _ = writeln!(
         text,
@@ -71,7 +71,7 @@ mod tests {
         let estimate = Estimate {
             batches: 120,
             tried: 8,
-            first_batch: (8, 64),
+            last_batch: (8, 64),
             memory: Memory {
                 peak: 1_900_000_000,
                 weights: 91_000_000,
@@ -84,7 +84,7 @@ mod tests {
         };
         assert_eq!(
             told(&estimate),
-            "estimate, from the first 8 of 120 batches; the first one has 8 samples of at most 64 tokens\n  \
+            "estimate, from 8 of 120 batches; the last one has 8 samples of at most 64 tokens\n  \
              memory: 1.9 GB at most at a time: weights 91 MB, kept tensors of a batch 12 MB, states 6 MB, all else 1.8 GB\n    \
              state of clark: 4 kB\n    state of map: 6 MB\n  \
              time: 3 min: 400 ms to begin, 1.6 s a batch, 5.2 s to conclude\n  disk: results 2 MB\n"

@@ -1,4 +1,4 @@
-//! A plan run on its first batches by a process of its own, whose memory is nobody else's.
+//! A plan run on some of its batches by a process of its own, whose memory is nobody else's.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::results::folder::{ACTIVATIONS, RUN};
 
-/// What a run on the first batches took.
+/// What a run on some batches took.
 #[derive(Debug, Clone)]
 pub(super) struct Trial {
     pub(super) batches: u64,
@@ -26,14 +26,14 @@ pub(super) struct Trial {
     pub(super) results: u64,
 }
 
-/// Runs the plan on its first batches, into a folder that goes again.
-pub(super) fn tried(file: &Path, batches: u64, plugins: &[OsString]) -> Result<Trial, Error> {
-    let odd = |what: String| Error::Internal(format!("the trial of {batches} batches: {what}"));
+/// Runs the plan on every so manieth of its batches, of which that makes `batches`, into a folder that goes again.
+pub(super) fn tried(file: &Path, stride: u64, batches: u64, plugins: &[OsString]) -> Result<Trial, Error> {
+    let odd = |what: String| Error::Internal(format!("the trial of every {stride}th batch: {what}"));
     let place = tempfile::tempdir().map_err(|error| odd(error.to_string()))?;
     let output = place.path().join("out");
     let program = std::env::current_exe().map_err(|error| odd(error.to_string()))?;
     let mut command = Command::new(program);
-    command.arg("run").arg(file).arg("--output").arg(&output).arg("--first").arg(batches.to_string());
+    command.arg("run").arg(file).arg("--output").arg(&output).arg("--every").arg(stride.to_string());
     let ended =
         command.args(plugins).stdin(Stdio::null()).output().map_err(|error| odd(error.to_string()))?;
     let stderr = String::from_utf8_lossy(&ended.stderr);
@@ -42,7 +42,7 @@ pub(super) fn tried(file: &Path, batches: u64, plugins: &[OsString]) -> Result<T
         Err(_) => {
             let said = stderr.lines().find_map(|line| line.strip_prefix("error: "));
             let said = said.map_or_else(|| format!("it ended with {}", ended.status), str::to_owned);
-            return Err(Error::Usage(format!("the plan fails on its first batches: {said}")));
+            return Err(Error::Usage(format!("the plan fails on some of its batches: {said}")));
         }
     };
     let seconds = |lap: &str| run["seconds"][lap].as_f64().unwrap_or(0.0);

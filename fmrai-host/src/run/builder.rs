@@ -408,7 +408,7 @@ impl Described<'_> {
             "data",
             match self.data {
                 GivenData::Batches(_) => Ok(given()),
-                GivenData::Source(source) | GivenData::First(source, _) => serde_json::to_value(source),
+                GivenData::Source(source) | GivenData::Every(source, _) => serde_json::to_value(source),
             },
         )?;
         put("analyses", Ok(self.analyses.iter().map(ResolvedAnalysis::document).collect()))?;

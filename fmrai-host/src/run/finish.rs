@@ -34,7 +34,7 @@ impl Session<'_> {
     ) -> Result<Outcome<R>, Error> {
         self.save()?;
         // Where a run is tried, what it absorbed is what is wanted.
-        let states = matches!(options.work, Work::First(_)).then(|| self.state_bytes());
+        let states = matches!(options.work, Work::Every(_)).then(|| self.state_bytes());
         let staging = self.keeper.as_ref().map(|keeper| keeper.place.folder.stage());
         let mut staging = staging.transpose().map_err(kept)?;
         let reported = self.keeper.as_ref().is_some_and(|keeper| keeper.place.report);

@@ -11,25 +11,20 @@ use fmrai_torch::model::{LoadContext, Model, ModelError, RegisteredModelSource};
 
 use crate::plan::OnError;
 
-/// The first batches of others.
-struct First<'a> {
+/// Every so manieth batch of others, numbered from 0.
+struct Every<'a> {
     inner: Box<dyn Batches + 'a>,
-    left: u64,
+    stride: u64,
+    next: u64,
 }
 
-impl Batches for First<'_> {
+impl Batches for Every<'_> {
     fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        self.inner.next_batch()
-    }
-
-    fn pass_over(&mut self, count: u64) -> Result<u64, DataError> {
-        let passed = self.inner.pass_over(count.min(self.left))?;
-        self.left -= passed;
-        Ok(passed)
+        self.inner.pass_over(self.stride.saturating_sub(1))?;
+        let batch = self.inner.next_batch()?;
+        let index = self.next;
+        self.next += u64::from(batch.is_some());
+        Ok(batch.map(|batch| InputBatch { index, ..batch }))
     }
 
     fn leave_out_refused(&mut self) {
@@ -66,8 +61,8 @@ pub(super) enum GivenModel {
 pub(super) enum GivenData {
     Batches(Box<dyn Batches + Send>),
     Source(Box<dyn RegisteredDataSource>),
-    /// The first batches of a source.
-    First(Box<dyn RegisteredDataSource>, u64),
+    /// Every so manieth batch of a source.
+    Every(Box<dyn RegisteredDataSource>, u64),
 }
 
 impl GivenModel {
@@ -94,13 +89,13 @@ impl GivenData {
                 }
                 Ok((batches, None))
             }
-            Self::First(source, first) => {
+            Self::Every(source, stride) => {
                 let open = move || -> Result<Box<dyn Batches + 'a>, DataError> {
                     let mut inner = source.open(&context)?;
                     if on_error == OnError::Skip {
                         inner.leave_out_refused();
                     }
-                    Ok(Box::new(First { inner, left: first }))
+                    Ok(Box::new(Every { inner, stride, next: 0 }))
                 };
                 Ok((open()?, Some(Box::new(open))))
             }

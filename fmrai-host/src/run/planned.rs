@@ -71,7 +71,7 @@ fn execute(
         plan::Source::Live { model, data } => {
             let model = GivenModel::Source(model);
             let data = match options.work {
-                Work::First(first) => GivenData::First(data, first),
+                Work::Every(stride) => GivenData::Every(data, stride),
                 _ => GivenData::Source(data),
             };
             start.live(Subject { model, data, base: &base, parity, capture, structure }, options)

@@ -13,8 +13,9 @@ pub enum Work {
     /// All of it.
     #[default]
     Whole,
-    /// The first batches of the data as if there were no others: to see what a run takes.
-    First(u64),
+    /// Every so manieth batch of the data as if there were no others: to see what a run takes. Batches that stand together are alike in length, so
+    /// the first ones would not tell.
+    Every(u64),
     /// Some of the batches of the data. What is absorbed is kept in the output folder as an unfinished run is, for a
     /// [merge](Self::Merge).
     Part(Part),
