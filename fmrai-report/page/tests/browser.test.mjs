@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { join } from "node:path";
@@ -341,7 +341,8 @@ on("the report of a vision model has its patches for tokens", () => `${vision()}
     await page.waitForSelector(".headgrid .thumb");
     await page.evaluate(() => (location.hash = "#/analysis/neuron_view"));
     await page.waitForSelector("#figure-strongest .plot svg");
-    assert.match(await text(page, "main"), /L\d+N\d+/);
+    await page.$eval("details.fold", (fold) => fold.scrollIntoView());
+    await page.waitForFunction(() => /L\d+N\d+/.test(document.querySelector("[role=table]")?.textContent ?? ""));
     await page.evaluate(() => (location.hash = "#/model"));
     await page.waitForSelector("svg.graph .group.closed");
 });
@@ -412,7 +413,9 @@ on("a run that goes on is seen going on, and ending", () => url, async (page) =>
     const run = spawn(program, ["run", join(place, "three.json")], { stdio: "ignore" });
     const ended = new Promise((done) => run.once("exit", done));
     try {
-        await page.waitForFunction(() => document.querySelectorAll(".tile").length === 3, { timeout: 30_000 });
+        for (let waited = 0; waited < 300 && !existsSync(join(folder, "three/.checkpoint/progress.json")); waited += 1) {
+            await new Promise((done) => setTimeout(done, 100));
+        }
         await page.evaluate(() => (location.hash = "#/run/runs%2Fthree"));
         await page.waitForSelector(".notice.live [role=progressbar]", { timeout: 30_000 });
         const share = () => page.$eval(".notice.live [role=progressbar]", (bar) => Number(bar.getAttribute("aria-valuenow")));
