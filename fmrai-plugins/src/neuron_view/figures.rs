@@ -19,9 +19,12 @@ pub(super) fn figures(layout: &Layout, plain: bool, kept: &Kept) -> Vec<Figure> 
     let rows = (0..text.most.len()).map(|place| layout.number(place).to_string()).collect();
     let columns = text.shown.iter().take(drawn).map(|piece| visible(piece.trim())).collect();
     // Layers of images may have fewer positions than the first.
-    let value = |layer: &Vec<f32>, at: usize| layer.get(at).map_or(f64::NAN, |most| f64::from(*most));
+    let value = |layer: &Vec<f32>, at: usize| {
+        // In tens: a few neurons write hundreds of times as much as all others, at the first token above all.
+        layer.get(at).filter(|most| **most > 0.0).map_or(f64::NAN, |most| f64::from(*most).log10())
+    };
     let values = text.most.iter().flat_map(|layer| (0..drawn).map(move |at| value(layer, at))).collect();
-    let what = if plain { "largest coefficient" } else { "most that a neuron writes" };
+    let what = if plain { "log₁₀ of the largest coefficient" } else { "log₁₀ of what is written" };
     let map = HeatMap::new(("layer", rows), ("token", columns), values, Axis::new(what, None));
     let of = match drawn < text.of {
         true => format!("the first {drawn} of {} tokens of text {id}", text.of),
@@ -35,7 +38,7 @@ pub(super) fn figures(layout: &Layout, plain: bool, kept: &Kept) -> Vec<Figure> 
         "strongest",
         "Where neurons write into the stream",
         &format!(
-            "Of each layer the neuron that is strongest at a token: {means}; {of}. Which neurons these are is in the table."
+            "Of each layer the neuron that is strongest at a token: {means}, as its decimal logarithm; {of}. Which neurons these are is in the table."
         ),
         Plot::HeatMap(map),
     )]
