@@ -1,23 +1,22 @@
 //! What can be asked for.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::HeaderValue;
-use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use fmrai_report::{Bundle, content_security_policy, excerpt, live_html};
+use fmrai_report::{Bundle, content_security_policy, live_html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::reply::{Refusal, Reply, absent, aside, wrong};
+use super::reply::{Refusal, Reply, absent, aside, elsewhere, wrong};
 use super::shared::Shared;
 use super::{activations, compare, live, questions};
-use crate::report;
 
 type Served = State<Arc<Shared>>;
 type Told = Query<BTreeMap<String, String>>;
@@ -60,13 +59,9 @@ async fn runs(State(shared): Served) -> Reply {
 }
 
 /// The document of a run, as its page has it.
-fn shown(folder: &Path) -> Result<Value, Refusal> {
-    let document = report::document(folder).map_err(wrong)?;
-    serde_json::to_value(excerpt(document)).map_err(wrong)
-}
-
-async fn document(State(shared): Served, Query(told): Told) -> Reply {
-    aside(move || shown(&folder(&shared, told.get("run"))?)).await
+async fn document(State(shared): Served, Query(told): Told) -> Result<Response, Refusal> {
+    let json = elsewhere(move || shared.documents.of(&folder(&shared, told.get("run"))?)).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 async fn events(State(shared): Served, Query(told): Told) -> Result<Response, Refusal> {

@@ -7,6 +7,7 @@
 mod activations;
 mod api;
 mod compare;
+mod documents;
 mod guard;
 mod lent;
 mod live;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::error::Error;
+use documents::Documents;
 use guard::Guard;
 use runs::Runs;
 use shared::Shared;
@@ -81,7 +83,11 @@ impl Server {
         let at = listener.local_addr().map_err(internal)?;
         let token = token()?;
         let url = format!("http://{at}/{token}/");
-        let shared = Arc::new(Shared { runs: Runs::new(settings.folders), texts: Texts::new() });
+        let shared = Arc::new(Shared {
+            runs: Runs::new(settings.folders),
+            texts: Texts::new(),
+            documents: Documents::new(),
+        });
         let guard = Arc::new(Guard::new(at, &token));
         let router = guard::guarded(api::router(shared, &token), guard);
         Ok(Self { runtime, listener, router, url })

@@ -33,10 +33,14 @@ pub(super) type Reply = Result<Json<Value>, Refusal>;
 
 /// Does what takes a while where it keeps nobody waiting.
 pub(super) async fn aside(work: impl FnOnce() -> Result<Value, Refusal> + Send + 'static) -> Reply {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer.map(Json),
-        Err(_) => {
-            Err(Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, why: "an internal error".to_owned() })
-        }
-    }
+    elsewhere(work).await.map(Json)
+}
+
+/// The same for what is no JSON yet, or is already.
+pub(super) async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let failed =
+        |_| Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, why: "an internal error".to_owned() };
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }

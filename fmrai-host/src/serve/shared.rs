@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use super::documents::Documents;
 use super::runs::Runs;
 use super::texts::Texts;
 
@@ -7,4 +8,5 @@ use super::texts::Texts;
 pub(super) struct Shared {
     pub(super) runs: Runs,
     pub(super) texts: Texts,
+    pub(super) documents: Documents,
 }
