@@ -112,6 +112,14 @@ fn analyses_of_captured_activations_give_the_same_files() {
     }
     assert_eq!(a["activations"]["batches"], 7);
 
+    // Of what was captured nothing else can be captured: there is no model that could run.
+    let (file, again) = (place.path("stored.json"), place.path("captured-again"));
+    let select = ["--select", "attention[0].probabilities", "--output", again.to_str().unwrap()];
+    let refused = fmrai(&[&["capture", file.to_str().unwrap()][..], &select].concat());
+    assert_exit(&refused, 2);
+    assert!(err(&refused).contains("needed is a model that can run"), "{}", err(&refused));
+    assert!(!again.exists());
+
     // The same capture again, and without the analyses, is the same folder.
     plan["analyses"] = json!([]);
     plan["output"] = json!("alone");

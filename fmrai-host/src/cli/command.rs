@@ -150,7 +150,7 @@ pub(super) enum Command {
     Check {
         /// The plan, a JSON file
         plan: PathBuf,
-        /// Tell what the run will take as well, memory, time and disk: runs the model and the first batches
+        /// Tell what the run will take as well, memory, time and disk: runs a few of its batches
         #[arg(long)]
         estimate: bool,
         /// Write the estimate as JSON

@@ -6,9 +6,9 @@ use fmrai_core::activations::StoredAs;
 use fmrai_core::selector::Selector;
 
 use super::run::Asked;
-use super::source::{DataOptions, Named, data, named, subject, texts};
+use super::source::{DataOptions, Named, data, named, no_model, subject, texts};
 use crate::error::{Error, Exit};
-use crate::plan::{self, Capture, ResolvedPlan};
+use crate::plan::{self, Capture, ResolvedPlan, Source};
 use crate::run::Work;
 
 /// What is captured, of what, and where it goes.
@@ -43,7 +43,10 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
         }
     };
     let plan = match (named, given) {
-        (Named::Plan(file), given) => plan::read_subject(&file, given.as_deref())?,
+        (Named::Plan(file), given) => match plan::read_subject(&file, given.as_deref())? {
+            ResolvedPlan { source: Source::Activations(_), .. } => return Err(no_model(&file)),
+            plan => plan,
+        },
         (Named::Model(model), Some(data)) => ResolvedPlan::of(model, data),
         (Named::Model(_), None) => return Err(Error::Internal("a model without data".to_owned())),
     };

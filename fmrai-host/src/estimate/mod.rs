@@ -1,4 +1,4 @@
-//! What a run will take, told before it runs: its shapes, and its first batches on trial.
+//! What a run will take, told before it runs: its shapes, and a few of its batches on trial.
 //!
 //! The program runs the plan on one batch, and on a few that lie evenly in the data: batches that stand together are alike in length. What differs
 //! between the two grows with the data; the rest is paid once. States that fill up, as those with the strongest triggers do, grow less than in a

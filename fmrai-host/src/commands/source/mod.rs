@@ -6,4 +6,4 @@ mod subject;
 
 pub(crate) use data::{DataOptions, data, texts};
 pub(super) use named::{Named, named};
-pub(super) use subject::{Subject, subject};
+pub(super) use subject::{Subject, no_model, subject};

@@ -37,11 +37,14 @@ pub(in crate::commands) fn subject(path: &Path, tokenizer: Option<&Path>) -> Res
             let ResolvedPlan { source, structure, base, .. } = plan::read_subject(&file, None)?;
             match source {
                 Source::Live { model, data } => Ok(Subject { model, data: Some(data), structure, base }),
-                Source::Activations(_) => {
-                    let what = "the plan has activations in place of a model, needed is a model that can run";
-                    Err(Error::Usage(format!("{}: {what}", file.display())))
-                }
+                Source::Activations(_) => Err(no_model(&file)),
             }
         }
     }
+}
+
+/// Why a plan that has stored activations in place of a model is of no use.
+pub(in crate::commands) fn no_model(plan: &Path) -> Error {
+    let what = "the plan has activations in place of a model, needed is a model that can run";
+    Error::Usage(format!("{}: {what}", plan.display()))
 }
