@@ -2,6 +2,7 @@
 //!
 //! Letters come from the embedded font, so that pictures are alike everywhere; those that it lacks come from fonts of the machine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use resvg::tiny_skia::{Color, Pixmap, Transform};
@@ -22,16 +23,21 @@ const STYLE: &str = "rect { shape-rendering: crispEdges } svg { overflow: visibl
 
 /// The document as a PNG file with `scale` pixels to a picture point, on white.
 pub(crate) fn png(svg: &str, scale: f32, fonts: &Fonts) -> Result<Vec<u8>, Failure> {
-    let ours = lacking(fonts, svg).is_empty();
-    png_with(svg, scale, fonts, if ours { MachineFonts::none() } else { MachineFonts::installed() })
+    let lacking = lacking(fonts, svg);
+    let more = if lacking.is_empty() { MachineFonts::none() } else { MachineFonts::installed() };
+    png_with(svg, scale, &lacking, more)
 }
 
-/// The same with certain fonts behind the embedded one.
-fn png_with(svg: &str, scale: f32, fonts: &Fonts, more: &MachineFonts) -> Result<Vec<u8>, Failure> {
+/// The same with certain fonts behind the embedded one, which lacks some characters.
+fn png_with(
+    svg: &str,
+    scale: f32,
+    lacking: &BTreeSet<char>,
+    more: &MachineFonts,
+) -> Result<Vec<u8>, Failure> {
     let options =
         Options { fontdb: Arc::clone(&more.all), style_sheet: Some(STYLE.to_owned()), ..Options::default() };
-    let lacking = lacking(fonts, svg);
-    let boxed = &lacking - &more.have(&lacking);
+    let boxed = lacking - &more.have(lacking);
     let tree = Tree::from_str(&with_stand_ins(svg, &boxed), &options)?;
     let pixels = |length: f32| (length * scale).round().max(1.0) as u32;
     let (width, height) = (pixels(tree.size().width()), pixels(tree.size().height()));
@@ -54,8 +60,12 @@ mod tests {
     /// Grey level of every pixel of the PNG with two pixels to a point, row by row.
     fn greys(scene: &Scene, side: f64) -> Vec<Vec<u8>> {
         let svg = crate::svg::svg(scene, Size { w: side, h: side }, "test").unwrap();
-        let bytes = png_with(&svg, 2.0, Fonts::embedded().unwrap(), MachineFonts::none()).unwrap();
+        let bytes = png_with(&svg, 2.0, &lacked(&svg), MachineFonts::none()).unwrap();
         pixels(&bytes)
+    }
+
+    fn lacked(svg: &str) -> BTreeSet<char> {
+        lacking(Fonts::embedded().unwrap(), svg)
     }
 
     fn pixels(png: &[u8]) -> Vec<Vec<u8>> {
@@ -121,14 +131,14 @@ mod tests {
     fn letters_that_another_font_has_come_from_it() {
         let mut all = (*MachineFonts::none().all).clone();
         all.load_font_data(include_bytes!("../tests/fonts/one-letter.ttf").to_vec());
-        let machine = MachineFonts { all: Arc::new(all) };
+        let machine = MachineFonts::of(all);
         let characters = ['語', '文'].into_iter().collect();
         assert_eq!(machine.have(&characters).into_iter().collect::<Vec<_>>(), ['語']);
         let mut scene = Scene::default();
         let letters = Type { size: 10.0, weight: Weight::Bold, rgb: BLACK };
         scene.text("語文", (2.0, 15.0), letters, Align::Start, Turn::Level);
         let svg = crate::svg::svg(&scene, Size { w: 30.0, h: 30.0 }, "test").unwrap();
-        let bytes = png_with(&svg, 2.0, Fonts::embedded().unwrap(), &machine).unwrap();
+        let bytes = png_with(&svg, 2.0, &lacked(&svg), &machine).unwrap();
         let greys = pixels(&bytes);
         // The middle of the first letter is the block of that font, that of the second a box with nothing in it.
         assert_eq!((greys[22][14], greys[22][34]), (0, 255));

@@ -38,6 +38,7 @@ mod first_texts;
 pub mod head_detection;
 pub mod input_attribution;
 pub mod lens;
+mod limits;
 pub mod logit_lens;
 pub mod metric;
 pub mod neuron_view;

@@ -21,6 +21,15 @@ pub(crate) fn pieces(sample: &Sample, vocabulary: Option<&Vocabulary>) -> Vec<St
     all
 }
 
+/// Pieces for at least so many positions: those beyond the `known` ones are no tokens, such as patches of an image, and have numbers.
+pub(crate) fn numbered(mut pieces: Vec<String>, known: usize, positions: usize) -> Vec<String> {
+    pieces.resize_with(positions.max(pieces.len()), String::new);
+    for (position, piece) in pieces.iter_mut().enumerate().skip(known) {
+        *piece = format!(" {position}");
+    }
+    pieces
+}
+
 /// What a token stands for by itself, with the space before it.
 pub(crate) fn token(id: u32, vocabulary: Option<&Vocabulary>) -> String {
     let known = vocabulary.and_then(|v| v.text(id)).or_else(|| vocabulary.map(|v| v.surface(id)));

@@ -32,7 +32,7 @@ ALL = """
     mistral mixtral modernbert mpt olmo2 opt pegasus phi phi3 qwen2 qwen2_moe qwen3 roberta rwkv squeezebert stablelm starcoder2 t5
     vit wav2vec2 whisper xglm xlm xlnet
 """.split()
-SEED = 20261130
+SEED = zoo.SEED
 
 
 def wanted() -> list[str]:
@@ -44,16 +44,7 @@ def small(name: str) -> tuple[Any, dict[str, torch.Tensor]]:
     """A small random model of an architecture, and inputs that it runs on."""
     config = zoo.small(transformers.AutoConfig.for_model(name))
     why: list[str] = []
-    for kind in ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM", "AutoModelForImageClassification", "AutoModel"):
-        auto = getattr(transformers, kind)
-        if type(config) not in auto._model_mapping:
-            continue
-        try:
-            torch.manual_seed(SEED)
-            model = auto.from_config(config).eval()
-        except Exception as error:  # noqa: BLE001
-            why.append(f"{kind}: {type(error).__name__}: {error}")
-            continue
+    for kind, model in zoo.models(config, why):
         for given in zoo.inputs(model, config):
             try:
                 bare(model, given)

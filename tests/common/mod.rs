@@ -60,3 +60,12 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 pub(crate) fn json_file(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
+
+/// A column of a table in a CSV file, by its name in the header, where a unit may stand behind it.
+pub(crate) fn column(file: &Path, name: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines = text.lines();
+    let of = |column: &str| column.split(" (").next() == Some(name);
+    let at = lines.next().unwrap().split(',').position(of).unwrap();
+    lines.map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
+}

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use super::common::column;
 use super::{Place, ROOT, assert_exit, json_file, same};
 
 const SOURCE: &str = include_str!("../../examples/plugins/ffn-linearity/ffn_linearity.c");
@@ -30,16 +31,6 @@ fn decoder_plan(place: &Place, analyses: &Value) {
 fn checked(library: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fmrai"));
     command.args(["plugin", "check", "--timeout", "300"]).args(more).arg(library).output().unwrap()
-}
-
-/// A column of a table.
-fn column(file: &Path, name: &str) -> Vec<f64> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let mut lines = text.lines();
-    // Headers carry units.
-    let of = |column: &str| column.split(" (").next() == Some(name);
-    let at = lines.next().unwrap().split(',').position(of).unwrap();
-    lines.map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
 }
 
 /// What it measures exactly is what the built-in ablation measures.

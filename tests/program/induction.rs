@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use train_induction::{Options, run};
 
-use crate::common::{ROOT, assert_exit, fmrai, json_file};
+use crate::common::{ROOT, assert_exit, column, fmrai, json_file};
 
 /// Words of the model, of which the next one is any where nothing tells it.
 const WORDS: f64 = 64.0;
@@ -21,16 +21,6 @@ fn runs(plan: &str, folder: &Path) {
     let file = folder.join(plan);
     std::fs::write(&file, text.replace("../runs/induction", ".")).unwrap();
     assert_exit(&fmrai(&["run", file.to_str().unwrap()]), 0);
-}
-
-/// A column of a table, by the names in its first one.
-fn column(file: &Path, name: &str) -> Vec<f64> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let mut lines = text.lines();
-    // Headers carry units.
-    let of = |column: &str| column.split(" (").next() == Some(name);
-    let at = lines.next().unwrap().split(',').position(of).unwrap();
-    lines.map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
 }
 
 #[test]

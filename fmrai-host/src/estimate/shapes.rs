@@ -43,7 +43,7 @@ pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
     };
     let longest = last.samples.iter().map(|sample| sample.span.len()).max().unwrap_or(0);
     let size = (last.samples.len(), longest);
-    let study = Study::of_batch(model, last).map_err(|error| Error::Usage(error.to_string()))?;
+    let study = Study::of_batch(model, last)?;
     let mut request = CaptureRequest::default();
     for mut analysis in analyses {
         let prepared = match analysis.method.get_mut() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fmrai_core::analyzer::Method;
-use fmrai_torch::bench::{Study, StudyError};
+use fmrai_torch::bench::Study;
 use fmrai_torch::data::{DataContext, InputBatch};
 use fmrai_torch::model::Model;
 
@@ -42,12 +42,7 @@ pub fn costs(plan: ResolvedPlan) -> Result<Vec<Cost>, Error> {
     let model = model.load(&base)?;
     let first = first_batch(model.as_ref(), data, &base)?;
     let Some(first) = first else { return Ok(Vec::new()) };
-    let study = Study::of_batch(model, first).map_err(|error| match error {
-        StudyError::Model(error) => Error::from(error),
-        StudyError::Data(error) => error.into(),
-        StudyError::Track(error) => error.into(),
-        other => Error::Internal(other.to_string()),
-    })?;
+    let study = Study::of_batch(model, first)?;
     let (view, samples) = (study.view(), study.samples());
     let mut costs = Vec::new();
     for mut analysis in analyses {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use fmrai_models::{CausalLm, from_tch, to_tch};
 use fmrai_torch::model::{Model, NamedTensors};
@@ -12,6 +13,18 @@ use tch::nn::{Init, VarStore};
 
 /// Whatever goes wrong ends an example with a message.
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// How an example ends: what went wrong is told.
+#[allow(clippy::print_stderr, reason = "an example talks to its user")]
+pub(crate) fn ended(result: Fallible<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// Trainable weights as Radford et al. 2019 start from: normal with deviation 0.02, what writes to the residual stream
 /// smaller the more layers there are; norms that change nothing.

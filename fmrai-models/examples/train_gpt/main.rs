@@ -33,14 +33,8 @@ pub(crate) fn run(options: &Options, tell: &mut dyn FnMut(String)) -> Fallible<(
     Ok(())
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
+#[allow(clippy::print_stdout, reason = "an example talks to its user")]
 fn main() -> ExitCode {
     let options = Options::parse(std::env::args().skip(1));
-    match options.and_then(|options| run(&options, &mut |line| println!("{line}"))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    small_gpt::ended(options.and_then(|options| run(&options, &mut |line| println!("{line}"))))
 }

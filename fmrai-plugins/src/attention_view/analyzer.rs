@@ -11,7 +11,7 @@ use super::config::AttentionViewConfig;
 use super::kept::{Kept, Text, rounded};
 use super::report;
 use crate::attention::{BatchAttention, HeadLayout, TextAttention};
-use crate::pieces::{pieces, token};
+use crate::pieces::{numbered, pieces, token};
 
 const VERSION: u32 = 1;
 
@@ -48,15 +48,11 @@ impl AttentionView {
         let n = text.tokens().min(self.most_tokens());
         let ids: Vec<u32> = stream.tokens(sample).map(|tokens| tokens.ids.to_vec()).unwrap_or_default();
         let own = stream.tokens(sample).is_some_and(|tokens| tokens.ids == sample.token_ids);
-        let mut shown = match own {
+        let shown = match own {
             true => pieces(sample, self.vocabulary.as_ref()),
             false => ids.iter().map(|id| token(*id, self.vocabulary.as_ref())).collect(),
         };
-        // Positions that are no tokens, such as patches of an image, have numbers alone.
-        shown.resize_with(text.tokens().max(shown.len()), String::new);
-        for (position, piece) in shown.iter_mut().enumerate().skip(ids.len()) {
-            *piece = format!(" {position}");
-        }
+        let mut shown = numbered(shown, ids.len(), text.tokens());
         shown.truncate(n);
         let mut attention = Vec::with_capacity(self.layout.heads() * n * n);
         for head in text.heads() {

@@ -4,19 +4,15 @@ use fmrai_core::analyzer::{Analyzer, AnalyzerConfig, ConfigError};
 
 use super::analyzer::AttentionView;
 use super::config::AttentionViewConfig;
+use crate::limits::within;
 
 impl AnalyzerConfig for AttentionViewConfig {
     fn build(&self) -> Result<Box<dyn Analyzer>, ConfigError> {
-        let limits = [
+        within([
             ("texts", self.texts, 1000),
             ("max_tokens", self.max_tokens, 4096),
             ("max_values", self.max_values, 100_000_000),
-        ];
-        for (field, found, most) in limits {
-            if !(1..=most).contains(&found) {
-                return Err(ConfigError { field, found: found.to_string(), valid: format!("1 to {most}") });
-            }
-        }
+        ])?;
         Ok(Box::new(AttentionView::new(self.clone())))
     }
 }

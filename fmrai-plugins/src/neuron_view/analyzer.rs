@@ -15,7 +15,7 @@ use super::kept::{Kept, Text, strongest};
 use super::report::{self, Reader};
 use crate::ffn_key_value::{FfnKeyValueConfig, Layout, MapPlace, values};
 use crate::first_texts::of_document;
-use crate::pieces::{pieces, token};
+use crate::pieces::{numbered, pieces, token};
 use crate::rows::Rows;
 
 const VERSION: u32 = 1;
@@ -59,12 +59,9 @@ impl NeuronView {
         let all = rows.first().map_or(0, |rows| rows.positions);
         let span = if whole.token_ids.is_empty() { 0..all } else { whole.span.clone() };
         let looked_at = span.start..span.end.min(span.start + self.config.max_tokens);
-        let mut shown = pieces(whole, self.vocabulary.as_ref());
+        let shown = pieces(whole, self.vocabulary.as_ref());
         let known = shown.len();
-        shown.resize_with(span.len(), String::new);
-        for (position, piece) in shown.iter_mut().enumerate().skip(known) {
-            *piece = format!(" {position}");
-        }
+        let mut shown = numbered(shown, known, span.len());
         shown.truncate(looked_at.len());
         let (mut layers, mut most) = (Vec::new(), Vec::new());
         for (block, rows) in rows.iter().enumerate() {

@@ -168,22 +168,28 @@ def called(model, given):
     return {k: v for k, v in sorted(seen.items()) if kept.search(k)}, attention, calls
 
 
+def models(config, errors, **how):
+    """Models of a configuration by the classes that transformers has for it; why there is none of a class goes into `errors`."""
+    for kind in ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM", "AutoModelForImageClassification", "AutoModel"):
+        auto = getattr(transformers, kind)
+        if type(config) not in auto._model_mapping:
+            continue
+        try:
+            torch.manual_seed(SEED)
+            model = auto.from_config(config, **how).eval()
+        except Exception as error:  # noqa: BLE001
+            errors.append(f"{kind}: {type(error).__name__}: {str(error)[:150]}")
+            continue
+        yield kind, model
+
+
 def make(name, folder, form, queue):
     try:
         torch.manual_seed(SEED)
         torch.set_num_threads(1)
         config = small(transformers.AutoConfig.for_model(name))
         errors = []
-        for kind in ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM", "AutoModelForImageClassification", "AutoModel"):
-            auto = getattr(transformers, kind)
-            if type(config) not in auto._model_mapping:
-                continue
-            try:
-                torch.manual_seed(SEED)
-                model = auto.from_config(config, attn_implementation=form).eval()
-            except Exception as error:  # noqa: BLE001
-                errors.append(f"{kind}: {type(error).__name__}: {str(error)[:150]}")
-                continue
+        for kind, model in models(config, errors, attn_implementation=form):
             tries = inputs(model, config)
             for given in tries:
                 try:
