@@ -1,13 +1,13 @@
 //! Which attention heads a model has, and in which order they are numbered.
 
+use serde_json::{Value, json};
+
 use crate::analyzer::{AnalyzerError, ModelView};
 use crate::graph::TensorId;
+use crate::sequences::{Stream, recorded_shape};
 use crate::structure::{Attention, AttentionKind, Visible, recorded_batch};
 use crate::tensor::{DType, TensorData, TensorValue};
 use crate::tracker::CaptureRequest;
-use serde_json::{Value, json};
-
-use crate::sequences::{Stream, recorded_shape};
 
 /// The heads of one self-attention block.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use super::config::AttentionViewConfig;
 use super::figures::figures;
 use super::kept::{Kept, Text};
-use crate::attention::HeadLayout;
+use crate::attention::{HeadLayout, LeftOut};
 
 /// The texts that fit into what may be kept, those with the smallest numbers; at least one.
 fn fitting<'k>(config: &AttentionViewConfig, kept: &'k Kept) -> Vec<(u64, &'k Text)> {
@@ -57,12 +57,8 @@ pub(super) fn report(
     summary.insert("cut_texts".to_owned(), json!(cut));
     summary.insert("left_out_texts".to_owned(), json!(kept.texts.len() - texts.len()));
     if !layout.left_out().is_empty() {
-        let left_out: Vec<_> = layout
-            .left_out()
-            .iter()
-            .map(|left| json!({ "name": left.block, "reason": left.reason }))
-            .collect();
-        summary.insert("left_out".to_owned(), json!(left_out));
+        let left_out = layout.left_out().iter().map(LeftOut::to_json).collect();
+        summary.insert("left_out".to_owned(), left_out);
     }
     if texts.is_empty() {
         summary.insert(

@@ -1,6 +1,7 @@
 //! Which feed-forward blocks are read, and in which order their neurons are numbered.
 
 use fmrai_core::analyzer::AnalyzerError;
+use fmrai_core::attention::LeftOut;
 use fmrai_core::batch::TOKENS;
 use fmrai_core::graph::{Graph, OperationId, TensorId};
 use fmrai_core::structure::{
@@ -51,7 +52,7 @@ pub(crate) struct Block {
 pub(crate) struct Layout {
     pub(crate) blocks: Vec<Block>,
     /// Blocks that are not read, and why.
-    pub(crate) left_out: Vec<(String, String)>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// The sequence whose tokens all of them see.
     pub(crate) stream: sequences::Stream,
 }
@@ -101,7 +102,7 @@ impl Layout {
             }
             let label = format!("{}[{}]", block.role(), block.layer);
             if block.kind == FeedForwardKind::Experts {
-                layout.left_out.push((label, ROUTED.to_owned()));
+                layout.left_out.push(LeftOut { block: label, reason: ROUTED.to_owned() });
                 continue;
             }
             match placed.get(position) {
@@ -110,13 +111,12 @@ impl Layout {
                 Some(Ok(stream)) if stream.input == chosen => layout.stream = stream.clone(),
                 Some(Ok(stream)) => {
                     let (own, chosen) = (stream.name(), chosen.as_deref().unwrap_or_default());
-                    layout
-                        .left_out
-                        .push((label, format!("its positions are those of {own}, not of {chosen}")));
+                    let reason = format!("its positions are those of {own}, not of {chosen}");
+                    layout.left_out.push(LeftOut { block: label, reason });
                     continue;
                 }
                 Some(Err(reason)) => {
-                    layout.left_out.push((label, reason.clone()));
+                    layout.left_out.push(LeftOut { block: label, reason: reason.clone() });
                     continue;
                 }
                 None => {}
@@ -155,8 +155,8 @@ impl Layout {
         }
         let found = match layout.left_out.len() {
             0 => "no feed-forward block".to_owned(),
-            _ if layout.left_out.iter().any(|(_, reason)| reason != ROUTED) => {
-                let (block, reason) = &layout.left_out[0];
+            _ if layout.left_out.iter().any(|left| left.reason != ROUTED) => {
+                let LeftOut { block, reason } = &layout.left_out[0];
                 format!("no feed-forward block that can be read ({block}: {reason})")
             }
             n => format!("{n} blocks of experts and no other feed-forward block"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::config::NeuronViewConfig;
 use super::kept::{Kept, Text, strongest};
 use super::report::{self, Reader};
-use crate::ffn_key_value::{FfnKeyValueConfig, Layout, MapPlace, values};
+use crate::ffn_key_value::{Block, FfnKeyValueConfig, Layout, MapPlace, values};
 use crate::first_texts::of_document;
 use crate::pieces::{numbered, pieces, token};
 use crate::rows::Rows;
@@ -85,7 +85,7 @@ impl Analyzer for NeuronView {
         self.place = MapPlace::find(model.structure, model.graph, &config).map_err(str::to_owned);
         self.norms.clear();
         if let Some(weights) = &self.weights {
-            let norms = |block: &crate::ffn_key_value::Block| {
+            let norms = |block: &Block| {
                 let values = values(weights.as_ref(), &block.values, block.neurons)?;
                 Ok(values.rows().into_iter().map(|row| row.dot(&row).sqrt()).collect())
             };

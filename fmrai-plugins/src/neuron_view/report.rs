@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use fmrai_core::analyzer::{AnalyzerError, StateError, Weights};
+use fmrai_core::attention::LeftOut;
 use fmrai_core::report::{Column, Report, Table};
 use serde_json::json;
 
 use super::config::NeuronViewConfig;
 use super::figures::figures;
 use super::kept::{Kept, Strong, Text};
-use crate::ffn_key_value::{FfnKeyValueConfig, Layout, MapPlace, promoted};
+use crate::ffn_key_value::{Block, FfnKeyValueConfig, Layout, MapPlace, promoted};
 use crate::first_texts::wrong;
 use crate::pieces::visible;
 
@@ -23,7 +24,7 @@ pub(super) struct Reader<'r> {
 /// Texts of a state have what this model's have.
 pub(super) fn check(texts: &BTreeMap<u64, Text>, layout: &Layout) -> Result<(), StateError> {
     for text in texts.values() {
-        let fits = |(block, strong): (&crate::ffn_key_value::Block, &Vec<Strong>)| {
+        let fits = |(block, strong): (&Block, &Vec<Strong>)| {
             strong.iter().all(|one| one.neuron < block.neurons && one.position < text.shown.len())
         };
         let blocks = layout.blocks.len();
@@ -129,8 +130,8 @@ pub(super) fn report(
         report.summary.insert("promotes_unknown".to_owned(), json!(why));
     }
     if !layout.left_out.is_empty() {
-        let left = layout.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
-        report.summary.insert("left_out".to_owned(), left.collect());
+        let left_out = layout.left_out.iter().map(LeftOut::to_json).collect();
+        report.summary.insert("left_out".to_owned(), left_out);
     }
     if kept.texts.is_empty() {
         report

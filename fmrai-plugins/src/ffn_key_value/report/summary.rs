@@ -1,5 +1,6 @@
 //! The answer in a few fields.
 
+use fmrai_core::attention::LeftOut;
 use serde_json::{Map, Value, json};
 
 use super::warnings;
@@ -48,7 +49,7 @@ pub(super) fn summary(
             json!({ "values": known.most_predictive.len(), "by_layer": layers, "matching": known.predictive_matches }),
         );
     }
-    let blocks = layout.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
+    let blocks = layout.left_out.iter().map(LeftOut::to_json);
     let values = left_out.map(|reason| json!({ "name": "value distributions", "reason": reason }));
     let streams = conclusions.and_then(|known| known.no_composition.as_ref());
     let streams = streams.map(|reason| json!({ "name": "composition", "reason": reason }));
