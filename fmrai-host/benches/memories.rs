@@ -26,9 +26,8 @@ fn memories(c: &mut Criterion) {
     let base = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let model = json!({ "path": ".fmrai/models/all-MiniLM-L6-v2" });
     let source: HfCheckpoint = serde_json::from_value(model).expect("a config");
-    let model = source
-        .load(&LoadContext { base, device: Device::Cpu })
-        .expect("`cargo xtask setup` fetches the model");
+    let model =
+        source.load(&LoadContext::new(base, Device::Cpu)).expect("`cargo xtask setup` fetches the model");
     let data = json!({ "path": "examples/texts/prose.txt", "batch_size": 8, "max_tokens": 64 });
     let data: TextLines = serde_json::from_value(data).expect("a config");
     let (inputs, max_tokens) = (model.inputs(), model.info().max_tokens);

@@ -112,7 +112,7 @@ pub(crate) fn gguf(bytes: &[u8]) {
     in_folder("model.gguf", bytes, |folder| {
         let source = json!({ "type": "gguf", "path": "model.gguf" });
         let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
-        let loaded = source.load(&LoadContext { base: folder, device: fmrai_torch::Device::Cpu });
+        let loaded = source.load(&LoadContext::new(folder, fmrai_torch::Device::Cpu));
         if let Some(tokenizer) = loaded.ok().as_ref().and_then(|model| model.tokenizer()) {
             let _ = tokenizer.encode("The keeper wrote \u{e9} in a book.\u{0}", Some(8));
         }
@@ -122,7 +122,7 @@ pub(crate) fn gguf(bytes: &[u8]) {
 fn load_checkpoint(folder: &Path) {
     let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(json!({ "type": "hf_checkpoint", "path": folder })).expect("a source");
-    let _ = source.load(&LoadContext { base: folder, device: fmrai_torch::Device::Cpu });
+    let _ = source.load(&LoadContext::new(folder, fmrai_torch::Device::Cpu));
 }
 
 /// Texts, one a line.

@@ -83,7 +83,7 @@ fn main() {
 fn measure(source: &dyn ModelSource) {
     let _no_grad = tch::no_grad_guard();
     let start = Instant::now();
-    let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).expect("a model");
+    let model = source.load(&LoadContext::new(Path::new("."), Device::Cpu)).expect("a model");
     let load = start.elapsed().as_secs_f64();
     let ids = Tensor::arange(TOKENS, (Kind::Int64, tch::Device::Cpu)).unsqueeze(0) + 1000;
     let inputs = [("input_ids", &ids), ("attention_mask", &ids.ones_like())];
@@ -103,8 +103,7 @@ fn measure(source: &dyn ModelSource) {
 /// Writes the weights of the file as a checkpoint.
 fn write(file: &Path, folder: &PathBuf) {
     std::fs::create_dir_all(folder).expect("a folder");
-    let model =
-        Gguf::new(file).load(&LoadContext { base: Path::new("."), device: Device::Cpu }).expect("a model");
+    let model = Gguf::new(file).load(&LoadContext::new(Path::new("."), Device::Cpu)).expect("a model");
     let config = json!({
         "model_type": "gemma3_text", "vocab_size": 262_144, "hidden_size": 640, "num_hidden_layers": 18, "num_attention_heads": 4,
         "num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 2048, "max_position_embeddings": 32_768, "sliding_window": 512,

@@ -88,7 +88,7 @@ fn main() {
     tch::set_num_threads(2);
     keep_freed_pages();
     let long = std::env::args().any(|argument| argument == "--long");
-    let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+    let context = LoadContext::new(Path::new("."), Device::Cpu);
     let pairs = std::fs::read_to_string(folder.join("pairs.json")).expect("pairs.json");
     let pairs: Value = serde_json::from_str(&pairs).expect("JSON");
     for name in ["short", "long"] {

@@ -19,7 +19,7 @@ use tch::{Kind, Tensor};
 fn load(kind: &str, path: &Path) -> Box<dyn Model> {
     let source: Box<dyn RegisteredModelSource> =
         serde_json::from_value(serde_json::json!({ "type": kind, "path": path })).unwrap();
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap()
 }
 
 /// Token ids and mask, `[batch, token]`.

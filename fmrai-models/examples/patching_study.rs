@@ -21,7 +21,7 @@ pub(crate) fn recovered(
     texts: [&str; 2],
     (right, wrong): (&str, &str),
 ) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
-    let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+    let context = LoadContext::new(Path::new("."), Device::Cpu);
     let study = Study::of_texts(HfCheckpoint::new(model).load(&context)?, &texts)?;
     let objective = study.answers(&[(right, wrong), (right, wrong)])?;
     let sites = study.sites();

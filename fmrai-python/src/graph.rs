@@ -171,10 +171,8 @@ pub(crate) fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<Graph> {
         let source = serde_json::json!({ "type": "exported_program", "path": path });
         let source: Box<dyn fmrai_torch::model::RegisteredModelSource> =
             serde_json::from_value(source).map_err(|error| FmraiError::new_err(error.to_string()))?;
-        let context = fmrai_torch::model::LoadContext {
-            base: std::path::Path::new(""),
-            device: fmrai_torch::Device::Cpu,
-        };
+        let context =
+            fmrai_torch::model::LoadContext::new(std::path::Path::new(""), fmrai_torch::Device::Cpu);
         let wrong = |error: fmrai_torch::model::ModelError| FmraiError::new_err(error.to_string());
         let model = source.load(&context).map_err(wrong)?;
         match model.graph() {

@@ -14,6 +14,12 @@ impl TorchError {
     }
 }
 
+/// True for a message of libtorch that says that there is no memory left for a tensor, on the CPU or on a device.
+#[must_use]
+pub fn is_out_of_memory(message: &str) -> bool {
+    ["can't allocate memory", "out of memory", "std::bad_alloc"].iter().any(|words| message.contains(words))
+}
+
 impl fmt::Display for TorchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -16,7 +16,7 @@ fn references(folder: &str) -> PathBuf {
 
 fn load(source: Value, base: &Path) -> Option<Box<dyn Model>> {
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).unwrap();
-    match source.load(&LoadContext { base, device: Device::Cpu }) {
+    match source.load(&LoadContext::new(base, Device::Cpu)) {
         Ok(model) => Some(model),
         Err(error) => {
             assert_in_words(&error.to_string());

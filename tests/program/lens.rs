@@ -185,7 +185,7 @@ fn the_last_stream_of_every_decoder_gives_the_logits_of_transformers() {
         let folder = Path::new(ROOT).join("tests/reference/decoders").join(name);
         let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
         let expected: BTreeMap<_, _> = from_safetensors(&bytes).unwrap().0.into_iter().collect();
-        let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+        let context = LoadContext::new(Path::new("."), Device::Cpu);
         let model = HfCheckpoint::new(&folder).load(&context).unwrap();
         let int64 = |name: &str| {
             let value = &expected[name];

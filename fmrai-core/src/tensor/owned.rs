@@ -66,6 +66,46 @@ impl OwnedTensor {
         }
     }
 
+    /// A tensor of `shape` put together from parts: `times` times over, the next elements of each part, of which it gives its own number at a time.
+    /// `None` where the parts are of several element types, or have not as many elements as that.
+    #[must_use]
+    pub fn interleaved(shape: Vec<usize>, parts: &[(&Self, usize)], times: usize) -> Option<Self> {
+        fn of<'p, T: Copy + 'p>(
+            parts: &[(&'p OwnedTensor, usize)],
+            times: usize,
+            elements: impl Fn(&'p Elements) -> Option<&'p Vec<T>>,
+        ) -> Option<Vec<T>> {
+            let parts: Vec<(&[T], usize)> = parts
+                .iter()
+                .map(|(part, count)| Some((elements(&part.elements)?.as_slice(), *count)))
+                .collect::<Option<_>>()?;
+            let mut all = Vec::with_capacity(parts.iter().map(|(part, _)| part.len()).sum());
+            for time in 0..times {
+                for (part, count) in &parts {
+                    all.extend_from_slice(part.get(time * count..(time + 1) * count)?);
+                }
+            }
+            Some(all)
+        }
+        macro_rules! of_type {
+            ($variant:ident) => {
+                Elements::$variant(of(parts, times, |elements| match elements {
+                    Elements::$variant(data) => Some(data),
+                    _ => None,
+                })?)
+            };
+        }
+        let elements = match parts.first()?.0.elements {
+            Elements::F32(_) => of_type!(F32),
+            Elements::F64(_) => of_type!(F64),
+            Elements::I64(_) => of_type!(I64),
+            Elements::I32(_) => of_type!(I32),
+            Elements::U8(_) => of_type!(U8),
+        };
+        let whole = Self { shape, elements };
+        whole.view().is_ok().then_some(whole)
+    }
+
     /// A tensor of `shape` with the elements of `view` at these places, in this order; places that it does not have are left out.
     pub(crate) fn gathered(view: &TensorView<'_>, shape: Vec<usize>, places: &[usize]) -> Self {
         fn of<T: Copy>(data: &[T], places: &[usize]) -> Vec<T> {

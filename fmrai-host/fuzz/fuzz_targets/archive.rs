@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     file.write_all(bytes).expect("a temporary file");
     let source = serde_json::json!({ "type": "exported_program", "path": file.path() });
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
-    let context = LoadContext { base: Path::new("."), device: fmrai_torch::Device::Cpu };
+    let context = LoadContext::new(Path::new("."), fmrai_torch::Device::Cpu);
     if let Ok(model) = source.load(&context) {
         let _ = model.graph();
     }

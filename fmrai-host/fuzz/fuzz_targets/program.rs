@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
     file.write_all(&archive(bytes)).expect("a temporary file");
     let source = serde_json::json!({ "type": "exported_program", "path": file.path() });
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).expect("a source");
-    let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+    let context = LoadContext::new(Path::new("."), Device::Cpu);
     let Ok(model) = source.load(&context) else { return };
     let mut inputs = Vec::new();
     for spec in model.inputs() {

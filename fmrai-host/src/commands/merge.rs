@@ -25,7 +25,10 @@ pub(crate) fn merge(catalogue: &Catalogue, options: MergeOptions) -> Result<Exit
     if let Some(output) = output {
         plan.output = output;
     }
-    execute(plan, Asked { work: Work::Merge { folders, partial }, resume: false, force, threads })
+    execute(
+        plan,
+        Asked { work: Work::Merge { folders, partial }, resume: false, force, threads, memory: None },
+    )
 }
 
 /// The plan that is named, else that which the first of the folders was made by.

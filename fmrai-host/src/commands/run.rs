@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{count, grouped};
 use crate::error::{Error, Exit};
 use crate::paths::shown;
-use crate::plan::{self, Catalogue, ResolvedPlan};
+use crate::plan::{self, Bytes, Catalogue, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::ACTIVATIONS;
 use crate::run::{self, Options, Outcome, ParityReport, Recorded, Work};
@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) resume: bool,
     pub(crate) force: bool,
     pub(crate) threads: Option<usize>,
+    /// Most memory, instead of the plan's.
+    pub(crate) memory: Option<Bytes>,
 }
 
 /// Runs a plan, or a part of it: then into a folder beside the plan's, unless another is named.
@@ -48,9 +50,14 @@ pub(crate) fn run(
 }
 
 /// Runs what a plan or a command has become, and tells how it went.
-pub(super) fn execute(plan: ResolvedPlan, asked: Asked) -> Result<Exit, Error> {
-    let Asked { work, resume, force, threads } = asked;
-    fmrai_torch::keep_freed_pages();
+pub(super) fn execute(mut plan: ResolvedPlan, asked: Asked) -> Result<Exit, Error> {
+    let Asked { work, resume, force, threads, memory } = asked;
+
+    plan.limits.memory = memory.or(plan.limits.memory);
+    // What is kept for the next time counts as held.
+    if plan.limits.memory.is_none() {
+        fmrai_torch::keep_freed_pages();
+    }
     let interrupted = crate::interrupts::watch()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
     let configs = plan.analyses.iter().map(|a| (a.name.clone(), a.config.clone())).collect();

@@ -30,7 +30,7 @@ pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
         let what = "the plan has stored activations, whose size is known; only runs of a model are estimated";
         return Err(Error::Usage(what.to_owned()));
     };
-    let model = model.load(&LoadContext { base: &base, device: Device::Cpu })?;
+    let model = model.load(&LoadContext::new(&base, Device::Cpu))?;
     let (last, batches) = {
         let inputs = model.inputs();
         let max_tokens = model.info().max_tokens;

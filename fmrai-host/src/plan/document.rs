@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::format::FORMAT;
+use super::limits::Limits;
 use super::on_error::OnError;
 use super::resolved::{ResolvedAnalysis, ResolvedPlan, Source};
 use crate::plugins::Pins;
@@ -54,6 +55,9 @@ pub(super) fn document(
     }
     if plan.on_error != OnError::Stop {
         put("on_error", serde_json::to_value(plan.on_error)?);
+    }
+    if plan.limits != Limits::default() {
+        put("limits", serde_json::to_value(plan.limits)?);
     }
     Ok(Value::Object(document))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::capture::Capture;
 use super::catalogue::{Catalogue, Config, Offer};
+use super::limits::Limits;
 use super::on_error::OnError;
 use super::parity::Parity;
 use super::path::JsonPath;
@@ -49,6 +50,8 @@ pub struct Plan {
     pub batch_seconds: Option<u64>,
     /// What becomes of what cannot be used.
     pub on_error: OnError,
+    /// What the run may take.
+    pub limits: Limits,
     /// The plugins as they were loaded, in the order of the plan.
     pub(super) plugins: Vec<Pins>,
     pub(super) document: Value,
@@ -131,6 +134,7 @@ impl Plan {
             report: true,
             batch_seconds: None,
             on_error: OnError::default(),
+            limits: Limits::default(),
             plugins,
             document,
         };
@@ -162,6 +166,8 @@ impl Plan {
         self.batch_seconds = self.part(&root.field("batch_seconds"), limit);
         let on_error = self.document.get("on_error").cloned();
         self.on_error = self.part(&root.field("on_error"), on_error).unwrap_or_default();
+        let limits = self.document.get("limits").cloned();
+        self.limits = self.part(&root.field("limits"), limits).unwrap_or_default();
         let analyses = filled.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, mut analysis) in analyses.into_iter().enumerate() {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();

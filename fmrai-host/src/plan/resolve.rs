@@ -72,6 +72,7 @@ impl Plan {
                     report: self.report,
                     batch_seconds: self.batch_seconds,
                     on_error: self.on_error,
+                    limits: self.limits,
                     document: Value::Null,
                 };
                 match document(&plan, &self.document, &self.plugins) {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::capture::Capture;
 use super::catalogue::Offer;
+use super::limits::Limits;
 use super::on_error::OnError;
 use super::parity::Parity;
 use super::reference::Reference;
@@ -41,6 +42,8 @@ pub struct ResolvedPlan {
     pub batch_seconds: Option<u64>,
     /// What becomes of what cannot be used.
     pub on_error: OnError,
+    /// What the run may take.
+    pub limits: Limits,
     pub(super) document: Value,
 }
 
@@ -110,12 +113,12 @@ impl ResolvedPlan {
     }
 
     /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
-    /// how often the state is, whether there is a report, and how long a batch may take.
+    /// how often the state is, whether there is a report, and what a batch or the run may take.
     #[must_use]
     pub fn essence(document: &Value) -> Value {
         let mut essence = document.clone();
         if let Value::Object(fields) = &mut essence {
-            for field in ["output", "checkpoint_seconds", "report", "batch_seconds"] {
+            for field in ["output", "checkpoint_seconds", "report", "batch_seconds", "limits"] {
                 fields.shift_remove(field);
             }
         }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::capture;
 use super::catalogue::Catalogue;
 use super::format::FORMAT;
+use super::limits;
 use super::names::NAME_PATTERN;
 
 /// The JSON Schema (draft 2020-12) of a plan that names anything in `catalogue`.
@@ -115,7 +116,8 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "default": "stop",
                 "description": "what becomes of a record that is refused, a batch that the model fails on, or one that an analysis refuses: \
                     the run or the analysis ends, or it is left out, counted and listed"
-            }
+            },
+            "limits": limits::schema()
         },
         "$defs": definitions
     })

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::capture::Capture;
 use super::document::document;
+use super::limits::Limits;
 use super::on_error::OnError;
 use super::parity::Parity;
 use super::resolved::{ResolvedPlan, Source};
@@ -28,6 +29,7 @@ impl ResolvedPlan {
             report: true,
             batch_seconds: None,
             on_error: OnError::default(),
+            limits: Limits::default(),
             document: Value::Null,
         }
     }

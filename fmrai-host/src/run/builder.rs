@@ -12,6 +12,7 @@ use fmrai_torch::data::{Batches, RegisteredDataSource};
 use fmrai_torch::model::{Model, RegisteredModelSource};
 use serde_json::{Map, Value, json};
 
+use super::budget::Budget;
 use super::error::RunError;
 use super::given::{GivenData, GivenModel};
 use super::keeper::Place;
@@ -23,7 +24,7 @@ use super::start::{Start, Subject};
 use super::stopwatch::Stopwatch;
 use crate::error::Error;
 use crate::events::Observer;
-use crate::plan::{Capture, Config, FORMAT, Held, OnError, Parity, ResolvedAnalysis, is_name};
+use crate::plan::{Capture, Config, FORMAT, Held, Limits, OnError, Parity, ResolvedAnalysis, is_name};
 use crate::progress::Progress;
 use crate::results::folder::OutputFolder;
 use crate::threads;
@@ -84,6 +85,7 @@ pub struct Run {
     checkpoint_every: Duration,
     report: bool,
     on_error: OnError,
+    limits: Limits,
     resume: bool,
     force: bool,
 }
@@ -111,6 +113,7 @@ impl Default for Run {
             checkpoint_every: Duration::from_secs(60),
             report: true,
             on_error: OnError::Stop,
+            limits: Limits::default(),
             resume: false,
             force: false,
         }
@@ -239,6 +242,12 @@ impl Run {
         self
     }
 
+    /// What it may take of the machine. What is held by the program around it counts too.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Goes on from the checkpoint in the output folder, if there is one. Files of model and data are compared with those of
     /// the earlier run; that values without files are the same is for the caller to see to.
     pub fn resume(mut self) -> Self {
@@ -318,6 +327,7 @@ impl Run {
                 checkpoint_every: self.checkpoint_every,
                 report: self.report,
                 on_error: self.on_error,
+                limits: self.limits,
             }
             .document()?,
             None => Value::Null,
@@ -332,8 +342,10 @@ impl Run {
         };
         let limit = Limit::default();
         let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
+        let budget = Budget::new(self.limits.memory)?;
+        let on_error = self.on_error;
         let mut start =
-            Start { limit, on_error: self.on_error, stopwatch, place: None, lanes, keep: |report| report };
+            Start { limit, budget, on_error, stopwatch, place: None, lanes, keep: |report| report };
         let Some(output) = self.output else {
             return start.live(subject, &options).map_err(|error| match error {
                 Error::Interrupted { batches } => RunError::Stopped { batches }.into(),
@@ -383,6 +395,7 @@ struct Described<'a> {
     checkpoint_every: Duration,
     report: bool,
     on_error: OnError,
+    limits: Limits,
 }
 
 impl Described<'_> {
@@ -424,6 +437,9 @@ impl Described<'_> {
         put("report", Ok(json!(self.report)))?;
         if self.on_error != OnError::Stop {
             put("on_error", serde_json::to_value(self.on_error))?;
+        }
+        if self.limits != Limits::default() {
+            put("limits", serde_json::to_value(self.limits))?;
         }
         Ok(Value::Object(document))
     }

@@ -39,7 +39,7 @@ pub fn costs(plan: ResolvedPlan) -> Result<Vec<Cost>, Error> {
         return Ok(Vec::new());
     }
     let (model, data) = (GivenModel::Source(model), GivenData::Source(data));
-    let model = model.load(&base)?;
+    let model = model.load(&base, None)?;
     let first = first_batch(model.as_ref(), data, &base)?;
     let Some(first) = first else { return Ok(Vec::new()) };
     let study = Study::of_batch(model, first)?;

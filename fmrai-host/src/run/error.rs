@@ -2,6 +2,8 @@
 
 use fmrai_core::abi::ConfigRefused;
 
+use crate::plan::Bytes;
+
 /// Why a [`Run`](super::Run) that was put together cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +57,24 @@ pub enum RunError {
     #[error("{what}")]
     Part {
         /// Why.
+        what: String,
+    },
+    /// What cannot be done in the memory that the run may take.
+    #[error(
+        "{what}: more than the {limit} of `limits.memory`; allow {needed}, or make the texts shorter (`max_tokens`), the analyses fewer or the weights smaller (`dtype`)"
+    )]
+    Memory {
+        /// What takes how much.
+        what: String,
+        /// What is allowed.
+        limit: Bytes,
+        /// What would be enough, as far as it is known.
+        needed: Bytes,
+    },
+    /// A batch for which there is too little memory, and which cannot be cut.
+    #[error("the batch cannot be cut into pieces for which there is memory: {what}")]
+    Whole {
+        /// Why it cannot be cut.
         what: String,
     },
     /// It was stopped, and kept nothing.

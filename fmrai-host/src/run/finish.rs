@@ -33,6 +33,7 @@ impl Session<'_> {
         keep: fn(Report) -> R,
     ) -> Result<Outcome<R>, Error> {
         self.save()?;
+        self.budget.conclude();
         // Where a run is tried, what it absorbed is what is wanted.
         let states = matches!(options.work, Work::Every(_)).then(|| self.state_bytes());
         let staging = self.keeper.as_ref().map(|keeper| keeper.place.folder.stage());

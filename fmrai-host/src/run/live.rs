@@ -1,18 +1,22 @@
 //! A model that runs on data.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use fmrai_core::batch::is_token_input;
 use fmrai_core::experiment::Bench;
 use fmrai_core::graph::{Graph, RecordedGraph, TensorId};
 use fmrai_core::structure::Structure;
 use fmrai_core::tracker::{Activations, CaptureRequest};
+use fmrai_torch::Tensor;
 use fmrai_torch::bench::BenchInputs;
 use fmrai_torch::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use fmrai_torch::files::FileInfo;
-use fmrai_torch::manual_seed;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
+use fmrai_torch::{is_out_of_memory, manual_seed};
 
+use super::budget::Size;
 use super::error::RunError;
 use super::given::Again;
 use super::parity::ParityReport;
@@ -44,7 +48,11 @@ pub(super) struct Live<'m> {
     data: Readable<'m>,
     /// Read already, to record the graph.
     first: Option<InputBatch>,
+    /// The part of it that the graph was recorded on, where it was not all of it.
+    probe: Option<NamedTensors>,
     current: Option<Current>,
+    /// The batch that it is a piece of.
+    cut_from: Option<Current>,
     /// Where the samples are in tensors, by the sizes of the inputs.
     layouts: BTreeMap<Vec<Vec<i64>>, BTreeMap<TensorId, Layout>>,
 }
@@ -67,6 +75,22 @@ impl Current {
     fn rows(&self) -> usize {
         self.samples + self.filler
     }
+
+    /// These samples of it, in memory of their own. No row fills up.
+    fn piece(&self, samples: Range<usize>) -> Result<Self, ModelError> {
+        let from = i64::try_from(samples.start).unwrap_or(i64::MAX);
+        let rows = i64::try_from(samples.len()).unwrap_or(i64::MAX);
+        let cut = |(name, tensor): &(String, Tensor)| -> Result<(String, Tensor), ModelError> {
+            let cut = match self.whole.contains(name) {
+                true => tensor.clone(),
+                false => tensor.narrow(0, from, rows)?.detached_copy()?,
+            };
+            Ok((name.clone(), cut))
+        };
+        let inputs = self.inputs.0.iter().map(cut).collect::<Result<_, _>>()?;
+        let whole = self.whole.clone();
+        Ok(Self { inputs: NamedTensors(inputs), whole, samples: samples.len(), filler: 0 })
+    }
 }
 
 impl<'m> Live<'m> {
@@ -76,18 +100,20 @@ impl<'m> Live<'m> {
         data: Readable<'m>,
         first: InputBatch,
         parity: Parity,
+        few: bool,
     ) -> Result<(Self, Arc<RecordedGraph>), Error> {
         manual_seed(SEED).map_err(ModelError::from)?;
         let mut watched = Watched::new(model, parity)?;
-        let graph = watched.discover(&first.inputs)?;
-        let live = Self { watched, data, first: Some(first), current: None, layouts: BTreeMap::new() };
-        Ok((live, graph))
+        let (graph, probe) = recorded(&mut watched, &first, few)?;
+        let (current, cut_from, layouts) = (None, None, BTreeMap::new());
+        Ok((Self { watched, data, first: Some(first), probe, current, cut_from, layouts }, graph))
     }
 
     /// Takes out of a structure what a pass on the first batch contradicts, and says why.
     pub(super) fn check(&mut self, graph: &dyn Graph, structure: &mut Structure) -> Vec<String> {
         let Some(first) = &self.first else { return Vec::new() };
-        understanding::checked(graph, structure, &mut self.watched, &first.inputs)
+        let inputs = self.probe.as_ref().unwrap_or(&first.inputs);
+        understanding::checked(graph, structure, &mut self.watched, inputs)
     }
 
     /// Where the samples of the current batch are in the tensors of a request. Found once for batches of the same sizes.
@@ -103,6 +129,39 @@ impl<'m> Live<'m> {
     }
 }
 
+/// Records the graph on a batch: on a few of its samples where that is asked for, or where there is no memory for more. Gives what it was recorded on,
+/// if it was not all of the batch.
+fn recorded(
+    watched: &mut Watched<'_>,
+    first: &InputBatch,
+    few: bool,
+) -> Result<(Arc<RecordedGraph>, Option<NamedTensors>), Error> {
+    let InputBatch { samples, inputs, whole, filler, .. } = first;
+    let least = watched.least_rows(whole).filter(|least| *filler == 0 && *least < samples.len());
+    let Some(least) = least else { return Ok((watched.discover(inputs)?, None)) };
+    let all = Current {
+        inputs: NamedTensors(inputs.0.clone()),
+        whole: whole.clone(),
+        samples: samples.len(),
+        filler: 0,
+    };
+    // The two texts of a pair stay together.
+    let mut rows = if few { least.max(2).min(samples.len()) } else { samples.len() };
+    loop {
+        let piece = match rows == samples.len() {
+            true => None,
+            false => Some(all.piece(0..rows)?.inputs),
+        };
+        match watched.discover(piece.as_ref().unwrap_or(inputs)) {
+            Ok(graph) => return Ok((graph, piece)),
+            Err(error) if is_out_of_memory(&error.to_string()) && rows > least.max(2) => {
+                rows = (rows / 2).max(least.max(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn before_the_first() -> Error {
     Error::Internal("activations were asked for before the first batch".to_owned())
 }
@@ -114,6 +173,7 @@ impl Source for Live<'_> {
             None => self.data.batches.next_batch()?,
         };
         Ok(batch.map(|InputBatch { index, samples, inputs, whole, filler }| {
+            self.cut_from = None;
             self.current = Some(Current { inputs, whole, samples: samples.len(), filler });
             Samples { index, samples }
         }))
@@ -152,6 +212,7 @@ impl Source for Live<'_> {
         *batches = opened;
         self.first = None;
         self.current = None;
+        self.cut_from = None;
         Ok(())
     }
 
@@ -164,6 +225,42 @@ impl Source for Live<'_> {
         }
         let layouts = self.layouts(request)?;
         Ok(Box::new(RealRows::of(all, request, &layouts, samples, rows)))
+    }
+
+    fn least(&self) -> Option<usize> {
+        let whole = self.cut_from.as_ref().or(self.current.as_ref())?;
+        self.watched.least_rows(&whole.whole).filter(|_| whole.filler == 0)
+    }
+
+    fn size(&self) -> Size {
+        let Some(current) = &self.current else { return Size { rows: 0, positions: 0 } };
+        let of = |(name, tensor): &(String, Tensor)| {
+            let ids = is_token_input(name) && !current.whole.contains(name);
+            ids.then(|| tensor.size().get(1).and_then(|size| usize::try_from(*size).ok())).flatten()
+        };
+        let positions = current.inputs.0.iter().filter_map(of).max().unwrap_or(1);
+        Size { rows: current.rows(), positions }
+    }
+
+    fn narrow(&mut self, samples: Range<usize>) -> Result<(), Error> {
+        let whole = match self.cut_from.take() {
+            Some(whole) => whole,
+            None => self.current.take().ok_or_else(before_the_first)?,
+        };
+        if samples == (0..whole.samples) {
+            self.current = Some(whole);
+            return Ok(());
+        }
+        self.current = Some(whole.piece(samples)?);
+        self.cut_from = Some(whole);
+        Ok(())
+    }
+
+    fn samples_in(&mut self, request: &CaptureRequest) -> Result<BTreeMap<TensorId, Layout>, Error> {
+        let least = self.least().unwrap_or(1).max(2);
+        let whole = self.cut_from.as_ref().or(self.current.as_ref()).ok_or_else(before_the_first)?;
+        let few = whole.piece(0..least.min(whole.samples))?;
+        layouts(&mut self.watched, &few.inputs, &few.whole, request, few.samples)
     }
 
     fn pass_over(&mut self) -> Result<(), Error> {
@@ -192,10 +289,10 @@ impl Source for Live<'_> {
         }
     }
 
-    fn bench(&mut self) -> Result<Option<Box<dyn Bench + '_>>, Error> {
+    fn bench(&mut self, positions: Option<usize>) -> Result<Option<Box<dyn Bench + '_>>, Error> {
         let current = self.current.as_ref().ok_or_else(before_the_first)?;
         let batch = BenchInputs { inputs: &current.inputs, whole: &current.whole, rows: current.samples };
-        Ok(Some(Box::new(self.watched.bench(batch)?)))
+        Ok(Some(Box::new(self.watched.bench(batch, positions)?)))
     }
 
     fn has_to_run(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Runs a plan: one pass over the data, shared by all analyses, and their results as files.
 
 mod about;
+mod absorb;
+mod budget;
 mod builder;
 mod cost;
 mod error;
@@ -17,9 +19,11 @@ mod merging;
 mod options;
 mod outcome;
 mod parity;
+mod pieces;
 mod planned;
 mod probe;
 mod recorder;
+mod resident;
 mod rows;
 mod samples;
 mod session;

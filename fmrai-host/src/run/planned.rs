@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::given::{GivenData, GivenModel};
 use super::keeper::Place;
 use super::lane::Lane;
@@ -63,10 +64,18 @@ fn execute(
 ) -> Result<Outcome, Error> {
     let limit = Limit::new(plan.batch_seconds);
     let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
+    let budget = Budget::new(plan.limits.memory)?;
     let ResolvedPlan { source, analyses, capture, structure, parity, base, on_error, .. } = plan;
     let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
-    let start =
-        Start { limit, on_error, stopwatch, place: Some(place), lanes, keep: |report| report.summary };
+    let start = Start {
+        limit,
+        budget,
+        on_error,
+        stopwatch,
+        place: Some(place),
+        lanes,
+        keep: |report| report.summary,
+    };
     match source {
         plan::Source::Live { model, data } => {
             let model = GivenModel::Source(model);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fmrai_core::batch::Batch;
 use fmrai_core::graph::Graph;
 use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::data::Counts;
 
 use super::about::About;
+use super::budget::Budget;
 use super::error::RunError;
 use super::graph_file::graph_json;
 use super::interim::Interim;
@@ -43,6 +43,7 @@ pub(super) struct Session<'m> {
     /// Which batches it is about.
     pub(super) share: Share,
     pub(super) limit: Limit,
+    pub(super) budget: Budget,
     pub(super) about: About<'m>,
     pub(super) source: &'m mut dyn Source,
     pub(super) lanes: Vec<Lane>,
@@ -324,12 +325,12 @@ impl Session<'_> {
         Ok(passed)
     }
 
-    fn somebody_looks(&self) -> bool {
+    pub(super) fn somebody_looks(&self) -> bool {
         self.recorder().is_some() || self.lanes.iter().any(|lane| lane.looks_in(self.sweep))
     }
 
     /// What writes activations: those of the first sweep, since later ones give the same.
-    fn recorder(&self) -> Option<&Recorder> {
+    pub(super) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref().filter(|_| self.sweep == 0)
     }
 
@@ -347,73 +348,6 @@ impl Session<'_> {
             Err(error) => return Err(Error::Batch { index: batch.index, error: Box::new(error) }),
         }
         self.source.set_parity(parity);
-        Ok(())
-    }
-
-    /// One forward pass, written where it is captured, then seen by every analysis.
-    fn absorb(&mut self, batch: &Samples, added: Counts) -> Result<(), Error> {
-        let index = batch.index;
-        let _limited = self.limit.batch(index);
-        let sweep = self.sweep;
-        let looking = self.lanes.iter().filter(|lane| lane.looks_in(sweep));
-        let mut wanted = looking.fold(CaptureRequest::none(), |all, lane| all.union(&lane.request));
-        // What an interrupted run has written already is kept.
-        let there = self.recorder().is_none_or(|recorder| recorder.has(index));
-        if let Some(recorder) = self.recorder() {
-            // Also where the batch is there: a comparison with the untouched model is one of all that is captured.
-            wanted = wanted.union(recorder.request());
-        }
-        // A batch that is there runs again all the same: what is told of its tensors is not written with it.
-        if !self.somebody_looks() && !self.source.has_to_run() {
-            return Ok(());
-        }
-        let recorder = self.recorder.as_mut().filter(|_| !there);
-        let pass = self.source.activations(&wanted);
-        let activations = match pass {
-            Ok(activations) => activations,
-            // A pass that failed half-way may have left something in a model that carries it on.
-            Err(error)
-                if self.on_error == OnError::Skip
-                    && is_of_the_model(&error)
-                    && !self.source.carries_state() =>
-            {
-                let samples: Vec<u64> = batch.samples.iter().map(|sample| sample.id).collect();
-                self.skipped.batch(index, &samples, &error.to_string());
-                return Ok(());
-            }
-            Err(error) => return Err(Error::Batch { index, error: Box::new(error) }),
-        };
-        if let Some(recorder) = recorder {
-            recorder.record(batch, activations.as_ref(), added)?;
-        }
-        if sweep == 0 {
-            let source = &mut self.source;
-            source.note(&wanted, &mut self.told);
-            let row_of = |id, shape: &[usize], element| source.row_of(id, shape, element);
-            self.told.look(batch, activations.as_ref(), &wanted, row_of);
-        }
-        let seen = Batch::new(batch.index, &batch.samples, activations.as_ref());
-        let (on_error, skipped) = (self.on_error, &mut self.skipped);
-        let mut refused = |lane: &Lane, why: Option<String>| {
-            if let Some(why) = why {
-                skipped.refused(&lane.name, index, &why);
-            }
-        };
-        for lane in self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep)) {
-            let why = lane.track_batch(&seen, on_error);
-            refused(lane, why);
-        }
-        for lane in self.lanes.iter_mut().filter(|lane| lane.looks_in(sweep) && lane.drives_model()) {
-            match self.source.bench()? {
-                Some(mut bench) => {
-                    let why = lane.run_batch(&seen, bench.as_mut(), on_error);
-                    refused(lane, why);
-                }
-                None => {
-                    lane.fail("prepare", NO_MODEL);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -451,7 +385,7 @@ impl Session<'_> {
 }
 
 /// True for the failure of a pass.
-fn is_of_the_model(error: &Error) -> bool {
+pub(super) fn is_of_the_model(error: &Error) -> bool {
     matches!(error, Error::Model(_) | Error::Track(_))
 }
 

@@ -1,11 +1,16 @@
 //! Where a run's batches and their activations come from.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use fmrai_core::experiment::Bench;
 use fmrai_core::graph::TensorId;
 use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::{Counts, RefusedRecord};
 
+use super::budget::Size;
 use super::parity::ParityReport;
+use super::rows::Layout;
 use super::samples::Samples;
 use super::told::Told;
 use crate::error::Error;
@@ -52,6 +57,30 @@ pub(super) trait Source {
     /// The tensors asked for, of the batch that was handed out last.
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error>;
 
+    /// How few samples of the batch that was handed out last can run by themselves; `None` where it cannot be cut.
+    fn least(&self) -> Option<usize> {
+        None
+    }
+
+    /// How large the batch that was handed out last is, or the samples of it that [`narrow`](Self::narrow) has chosen.
+    fn size(&self) -> Size;
+
+    /// From now on, the batch that was handed out last is these of its samples alone, until the next is handed out.
+    ///
+    /// # Errors
+    /// Those of libtorch; [`Error::Run`] where it cannot be cut.
+    fn narrow(&mut self, _: Range<usize>) -> Result<(), Error> {
+        Err(Error::Internal("stored activations are not cut".to_owned()))
+    }
+
+    /// Where the samples are in the tensors of a request, as far as it can be told from a few of those of the batch that was handed out last.
+    ///
+    /// # Errors
+    /// Those of the passes that show it.
+    fn samples_in(&mut self, _: &CaptureRequest) -> Result<BTreeMap<TensorId, Layout>, Error> {
+        Ok(BTreeMap::new())
+    }
+
     /// Leaves the batch that was handed out last to an earlier run, whose checkpoint has it: a model whose passes depend on those
     /// before runs on it all the same.
     fn pass_over(&mut self) -> Result<(), Error> {
@@ -64,11 +93,12 @@ pub(super) trait Source {
     /// Notes what could not be told of the tensors of the current batch.
     fn note(&self, _: &CaptureRequest, _: &mut Told) {}
 
-    /// Where methods run variants of the batch that was handed out last; `None` where there is no model to run.
+    /// Where methods run variants of the batch that was handed out last, on so many positions of all rows together at the most if that is told;
+    /// `None` where there is no model to run.
     ///
     /// # Errors
     /// Those of the bench.
-    fn bench(&mut self) -> Result<Option<Box<dyn Bench + '_>>, Error> {
+    fn bench(&mut self, _: Option<usize>) -> Result<Option<Box<dyn Bench + '_>>, Error> {
         Ok(None)
     }
 

@@ -14,6 +14,7 @@ use fmrai_torch::model::LoadedWeights;
 use fmrai_torch::text::Tokenizer;
 
 use super::about::About;
+use super::budget::Budget;
 use super::given::{GivenData, GivenModel};
 use super::keeper::{Keeper, Place};
 use super::lane::Lane;
@@ -38,6 +39,7 @@ use crate::results::summary;
 /// What a run begins with, whatever its source is.
 pub(super) struct Start<'f, R> {
     pub(super) limit: Limit,
+    pub(super) budget: Budget,
     pub(super) on_error: OnError,
     pub(super) stopwatch: Stopwatch,
     /// Where results are kept, if they are.
@@ -64,7 +66,7 @@ impl<R> Start<'_, R> {
     /// Runs a model on data.
     pub(super) fn live(mut self, subject: Subject<'_>, options: &Options<'_>) -> Result<Outcome<R>, Error> {
         let Subject { model, data, base, parity, capture, structure: told } = subject;
-        let model = model.load(base)?;
+        let model = model.load(base, self.budget.weight_bytes()?)?;
         let info = model.info();
         for weight in &info.non_finite_weights {
             tracing::warn!(
@@ -88,7 +90,8 @@ impl<R> Start<'_, R> {
         options.pause(0)?;
         let batches = Readable { batches, again, files: data_files.clone() };
         let once = batches.again.is_none();
-        let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity)?;
+        let few = self.budget.is_set();
+        let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity, few)?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
         let corrections =
@@ -170,6 +173,7 @@ impl<R> Start<'_, R> {
             failed: BTreeSet::new(),
             keeper,
             limit: self.limit,
+            budget: self.budget,
             about,
             source,
             lanes: self.lanes,

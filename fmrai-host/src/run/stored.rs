@@ -11,6 +11,7 @@ use fmrai_torch::files::FileInfo;
 use serde_json::Value;
 
 use super::about::About;
+use super::budget::Size;
 use super::parity::ParityReport;
 use super::samples::Samples;
 use super::source::Source;
@@ -144,6 +145,14 @@ impl Source for Stored<'_> {
         let known = axes.first().is_some_and(|axis| axis == "batch") && shape.first() == Some(&samples);
         let of_one: usize = shape.iter().skip(1).product();
         known.then(|| element.checked_div(of_one)).flatten()
+    }
+
+    fn size(&self) -> Size {
+        let samples = self.current.as_ref().map_or(&[][..], BatchFile::samples);
+        Size {
+            rows: samples.len(),
+            positions: samples.iter().map(|sample| sample.span.len()).max().unwrap_or(0),
+        }
     }
 
     fn has_to_run(&self) -> bool {

@@ -6,7 +6,7 @@ use fmrai_core::graph::RecordedGraph;
 use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Tracker};
 use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{Footprint, Model, ModelError, NamedTensors};
+use fmrai_torch::model::{Axis, Footprint, Model, ModelError, NamedTensors};
 use fmrai_torch::no_grad;
 
 use super::parity::{ParityReport, precision};
@@ -107,9 +107,32 @@ impl<'m> Watched<'m> {
         Ok(activations?)
     }
 
-    /// Where variants of a batch are run. They leave no trace, neither in the model nor in the inputs.
-    pub(crate) fn bench<'b>(&'b self, batch: BenchInputs<'b>) -> Result<ModelBench<'b>, Error> {
-        let bench = ModelBench::new(self.model, &self.tracker, batch, BenchSettings::default());
+    /// How few rows the model takes; `None` where their number is fixed, or a pass depends on those before. `whole` names inputs whose rows are no
+    /// samples.
+    pub(crate) fn least_rows(&self, whole: &[String]) -> Option<usize> {
+        let specs = self.model.inputs();
+        let own = specs.iter().filter(|spec| !whole.contains(&spec.name));
+        let mut least = 1;
+        for axis in own.filter_map(|spec| spec.axes.as_ref()?.first()) {
+            match axis {
+                Axis::Fixed(_) => return None,
+                Axis::Range { min, .. } => least = usize::try_from(*min).unwrap_or(1).max(least),
+            }
+        }
+        (!self.stateful).then_some(least)
+    }
+
+    /// Where variants of a batch are run, on so many positions together at the most. They leave no trace, neither in the model nor in the inputs.
+    pub(crate) fn bench<'b>(
+        &'b self,
+        batch: BenchInputs<'b>,
+        positions: Option<usize>,
+    ) -> Result<ModelBench<'b>, Error> {
+        let mut settings = BenchSettings::default();
+        if let Some(most) = positions {
+            settings.packed_positions = settings.packed_positions.min(most);
+        }
+        let bench = ModelBench::new(self.model, &self.tracker, batch, settings);
         bench.map_err(|error| Error::Internal(error.to_string()))
     }
 

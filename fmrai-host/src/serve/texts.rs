@@ -84,7 +84,7 @@ fn load(folder: &Path) -> Result<Box<dyn Model>, String> {
         .map_err(|error| format!("the model of the run cannot be named again: {error}"))?;
     let file = run["plan_file"].as_str().map(PathBuf::from).unwrap_or_default();
     let base = file.parent().map(Path::to_owned).unwrap_or_default();
-    source.load(&LoadContext { base: &base, device: Device::Cpu }).map_err(|error| {
+    source.load(&LoadContext::new(&base, Device::Cpu)).map_err(|error| {
         format!(
             "{error}; paths of the plan start from {}, where fmrai serve was started like fmrai run",
             base.display()

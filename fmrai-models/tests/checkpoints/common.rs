@@ -58,7 +58,7 @@ pub(crate) fn model_folder(name: &str) -> PathBuf {
 
 pub(crate) fn try_load(folder: &Path, attention: AttentionForm) -> Result<Box<dyn Model>, ModelError> {
     let source = HfCheckpoint { attention, ..HfCheckpoint::new(folder) };
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu))
 }
 
 pub(crate) fn load(folder: &Path) -> Box<dyn Model> {

@@ -20,7 +20,7 @@ const FORMS: [AttentionForm; 2] = [AttentionForm::Eager, AttentionForm::Fused];
 fn load_as(folder: &Path, attention: AttentionForm, dtype: Precision) -> Box<dyn Model> {
     let source = HfCheckpoint { attention, dtype, ..HfCheckpoint::new(folder) };
     source
-        .load(&LoadContext { base: Path::new("."), device: Device::Cpu })
+        .load(&LoadContext::new(Path::new("."), Device::Cpu))
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
 }
 

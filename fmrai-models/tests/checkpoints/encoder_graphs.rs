@@ -43,7 +43,7 @@ fn check(name: &str, attention: &str) {
         "type": "hf_checkpoint", "path": folder, "attention": attention
     }))
     .unwrap();
-    let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap();
+    let model = source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap();
     let expected = Expected(Tensor::read_safetensors(folder.join("expected.safetensors")).unwrap());
     let mask = expected.get("attention_mask");
     let inputs = named(["input_ids", "attention_mask"].map(|n| (n, expected.get(n).shallow_clone())));

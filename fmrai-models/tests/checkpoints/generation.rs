@@ -18,7 +18,7 @@ use crate::common::*;
 fn decoder(folder: &Path, attention: AttentionForm) -> CausalLm {
     let source = HfCheckpoint { attention, ..HfCheckpoint::new(folder) };
     source
-        .load_causal_lm(&LoadContext { base: Path::new("."), device: Device::Cpu })
+        .load_causal_lm(&LoadContext::new(Path::new("."), Device::Cpu))
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
 }
 
@@ -154,7 +154,7 @@ fn what_cannot_be_continued_is_said() {
 
 #[test]
 fn encoders_do_not_generate() {
-    let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+    let context = LoadContext::new(Path::new("."), Device::Cpu);
     let error = HfCheckpoint::new(model_folder("bert")).load_causal_lm(&context).unwrap_err().to_string();
     let needed = "decoders are gemma2, gemma3, gemma3_text, gpt2, gpt_neox, llama, mistral, qwen2, qwen3";
     assert!(error.ends_with(&format!("`model_type` is \"bert\", {needed}")), "{error}");

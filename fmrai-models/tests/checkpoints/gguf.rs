@@ -43,7 +43,7 @@ fn expected(name: &str) -> BTreeMap<String, TensorValue> {
 }
 
 fn try_load(source: &Gguf) -> Result<Box<dyn Model>, ModelError> {
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu))
 }
 
 fn load(source: &Gguf) -> Box<dyn Model> {

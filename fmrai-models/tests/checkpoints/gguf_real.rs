@@ -32,7 +32,7 @@ fn json(name: &str) -> Value {
 
 fn load(attention: AttentionForm) -> Box<dyn Model> {
     let source = Gguf { attention, ..Gguf::new(folder().join("gemma-3-270m-q4_k_m.gguf")) };
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap()
 }
 
 fn ids(list: &Value) -> Vec<u32> {

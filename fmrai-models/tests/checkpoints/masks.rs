@@ -54,7 +54,7 @@ fn sharp(name: &str) -> Checkpoint {
 
 fn load_as(folder: &Path, attention: AttentionForm, dtype: Precision) -> Box<dyn Model> {
     let source = HfCheckpoint { attention, dtype, ..HfCheckpoint::new(folder) };
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap()
 }
 
 /// Rows of 20 positions with their masks and positions, of a text of 20 tokens and one of 3.

@@ -173,7 +173,7 @@ fn missing_files() {
     let file = Checkpoint::of("bert").file("config.json");
     let checkpoint = Checkpoint::of("bert");
     let source = HfCheckpoint::new("config.json");
-    let context = LoadContext { base: checkpoint.path(), device: fmrai_torch::Device::Cpu };
+    let context = LoadContext::new(checkpoint.path(), fmrai_torch::Device::Cpu);
     let error = source.load(&context).err().unwrap().to_string();
     assert!(
         error.ends_with("a folder with config.json, model.safetensors and tokenizer.json is needed"),

@@ -190,7 +190,7 @@ fn encoders_compute_in_16_bits_where_asked() {
     {
         for attention in [AttentionForm::Fused, AttentionForm::Eager] {
             let source = HfCheckpoint { attention, dtype, ..HfCheckpoint::new(model_folder("bert")) };
-            let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap();
+            let model = source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap();
             let expected = expected("bert");
             let named =
                 [("input_ids", &expected["input_ids"]), ("attention_mask", &expected["attention_mask"])];

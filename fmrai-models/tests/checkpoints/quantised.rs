@@ -111,7 +111,7 @@ fn what_is_quantised_is_told() {
 fn it_computes_in_16_bits_where_a_plan_says_so() {
     for (dtype, absolute) in [(Precision::Bfloat16, 0.1), (Precision::Float16, 0.0125)] {
         let source = HfCheckpoint { dtype, ..HfCheckpoint::new(model_folder("gptq")) };
-        let model = source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap();
+        let model = source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap();
         assert_eq!(model.info().dtype, dtype.into());
         let (actual, expected) = logits(&*model, "gptq");
         Tolerance { absolute, relative: 0.02 }.check(&actual, &expected).unwrap_or_else(|e| panic!("{e}"));

@@ -92,7 +92,7 @@ fn the_folder_holds_the_model_that_was_trained() {
         assert_eq!(lines.iter().filter(|line| line.starts_with("step ")).count(), steps.min(2));
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 3, "nothing but the files of a checkpoint");
 
-        let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+        let context = LoadContext::new(Path::new("."), Device::Cpu);
         let model = HfCheckpoint::new(&out).load(&context).unwrap();
         let agreement = Tolerance::REORDERED.check(&logits(model.as_ref()), &logits(&trained.model));
         assert!(agreement.is_ok(), "{agreement:?}");

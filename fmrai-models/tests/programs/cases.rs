@@ -28,7 +28,7 @@ pub(crate) fn load(kind: &str, path: &Path) -> Result<Box<dyn Model>, ModelError
 /// The model that a plan says.
 pub(crate) fn load_as(source: serde_json::Value) -> Result<Box<dyn Model>, ModelError> {
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(source).unwrap();
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu })
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu))
 }
 
 /// The inputs and expected outputs of one case: `CASE.in.NN.NAME` and `CASE.out.NN`, what is no tensor as JSON in the

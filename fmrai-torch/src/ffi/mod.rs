@@ -8,6 +8,7 @@ pub(crate) mod gradients;
 mod handover;
 pub(crate) mod lines;
 mod message;
+pub(crate) mod meter;
 pub(crate) mod plain;
 pub(crate) mod scopes;
 pub(crate) mod script;

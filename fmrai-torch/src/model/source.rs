@@ -31,4 +31,15 @@ pub struct LoadContext<'a> {
     pub base: &'a Path,
     /// Where the weights go.
     pub device: Device,
+    /// Most bytes of memory that weights may take, where somebody has set a limit. A source that can read weights again in each pass keeps no more than
+    /// that; any other refuses a model that needs more.
+    pub weight_bytes: Option<u64>,
+}
+
+impl<'a> LoadContext<'a> {
+    /// Relative paths start from `base`, weights go to `device` and take what they need.
+    #[must_use]
+    pub fn new(base: &'a Path, device: Device) -> Self {
+        Self { base, device, weight_bytes: None }
+    }
 }

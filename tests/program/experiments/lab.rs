@@ -64,7 +64,7 @@ pub(super) fn logits(model: &str, samples: &[Sample]) -> (Vec<f32>, usize, usize
 
 pub(super) fn load(model: &str) -> Box<dyn Model> {
     let path = Path::new(ROOT).join("tests/reference/decoders").join(model);
-    HfCheckpoint::new(path).load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
+    HfCheckpoint::new(path).load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap()
 }
 
 /// Shows batches of texts to experiments, each to the one that `to` says by the number of the batch.

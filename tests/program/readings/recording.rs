@@ -89,7 +89,7 @@ pub(super) fn record(
     left: bool,
     makes: &[&dyn Fn() -> Box<dyn Analyzer>],
 ) -> Recorded {
-    let context = LoadContext { base: Path::new("."), device: Device::Cpu };
+    let context = LoadContext::new(Path::new("."), Device::Cpu);
     let model = HfCheckpoint::new(model).load(&context).unwrap();
     let mut tracker = DispatchTracker::new().unwrap();
     for (name, tensor) in model.parameters() {

@@ -25,7 +25,7 @@ pub(in crate::commands) struct Subject {
 impl Subject {
     /// Reads the model.
     pub(in crate::commands) fn load(&self) -> Result<Box<dyn Model>, Error> {
-        Ok(self.model.load(&LoadContext { base: &self.base, device: Device::Cpu })?)
+        Ok(self.model.load(&LoadContext::new(&self.base, Device::Cpu))?)
     }
 }
 

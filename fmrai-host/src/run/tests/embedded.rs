@@ -62,7 +62,7 @@ impl Batches for Ready {
 /// A loaded model, and all batches of the data.
 fn values(place: &Path) -> (Box<dyn Model>, Box<Ready>) {
     fmrai_torch::set_threads(1).unwrap(); // as other tests of this process do
-    let model = model_source().load(&LoadContext { base: place, device: Device::Cpu }).unwrap();
+    let model = model_source().load(&LoadContext::new(place, Device::Cpu)).unwrap();
     let inputs = model.inputs();
     let context =
         DataContext { base: place, tokenizer: model.tokenizer(), max_tokens: None, inputs: &inputs };

@@ -41,7 +41,7 @@ fn npy(path: &Path, shape: &[usize], values: &[f32]) {
 
 fn load(model: &Value) -> Box<dyn Model> {
     let source: Box<dyn RegisteredModelSource> = serde_json::from_value(model.clone()).unwrap();
-    source.load(&LoadContext { base: Path::new("."), device: Device::Cpu }).unwrap()
+    source.load(&LoadContext::new(Path::new("."), Device::Cpu)).unwrap()
 }
 
 /// A plan that captures these tensors of a model that takes `x.npy`.
