@@ -22,6 +22,7 @@ mod induction;
 mod kv;
 mod lens;
 mod loading;
+mod memory;
 mod naming;
 mod neurons;
 mod pairs;

@@ -13,6 +13,8 @@ use crate::plan::Bytes;
 
 /// Of what is allowed, so many of so many parts are planned with: the allocator and the system need some that nobody counts.
 const PLANNED: (u64, u64) = (15, 16);
+/// Conclusions are drawn, and pictures of them, when all batches are over: so many bytes are left for that.
+const FOR_CONCLUSIONS: u64 = 48 << 20;
 /// Of the memory that a model may take, so many of so many parts are for its weights.
 const FOR_WEIGHTS: (u64, u64) = (2, 3);
 /// How many times more positions than seen before are tried at once.
@@ -103,8 +105,7 @@ impl Budget {
         let Some(Limited { limit, sampler, learned }) = &self.0 else { return Ok(size.rows) };
         give_back_freed_pages();
         let held = sampler.begin();
-        let planned = limit / PLANNED.1 * PLANNED.0;
-        match learned.rows(size, planned.saturating_sub(held)) {
+        match learned.rows(size, planned(*limit).saturating_sub(held)) {
             Ok(rows) => Ok(rows),
             Err(least) => Err(RunError::Memory {
                 what: format!(
@@ -117,7 +118,7 @@ impl Budget {
                     Bytes(least)
                 ),
                 limit: Bytes(*limit),
-                needed: Bytes((held + least) / PLANNED.0 * PLANNED.1),
+                needed: Bytes((held + least + FOR_CONCLUSIONS) / PLANNED.0 * PLANNED.1 + 1_000_000),
             }),
         }
     }
@@ -145,7 +146,7 @@ impl Budget {
     /// Of an experiment's variants, how many positions of so long rows run together; `None` without a limit.
     pub(super) fn positions(&self, positions: usize) -> Option<usize> {
         let Limited { limit, sampler, learned } = self.0.as_ref()?;
-        let left = (limit / PLANNED.1 * PLANNED.0).saturating_sub(sampler.begin());
+        let left = planned(*limit).saturating_sub(sampler.begin());
         let rows = learned.rows(Size { rows: usize::MAX, positions }, left).unwrap_or(1);
         Some(rows.saturating_mul(positions.max(1)))
     }
@@ -160,6 +161,11 @@ impl Budget {
             tracing::warn!(%most, %limit, "more memory was held for a moment than `limits.memory` allows");
         }
     }
+}
+
+/// What is planned with for weights and batches.
+fn planned(limit: u64) -> u64 {
+    (limit / PLANNED.1 * PLANNED.0).saturating_sub(FOR_CONCLUSIONS)
 }
 
 impl Learned {

@@ -154,8 +154,8 @@ fn recorded(
         };
         match watched.discover(piece.as_ref().unwrap_or(inputs)) {
             Ok(graph) => return Ok((graph, piece)),
-            Err(error) if is_out_of_memory(&error.to_string()) && rows > least.max(2) => {
-                rows = (rows / 2).max(least.max(2));
+            Err(error) if is_out_of_memory(&error.to_string()) && rows > least => {
+                rows = (rows / 2).max(least);
             }
             Err(error) => return Err(error),
         }

@@ -1,5 +1,6 @@
 //! Runs on the small reference model.
 
+mod cut;
 mod embedded;
 mod parts;
 mod passes;
