@@ -11,7 +11,7 @@ use fmrai_core::tracker::{Activations, CaptureRequest};
 use fmrai_torch::data::Counts;
 use fmrai_torch::{give_back_freed_pages, is_out_of_memory};
 
-use super::budget::Measuring;
+use super::budget::{Measuring, Size};
 use super::error::RunError;
 use super::lane::Lane;
 use super::pieces::{self, Joined};
@@ -26,6 +26,8 @@ struct Wanted {
     request: CaptureRequest,
     /// It is to be written.
     captured: bool,
+    /// An earlier run has shown it to the analyses.
+    again: bool,
 }
 
 /// A pass of the model.
@@ -61,22 +63,33 @@ impl Session<'_> {
         if !self.somebody_looks() && !self.source.has_to_run() {
             return Ok(());
         }
-        self.in_pieces(batch, &Wanted { request, captured }, added)
+        self.in_pieces(batch, &Wanted { request, captured, again: false }, added)
+    }
+
+    /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
+    pub(super) fn pass_over(&mut self, batch: &Samples, added: Counts) -> Result<(), Error> {
+        let Some(recorder) = self.recorder().filter(|recorder| !recorder.has(batch.index)) else {
+            return self.source.pass_over().map_err(|error| of_batch(batch, error));
+        };
+        let wanted = Wanted { request: recorder.request().clone(), captured: true, again: true };
+        let parity = self.source.parity().cloned(); // it has been compared before
+        self.in_pieces(batch, &wanted, added)?;
+        self.source.set_parity(parity);
+        Ok(())
     }
 
     /// The batch at once, or as many of its samples at a time as there is memory for.
     fn in_pieces(&mut self, batch: &Samples, wanted: &Wanted, added: Counts) -> Result<(), Error> {
         let all = batch.samples.len();
         let least = self.source.least();
-        let (mut from, mut most) = (0, all);
-        let mut cut = None;
+        let positions = self.source.size().positions;
+        let (mut from, mut cut) = (0, None);
         loop {
             let mut samples = from..all;
-            if let Some(least) = least.filter(|_| self.budget.is_set() || most < all) {
-                let mut size = self.source.size();
-                size.rows = all - from;
-                let rows = self.budget.rows(size).map_err(|error| of_batch(batch, error.into()))?;
-                samples = pieces::next(&batch.samples, from, rows.min(most), least);
+            if let Some(least) = least.filter(|_| self.budget.cuts()) {
+                let rows = self.budget.rows(Size { rows: all - from, positions });
+                let rows = rows.map_err(|error| of_batch(batch, error.into()))?;
+                samples = pieces::next(&batch.samples, from, rows, least);
             }
             let piece = match samples == (0..all) {
                 true => self.whole(batch, wanted, added),
@@ -90,17 +103,17 @@ impl Session<'_> {
             match piece {
                 Ok(()) => from = samples.end,
                 Err(error) => {
-                    let smaller = pieces::next(&batch.samples, from, samples.len() / 2, least.unwrap_or(all));
-                    let fewer = least.is_some() && smaller.len() < samples.len();
-                    if !(lacks_memory(&error) && fewer) {
+                    let rows = samples.len();
+                    let fewer = |least| pieces::next(&batch.samples, from, rows / 2, least).len() < rows;
+                    if !(lacks_memory(&error) && least.is_some_and(fewer)) {
                         return Err(error);
                     }
-                    most = smaller.len();
-                    let (batch, samples) = (batch.index, samples.len());
+                    self.budget.lacked(Size { rows, positions });
+                    let batch = batch.index;
                     tracing::warn!(
                         batch,
-                        samples,
-                        "there is no memory for so many samples at once: it goes on with {most}"
+                        samples = rows,
+                        "there is no memory for so many samples at once: it goes on with fewer"
                     );
                     give_back_freed_pages();
                 }
@@ -110,7 +123,10 @@ impl Session<'_> {
             }
         }
         match cut {
-            Some(Cut { captured, .. }) if wanted.captured => self.record_joined(batch, captured, added),
+            // A batch of which something was left out is not written, as one that was left out whole is not.
+            Some(Cut { captured, .. }) if wanted.captured && captured.samples() == all => {
+                self.record_joined(batch, captured, added)
+            }
             _ => Ok(()),
         }
     }
@@ -184,8 +200,10 @@ impl Session<'_> {
                     && !lacks_memory(&error)
                     && !self.source.carries_state() =>
             {
-                let samples: Vec<u64> = batch.samples.iter().map(|sample| sample.id).collect();
-                self.skipped.batch(batch.index, &samples, &error.to_string());
+                if !wanted.again {
+                    let samples: Vec<u64> = batch.samples.iter().map(|sample| sample.id).collect();
+                    self.skipped.batch(batch.index, &samples, &error.to_string());
+                }
                 Ok(None)
             }
             Err(error) => Err(of_batch(batch, error)),
@@ -201,6 +219,9 @@ impl Session<'_> {
         refused: &mut Vec<String>,
     ) -> Result<(), Error> {
         let Pass { activations, measuring } = pass;
+        if wanted.again {
+            return Ok(());
+        }
         let (index, sweep) = (batch.index, self.sweep);
         if sweep == 0 {
             let source = &mut self.source;

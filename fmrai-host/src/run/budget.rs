@@ -22,7 +22,11 @@ const BOLDER: usize = 2;
 
 /// The memory that a run may take; without a limit, nothing is measured.
 #[derive(Debug, Default)]
-pub(super) struct Budget(Option<Limited>);
+pub(super) struct Budget {
+    limited: Option<Limited>,
+    /// Positions of all rows together for which the system has had no memory.
+    lacked: Option<usize>,
+}
 
 #[derive(Debug)]
 struct Limited {
@@ -70,14 +74,25 @@ impl Budget {
     /// # Errors
     /// [`Error::Usage`] where the system does not tell how much memory a process holds.
     pub(super) fn new(limit: Option<Bytes>) -> Result<Self, Error> {
-        let Some(Bytes(limit)) = limit else { return Ok(Self(None)) };
+        let Some(Bytes(limit)) = limit else { return Ok(Self::default()) };
         let sampler = Sampler::new().map_err(|error| Error::Usage(format!("limits.memory: {error}")))?;
-        Ok(Self(Some(Limited { limit, sampler, learned: Learned::default() })))
+        Ok(Self { limited: Some(Limited { limit, sampler, learned: Learned::default() }), lacked: None })
     }
 
     /// True if there is a limit.
     pub(super) fn is_set(&self) -> bool {
-        self.0.is_some()
+        self.limited.is_some()
+    }
+
+    /// True if a batch may have to be cut.
+    pub(super) fn cuts(&self) -> bool {
+        self.is_set() || self.lacked.is_some()
+    }
+
+    /// The system has no memory for a pass of this size.
+    pub(super) fn lacked(&mut self, size: Size) {
+        let all = size.all();
+        self.lacked = Some(self.lacked.map_or(all, |before| before.min(all)));
     }
 
     /// Most bytes that weights may take.
@@ -85,7 +100,7 @@ impl Budget {
     /// # Errors
     /// [`RunError::Memory`] where the program itself takes more than what is allowed.
     pub(super) fn weight_bytes(&self) -> Result<Option<u64>, RunError> {
-        let Some(Limited { limit, sampler, .. }) = &self.0 else { return Ok(None) };
+        let Some(Limited { limit, sampler, .. }) = &self.limited else { return Ok(None) };
         let held = sampler.begin();
         match limit.saturating_sub(held) {
             0 => Err(RunError::Memory {
@@ -102,7 +117,9 @@ impl Budget {
     /// # Errors
     /// [`RunError::Memory`] if not even one fits.
     pub(super) fn rows(&self, size: Size) -> Result<usize, RunError> {
-        let Some(Limited { limit, sampler, learned }) = &self.0 else { return Ok(size.rows) };
+        let fewer = self.lacked.map(|lacked| lacked / 2 / size.positions.max(1));
+        let size = Size { rows: fewer.map_or(size.rows, |fewer| size.rows.min(fewer.max(1))), ..size };
+        let Some(Limited { limit, sampler, learned }) = &self.limited else { return Ok(size.rows) };
         give_back_freed_pages();
         let held = sampler.begin();
         match learned.rows(size, planned(*limit).saturating_sub(held)) {
@@ -128,14 +145,14 @@ impl Budget {
     /// # Errors
     /// What libtorch reports.
     pub(super) fn measure(&self) -> Result<Option<Measuring>, Error> {
-        let Some(Limited { sampler, .. }) = &self.0 else { return Ok(None) };
+        let Some(Limited { sampler, .. }) = &self.limited else { return Ok(None) };
         let meter = MemoryMeter::begin().map_err(fmrai_torch::model::ModelError::from)?;
         Ok(Some(Measuring { meter, before: sampler.begin() }))
     }
 
     /// The piece was of this size.
     pub(super) fn learn(&mut self, measuring: Option<Measuring>, size: Size) {
-        let (Some(Limited { sampler, learned, .. }), Some(measuring)) = (&mut self.0, measuring) else {
+        let (Some(Limited { sampler, learned, .. }), Some(measuring)) = (&mut self.limited, measuring) else {
             return;
         };
         let tensors = measuring.meter.peak();
@@ -145,7 +162,7 @@ impl Budget {
 
     /// Of an experiment's variants, how many positions of so long rows run together; `None` without a limit.
     pub(super) fn positions(&self, positions: usize) -> Option<usize> {
-        let Limited { limit, sampler, learned } = self.0.as_ref()?;
+        let Limited { limit, sampler, learned } = self.limited.as_ref()?;
         let left = planned(*limit).saturating_sub(sampler.begin());
         let rows = learned.rows(Size { rows: usize::MAX, positions }, left).unwrap_or(1);
         Some(rows.saturating_mul(positions.max(1)))
@@ -153,7 +170,7 @@ impl Budget {
 
     /// Gives back what is free, and tells of a limit that was not kept.
     pub(super) fn conclude(&self) {
-        let Some(Limited { limit, sampler, .. }) = &self.0 else { return };
+        let Some(Limited { limit, sampler, .. }) = &self.limited else { return };
         give_back_freed_pages();
         let most = sampler.resident().most().unwrap_or(0);
         if most > *limit {
@@ -278,6 +295,14 @@ mod tests {
     fn without_a_limit_nothing_is_cut() {
         let budget = Budget::new(None).unwrap();
         assert_eq!(budget.rows(size(1000, 512)).unwrap(), 1000);
+        let mut lacking = Budget::default();
+        assert!(!lacking.cuts());
+        lacking.lacked(size(64, 100));
+        lacking.lacked(size(200, 100));
+        assert!(lacking.cuts());
+        assert_eq!(lacking.rows(size(64, 100)).unwrap(), 32);
+        assert_eq!(lacking.rows(size(64, 50)).unwrap(), 64);
+        assert_eq!(lacking.rows(size(64, 10_000)).unwrap(), 1);
         assert!(budget.measure().unwrap().is_none() && budget.positions(5).is_none());
     }
 }

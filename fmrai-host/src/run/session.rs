@@ -18,7 +18,6 @@ use super::lane::Lane;
 use super::limit::Limit;
 use super::options::Options;
 use super::recorder::Recorder;
-use super::samples::Samples;
 use super::skipped::Skipped;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
@@ -332,23 +331,6 @@ impl Session<'_> {
     /// What writes activations: those of the first sweep, since later ones give the same.
     pub(super) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref().filter(|_| self.sweep == 0)
-    }
-
-    /// A batch that was absorbed before: the model's state follows it, and its file is written again if it is gone or spoiled.
-    fn pass_over(&mut self, batch: &Samples, added: Counts) -> Result<(), Error> {
-        let Some(recorder) = self.recorder.as_mut().filter(|recorder| !recorder.has(batch.index)) else {
-            let over = self.source.pass_over();
-            return over.map_err(|error| Error::Batch { index: batch.index, error: Box::new(error) });
-        };
-        let parity = self.source.parity().cloned(); // it has been compared before
-        match self.source.activations(recorder.request()) {
-            Ok(activations) => recorder.record(batch, activations.as_ref(), added)?,
-            // It was left out before.
-            Err(error) if self.on_error == OnError::Skip && is_of_the_model(&error) => {}
-            Err(error) => return Err(Error::Batch { index: batch.index, error: Box::new(error) }),
-        }
-        self.source.set_parity(parity);
-        Ok(())
     }
 
     /// Writes the state to disk, unless it is there or nothing is kept.
