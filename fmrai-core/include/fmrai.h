@@ -1,4 +1,4 @@
-/* fmrai.h - the plugin ABI of fMRAi, version 1.2: all that an analyzer in C or C++ needs.
+/* fmrai.h - the plugin ABI of fMRAi, version 1.3: all that an analyzer in C or C++ needs.
  *
  * A plugin is a shared library that exports one symbol, `fmrai_plugin_entry_v1`, and carries a manifest that the host
  * reads from the file before any code of it runs (FMRAI_MANIFEST). Build it with hidden visibility:
@@ -233,6 +233,7 @@ typedef struct fmrai_sample {
   uint32_t n_sequences;
   uint32_t reserved;
   const fmrai_pair *pair; /* since 1.2: NULL where the data are no pairs */
+  fmrai_str fields; /* since 1.3: further fields of its record, a JSON object; NULL if there are none */
 } fmrai_sample;
 
 typedef struct fmrai_batch {

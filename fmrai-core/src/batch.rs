@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::analyzer::AnalyzerError;
 use crate::graph::TensorId;
@@ -36,6 +37,8 @@ pub struct Sample {
     pub sequences: Vec<Sequence>,
     /// What the data say of it where they are pairs of texts.
     pub pair: Option<Pair>,
+    /// Further fields of its record in the data, those that the plan keeps: labels, sources, ... (strings, numbers, truth values, null).
+    pub fields: Map<String, Value>,
 }
 
 /// Which text of a pair a sample is.
@@ -108,6 +111,7 @@ impl Sample {
             span: 0..0,
             sequences: Vec::new(),
             pair: None,
+            fields: Map::new(),
         }
     }
 

@@ -121,6 +121,7 @@ impl Stream {
                 id: sample.id,
                 sequences: Vec::new(),
                 pair: None,
+                fields: serde_json::Map::new(),
             }
         };
         Some(samples.iter().map(own).collect())

@@ -1,5 +1,6 @@
 //! Analyzers that are written in Python.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fmrai_core::analyzer::{
@@ -65,6 +66,30 @@ struct ShownSample {
     token_ids: Vec<u32>,
     special: Vec<bool>,
     span: (usize, usize),
+    fields: BTreeMap<String, Option<Field>>,
+}
+
+/// A further field of a record; null is None.
+#[derive(IntoPyObject)]
+enum Field {
+    Truth(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl Field {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => None,
+            Value::Bool(truth) => Some(Self::Truth(*truth)),
+            Value::Number(number) => {
+                number.as_i64().map(Self::Int).or_else(|| number.as_f64().map(Self::Float))
+            }
+            Value::String(text) => Some(Self::Text(text.clone())),
+            other => Some(Self::Text(other.to_string())),
+        }
+    }
 }
 
 impl From<&Sample> for ShownSample {
@@ -75,6 +100,7 @@ impl From<&Sample> for ShownSample {
             token_ids: sample.token_ids.clone(),
             special: sample.special.clone(),
             span: (sample.span.start, sample.span.end),
+            fields: sample.fields.iter().map(|(name, value)| (name.clone(), Field::of(value))).collect(),
         }
     }
 }

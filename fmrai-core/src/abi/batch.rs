@@ -79,6 +79,7 @@ pub(super) struct LentSamples {
     _marks: Vec<Vec<Mark>>,
     _mark_lists: Vec<Vec<*const Mark>>,
     _pairs: Vec<Option<Box<Pair>>>,
+    _fields: Vec<Option<String>>,
     _samples: Vec<raw::Sample>,
     list: Vec<*const raw::Sample>,
 }
@@ -101,6 +102,7 @@ impl LentSamples {
             marks.iter().map(|all| all.iter().map(std::ptr::from_ref).collect()).collect();
         let pairs: Vec<Option<Box<Pair>>> =
             all.iter().zip(&mark_lists).map(|(sample, marks)| lent_pair(sample, marks)).collect();
+        let fields: Vec<Option<String>> = all.iter().map(lent_fields).collect();
         let mut samples = Vec::with_capacity(all.len());
         for (at, sample) in all.iter().enumerate() {
             let tokens = sample.token_ids.len();
@@ -124,6 +126,7 @@ impl LentSamples {
                 n_sequences: count(sequence_lists[at].len()),
                 reserved: 0,
                 pair: pairs[at].as_deref().map_or(std::ptr::null(), std::ptr::from_ref),
+                fields: Str::of_option(fields[at].as_deref()),
             });
         }
         let list = samples.iter().map(std::ptr::from_ref).collect();
@@ -134,6 +137,7 @@ impl LentSamples {
             _marks: marks,
             _mark_lists: mark_lists,
             _pairs: pairs,
+            _fields: fields,
             _samples: samples,
             list,
         })
@@ -142,6 +146,11 @@ impl LentSamples {
     pub(super) fn list(&self) -> &[*const raw::Sample] {
         &self.list
     }
+}
+
+/// The fields of a sample as JSON; `None` where it has none.
+fn lent_fields(sample: &Sample) -> Option<String> {
+    (!sample.fields.is_empty()).then(|| serde_json::to_string(&sample.fields).unwrap_or_default())
 }
 
 fn lent_marks(sample: &Sample) -> Vec<Mark> {
@@ -318,6 +327,8 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
     let offsets = unsafe { slice(sample.offsets, tokens.saturating_mul(2)) };
     // SAFETY: as above.
     let text = unsafe { text(sample.text) }?;
+    // SAFETY: as above.
+    let fields = unsafe { self::text(sample.fields) }?;
     let position = |x: u64| usize::try_from(x).unwrap_or(usize::MAX);
     let mut sequences = Vec::with_capacity(sample.n_sequences as usize);
     // SAFETY: as above.
@@ -344,5 +355,10 @@ unsafe fn read_sample(sample: &raw::Sample) -> Result<Sample, String> {
         sequences,
         // SAFETY: as above.
         pair: unsafe { read_pair(sample.pair) }?,
+        fields: match fields {
+            Some(json) => serde_json::from_str(json)
+                .map_err(|error| format!("the fields of sample {}: {error}", sample.id))?,
+            None => serde_json::Map::new(),
+        },
     })
 }

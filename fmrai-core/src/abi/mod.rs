@@ -46,7 +46,7 @@ pub use manifest::{About, Manifest};
 /// Major version of the ABI: both sides need the same.
 pub const ABI_MAJOR: u32 = 1;
 /// Minor version of the ABI: each side uses what the other has.
-pub const ABI_MINOR: u32 = 2;
+pub const ABI_MINOR: u32 = 3;
 
 /// The header for C and C++ authors.
 pub const HEADER: &str = include_str!("../../include/fmrai.h");

@@ -175,6 +175,7 @@ layouts! {
         n_sequences: u32,
         reserved: u32,
         pair: *const experiment::Pair,
+        fields: Str,
     }
     struct Batch as "fmrai_batch" grows 48 {
         struct_size: u32,

@@ -554,7 +554,7 @@ fn the_header_and_the_structs_are_laid_out_alike() {
     for (name, size, least) in raw::least() {
         let appended = match name {
             "fmrai_model" => 32,
-            "fmrai_sample" => 24,
+            "fmrai_sample" => 40,
             _ => 0,
         };
         assert_eq!(size, least + appended, "{name}");

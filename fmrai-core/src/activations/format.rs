@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::ActivationsError;
@@ -192,6 +192,8 @@ struct SampleRecord {
     sequences: Vec<SequenceRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pair: Option<Pair>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    fields: Map<String, Value>,
 }
 
 /// The tokens of another input of a sample, as they are written.
@@ -232,6 +234,7 @@ impl BatchHeader {
             span: (s.span.start, s.span.end),
             sequences: s.sequences.iter().map(SequenceRecord::of).collect(),
             pair: s.pair.clone(),
+            fields: s.fields.clone(),
         });
         let samples = samples.collect();
         let (added, counts) = match self.counts.clone() {
@@ -270,6 +273,7 @@ impl BatchHeader {
                 span: sample.span.0..sample.span.1,
                 sequences,
                 pair: sample.pair,
+                fields: sample.fields,
             });
         }
         let counts = match (record.added, record.counts) {

@@ -31,7 +31,11 @@ fn entry(id: u32, dtype: DType, stored: DType) -> StoredActivation {
 }
 
 fn header(index: u64, samples: usize) -> BatchHeader {
-    let sample = |id| Sample { text: Some("a \"b\"\n".into()), ..padded_sample(id, &[5, 6], 1) };
+    let fields =
+        serde_json::Map::from_iter([("label".to_owned(), json!(3)), ("source".to_owned(), json!(null))]);
+    let text = "a \"b\"\n";
+    let sample =
+        |id| Sample { text: Some(text.into()), fields: fields.clone(), ..padded_sample(id, &[5, 6], 1) };
     BatchHeader {
         index,
         counts: Counted::Added(json!({"texts": samples})),

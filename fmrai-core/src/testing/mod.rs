@@ -87,6 +87,7 @@ pub fn padded_sample(id: u64, token_ids: &[u32], left: usize) -> Sample {
         span: left..left + token_ids.len(),
         sequences: Vec::new(),
         pair: None,
+        fields: serde_json::Map::new(),
     }
 }
 

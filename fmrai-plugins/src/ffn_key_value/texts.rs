@@ -112,14 +112,10 @@ mod tests {
 
     fn sample(text: Option<&str>, offsets: Vec<std::ops::Range<usize>>) -> Sample {
         Sample {
-            id: 0,
             text: text.map(Into::into),
             token_ids: (0..offsets.len() as u32).collect(),
-            special: Vec::new(),
             offsets,
-            span: 0..0,
-            sequences: Vec::new(),
-            pair: None,
+            ..Sample::new(0)
         }
     }
 

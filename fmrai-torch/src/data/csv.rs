@@ -22,6 +22,9 @@ text_source! {
         /// What separates the fields, one ASCII character; a comma by default.
         #[serde(default = "comma")]
         pub delimiter: char,
+        /// Names of further columns whose fields go with each text to analyses and captures, as strings; none by default.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub keep: Vec<String>,
     }
     reads: "texts", batch_size: 8, too_long: "are cut, and counted"
 }
@@ -43,8 +46,9 @@ impl DataSource for Csv {
                 let valid = "one ASCII character other than a quote or a line end";
                 DataError::Unsuitable(format!("delimiter is {found:?}, valid is {valid}"))
             })?;
-        let column = self.column.clone();
-        self.settings().open_texts(context, move |path, file| Rows::new(path, file, delimiter, &column))
+        let (column, keep) = (self.column.clone(), self.keep.clone());
+        self.settings()
+            .open_texts(context, move |path, file| Rows::new(path, file, delimiter, &column, &keep))
     }
 }
 
@@ -96,6 +100,8 @@ struct Rows {
     reader: Reader<Guard>,
     seen: Rc<Seen>,
     column: usize,
+    /// Columns that are kept beside it, with their names.
+    keep: Vec<(String, usize)>,
     /// Lines and bytes before the start of the record. The reader's own line numbers ignore blank lines before a
     /// record, and come one late after `\r\n`.
     lines: u64,
@@ -108,7 +114,13 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(path: PathBuf, file: TextFile, delimiter: u8, column: &str) -> Result<Self, DataError> {
+    fn new(
+        path: PathBuf,
+        file: TextFile,
+        delimiter: u8,
+        column: &str,
+        keep: &[String],
+    ) -> Result<Self, DataError> {
         let seen = Rc::new(Seen::default());
         let guard = Guard { file, seen: Rc::clone(&seen) };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
@@ -118,6 +130,7 @@ impl Rows {
             reader,
             seen,
             column: 0,
+            keep: Vec::new(),
             lines: 0,
             start: 0,
             after_return: false,
@@ -129,26 +142,30 @@ impl Rows {
             Ok(header) => header.clone(),
             Err(error) => return Err(rows.error(error)),
         };
+        rows.column = rows.place(&header, column)?;
+        let keep = keep.iter().map(|name| Ok((name.clone(), rows.place(&header, name)?)));
+        rows.keep = keep.collect::<Result<_, DataError>>()?;
+        Ok(rows)
+    }
+
+    /// The number of a column.
+    fn place(&self, header: &StringRecord, column: &str) -> Result<usize, DataError> {
         let mut matching =
             header.iter().enumerate().filter(|(_, name)| *name == column).map(|(index, _)| index);
-        let wrong = |what| DataError::Record { path: rows.path.clone(), line: rows.line(), what };
+        let wrong = |what| Err(DataError::Record { path: self.path.clone(), line: self.line(), what });
         match (matching.next(), matching.next()) {
-            (Some(index), None) => rows.column = index,
-            (Some(_), Some(_)) => return Err(wrong(format!("more than one column {column:?}"))),
-            (None, _) if header.is_empty() => {
-                return Err(wrong(format!("no column {column:?}; there is no header")));
-            }
+            (Some(index), None) => Ok(index),
+            (Some(_), Some(_)) => wrong(format!("more than one column {column:?}")),
+            (None, _) if header.is_empty() => wrong(format!("no column {column:?}; there is no header")),
             (None, _) => {
                 let other = |name: &str| name.contains([';', '\t', '|', ',']);
                 let hint = match header.get(0) {
                     Some(name) if header.len() == 1 && other(name) => "; is `delimiter` another one?",
                     _ => "",
                 };
-                let names = quoted(header.iter());
-                return Err(wrong(format!("no column {column:?}; there are {names}{hint}")));
+                wrong(format!("no column {column:?}; there are {}{hint}", quoted(header.iter())))
             }
         }
-        Ok(rows)
     }
 
     /// Lets the reader go on as far as one record may reach, which starts here.
@@ -202,10 +219,12 @@ impl Records for Rows {
         }
         let line = self.line();
         let text = row.get(self.column).unwrap_or_default().to_owned();
+        let kept = |(name, at): &(String, usize)| (name.clone(), row.get(*at).unwrap_or_default().into());
+        let fields = self.keep.iter().map(kept).collect();
         let last = row.iter().next_back().unwrap_or_default();
         self.open_line = last.contains(['\n', '\r']).then_some(line);
         self.row = row;
-        Ok(Some(Record { text, line }))
+        Ok(Some(Record { text, line, fields }))
     }
 
     fn bytes(&self) -> u64 {

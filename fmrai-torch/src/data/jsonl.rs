@@ -13,6 +13,9 @@ text_source! {
     pub struct JsonLines {
         /// Name of the field that holds the text.
         pub field: String,
+        /// Names of further fields whose strings, numbers and truth values go with each text to analyses and captures; none by default.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub keep: Vec<String>,
     }
     reads: "texts", batch_size: 8, too_long: "are cut, and counted"
 }
@@ -22,9 +25,9 @@ crate::register_data_source!(JsonLines, name: "jsonl", summary: "JSON lines: one
 
 impl DataSource for JsonLines {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-        let field = self.field.clone();
+        let (field, keep) = (self.field.clone(), self.keep.clone());
         self.settings().open_texts(context, move |path, file| {
-            Ok(Objects { lines: Lines::new(path, file), field: field.clone() })
+            Ok(Objects { lines: Lines::new(path, file), field: field.clone(), keep: keep.clone() })
         })
     }
 }
@@ -32,15 +35,16 @@ impl DataSource for JsonLines {
 struct Objects {
     lines: Lines,
     field: String,
+    keep: Vec<String>,
 }
 
 impl Objects {
-    /// The text of one line.
-    fn text(&self, line: &str) -> Result<String, String> {
+    /// The text of one line, and the fields that are kept.
+    fn text(&self, line: &str) -> Result<(String, Map<String, Value>), String> {
         let field = &self.field;
         let mut object: Map<String, Value> = object::<Value>(line, &format!("the field {field:?}"))?;
         match object.get_mut(field).map(Value::take) {
-            Some(Value::String(text)) => Ok(text),
+            Some(Value::String(text)) => Ok((text, self.kept(&mut object)?)),
             Some(other) => Err(format!("field {field:?} is {}, a string is needed", kind(&other))),
             None if object.is_empty() => Err(format!("no field {field:?}; the object is empty")),
             None => {
@@ -50,14 +54,30 @@ impl Objects {
     }
 }
 
+impl Objects {
+    /// The fields of an object that are kept; the text has been taken out. One that is absent is null.
+    fn kept(&self, object: &mut Map<String, Value>) -> Result<Map<String, Value>, String> {
+        let mut kept = Map::new();
+        for name in &self.keep {
+            let value = object.get_mut(name).map(Value::take).unwrap_or_default();
+            if value.is_array() || value.is_object() {
+                let needed = "a string, a number, a truth value or null is needed";
+                return Err(format!("field {name:?} is {}, {needed}", kind(&value)));
+            }
+            kept.insert(name.clone(), value);
+        }
+        Ok(kept)
+    }
+}
+
 impl Records for Objects {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
         let Some(record) = self.lines.next()? else { return Ok(None) };
         if record.is_blank() {
             return Ok(Some(record));
         }
-        let text = self.text(&record.text).map_err(|what| self.lines.error(what))?;
-        Ok(Some(Record { text, line: record.line }))
+        let (text, fields) = self.text(&record.text).map_err(|what| self.lines.error(what))?;
+        Ok(Some(Record { text, line: record.line, fields }))
     }
 
     fn bytes(&self) -> u64 {

@@ -12,6 +12,8 @@ use ::parquet::record::reader::RowIter;
 use ::parquet::record::{Field, Row};
 use ::parquet::schema::types::Type;
 
+use serde_json::Value;
+
 use super::records::{Record, Records, quoted};
 use super::settings::text_source;
 use super::steady::SteadyFile;
@@ -23,6 +25,9 @@ text_source! {
     pub struct ParquetTexts {
         /// Name of the column that holds the text.
         pub column: String,
+        /// Names of further columns of strings, numbers and truth values that go with each text to analyses and captures; none by default.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub keep: Vec<String>,
     }
     reads: "texts", batch_size: 8, too_long: "are cut, and counted"
 }
@@ -32,8 +37,8 @@ crate::register_data_source!(ParquetTexts, name: "parquet", summary: "tables of 
 
 impl DataSource for ParquetTexts {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-        let column = self.column.clone();
-        self.settings().open_texts_of(context, move |path, file| Rows::new(path, file, &column))
+        let (column, keep) = (self.column.clone(), self.keep.clone());
+        self.settings().open_texts_of(context, move |path, file| Rows::new(path, file, &column, &keep))
     }
 }
 
@@ -74,13 +79,15 @@ impl ChunkReader for Parts {
 struct Rows {
     path: PathBuf,
     rows: RowIter<'static>,
+    column: String,
+    keep: Vec<String>,
     row: u64,
     count: u64,
     length: u64,
 }
 
 impl Rows {
-    fn new(path: PathBuf, file: SteadyFile, column: &str) -> Result<Self, DataError> {
+    fn new(path: PathBuf, file: SteadyFile, column: &str, keep: &[String]) -> Result<Self, DataError> {
         let wrong = |what: String| DataError::File { path: path.clone(), what };
         let length = file.length();
         let opened = guarded(|| SerializedFileReader::new(Parts(file)));
@@ -88,17 +95,33 @@ impl Rows {
         let metadata = reader.metadata().file_metadata();
         let schema = metadata.schema();
         let names = || quoted(schema.get_fields().iter().map(|field| field.name()));
-        let found = schema.get_fields().iter().find(|field| field.name() == column);
-        let field = found.ok_or_else(|| wrong(format!("no column {column:?}; there are {}", names())))?;
-        let text = field.is_primitive() && field.get_physical_type() == Physical::BYTE_ARRAY;
-        if !text || field.get_basic_info().repetition() == Repetition::REPEATED {
+        let find = |name: &str| {
+            let found = schema.get_fields().iter().find(|field| field.name() == name);
+            found.ok_or_else(|| wrong(format!("no column {name:?}; there are {}", names())))
+        };
+        let single = |field: &Type| {
+            field.is_primitive() && field.get_basic_info().repetition() != Repetition::REPEATED
+        };
+        let field = find(column)?;
+        if !(single(field) && field.get_physical_type() == Physical::BYTE_ARRAY) {
             return Err(wrong(format!("the column {column:?} holds no strings; there are {}", names())));
         }
+        let mut fields = vec![field.clone()];
+        for name in keep.iter().filter(|name| *name != column) {
+            let field = find(name)?;
+            if !single(field) {
+                return Err(wrong(format!(
+                    "the column {name:?} holds no single values, so it cannot be kept"
+                )));
+            }
+            fields.push(field.clone());
+        }
         let count = u64::try_from(metadata.num_rows()).unwrap_or(0);
-        let projection = Type::group_type_builder(schema.name()).with_fields(vec![field.clone()]).build();
+        let projection = Type::group_type_builder(schema.name()).with_fields(fields).build();
         let rows = guarded(|| RowIter::from_file_into(Box::new(reader)).project(Some(projection?)));
         let rows = rows.map_err(|what| wrong(format!("the column {column:?} cannot be read: {what}")))?;
-        Ok(Self { path, rows, row: 0, count, length })
+        let (column, keep) = (column.to_owned(), keep.to_vec());
+        Ok(Self { path, rows, column, keep, row: 0, count, length })
     }
 }
 
@@ -111,8 +134,8 @@ fn guarded<T>(call: impl FnOnce() -> ParquetResult<T>) -> Result<T, String> {
 }
 
 /// The text of a row; absent ones are empty.
-fn text(row: &Row) -> Result<String, String> {
-    match row.get_column_iter().next().map(|(_, field)| field) {
+fn text(row: &Row, column: &str) -> Result<String, String> {
+    match row.get_column_iter().find(|(name, _)| *name == column).map(|(_, field)| field) {
         Some(Field::Str(text)) => Ok(text.clone()),
         Some(Field::Bytes(bytes)) => match std::str::from_utf8(bytes.data()) {
             Ok(text) => Ok(text.to_owned()),
@@ -120,6 +143,30 @@ fn text(row: &Row) -> Result<String, String> {
         },
         Some(Field::Null) | None => Ok(String::new()),
         Some(other) => Err(format!("is {other}, a string is needed")),
+    }
+}
+
+/// A field of a row that is kept: as JSON has it, bytes as text; dates, decimals and the like in words.
+fn kept(row: &Row, column: &str) -> Value {
+    let Some((_, field)) = row.get_column_iter().find(|(name, _)| *name == column) else {
+        return Value::Null;
+    };
+    match field {
+        Field::Null => Value::Null,
+        Field::Bool(x) => (*x).into(),
+        Field::Byte(x) => (*x).into(),
+        Field::Short(x) => (*x).into(),
+        Field::Int(x) => (*x).into(),
+        Field::Long(x) => (*x).into(),
+        Field::UByte(x) => (*x).into(),
+        Field::UShort(x) => (*x).into(),
+        Field::UInt(x) => (*x).into(),
+        Field::ULong(x) => (*x).into(),
+        Field::Float(x) => f64::from(*x).into(),
+        Field::Double(x) => (*x).into(),
+        Field::Str(text) => text.as_str().into(),
+        Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into(),
+        other => other.to_string().into(),
     }
 }
 
@@ -131,8 +178,10 @@ impl Records for Rows {
         let next = next.map_err(|what| DataError::Broken { path: self.path.clone(), line, what })?;
         let Some(row) = next else { return Ok(None) };
         self.row = line;
-        let text = text(&row).map_err(|what| DataError::Record { path: self.path.clone(), line, what })?;
-        Ok(Some(Record { text, line }))
+        let wrong = |what| DataError::Record { path: self.path.clone(), line, what };
+        let text = text(&row, &self.column).map_err(wrong)?;
+        let fields = self.keep.iter().map(|name| (name.clone(), kept(&row, name))).collect();
+        Ok(Some(Record { text, line, fields }))
     }
 
     fn bytes(&self) -> u64 {

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
+
 use super::DataError;
 use super::text_file::TextFile;
 
@@ -15,9 +17,16 @@ pub(super) struct Record {
     pub(super) text: String,
     /// The line it starts on, from 1.
     pub(super) line: u64,
+    /// Further fields of it that are kept.
+    pub(super) fields: Map<String, Value>,
 }
 
 impl Record {
+    /// A text without further fields.
+    pub(super) fn new(text: String, line: u64) -> Self {
+        Self { text, line, fields: Map::new() }
+    }
+
     /// True if there is nothing in it.
     pub(super) fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
@@ -112,7 +121,7 @@ impl Records for Lines {
         if self.line == 1 && text.starts_with('\u{feff}') {
             text.remove(0);
         }
-        Ok(Some(Record { text, line: self.line }))
+        Ok(Some(Record::new(text, self.line)))
     }
 
     fn bytes(&self) -> u64 {

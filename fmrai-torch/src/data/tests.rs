@@ -6,6 +6,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use fmrai_core::batch::Sample;
 use fmrai_core::tensor::DType;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,6 +18,18 @@ use crate::text::Tokenizer;
 
 /// The texts of a source by their ids, its counts and its files; or the error, with the folder taken out.
 fn read(folder: &Path, source: &Value) -> Result<(Vec<String>, Counts, Vec<FileInfo>), String> {
+    let (samples, counts, files) = read_samples(folder, source)?;
+    let texts = samples.into_iter().map(|sample| sample.text.as_deref().unwrap().to_owned());
+    Ok((texts.collect(), counts, files))
+}
+
+/// The further fields of the records of a source.
+fn fields(folder: &Path, source: &Value) -> Result<Vec<Value>, String> {
+    let (samples, ..) = read_samples(folder, source)?;
+    Ok(samples.into_iter().map(|sample| sample.fields.into()).collect())
+}
+
+fn read_samples(folder: &Path, source: &Value) -> Result<(Vec<Sample>, Counts, Vec<FileInfo>), String> {
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/models/bert");
     let tokenizer = Tokenizer::read(&reference, 1000, None).unwrap();
     let any = Axis::Range { min: 1, max: None };
@@ -32,13 +45,13 @@ fn read(folder: &Path, source: &Value) -> Result<(Vec<String>, Counts, Vec<FileI
     let source: Box<dyn RegisteredDataSource> = serde_json::from_value(source.clone()).unwrap();
     let read = || -> Result<_, DataError> {
         let mut batches = source.open(&context)?;
-        let mut texts = BTreeMap::new();
+        let mut samples = BTreeMap::new();
         while let Some(batch) = batches.next_batch()? {
-            texts.extend(batch.samples.iter().map(|s| (s.id, s.text.as_deref().unwrap().to_owned())));
+            samples.extend(batch.samples.into_iter().map(|sample| (sample.id, sample)));
         }
         let (read, all) = batches.progress();
         assert!(read <= all && 10 * read >= 9 * all, "{read} of {all}");
-        Ok((texts.into_values().collect(), batches.counts(), batches.files()?))
+        Ok((samples.into_values().collect(), batches.counts(), batches.files()?))
     };
     read().map_err(|error| error.to_string().replace(&folder.display().to_string(), "."))
 }
@@ -113,6 +126,22 @@ fn tables_of_parquet_hold_the_texts_that_were_written() {
     let source = json!({ "type": "parquet", "path": "[gp]*.parquet", "column": "text" });
     assert_eq!(read(&folder, &source).unwrap().0, [texts.clone(), texts].concat());
 
+    let ids: Vec<Value> = fields(
+        &folder,
+        &json!({ "type": "parquet", "path": "zstd.parquet", "column": "text", "keep": ["id", "text"] }),
+    )
+    .unwrap();
+    let kept: Vec<Value> = all
+        .iter()
+        .zip(0..)
+        .filter_map(|(text, id)| {
+            text.filter(|text| !text.trim().is_empty()).map(|text| json!({ "id": id, "text": text }))
+        })
+        .collect();
+    assert_eq!(ids, kept);
+    let tags = json!({ "type": "parquet", "path": "plain.parquet", "column": "text", "keep": ["tags"] });
+    assert!(fields(&folder, &tags).unwrap_err().contains("the column \"tags\" holds no single values"));
+
     let error = |file: &str, column: &str| {
         read(&folder, &json!({ "type": "parquet", "path": file, "column": column })).unwrap_err()
     };
@@ -128,6 +157,44 @@ fn tables_of_parquet_hold_the_texts_that_were_written() {
         );
     }
     assert!(error("expected.json", "text").starts_with("./expected.json: no Parquet file: "));
+}
+
+#[test]
+fn fields_that_are_kept_go_with_their_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let lines = [
+        json!({ "text": "one", "label": 1, "from": "a", "sure": true }),
+        json!({ "text": " ", "label": 2 }),
+        json!({ "label": 2.5, "text": "two words and more", "from": null }),
+        json!({ "text": "three", "label": [1] }),
+    ];
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(folder.join("all.jsonl"), text[..3].join("\n")).unwrap();
+    std::fs::write(folder.join("bad.jsonl"), text.join("\n")).unwrap();
+    let source = |file: &str| json!({ "type": "jsonl", "path": file, "field": "text", "keep": ["label", "from", "sure"], "batch_size": 1 });
+    assert_eq!(
+        fields(folder, &source("all.jsonl")).unwrap(),
+        [
+            json!({ "label": 1, "from": "a", "sure": true }),
+            json!({ "label": 2.5, "from": null, "sure": null })
+        ]
+    );
+    assert_eq!(
+        fields(folder, &source("bad.jsonl")).unwrap_err(),
+        "./bad.jsonl:4: field \"label\" is an array, a string, a number, a truth value or null is needed"
+    );
+    std::fs::write(folder.join("all.csv"), "label;text;from\n1;one;a\n2;\"two; and\nmore\";\n").unwrap();
+    let source = |keep: Value| json!({ "type": "csv", "path": "all.csv", "column": "text", "delimiter": ";", "keep": keep });
+    assert_eq!(
+        fields(folder, &source(json!(["from", "label"]))).unwrap(),
+        [json!({ "from": "a", "label": "1" }), json!({ "from": "", "label": "2" })]
+    );
+    assert_eq!(
+        fields(folder, &source(json!(["form"]))).unwrap_err(),
+        "./all.csv:1: no column \"form\"; there are \"label\", \"text\", \"from\""
+    );
+    assert_eq!(fields(folder, &source(json!([]))).unwrap(), [json!({}), json!({})]);
 }
 
 #[test]

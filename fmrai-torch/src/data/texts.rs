@@ -86,7 +86,7 @@ impl Records for Listed {
         let Some(text) = self.texts.get(self.next).cloned() else { return Ok(None) };
         self.next += 1;
         self.bytes += text.len() as u64;
-        Ok(Some(Record { text, line: self.next as u64 }))
+        Ok(Some(Record::new(text, self.next as u64)))
     }
 
     fn bytes(&self) -> u64 {

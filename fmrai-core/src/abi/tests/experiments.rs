@@ -238,7 +238,9 @@ fn samples() -> Vec<Sample> {
     let marks = [("subject".to_owned(), 1..3), ("é".to_owned(), 0..1)].into();
     let pair = Pair { role: PairRole::Clean, right: vec![1, 2], wrong: vec![], marks };
     let other = Pair { role: PairRole::Corrupted, ..pair.clone() };
-    let of = |id, pair| Sample { pair: Some(pair), ..padded_sample(id, &[3, 4, 5], 1) };
+    let fields = Map::from_iter([("label".to_owned(), json!(2.5)), ("source".to_owned(), json!("é"))]);
+    let of =
+        |id, pair| Sample { pair: Some(pair), fields: fields.clone(), ..padded_sample(id, &[3, 4, 5], 1) };
     vec![of(0, pair), of(1, other)]
 }
 

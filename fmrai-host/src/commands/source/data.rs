@@ -87,12 +87,12 @@ fn one(
         }
         Some("jsonl" | "ndjson") => {
             refuse_whole(options)?;
-            told!(JsonLines::new(whole(file)?, field("field")?), options)
+            told!(JsonLines::new(whole(file)?, field("field")?, Vec::new()), options)
         }
         Some(end @ ("csv" | "tsv")) => {
             refuse_whole(options)?;
             let delimiter = if end == "tsv" { '\t' } else { ',' };
-            told!(Csv::new(whole(file)?, field("column")?, delimiter), options)
+            told!(Csv::new(whole(file)?, field("column")?, delimiter, Vec::new()), options)
         }
         Some("safetensors") => tensors(TensorFiles::in_one(whole(file)?), options),
         Some("npy") => {

@@ -61,7 +61,8 @@ impl<R: Records> Groups for Singles<R> {
             return Ok(Some(Found::Blank));
         }
         let encoded = encoder.encode(record.text, encoder.max_tokens);
-        let (sample, truncated) = encoded.map_err(|what| encoder.error(record.line, what))?;
+        let (mut sample, truncated) = encoded.map_err(|what| encoder.error(record.line, what))?;
+        sample.fields = record.fields;
         let samples = if sample.token_ids.is_empty() { Vec::new() } else { vec![sample] };
         Ok(Some(Found::Something(Group { samples, truncated })))
     }
