@@ -18,6 +18,18 @@ pub enum Event {
         texts: u64,
         /// Bytes of the data that have to be read.
         of: u64,
+        /// Bytes of the model's weights and buffers; of the stored graph where no model runs.
+        #[serde(default)]
+        weights: u64,
+        /// Bytes that tensors took at a time while the graph was recorded, on the first batch or a part of it; `None` where no model runs.
+        #[serde(default)]
+        pass: Option<u64>,
+        /// Bytes of what analyses and captures keep of such a batch.
+        #[serde(default)]
+        kept: u64,
+        /// Bytes of memory that the process holds now; `None` where the system does not tell.
+        #[serde(default)]
+        held: Option<u64>,
     },
     /// A batch was absorbed.
     Batch {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::events::{Event, Observer};
+use crate::plan::Bytes;
 
 /// Between two lines where stderr is no terminal.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -38,7 +39,12 @@ impl Observer for Progress {
     fn observe(&self, event: &Event) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { texts, of, .. } => *shown = Some(Shown::new(*of, *texts)),
+            Event::Started { texts, of, weights, pass, kept, held, .. } => {
+                if let Some(pass) = pass {
+                    crate::terminal::note(&memory(*weights, *pass, *kept, *held));
+                }
+                *shown = Some(Shown::new(*of, *texts));
+            }
             Event::Batch { texts, read, of, .. } => {
                 if let Some(shown) = shown.as_mut() {
                     shown.set(*read, *of, *texts);
@@ -48,6 +54,13 @@ impl Observer for Progress {
             _ => {}
         }
     }
+}
+
+/// What a run takes, as far as it is known at its start.
+fn memory(weights: u64, pass: u64, kept: u64, held: Option<u64>) -> String {
+    let held = held.map(|held| format!("; {} are held now", Bytes(held))).unwrap_or_default();
+    let (weights, pass, kept) = (Bytes(weights), Bytes(pass), Bytes(kept));
+    format!("memory: weights {weights}, a pass of the first batch {pass}, tensors kept of it {kept}{held}")
 }
 
 impl Shown {

@@ -148,4 +148,12 @@ char* fmrai_synchronize(int32_t cuda) {
   return guarded([&] { torch::cuda::synchronize(cuda); });
 }
 
+uint32_t fmrai_cuda_devices(void) {
+  try {
+    return static_cast<uint32_t>(torch::cuda::device_count());
+  } catch (...) {
+    return 0;  // a driver that does not answer is no device
+  }
+}
+
 }  // extern "C"

@@ -52,4 +52,6 @@ bool fmrai_gradients(bool enabled);
 char* fmrai_threads(int32_t count);
 char* fmrai_seed(uint64_t seed);
 char* fmrai_synchronize(int32_t cuda);
+// How many CUDA devices there are.
+uint32_t fmrai_cuda_devices(void);
 }

@@ -30,8 +30,8 @@ pub use element::Element;
 pub use error::{TorchError, is_out_of_memory};
 pub use ffi::meter::MemoryMeter;
 pub use ffi::settings::{
-    Gradients, give_back_freed_pages, integers_may_be_sizes, keep_freed_pages, manual_seed, no_grad,
-    set_threads,
+    Gradients, cuda_devices, give_back_freed_pages, integers_may_be_sizes, keep_freed_pages, manual_seed,
+    no_grad, set_threads,
 };
 pub use ffi::tensor::{RawTensor, Tensor};
 pub use operation::{Argument, call};

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use fmrai_core::activations::StoredAs;
 
 use crate::commands::{DataOptions, generate, plugin, query};
-use crate::plan::Bytes;
+use crate::plan::{Bytes, DeviceChoice};
 use crate::run::Part;
 
 /// Element types of the files of a capture.
@@ -112,6 +112,9 @@ pub(super) enum Command {
         /// Threads for the model and the analyses [default: all cores]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         threads: Option<u16>,
+        /// Where the model runs, instead of the plan's: cpu, cuda, cuda:1, ..., or auto
+        #[arg(long)]
+        device: Option<DeviceChoice>,
         /// Most memory of the process, e.g. 8GiB or 500MB, instead of the plan's: batches are cut to fit
         #[arg(long, value_name = "BYTES")]
         memory: Option<Bytes>,

@@ -143,10 +143,22 @@ fn catalogue(folders: Vec<PathBuf>, beside_plan: bool, named: &[PathBuf]) -> Res
 fn execute(arguments: Arguments) -> Result<Exit, Error> {
     log(&arguments.log)?;
     match arguments.command {
-        Command::Run { plan, output, resume, force, threads, memory, shard, batches, every, plugins } => {
+        Command::Run {
+            plan,
+            output,
+            resume,
+            force,
+            threads,
+            device,
+            memory,
+            shard,
+            batches,
+            every,
+            plugins,
+        } => {
             let part = shard.or(batches).map_or(Work::Whole, Work::Part);
             let work = every.map_or(part, Work::Every);
-            let asked = run::Asked { work, resume, force, threads: threads.map(usize::from), memory };
+            let asked = run::Asked { work, resume, force, threads: threads.map(usize::from), device, memory };
             run::run(&plan, &plugins.catalogue()?, output, asked)
         }
         Command::Merge { folder, plan, output, partial, force, threads, plugins } => {

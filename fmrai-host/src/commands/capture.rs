@@ -54,5 +54,5 @@ pub(crate) fn capture(options: &CaptureOptions) -> Result<Exit, Error> {
     let plan = plan.capturing(capture, &options.output);
     let plan = plan.map_err(|error| Error::Internal(format!("the plan of the capture: {error}")))?;
     let (resume, force, threads) = (options.resume, options.force, options.threads);
-    super::run::execute(plan, Asked { work: Work::Whole, resume, force, threads, memory: None })
+    super::run::execute(plan, Asked { work: Work::Whole, resume, force, threads, device: None, memory: None })
 }

@@ -27,7 +27,14 @@ pub(crate) fn merge(catalogue: &Catalogue, options: MergeOptions) -> Result<Exit
     }
     execute(
         plan,
-        Asked { work: Work::Merge { folders, partial }, resume: false, force, threads, memory: None },
+        Asked {
+            work: Work::Merge { folders, partial },
+            resume: false,
+            force,
+            threads,
+            device: None,
+            memory: None,
+        },
     )
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{count, grouped};
 use crate::error::{Error, Exit};
 use crate::paths::shown;
-use crate::plan::{self, Bytes, Catalogue, ResolvedPlan};
+use crate::plan::{self, Bytes, Catalogue, DeviceChoice, ResolvedPlan};
 use crate::progress::Progress;
 use crate::results::folder::ACTIVATIONS;
 use crate::run::{self, Options, Outcome, ParityReport, Recorded, Work};
@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) resume: bool,
     pub(crate) force: bool,
     pub(crate) threads: Option<usize>,
+    /// Where the model runs, instead of the plan's.
+    pub(crate) device: Option<DeviceChoice>,
     /// Most memory, instead of the plan's.
     pub(crate) memory: Option<Bytes>,
 }
@@ -51,7 +53,8 @@ pub(crate) fn run(
 
 /// Runs what a plan or a command has become, and tells how it went.
 pub(super) fn execute(mut plan: ResolvedPlan, asked: Asked) -> Result<Exit, Error> {
-    let Asked { work, resume, force, threads, memory } = asked;
+    let Asked { work, resume, force, threads, device, memory } = asked;
+    plan.device = device.unwrap_or(plan.device);
 
     plan.limits.memory = memory.or(plan.limits.memory);
     // What is kept for the next time counts as held.

@@ -1,7 +1,6 @@
 //! What shapes tell of a plan before it runs.
 
 use fmrai_core::analyzer::Method;
-use fmrai_core::graph::{Graph, Origin, TensorNode};
 use fmrai_core::tracker::CaptureRequest;
 use fmrai_torch::Device;
 use fmrai_torch::bench::Study;
@@ -10,6 +9,7 @@ use fmrai_torch::model::LoadContext;
 
 use crate::error::Error;
 use crate::plan::{ResolvedPlan, Source};
+use crate::run::takes;
 
 /// What a plan reads and keeps.
 #[derive(Debug, Clone, Copy)]
@@ -57,15 +57,5 @@ pub(super) fn of(plan: ResolvedPlan) -> Result<Shapes, Error> {
         }
     }
     let graph = study.graph();
-    let bytes = |tensor: &TensorNode| {
-        let elements: i64 = tensor.shape.iter().product();
-        u64::try_from(elements).unwrap_or(0) * tensor.dtype.size().unwrap_or(0) as u64
-    };
-    let weights = graph.tensors().iter().filter(|tensor| tensor.origin == Origin::Parameter);
-    Ok(Shapes {
-        batches,
-        weights: weights.map(bytes).sum(),
-        kept: request.tensors().filter_map(|id| graph.tensor(id)).map(bytes).sum(),
-        last: size,
-    })
+    Ok(Shapes { batches, weights: takes::weights(graph), kept: takes::kept(graph, &request), last: size })
 }

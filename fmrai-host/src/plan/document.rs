@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::device::DeviceChoice;
 use super::format::FORMAT;
 use super::limits::Limits;
 use super::on_error::OnError;
@@ -58,6 +59,9 @@ pub(super) fn document(
     }
     if plan.limits != Limits::default() {
         put("limits", serde_json::to_value(plan.limits)?);
+    }
+    if plan.device != DeviceChoice::default() {
+        put("device", serde_json::to_value(plan.device)?);
     }
     Ok(Value::Object(document))
 }

@@ -6,6 +6,7 @@
 mod capture;
 mod catalogue;
 mod describe;
+mod device;
 mod document;
 mod format;
 mod json;
@@ -29,6 +30,7 @@ mod values;
 pub use capture::Capture;
 pub use catalogue::{Catalogue, Config, Offer, OfferError};
 pub(crate) use describe::needed as words;
+pub use device::DeviceChoice;
 pub use format::FORMAT;
 pub use limits::{Bytes, Limits};
 pub(crate) use names::is_name;

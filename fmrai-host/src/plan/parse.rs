@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::capture::Capture;
 use super::catalogue::{Catalogue, Config, Offer};
+use super::device::DeviceChoice;
 use super::limits::Limits;
 use super::on_error::OnError;
 use super::parity::Parity;
@@ -52,6 +53,8 @@ pub struct Plan {
     pub on_error: OnError,
     /// What the run may take.
     pub limits: Limits,
+    /// Where the model runs.
+    pub device: DeviceChoice,
     /// The plugins as they were loaded, in the order of the plan.
     pub(super) plugins: Vec<Pins>,
     pub(super) document: Value,
@@ -135,6 +138,7 @@ impl Plan {
             batch_seconds: None,
             on_error: OnError::default(),
             limits: Limits::default(),
+            device: DeviceChoice::default(),
             plugins,
             document,
         };
@@ -168,6 +172,8 @@ impl Plan {
         self.on_error = self.part(&root.field("on_error"), on_error).unwrap_or_default();
         let limits = self.document.get("limits").cloned();
         self.limits = self.part(&root.field("limits"), limits).unwrap_or_default();
+        let device = self.document.get("device").cloned();
+        self.device = self.part(&root.field("device"), device).unwrap_or_default();
         let analyses = filled.get("analyses").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, mut analysis) in analyses.into_iter().enumerate() {
             let kind = analysis.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -73,6 +73,7 @@ impl Plan {
                     batch_seconds: self.batch_seconds,
                     on_error: self.on_error,
                     limits: self.limits,
+                    device: self.device,
                     document: Value::Null,
                 };
                 match document(&plan, &self.document, &self.plugins) {

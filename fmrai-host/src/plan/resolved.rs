@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::capture::Capture;
 use super::catalogue::Offer;
+use super::device::DeviceChoice;
 use super::limits::Limits;
 use super::on_error::OnError;
 use super::parity::Parity;
@@ -44,6 +45,8 @@ pub struct ResolvedPlan {
     pub on_error: OnError,
     /// What the run may take.
     pub limits: Limits,
+    /// Where the model runs.
+    pub device: DeviceChoice,
     pub(super) document: Value,
 }
 
@@ -113,12 +116,13 @@ impl ResolvedPlan {
     }
 
     /// The part of a [`document`](Self::document) that results depend on: all of it but where they are written,
-    /// how often the state is, whether there is a report, and what a batch or the run may take.
+    /// how often the state is, whether there is a report, what a batch or the run may take, and where the
+    /// model runs.
     #[must_use]
     pub fn essence(document: &Value) -> Value {
         let mut essence = document.clone();
         if let Value::Object(fields) = &mut essence {
-            for field in ["output", "checkpoint_seconds", "report", "batch_seconds", "limits"] {
+            for field in ["output", "checkpoint_seconds", "report", "batch_seconds", "limits", "device"] {
                 fields.shift_remove(field);
             }
         }

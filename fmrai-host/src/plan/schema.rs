@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::capture;
 use super::catalogue::Catalogue;
+use super::device;
 use super::format::FORMAT;
 use super::limits;
 use super::names::NAME_PATTERN;
@@ -117,7 +118,8 @@ pub fn schema(catalogue: &Catalogue) -> Value {
                 "description": "what becomes of a record that is refused, a batch that the model fails on, or one that an analysis refuses: \
                     the run or the analysis ends, or it is left out, counted and listed"
             },
-            "limits": limits::schema()
+            "limits": limits::schema(),
+            "device": device::schema()
         },
         "$defs": definitions
     })

@@ -86,7 +86,7 @@ fn each_mistake_says_where_what_and_what_is_valid() {
     check(
         |p| p["paritty"] = json!("off"),
         &["paritty: unknown field (did you mean \"parity\"?), valid fields: $schema, format, model, data, \
-         activations, plugins, analyses, capture, structure, output, parity, checkpoint_seconds, report, batch_seconds, on_error, limits"],
+         activations, plugins, analyses, capture, structure, output, parity, checkpoint_seconds, report, batch_seconds, on_error, limits, device"],
     );
     check(
         |p| p["parity"] = json!("sometimes"),
@@ -272,7 +272,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
   analyses[2].unit: is the text \"bits\", needed \"texts\" or \"tokens\"
   analyses[2].name: \"test_sums\" is the name of analyses[0] too, give each its own `name`
   extra: unknown field, valid fields: $schema, format, model, data, activations, plugins, analyses, capture, structure, output, \
-         parity, checkpoint_seconds, report, batch_seconds, on_error, limits
+         parity, checkpoint_seconds, report, batch_seconds, on_error, limits, device
   data: missing, needed an object
   output: missing, needed a text that is not empty"
     );

@@ -7,6 +7,7 @@ use fmrai_torch::model::RegisteredModelSource;
 use serde_json::{Value, json};
 
 use super::capture::Capture;
+use super::device::DeviceChoice;
 use super::document::document;
 use super::limits::Limits;
 use super::on_error::OnError;
@@ -30,6 +31,7 @@ impl ResolvedPlan {
             batch_seconds: None,
             on_error: OnError::default(),
             limits: Limits::default(),
+            device: DeviceChoice::default(),
             document: Value::Null,
         }
     }

@@ -24,7 +24,9 @@ use super::start::{Start, Subject};
 use super::stopwatch::Stopwatch;
 use crate::error::Error;
 use crate::events::Observer;
-use crate::plan::{Capture, Config, FORMAT, Held, Limits, OnError, Parity, ResolvedAnalysis, is_name};
+use crate::plan::{
+    Capture, Config, DeviceChoice, FORMAT, Held, Limits, OnError, Parity, ResolvedAnalysis, is_name,
+};
 use crate::progress::Progress;
 use crate::results::folder::OutputFolder;
 use crate::threads;
@@ -86,6 +88,7 @@ pub struct Run {
     report: bool,
     on_error: OnError,
     limits: Limits,
+    device: DeviceChoice,
     resume: bool,
     force: bool,
 }
@@ -114,6 +117,7 @@ impl Default for Run {
             report: true,
             on_error: OnError::Stop,
             limits: Limits::default(),
+            device: DeviceChoice::default(),
             resume: false,
             force: false,
         }
@@ -248,6 +252,12 @@ impl Run {
         self
     }
 
+    /// Where a model of a source runs, and its inputs with it; a model that is given as a value is where it is, and its inputs go here.
+    pub fn device(mut self, device: DeviceChoice) -> Self {
+        self.device = device;
+        self
+    }
+
     /// Goes on from the checkpoint in the output folder, if there is one. Files of model and data are compared with those of
     /// the earlier run; that values without files are the same is for the caller to see to.
     pub fn resume(mut self) -> Self {
@@ -332,11 +342,13 @@ impl Run {
             .document()?,
             None => Value::Null,
         };
+        let device = self.device.device().map_err(|what| Error::Usage(format!("device: {what}")))?;
         let subject = Subject {
             model,
             data,
             base: Path::new(""),
             parity: self.parity,
+            device,
             capture: self.capture,
             structure: self.structure,
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fmrai_core::analyzer::Method;
+use fmrai_torch::Device;
 use fmrai_torch::bench::Study;
 use fmrai_torch::data::{DataContext, InputBatch};
 use fmrai_torch::model::Model;
@@ -39,7 +40,7 @@ pub fn costs(plan: ResolvedPlan) -> Result<Vec<Cost>, Error> {
         return Ok(Vec::new());
     }
     let (model, data) = (GivenModel::Source(model), GivenData::Source(data));
-    let model = model.load(&base, None)?;
+    let model = model.load(&base, Device::Cpu, None)?;
     let first = first_batch(model.as_ref(), data, &base)?;
     let Some(first) = first else { return Ok(Vec::new()) };
     let study = Study::of_batch(model, first)?;

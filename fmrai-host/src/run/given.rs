@@ -67,11 +67,16 @@ pub(super) enum GivenData {
 
 impl GivenModel {
     /// The model itself, relative paths taken from `base`. Its weights take so many bytes at the most, if that is told.
-    pub(super) fn load(self, base: &Path, weight_bytes: Option<u64>) -> Result<Box<dyn Model>, ModelError> {
+    pub(super) fn load(
+        self,
+        base: &Path,
+        device: Device,
+        weight_bytes: Option<u64>,
+    ) -> Result<Box<dyn Model>, ModelError> {
         match self {
             Self::Loaded(model) => Ok(model),
             Self::Source(source) => {
-                source.load(&LoadContext { weight_bytes, ..LoadContext::new(base, Device::Cpu) })
+                source.load(&LoadContext { weight_bytes, ..LoadContext::new(base, device) })
             }
         }
     }

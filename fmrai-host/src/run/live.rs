@@ -14,7 +14,7 @@ use fmrai_torch::bench::BenchInputs;
 use fmrai_torch::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::model::{Model, ModelError, NamedTensors};
-use fmrai_torch::{is_out_of_memory, manual_seed};
+use fmrai_torch::{Device, MemoryMeter, is_out_of_memory, manual_seed};
 
 use super::budget::Size;
 use super::error::RunError;
@@ -42,14 +42,26 @@ pub(super) struct Readable<'m> {
     pub(super) files: Vec<FileInfo>,
 }
 
+/// How a model runs.
+pub(super) struct How {
+    pub(super) parity: Parity,
+    /// The graph is recorded on a few samples alone.
+    pub(super) few: bool,
+    /// Where inputs go.
+    pub(super) device: Device,
+}
+
 /// A model under watch, and what it runs on.
 pub(super) struct Live<'m> {
     watched: Watched<'m>,
     data: Readable<'m>,
+    device: Device,
     /// Read already, to record the graph.
     first: Option<InputBatch>,
     /// The part of it that the graph was recorded on, where it was not all of it.
     probe: Option<NamedTensors>,
+    /// Bytes that tensors took at a time in that pass.
+    recording_bytes: u64,
     current: Option<Current>,
     /// The batch that it is a piece of.
     cut_from: Option<Current>,
@@ -98,15 +110,20 @@ impl<'m> Live<'m> {
     pub(super) fn start(
         model: &'m dyn Model,
         data: Readable<'m>,
-        first: InputBatch,
-        parity: Parity,
-        few: bool,
+        mut first: InputBatch,
+        how: How,
     ) -> Result<(Self, Arc<RecordedGraph>), Error> {
         manual_seed(SEED).map_err(ModelError::from)?;
+        let How { parity, few, device } = how;
+        first.inputs = moved(first.inputs, device)?;
         let mut watched = Watched::new(model, parity)?;
+        let meter = MemoryMeter::begin().map_err(ModelError::from)?;
         let (graph, probe) = recorded(&mut watched, &first, few)?;
+        let recording_bytes = meter.peak();
+        drop(meter);
         let (current, cut_from, layouts) = (None, None, BTreeMap::new());
-        Ok((Self { watched, data, first: Some(first), probe, current, cut_from, layouts }, graph))
+        let first = Some(first);
+        Ok((Self { watched, data, device, first, probe, recording_bytes, current, cut_from, layouts }, graph))
     }
 
     /// Takes out of a structure what a pass on the first batch contradicts, and says why.
@@ -127,6 +144,15 @@ impl<'m> Live<'m> {
         }
         Ok(known.clone())
     }
+}
+
+/// Inputs on a device.
+fn moved(inputs: NamedTensors, device: Device) -> Result<NamedTensors, ModelError> {
+    if device == Device::Cpu {
+        return Ok(inputs);
+    }
+    let moved = inputs.0.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(device)?)));
+    Ok(NamedTensors(moved.collect::<Result<_, ModelError>>()?))
 }
 
 /// Records the graph on a batch: on a few of its samples where that is asked for, or where there is no memory for more. Gives what it was recorded on,
@@ -172,6 +198,9 @@ impl Source for Live<'_> {
             Some(first) => Some(first),
             None => self.data.batches.next_batch()?,
         };
+        let batch = batch
+            .map(|batch| Ok::<_, Error>(InputBatch { inputs: moved(batch.inputs, self.device)?, ..batch }))
+            .transpose()?;
         Ok(batch.map(|InputBatch { index, samples, inputs, whole, filler }| {
             self.cut_from = None;
             self.current = Some(Current { inputs, whole, samples: samples.len(), filler });
@@ -225,6 +254,10 @@ impl Source for Live<'_> {
         }
         let layouts = self.layouts(request)?;
         Ok(Box::new(RealRows::of(all, request, &layouts, samples, rows)))
+    }
+
+    fn recording_bytes(&self) -> Option<u64> {
+        Some(self.recording_bytes)
     }
 
     fn least(&self) -> Option<usize> {

@@ -32,6 +32,7 @@ mod source;
 mod start;
 mod stopwatch;
 mod stored;
+pub(crate) mod takes;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -65,6 +65,7 @@ fn execute(
     let limit = Limit::new(plan.batch_seconds);
     let limit = limit.map_err(|e| Error::Internal(format!("time cannot be watched: {e}")))?;
     let budget = Budget::new(plan.limits.memory)?;
+    let device = plan.device.device().map_err(|what| Error::Usage(format!("device: {what}")))?;
     let ResolvedPlan { source, analyses, capture, structure, parity, base, on_error, .. } = plan;
     let lanes = analyses.into_iter().map(|analysis| Lane::new(analysis, limit.clone())).collect();
     let start = Start {
@@ -83,7 +84,7 @@ fn execute(
                 Work::Every(stride) => GivenData::Every(data, stride),
                 _ => GivenData::Source(data),
             };
-            start.live(Subject { model, data, base: &base, parity, capture, structure }, options)
+            start.live(Subject { model, data, base: &base, parity, device, capture, structure }, options)
         }
         plan::Source::Activations(path) => start.stored(&path, options),
     }

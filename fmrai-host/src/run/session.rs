@@ -18,9 +18,11 @@ use super::lane::Lane;
 use super::limit::Limit;
 use super::options::Options;
 use super::recorder::Recorder;
+use super::resident::Resident;
 use super::skipped::Skipped;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
+use super::takes;
 use super::told::Told;
 use super::watch::Watch;
 use super::work::{Part, Work};
@@ -154,6 +156,10 @@ impl Session<'_> {
             operations: self.about.graph.operations().len(),
             texts: self.counts.texts,
             of: self.source.progress().1,
+            weights: takes::weights(self.about.graph),
+            pass: self.source.recording_bytes(),
+            kept: takes::kept(self.about.graph, &self.requested),
+            held: Resident::of_process().and_then(|resident| resident.now()),
         });
         self.tell_failures();
         self.follow_with(options)?;

@@ -57,6 +57,11 @@ pub(super) trait Source {
     /// The tensors asked for, of the batch that was handed out last.
     fn activations(&mut self, request: &CaptureRequest) -> Result<Box<dyn Activations>, Error>;
 
+    /// Bytes that tensors took at a time in the pass that recorded the graph; `None` where none did.
+    fn recording_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How few samples of the batch that was handed out last can run by themselves; `None` where it cannot be cut.
     fn least(&self) -> Option<usize> {
         None

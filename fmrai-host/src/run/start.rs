@@ -9,6 +9,7 @@ use fmrai_core::analyzer::{ModelView, Weights};
 use fmrai_core::graph::fingerprint;
 use fmrai_core::report::Report;
 use fmrai_core::structure::{Structure, StructureFile, opaque_operations};
+use fmrai_torch::Device;
 use fmrai_torch::data::{Counts, DataContext, DataError};
 use fmrai_torch::model::LoadedWeights;
 use fmrai_torch::text::Tokenizer;
@@ -19,7 +20,7 @@ use super::given::{GivenData, GivenModel};
 use super::keeper::{Keeper, Place};
 use super::lane::Lane;
 use super::limit::Limit;
-use super::live::{Live, Readable};
+use super::live::{How, Live, Readable};
 use super::options::Options;
 use super::outcome::Outcome;
 use super::recorder::Recorder;
@@ -56,6 +57,8 @@ pub(super) struct Subject<'a> {
     /// Folder that relative paths of both start from.
     pub(super) base: &'a Path,
     pub(super) parity: Parity,
+    /// Where the model runs, and its inputs with it.
+    pub(super) device: Device,
     /// The activations that are written where results are kept.
     pub(super) capture: Option<Capture>,
     /// What corrects the structure that is found.
@@ -65,8 +68,8 @@ pub(super) struct Subject<'a> {
 impl<R> Start<'_, R> {
     /// Runs a model on data.
     pub(super) fn live(mut self, subject: Subject<'_>, options: &Options<'_>) -> Result<Outcome<R>, Error> {
-        let Subject { model, data, base, parity, capture, structure: told } = subject;
-        let model = model.load(base, self.budget.weight_bytes()?)?;
+        let Subject { model, data, base, parity, device, capture, structure: told } = subject;
+        let model = model.load(base, device, self.budget.weight_bytes()?)?;
         let info = model.info();
         for weight in &info.non_finite_weights {
             tracing::warn!(
@@ -91,7 +94,7 @@ impl<R> Start<'_, R> {
         let batches = Readable { batches, again, files: data_files.clone() };
         let once = batches.again.is_none();
         let few = self.budget.is_set();
-        let (mut live, graph) = Live::start(model.as_ref(), batches, first, parity, few)?;
+        let (mut live, graph) = Live::start(model.as_ref(), batches, first, How { parity, few, device })?;
         let weights: Arc<dyn Weights> = Arc::new(LoadedWeights::of(model.as_ref(), graph.as_ref()));
         let mut structure = Structure::of(graph.as_ref());
         let corrections =

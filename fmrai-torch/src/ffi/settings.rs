@@ -12,6 +12,7 @@ unsafe extern "C" {
     fn fmrai_threads(count: i32) -> *mut c_char;
     fn fmrai_seed(seed: u64) -> *mut c_char;
     fn fmrai_synchronize(cuda: i32) -> *mut c_char;
+    fn fmrai_cuda_devices() -> u32;
     fn fmrai_integers_may_be_sizes(); // as the next, of `shim/api.h`
     fn fmrai_keep_freed_pages(); // of `shim/api.h`
 }
@@ -70,6 +71,13 @@ pub fn set_threads(count: usize) -> Result<(), TorchError> {
 pub fn manual_seed(seed: u64) -> Result<(), TorchError> {
     // SAFETY: takes a number.
     checked(unsafe { fmrai_seed(seed) }).map_err(TorchError::new)
+}
+
+/// How many CUDA devices libtorch finds; 0 in a build of it without CUDA.
+#[must_use]
+pub fn cuda_devices() -> usize {
+    // SAFETY: takes nothing, and catches what libtorch throws.
+    unsafe { fmrai_cuda_devices() as usize }
 }
 
 /// Waits for all work on a CUDA device.
