@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fmrai_ray._pieces import Part, halves, pack, rest, unpack
+from fmrai_ray._store import Store
 
 import ray_kills
 from conftest import bert
@@ -41,6 +42,32 @@ def plan(tmp_path, tokenizer):
 def test_results_are_those_of_one_run_with_workers_killed(plan):
     pytest.importorskip("ray")
     assert ray_kills.run(PROGRAM, plan, shards=10, kills=4, seed=1) > 0
+
+
+def test_parts_that_are_in_the_store_are_not_run_again(plan, capfd, monkeypatch):
+    pytest.importorskip("ray")
+    from fmrai_ray.__main__ import main
+
+    url = f"file://{plan.parent / 'store'}"
+    arguments = ["fmrai-ray", "run", str(plan), "--shards", "3", "--store", url]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--program", PROGRAM, "--output", str(plan.parent / "first")])
+    assert main() == 0, capfd.readouterr().err
+    kept = sorted(path.name for path in (plan.parent / "store").rglob("*") if path.is_file())
+    assert kept == [f"shard-{shard}-of-3.tar" for shard in (1, 2, 3)]
+    # One of them is lost, and the program runs no other.
+    store = Store.of(url, plan)
+    next((plan.parent / "store").rglob("shard-2-of-3.tar")).unlink()
+    only = plan.parent / "only"
+    only.write_text(f'#!/bin/sh\ncase "$*" in *"run "*"--shard 2/3"*|merge*) exec "{PROGRAM}" "$@";; *) echo "error: not again: $*" >&2; exit 3;; esac\n')
+    only.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [*arguments, "--program", str(only), "--output", str(plan.parent / "second")])
+    assert main() == 0, capfd.readouterr().err
+    for file in ("attention_patterns/tensors.safetensors", "attention_patterns/summary.json"):
+        assert (plan.parent / "second" / file).read_bytes() == (plan.parent / "first" / file).read_bytes()
+    assert store.get("shard-2-of-3") is not None and store.get("shard-9-of-9") is None
+    # Another plan finds nothing of it.
+    plan.write_text(plan.read_text() + "\n")
+    assert Store.of(url, plan).get("shard-1-of-3") is None
 
 
 def test_a_plan_that_is_wrong_is_told_once(plan, capfd, monkeypatch):

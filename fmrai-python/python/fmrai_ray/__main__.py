@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ._program import ProgramError
+from ._store import Store
 
 
 def _arguments() -> argparse.Namespace:
@@ -20,9 +21,10 @@ def _arguments() -> argparse.Namespace:
     run.add_argument("--address", help="of a cluster, such as ray://head:10001 [default: this machine]")
     run.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of a shard, and its threads [default: 1]")
     run.add_argument("--gpus", type=float, default=0, metavar="N", help="GPUs of a shard [default: 0]")
-    run.add_argument("--memory", type=int, metavar="BYTES", help="memory of a shard")
+    run.add_argument("--memory", type=int, metavar="BYTES", help="memory of a shard, which it keeps below")
     run.add_argument("--output", type=Path, metavar="DIR", help="folder for the results, instead of the plan's")
     run.add_argument("--work", type=Path, metavar="DIR", help="folder that all machines see [default: beside the output]")
+    run.add_argument("--store", metavar="URL", help="object store for what parts have seen, such as s3://bucket/runs: what is there is not run again")
     run.add_argument("--program", metavar="FILE", help="the program fmrai, on every machine [default: where it is here]")
     run.add_argument("--force", action="store_true", help="write into an output folder that holds something else")
     return parser.parse_args()
@@ -40,6 +42,9 @@ def main() -> int:
         return 2
     try:
         from ._cluster import Job, run
+
+        if given.store is not None:
+            import fsspec  # noqa: F401
     except ImportError as error:
         print(f"error: Ray is not installed ({error}): pip install 'fmrai[ray]'", file=sys.stderr)
         return 2
@@ -60,6 +65,7 @@ def main() -> int:
         gpus=given.gpus,
         memory=given.memory,
         force=given.force,
+        store=None if given.store is None else Store.of(given.store, plan),
     )
     try:
         code = run(job, given.address)

@@ -15,6 +15,7 @@ import ray
 
 from ._pieces import Part, halves, pack, rest, unpack
 from ._program import ProgramKilled, call
+from ._store import Store
 
 FAN_IN = 8
 """How many parts one merge takes."""
@@ -36,6 +37,7 @@ class Job:
     gpus: float
     memory: int | None
     force: bool
+    store: Store | None = None
 
 
 @dataclass
@@ -55,10 +57,19 @@ class _Board:
     places: int = 1
 
 
-def _absorb(program: str, plan: str, arguments: list[str], folder: str, threads: int) -> bytes:
-    command = [program, "run", plan, *arguments, "--output", folder, "--resume", "--threads", str(threads)]
+def _absorb(job: Job, part: Part) -> bytes:
+    kept = job.store.get(part.folder) if job.store is not None else None
+    if kept is not None:
+        return kept
+    folder = job.work / part.folder
+    command = [job.program, "run", str(job.plan), *part.arguments, "--output", str(folder), "--resume", "--threads", str(job.cpus)]
+    if job.memory is not None:
+        command += ["--memory", str(job.memory)]
     call(command)
-    return pack(Path(folder))
+    packed = pack(folder)
+    if job.store is not None:
+        job.store.put(part.folder, packed)
+    return packed
 
 
 def _join(program: str, plan: str, *packed: bytes) -> bytes:
@@ -80,8 +91,7 @@ def run(job: Job, address: str | None) -> int:
     join = ray.remote(_join).options(**resources)
 
     def submit(part: Part) -> Any:
-        folder = str(job.work / part.folder)
-        return absorb.remote(job.program, str(job.plan), part.arguments, folder, job.cpus)
+        return absorb.remote(job, part)
 
     board = _Board()
     for shard in range(1, job.shards + 1):
