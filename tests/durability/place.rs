@@ -161,26 +161,26 @@ impl Place {
         }
     }
 
-    /// Results have a summary only where all that it lists is there and is of one run.
+    /// What is wrong with results that are there: of plans, as runs of them leave them.
     pub(crate) fn mixture(&mut self, plans: &[&str], output: &str) -> String {
-        let output = self.path(output);
-        let Ok(summary) = std::fs::read(output.join("summary.json")) else { return String::new() };
         for plan in plans {
-            let whole = self.whole(plan);
-            if whole.contents[Path::new("summary.json")] != summary {
-                continue;
-            }
-            let mut wrong = whole
-                .contents
-                .iter()
-                .filter(|(path, content)| std::fs::read(output.join(path)).ok().as_ref() != Some(*content));
-            return wrong
-                .next()
-                .map(|(path, _)| format!("{} beside the summary of {plan}", path.display()))
-                .unwrap_or_default();
+            self.whole(plan);
         }
-        "a summary of no run".to_owned()
+        let wholes: Vec<&Whole> = plans.iter().map(|plan| &self.whole[*plan].0).collect();
+        mixture(&wholes, &self.path(output))
     }
+}
+
+/// Results have a summary only where all that it lists is there and is of one run.
+pub(crate) fn mixture(wholes: &[&Whole], output: &Path) -> String {
+    let Ok(summary) = std::fs::read(output.join("summary.json")) else { return String::new() };
+    let same = |whole: &&&Whole| whole.contents[Path::new("summary.json")] == summary;
+    let Some(whole) = wholes.iter().find(same) else { return "a summary of no run".to_owned() };
+    let wrong = |(path, content): &(&PathBuf, &Vec<u8>)| {
+        std::fs::read(output.join(path)).ok().as_ref() != Some(*content)
+    };
+    let wrong = whole.contents.iter().find(wrong);
+    wrong.map(|(path, _)| format!("{} is not that of the summary", path.display())).unwrap_or_default()
 }
 
 fn map() -> Value {
