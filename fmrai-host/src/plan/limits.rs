@@ -63,10 +63,10 @@ impl FromStr for Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// Three digits of the largest unit that it has one of; the very number where it is a whole number of binary units.
+    /// Three digits of the largest unit that it has one of; the very number where it is a few binary units.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact =
-            UNITS.iter().take(4).rev().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let few = |unit: u64| self.0.is_multiple_of(unit) && (1..1 << 14).contains(&(self.0 / unit));
+        let exact = UNITS.iter().take(4).rev().find(|(_, unit)| few(*unit));
         if let Some((name, unit)) = exact {
             return write!(f, "{}{name}", self.0 / unit);
         }
@@ -158,6 +158,7 @@ mod tests {
         assert_eq!(told(987_654_321), "988 MB");
         assert_eq!(told(512), "512 B");
         assert_eq!(told(1 << 20), "1MiB");
+        assert_eq!(told(315_280 << 10), "323 MB");
     }
 
     #[test]
