@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fmrai_models::{HfCheckpoint, Precision};
-use fmrai_torch::Device;
 use fmrai_torch::model::{LoadContext, ModelSource, NamedTensors};
+use fmrai_torch::{Device, give_back_freed_pages};
 use serde_json::json;
 
 /// Anonymous memory of this process in bytes.
@@ -23,6 +23,8 @@ fn anonymous() -> u64 {
 
 /// Most anonymous memory while `work` runs, beyond that before it.
 fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    // What an earlier measurement has left free would count for this one.
+    give_back_freed_pages();
     let before = anonymous();
     let (most, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let result = std::thread::scope(|scope| {

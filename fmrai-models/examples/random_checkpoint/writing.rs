@@ -96,8 +96,7 @@ fn write_file(
             left -= left.min(4);
         }
     }
-    file.into_inner().map_err(|error| error.into_error())?.sync_all()?;
-    Ok(())
+    Ok(file.flush()?)
 }
 
 /// Normally distributed values in bfloat16, by Box and Muller.

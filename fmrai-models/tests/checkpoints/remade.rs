@@ -138,11 +138,14 @@ fn weights_that_are_not_there_are_recorded_and_read_like_others() {
     }
 }
 
+/// What becomes of a weight.
+type Change<'a> = &'a dyn Fn(&mut Stored);
+
 /// A head that is the token embedding once more is no weight of its own, whether its values are there or not.
 #[test]
 fn a_head_that_is_the_embedding_is_told_without_its_values() {
     let embedding = "transformer.wte.weight";
-    let with_head = |head: &dyn Fn(&mut Stored)| {
+    let with_head = |head: Change<'_>| {
         let checkpoint = Checkpoint::of("gpt2");
         checkpoint.weights(|weights| {
             let embedding = weights.keys().find(|name| embedding.ends_with(*name)).unwrap().clone();
@@ -165,7 +168,7 @@ fn a_head_that_is_the_embedding_is_told_without_its_values() {
         };
         *stored = Stored::f32(&stored.shape, &values);
     };
-    let cases: [(&dyn Fn(&mut Stored), bool); 3] =
+    let cases: [(Change<'_>, bool); 3] =
         [(&|_| (), true), (&as_f32, true), (&|stored| stored.bytes[1] ^= 1, false)];
     for (change, same) in cases {
         let checkpoint = with_head(change);
