@@ -9,6 +9,7 @@ mod gguf;
 mod hf_checkpoint;
 mod non_finite;
 mod options;
+mod pieces;
 mod transformer;
 
 pub use convert::{from_tch, to_tch};

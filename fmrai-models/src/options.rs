@@ -2,9 +2,12 @@
 
 use fmrai_core::structure::AttentionForm;
 use fmrai_core::tensor::DType;
+use fmrai_torch::model::{LoadContext, ModelError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
+
+use crate::convert::device_of;
 
 /// How to load a model.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +15,23 @@ pub(crate) struct Options {
     pub(crate) attention: AttentionForm,
     pub(crate) dtype: Precision,
     pub(crate) device: Device,
+    /// Most bytes that weights may take, as the plan says of this model.
+    pub(crate) weight_bytes: Option<u64>,
+    /// Most bytes of memory that weights may take, whatever the plan says of this model.
+    pub(crate) most_weight_bytes: Option<u64>,
+}
+
+impl Options {
+    /// What `context` leaves open is given.
+    pub(crate) fn new(
+        context: &LoadContext<'_>,
+        attention: AttentionForm,
+        dtype: Precision,
+        weight_bytes: Option<u64>,
+    ) -> Result<Self, ModelError> {
+        let device = device_of(context.device)?;
+        Ok(Self { attention, dtype, device, weight_bytes, most_weight_bytes: context.weight_bytes })
+    }
 }
 
 /// The form of attention where a plan names none.

@@ -51,7 +51,7 @@ pub enum FileError {
 }
 
 /// SHA-256 of everything that went through.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Hasher {
     hash: Sha256,
     bytes: u64,

@@ -265,7 +265,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text() {
         Place::new().read(&plan.to_string()).unwrap_err(),
         "10 mistakes
   model.path: HERE/nowhere: No such file or directory (os error 2)
-  model.layers: unknown field, valid fields: path, attention, dtype, type
+  model.layers: unknown field, valid fields: path, attention, dtype, weight_bytes, type
   analyses[0].scale: is 0, needed a number above 0
   analyses[1].type: is the text \"test_summs\" (did you mean \"test_sums\"?), needed \"ablation\", \"activation_patching\", \"attention_clustering\", \"attention_patterns\", \"attention_view\", \"attribution_patching\", \"circuit\", \"direct_logit_attribution\", \"ffn_key_value\", \"head_detection\", \"input_attribution\", \"logit_lens\", \"neuron_view\", \"path_patching\", \"steering\", \"test_failing\" or \"test_sums\"
   analyses[2].scale: is true, needed a number

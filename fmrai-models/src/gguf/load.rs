@@ -2,45 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fmrai_core::registry::Named;
 use fmrai_torch::files::FileInfo;
-use fmrai_torch::give_back_freed_pages;
 use fmrai_torch::model::{
     LoadContext, Model, ModelError, ModelInfo, NonFiniteWeight, Quantisation, StoredWeight,
 };
-use tch::{Device, Kind, Tensor};
 
 use super::container::{GgufFile, Value};
 use super::description::{Description, describe};
-use super::memory;
 use super::names::{Lay, Names, OfDecoder};
 use super::source::Gguf;
 use super::tokenizer;
 use super::weights::{Entry, GgufWeights, is_plain};
-use crate::convert::{OfModel, device_of};
 use crate::options::Options;
 use crate::transformer::decoder::{self, CausalLm, DecoderSpec};
 use crate::transformer::encoder::{EncoderConfig, EncoderModel};
-use crate::transformer::{Fields, Loaded, Needs, OnDemand, WeightSource, count};
+use crate::transformer::{Fields, Loaded, Needs, Placed, Placing, count};
 
 /// Frequencies of rotary positions are divided by these numbers.
 const FREQUENCY_DIVISORS: &str = "rope_freqs.weight";
-
-/// Of the memory that is free when a model is loaded, so many of so many parts are for its weights.
-const SHARE: (u64, u64) = (2, 3);
-
-/// So many bytes of weights are given up before their memory goes back to the system.
-const GIVE_BACK: u64 = 256 << 20;
 
 /// Reads a file.
 pub(super) fn load(source: &Gguf, context: &LoadContext<'_>) -> Result<Box<dyn Model>, ModelError> {
     let path = context.base.join(&source.path);
     let file = GgufFile::open(&path)?;
-    let options =
-        Options { attention: source.attention, dtype: source.dtype, device: device_of(context.device)? };
-    let budget = source.weight_bytes;
+    let options = Options::new(context, source.attention, source.dtype, source.weight_bytes)?;
     let blame = |what: String| ModelError::File { path: path.clone(), what };
     let description = describe(&file).map_err(blame)?;
     let in_words = |what: String| blame(format!("what it describes is no model, as a config.json: {what}"));
@@ -54,9 +42,9 @@ pub(super) fn load(source: &Gguf, context: &LoadContext<'_>) -> Result<Box<dyn M
             names: &encoder,
             vocabulary: encoder.vocabulary,
             max_tokens: tokens,
-            parts: Vec::new(),
+            parts: encoder.parts(),
         };
-        let loaded = network.load(file, &path, options, budget)?;
+        let loaded = network.load(file, &path, &options)?;
         return Ok(Box::new(EncoderModel::new(loaded, encoder, options.attention)?));
     }
     let spec = decoder::read(model_type, fields)
@@ -66,15 +54,14 @@ pub(super) fn load(source: &Gguf, context: &LoadContext<'_>) -> Result<Box<dyn M
     spec.end_tokens = end_tokens(file.metadata());
     let interleaved = *model_type == "llama" || *model_type == "mistral";
     let names = OfDecoder { spec: &spec, interleaved };
-    let layers = (0..spec.layers.len()).map(|layer| spec.layer_path(layer));
     let network = Network {
         needs: &spec,
         names: &names,
         vocabulary: spec.vocabulary,
         max_tokens: usize::try_from(spec.max_tokens).ok(),
-        parts: [spec.embedding_path(), decoder::HEAD.to_owned()].into_iter().chain(layers).collect(),
+        parts: spec.parts(),
     };
-    let loaded = network.load(file, &path, options, budget)?;
+    let loaded = network.load(file, &path, &options)?;
     Ok(Box::new(CausalLm::new(loaded, spec, options.attention)?))
 }
 
@@ -122,18 +109,12 @@ struct Network<'a> {
     names: &'a dyn Names,
     vocabulary: i64,
     max_tokens: Option<usize>,
-    /// Module paths of the parts whose weights may be made for each pass, those first that should rather be kept.
+    /// Module paths of the parts whose weights may be made for each pass, those first that should rather stay.
     parts: Vec<String>,
 }
 
 impl Network<'_> {
-    fn load(
-        &self,
-        file: GgufFile,
-        path: &Path,
-        options: Options,
-        budget: Option<u64>,
-    ) -> Result<Loaded, ModelError> {
+    fn load(&self, file: GgufFile, path: &Path, options: &Options) -> Result<Loaded, ModelError> {
         let rows = u32::try_from(self.vocabulary).unwrap_or(u32::MAX);
         let blame = |what: String| ModelError::File { path: path.to_owned(), what };
         let (tokenizer, warnings) = match tokenizer::read(file.metadata(), rows).map_err(blame)? {
@@ -147,11 +128,11 @@ impl Network<'_> {
         let source = Arc::new(GgufWeights { file, entries, kind });
         let (made, files) = std::thread::scope(|scope| {
             let hashed = scope.spawn(|| hashes(&source.file));
-            let made = self.make(&source, &shapes, options, budget);
+            let made = self.make(&source, &shapes, options);
             let files = hashed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (made, files)
         });
-        let Made { weights, on_demand, remade_bytes, non_finite } = made?;
+        let (Placed { weights, on_demand, remade_bytes }, non_finite) = made?;
         let info = ModelInfo {
             source: Gguf::NAME.to_owned(),
             architecture: self.needs.model_type().to_owned(),
@@ -202,7 +183,7 @@ impl Network<'_> {
             if found != *shape {
                 misshapen.push(format!("{}: found {found:?}, needed {shape:?}", tensor.name));
             }
-            entries.insert(name, Entry { tensor: index, lay });
+            entries.insert(name, Entry { tensor: index, lay, checksums: OnceLock::new() });
         }
         let missing: Vec<String> =
             needed.keys().filter(|name| !entries.contains_key(*name)).cloned().collect();
@@ -218,97 +199,18 @@ impl Network<'_> {
         &self,
         source: &Arc<GgufWeights>,
         shapes: &BTreeMap<String, Vec<i64>>,
-        options: Options,
-        budget: Option<u64>,
-    ) -> Result<Made, ModelError> {
-        let (kind, device) = (options.dtype.kind(), options.device);
-        let budget = match device {
-            Device::Cpu => {
-                budget.or_else(|| memory::free().map(|free| free / SHARE.1 * SHARE.0)).unwrap_or(u64::MAX)
-            }
-            _ => budget.unwrap_or(u64::MAX),
-        };
-        let remade = self.remade(shapes, kind, budget);
-        let mut made = Made::new(source);
-        let mut given_up = 0;
-        for (name, shape) in shapes {
+        options: &Options,
+    ) -> Result<(Placed, Vec<NonFiniteWeight>), ModelError> {
+        let mut placing = Placing::new(shapes, &self.parts, options);
+        let mut non_finite = Vec::new();
+        for name in shapes.keys() {
             let (weight, found) = source.make_counted(name)?;
-            made.non_finite.extend(found.of_weight(&source.info(name)?.0.name));
-            let part = remade.iter().find(|part| shape.len() > 1 && is_of(name, part));
-            let weight = match part {
-                None => weight.f_to_device(device).of_model()?,
-                Some(part) => {
-                    drop(weight);
-                    given_up += bytes(shape, kind);
-                    if given_up > GIVE_BACK {
-                        give_back_freed_pages();
-                        given_up = 0;
-                    }
-                    made.remade_bytes += bytes(shape, kind);
-                    made.on_demand.add(part, name, shape, kind, device).of_model()?
-                }
-            };
-            made.weights.insert(name.clone(), weight);
+            non_finite.extend(found.of_weight(&source.info(name)?.0.name));
+            placing.put(name, weight)?;
         }
-        made.non_finite.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(made)
+        non_finite.sort_by(|a: &NonFiniteWeight, b| a.name.cmp(&b.name));
+        Ok((placing.finish(source.clone()), non_finite))
     }
-
-    /// The parts whose weights are made for each pass, so that all weights that are there at a time are at most `budget` bytes.
-    fn remade(&self, shapes: &BTreeMap<String, Vec<i64>>, kind: Kind, budget: u64) -> Vec<&str> {
-        let of_part = |part: &str| {
-            let own = shapes.iter().filter(|(name, shape)| shape.len() > 1 && is_of(name, part));
-            own.map(|(_, shape)| bytes(shape, kind)).sum::<u64>()
-        };
-        let parts: Vec<(&str, u64)> = self.parts.iter().map(|part| (part.as_str(), of_part(part))).collect();
-        let all: u64 = shapes.values().map(|shape| bytes(shape, kind)).sum();
-        if all <= budget {
-            return Vec::new();
-        }
-        let in_parts: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
-        let largest = parts.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-        let mut room = budget.saturating_sub(all - in_parts).saturating_sub(largest);
-        let mut remade = Vec::new();
-        for (part, bytes) in parts {
-            if bytes <= room {
-                room -= bytes;
-            } else {
-                remade.push(part);
-            }
-        }
-        remade
-    }
-}
-
-/// What was made of the weights.
-struct Made {
-    weights: BTreeMap<String, Tensor>,
-    on_demand: OnDemand,
-    remade_bytes: u64,
-    non_finite: Vec<NonFiniteWeight>,
-}
-
-impl Made {
-    fn new(source: &Arc<GgufWeights>) -> Self {
-        let source: Arc<dyn WeightSource> = source.clone();
-        Self {
-            weights: BTreeMap::new(),
-            on_demand: OnDemand::new(source),
-            remade_bytes: 0,
-            non_finite: Vec::new(),
-        }
-    }
-}
-
-/// True for a weight of the module at `path`, or of one inside of it.
-fn is_of(name: &str, path: &str) -> bool {
-    name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// Bytes of a weight in memory.
-fn bytes(shape: &[i64], kind: Kind) -> u64 {
-    let elements: u64 = shape.iter().map(|n| u64::try_from(*n).unwrap_or(0)).product();
-    elements * if kind == Kind::Float { 4 } else { 2 }
 }
 
 /// How the weights are stored; `None` if none is quantised.

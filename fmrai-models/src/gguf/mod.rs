@@ -8,7 +8,6 @@ mod container;
 mod description;
 mod keys;
 mod load;
-mod memory;
 mod names;
 mod source;
 mod tokenizer;

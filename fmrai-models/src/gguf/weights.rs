@@ -1,9 +1,7 @@
 //! The weights of a file, as the network needs them: dequantised, in its own order of rows, under its own names.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
 
 use fmrai_torch::model::ModelError;
 use tch::{Device, Kind, Tensor};
@@ -13,6 +11,7 @@ use super::container::{GgufFile, TensorInfo};
 use super::names::Lay;
 use crate::convert::{OfModel, from_tch};
 use crate::non_finite::NonFinite;
+use crate::pieces::{changed, checksum, in_parallel};
 use crate::transformer::WeightSource;
 
 /// Elements that are dequantised at a time by one thread: what fits into its share of the cache.
@@ -24,6 +23,8 @@ pub(super) struct Entry {
     /// The tensor of the file, by its number.
     pub(super) tensor: usize,
     pub(super) lay: Lay,
+    /// Of its pieces, as they were read first.
+    pub(super) checksums: OnceLock<Vec<u64>>,
 }
 
 /// The weights of a file by their names in the network.
@@ -51,11 +52,19 @@ impl GgufWeights {
     }
 
     /// The weight and what is not finite in it. All cores read, dequantise and convert, each a piece of its own.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not what it was when it was read first.
     pub(super) fn make_counted(&self, name: &str) -> Result<(Tensor, NonFinite), ModelError> {
         let (info, lay) = self.info(name)?;
         let shape: Vec<i64> = info.shape.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX)).collect();
         let made = Tensor::f_empty(shape.as_slice(), (self.kind, Device::Cpu)).of_model()?;
-        let count = self.fill(info, lay, &made)?;
+        let (checksums, count) = self.fill(info, lay, &made)?;
+        if let Some(entry) = self.entries.get(name)
+            && *entry.checksums.get_or_init(|| checksums.clone()) != checksums
+        {
+            return Err(changed(self.file.path_of(info), &format!("tensor `{}`", info.name)));
+        }
         let made = if lay == Lay::Transposed && shape.len() == 2 {
             made.f_transpose(0, 1).and_then(|made| made.f_contiguous()).of_model()?
         } else {
@@ -64,38 +73,23 @@ impl GgufWeights {
         Ok((made, count))
     }
 
-    fn fill(&self, info: &TensorInfo, lay: Lay, made: &Tensor) -> Result<NonFinite, ModelError> {
+    /// Makes all rows, and gives the checksums of the pieces that were read.
+    fn fill(&self, info: &TensorInfo, lay: Lay, made: &Tensor) -> Result<(Vec<u64>, NonFinite), ModelError> {
         let (columns, rows) = (info.columns(), info.rows());
         let rows_at_a_time = (PIECE / columns).max(1);
         let pieces = usize::try_from(rows.div_ceil(rows_at_a_time)).unwrap_or(usize::MAX);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(pieces);
-        let next = AtomicUsize::new(0);
-        let outcome: Mutex<Result<NonFinite, ModelError>> = Mutex::new(Ok(NonFinite::default()));
-        let work = |made: fmrai_torch::Tensor| {
-            let mut piece = Piece::default();
-            loop {
-                let first = next.fetch_add(1, Ordering::Relaxed) as u64 * rows_at_a_time;
-                if first >= rows {
-                    return;
-                }
+        let filled = in_parallel(
+            pieces,
+            || (from_tch(made), Piece::default()),
+            |(made, piece), number| {
+                let first = number as u64 * rows_at_a_time;
                 let count = rows_at_a_time.min(rows - first);
-                let done = self.fill_rows(info, lay, first, count, &made, &mut piece);
-                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                match (&mut *outcome, done) {
-                    (Ok(sum), Ok(found)) => *sum = sum.and(found),
-                    (Ok(_), Err(error)) => *outcome = Err(error),
-                    (Err(_), _) => return,
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                let made = from_tch(made);
-                scope.spawn(|| work(made));
-            }
-            work(from_tch(made));
-        });
-        outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+                let found = self.fill_rows(info, lay, first, count, made, piece)?;
+                Ok((checksum(&piece.stored), found))
+            },
+        )?;
+        let (checksums, found): (Vec<u64>, Vec<NonFinite>) = filled.into_iter().unzip();
+        Ok((checksums, found.into_iter().fold(NonFinite::default(), NonFinite::and)))
     }
 
     fn fill_rows(

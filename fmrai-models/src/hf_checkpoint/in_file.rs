@@ -3,6 +3,7 @@
 use safetensors::tensor::TensorInfo;
 
 /// A tensor of a file.
+#[derive(Debug)]
 pub(super) struct InFile {
     pub(super) name: String,
     /// Number of the file.
@@ -18,6 +19,11 @@ pub(super) struct Nowhere {
 }
 
 impl InFile {
+    /// Its shape.
+    pub(super) fn shape(&self) -> Vec<i64> {
+        self.info.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect()
+    }
+
     /// Number of elements.
     pub(super) fn elements(&self) -> u64 {
         self.info.shape.iter().map(|&n| n as u64).product()

@@ -10,11 +10,10 @@ use super::config_file::{ConfigFile, supported};
 use super::quantised::Scheme;
 use super::source::HfCheckpoint;
 use super::weights::Weights;
-use crate::convert::device_of;
 use crate::options::Options;
 use crate::transformer::decoder::{self, CausalLm, DecoderSpec};
 use crate::transformer::encoder::{EncoderConfig, EncoderModel};
-use crate::transformer::{Fields, Loaded, Needs, OnDemand, count};
+use crate::transformer::{Fields, Loaded, Needs, Placed, count};
 
 impl HfCheckpoint {
     /// Reads a decoder, which can generate.
@@ -27,11 +26,11 @@ impl HfCheckpoint {
             let (found, needed) = (config.model_type(), decoder::names());
             return config.blame(Err(format!("`model_type` is {found:?}, decoders are {needed}")));
         };
-        decoder_of(&config, config.blame(spec)?, self.options(context)?)
+        decoder_of(&config, config.blame(spec)?, &self.options(context)?)
     }
 
     fn options(&self, context: &LoadContext<'_>) -> Result<Options, ModelError> {
-        Ok(Options { attention: self.attention, dtype: self.dtype, device: device_of(context.device)? })
+        Options::new(context, self.attention, self.dtype, self.weight_bytes)
     }
 }
 
@@ -42,20 +41,32 @@ pub(super) fn load(source: &HfCheckpoint, context: &LoadContext<'_>) -> Result<B
     let (model_type, fields) = (config.model_type(), Fields::new(config.fields(), ""));
     if let Some(encoder) = EncoderConfig::read(model_type, fields) {
         let encoder = config.blame(encoder)?;
-        let tokens = usize::try_from(encoder.max_tokens()).ok();
-        let loaded = loaded(&config, &encoder, encoder.vocabulary, encoder.padding, tokens, options)?;
+        let network = Network {
+            needs: &encoder,
+            parts: encoder.parts(),
+            vocabulary: encoder.vocabulary,
+            padding: encoder.padding,
+            max_tokens: encoder.max_tokens(),
+        };
+        let loaded = network.load(&config, &options)?;
         return Ok(Box::new(EncoderModel::new(loaded, encoder, options.attention)?));
     }
     if let Some(spec) = decoder::read(model_type, fields) {
-        return Ok(Box::new(decoder_of(&config, config.blame(spec)?, options)?));
+        return Ok(Box::new(decoder_of(&config, config.blame(spec)?, &options)?));
     }
     let needed = supported();
     config.blame(Err(format!("`model_type` is {model_type:?}, supported are {needed}")))
 }
 
-fn decoder_of(config: &ConfigFile, mut spec: DecoderSpec, options: Options) -> Result<CausalLm, ModelError> {
-    let tokens = usize::try_from(spec.max_tokens).ok();
-    let mut loaded = loaded(config, &spec, spec.vocabulary, spec.padding, tokens, options)?;
+fn decoder_of(config: &ConfigFile, mut spec: DecoderSpec, options: &Options) -> Result<CausalLm, ModelError> {
+    let network = Network {
+        needs: &spec,
+        parts: spec.parts(),
+        vocabulary: spec.vocabulary,
+        padding: spec.padding,
+        max_tokens: spec.max_tokens,
+    };
+    let mut loaded = network.load(config, options)?;
     decoder::tie(&mut loaded, &spec)?;
     if let Some(tokens) = generation_end_tokens(config)? {
         spec.end_tokens = tokens;
@@ -63,43 +74,47 @@ fn decoder_of(config: &ConfigFile, mut spec: DecoderSpec, options: Options) -> R
     CausalLm::new(loaded, spec, options.attention)
 }
 
-/// Reads weights and tokenizer of the checkpoint that `config` belongs to.
-fn loaded(
-    config: &ConfigFile,
-    needs: &dyn Needs,
+/// What weights and tokenizer are read for.
+struct Network<'a> {
+    needs: &'a dyn Needs,
+    /// Module paths of the parts whose weights may be made for each pass, those first that should rather stay.
+    parts: Vec<String>,
     vocabulary: i64,
     padding: Option<i64>,
-    max_tokens: Option<usize>,
-    options: Options,
-) -> Result<Loaded, ModelError> {
-    let scheme = config.blame(Scheme::read(config.fields()))?;
-    let rows = u32::try_from(vocabulary).unwrap_or(u32::MAX);
-    let padding = padding.and_then(|id| u32::try_from(id).ok());
-    let FoundTokenizer { tokenizer, files: tokenizer_files, warnings } =
-        Tokenizer::find(config.folder(), rows, padding)?;
-    let weights =
-        Weights::load(config.folder(), needs, scheme.as_ref(), options.dtype.kind(), options.device)?;
-    let mut files = weights.files;
-    files.push(config.file().clone());
-    files.extend(tokenizer_files);
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files.dedup();
-    let info = ModelInfo {
-        source: HfCheckpoint::NAME.to_owned(),
-        architecture: config.model_type().to_owned(),
-        path: config.folder().to_owned(),
-        files,
-        parameters: count(&weights.tensors),
-        dtype: options.dtype.into(),
-        max_tokens,
-        quantisation: weights.quantisation,
-        remade_bytes: 0,
-        unused_weights: weights.unused,
-        non_finite_weights: weights.non_finite,
-        warnings: weights.warnings.into_iter().chain(warnings).collect(),
-    };
-    let on_demand = OnDemand::default();
-    Ok(Loaded { info, weights: weights.tensors, on_demand, tokenizer, device: options.device })
+    max_tokens: i64,
+}
+
+impl Network<'_> {
+    /// Reads weights and tokenizer of the checkpoint that `config` belongs to.
+    fn load(&self, config: &ConfigFile, options: &Options) -> Result<Loaded, ModelError> {
+        let scheme = config.blame(Scheme::read(config.fields()))?;
+        let rows = u32::try_from(self.vocabulary).unwrap_or(u32::MAX);
+        let padding = self.padding.and_then(|id| u32::try_from(id).ok());
+        let FoundTokenizer { tokenizer, files: tokenizer_files, warnings } =
+            Tokenizer::find(config.folder(), rows, padding)?;
+        let read = Weights::load(config.folder(), self.needs, scheme.as_ref(), &self.parts, options)?;
+        let mut files = read.files;
+        files.push(config.file().clone());
+        files.extend(tokenizer_files);
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        files.dedup();
+        let Placed { weights, on_demand, remade_bytes } = read.placed;
+        let info = ModelInfo {
+            source: HfCheckpoint::NAME.to_owned(),
+            architecture: config.model_type().to_owned(),
+            path: config.folder().to_owned(),
+            files,
+            parameters: count(&weights),
+            dtype: options.dtype.into(),
+            max_tokens: usize::try_from(self.max_tokens).ok(),
+            quantisation: read.quantisation,
+            remade_bytes,
+            unused_weights: read.unused,
+            non_finite_weights: read.non_finite,
+            warnings: read.warnings.into_iter().chain(warnings).collect(),
+        };
+        Ok(Loaded { info, weights, on_demand, tokenizer, device: options.device })
+    }
 }
 
 /// The end tokens that generation_config.json names, if there is one and it does.

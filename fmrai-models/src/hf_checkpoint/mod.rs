@@ -14,6 +14,7 @@ mod safetensors;
 mod shards;
 mod sorting;
 mod source;
+mod stored;
 mod weights;
 mod wrappers;
 

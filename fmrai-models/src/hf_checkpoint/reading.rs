@@ -4,25 +4,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fmrai_torch::model::{ModelError, NonFiniteWeight};
-use tch::{Device, Kind, Tensor};
+use tch::Kind;
 
 use super::in_file::InFile;
-use super::quantised::QuantisedWeight;
-use super::safetensors::StoredTensor;
+use super::safetensors::{Pieces, Stored, is_zero};
 use super::sorting::Source;
-use crate::convert::OfModel;
+use super::stored::Checksums;
+use crate::convert::{OfModel, from_tch};
 use crate::non_finite::NonFinite;
+use crate::transformer::Placing;
 
-/// The weights that were read so far.
-pub(super) struct Reading<'w> {
+/// What was read so far.
+pub(super) struct Reading<'w, 'p> {
     folder: &'w Path,
     wanted: &'w BTreeMap<String, Source>,
     zeros: &'w [InFile],
     kind: Kind,
-    device: Device,
-    /// The parts, by the weight's name in the model, of weights that lack others still.
-    parts: BTreeMap<&'w str, Vec<Option<Vec<u8>>>>,
-    tensors: BTreeMap<String, Tensor>,
+    placing: Placing<'p>,
+    checksums: Checksums,
     non_finite: Vec<NonFiniteWeight>,
 }
 
@@ -30,26 +29,34 @@ pub(super) struct Reading<'w> {
 pub(super) type Uses<'w> = BTreeMap<&'w str, Use<'w>>;
 
 /// What a tensor of a file is for.
+#[derive(Clone, Copy)]
 pub(super) enum Use<'w> {
     /// It is the weight of this name in the model.
     Plain(&'w str),
-    /// It is a part, with this number, of a weight.
-    Part { name: &'w str, weight: &'w QuantisedWeight, number: usize },
+    /// It is a part of a weight, which is made when all files were read: its parts may lie anywhere.
+    Part,
     /// It may be left out where all of it is zero.
     Zeros,
 }
 
-impl<'w> Reading<'w> {
+/// What the files were read to.
+pub(super) struct Read<'p> {
+    pub(super) placing: Placing<'p>,
+    pub(super) checksums: Checksums,
+    pub(super) non_finite: Vec<NonFiniteWeight>,
+}
+
+impl<'w, 'p> Reading<'w, 'p> {
     /// Nothing was read yet.
     pub(super) fn new(
         folder: &'w Path,
         wanted: &'w BTreeMap<String, Source>,
         zeros: &'w [InFile],
         kind: Kind,
-        device: Device,
+        placing: Placing<'p>,
     ) -> Self {
-        let (parts, tensors, non_finite) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { folder, wanted, zeros, kind, device, parts, tensors, non_finite }
+        let (checksums, non_finite) = (Checksums::new(), Vec::new());
+        Self { folder, wanted, zeros, kind, placing, checksums, non_finite }
     }
 
     /// What the file of this number is read for.
@@ -62,9 +69,8 @@ impl<'w> Reading<'w> {
                 }
                 Source::Plain(_) => {}
                 Source::Made(weight) => {
-                    for (number, part) in weight.parts().enumerate().filter(|(_, part)| part.file == file) {
-                        uses.insert(&part.name, Use::Part { name, weight, number });
-                    }
+                    let parts = weight.parts().filter(|part| part.file == file);
+                    uses.extend(parts.map(|part| (part.name.as_str(), Use::Part)));
                 }
             }
         }
@@ -72,56 +78,76 @@ impl<'w> Reading<'w> {
         uses
     }
 
-    /// Takes a tensor of a file for what it is used for.
-    pub(super) fn take(&mut self, uses: &Uses<'w>, stored: &StoredTensor<'_>) -> Result<(), ModelError> {
-        match uses.get(stored.name()) {
-            None => Ok(()),
-            Some(Use::Plain(name)) => {
-                self.put(name, stored.name(), &stored.tensor(self.kind)?, stored.non_finite())
-            }
-            Some(Use::Part { name, weight, number }) => {
-                let parts = self.parts.entry(*name).or_insert_with(|| vec![None; weight.parts().count()]);
-                if let Some(part) = parts.get_mut(*number) {
-                    *part = Some(stored.bytes().to_vec());
-                }
-                let Some(whole) = parts.iter().map(|part| part.as_deref()).collect::<Option<Vec<_>>>() else {
-                    return Ok(());
-                };
-                let wrong = |what| ModelError::File { path: self.folder.to_owned(), what };
-                let values = weight.dequantise(&whole).map_err(wrong)?;
-                self.parts.remove(*name);
-                let non_finite = NonFinite::of(&values);
-                let tensor = weight.tensor(&values, self.kind).of_model()?;
-                drop(values);
-                self.put(name, weight.name(), &tensor, non_finite)
-            }
-            Some(Use::Zeros) if stored.is_zero() => Ok(()),
-            Some(Use::Zeros) => {
-                let what = format!(
-                    "{} is not zero, and the model has no such bias: the quantised weights are those of another model",
-                    stored.name()
-                );
-                Err(ModelError::File { path: self.folder.to_owned(), what })
-            }
-        }
-    }
-
-    /// Adds a weight, which `in_files` is the name of in messages.
-    fn put(
+    /// Takes a tensor of the file of this number for what it is used for.
+    pub(super) fn take(
         &mut self,
-        name: &str,
-        in_files: &str,
-        tensor: &Tensor,
-        non_finite: NonFinite,
+        file: usize,
+        used: Option<Use<'w>>,
+        stored: Stored<'_>,
+        pieces: &mut Pieces<'_>,
     ) -> Result<(), ModelError> {
-        self.non_finite.extend(non_finite.of_weight(in_files));
-        self.tensors.insert(name.to_owned(), tensor.f_to_device(self.device).of_model()?);
+        let checksums = match used {
+            None => return Ok(()),
+            Some(Use::Plain(name)) => self.take_weight(name, stored, pieces)?,
+            Some(Use::Part) => pieces.each(|_, _| Ok(()))?,
+            Some(Use::Zeros) => return self.take_zeros(stored, pieces),
+        };
+        self.checksums.insert((file, stored.name.to_owned()), checksums);
         Ok(())
     }
 
-    /// The weights by their names in the model, and those that are not finite, sorted.
-    pub(super) fn finish(mut self) -> (BTreeMap<String, Tensor>, Vec<NonFiniteWeight>) {
-        self.non_finite.sort_by(|a, b| a.name.cmp(&b.name));
-        (self.tensors, self.non_finite)
+    /// The weight of this name in the model. Of one that does not stay no tensor is made.
+    fn take_weight(
+        &mut self,
+        name: &str,
+        stored: Stored<'_>,
+        pieces: &mut Pieces<'_>,
+    ) -> Result<Vec<u64>, ModelError> {
+        let dtype = stored.info.dtype;
+        let shape = stored.shape();
+        let mut non_finite = NonFinite::default();
+        let checksums = if self.placing.stays(name, &shape) {
+            let tensor = stored.empty()?;
+            let filled = from_tch(&tensor);
+            let checksums = pieces.each(|place, bytes| {
+                non_finite = non_finite.and(NonFinite::count(bytes, dtype));
+                Ok(filled.write_part(place, bytes)?)
+            })?;
+            drop(filled);
+            self.placing.put(name, tensor.f_to_kind(self.kind).of_model()?)?;
+            checksums
+        } else {
+            stored.check()?;
+            let checksums = pieces.each(|_, bytes| {
+                non_finite = non_finite.and(NonFinite::count(bytes, dtype));
+                Ok(())
+            })?;
+            self.placing.leave(name, &shape)?;
+            checksums
+        };
+        self.non_finite.extend(non_finite.of_weight(stored.name));
+        Ok(checksums)
+    }
+
+    /// A bias that the model does not have.
+    fn take_zeros(&self, stored: Stored<'_>, pieces: &mut Pieces<'_>) -> Result<(), ModelError> {
+        let mut zero = true;
+        pieces.each(|_, bytes| {
+            zero &= is_zero(bytes, stored.info.dtype);
+            Ok(())
+        })?;
+        if zero {
+            return Ok(());
+        }
+        let what = format!(
+            "{} is not zero, and the model has no such bias: the quantised weights are those of another model",
+            stored.name
+        );
+        Err(ModelError::File { path: self.folder.to_owned(), what })
+    }
+
+    /// What was read.
+    pub(super) fn finish(self) -> Read<'p> {
+        Read { placing: self.placing, checksums: self.checksums, non_finite: self.non_finite }
     }
 }

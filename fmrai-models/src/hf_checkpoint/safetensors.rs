@@ -1,9 +1,10 @@
-//! A safetensors file, read in pieces: the header first, then one tensor after the other.
+//! A safetensors file, read in pieces by their positions: the header first, then all tensors in order, and then any of them again.
 //!
-//! Everything that is read goes through the hash, so it is the hash of what was used.
+//! What is read in order goes through the hash, so it is the hash of what was used.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use fmrai_core::tensor::safetensors_header;
@@ -11,16 +12,26 @@ use fmrai_torch::files::{FileInfo, Hasher};
 use fmrai_torch::model::ModelError;
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use crate::convert::model_error;
-use crate::non_finite::NonFinite;
+use crate::convert::OfModel;
+use crate::pieces::checksum;
+
+/// Bytes that are read at a time: whole elements of every type.
+const PIECE: usize = 1 << 20;
 
 /// An open file whose header is known to fit it.
+///
+/// It stays open as long as this is, so what is read again is the same file, whatever has its name by then.
+#[derive(Debug)]
 pub(super) struct SafetensorsFile {
     path: PathBuf,
-    reader: BufReader<File>,
-    hasher: Hasher,
+    file: File,
+    length: u64,
+    /// Where the data begin.
+    start: u64,
+    /// The hash of the header, until the rest is read.
+    header: Hasher,
     /// Names in the order of their data, which follow on each other without gaps up to the end of the file.
     tensors: Vec<(String, TensorInfo)>,
 }
@@ -35,17 +46,21 @@ impl SafetensorsFile {
         if !meta.is_file() {
             return Err(wrong("a file is needed".to_owned()));
         }
-        let bytes = meta.len();
-        let (reader, hasher) = (BufReader::with_capacity(1 << 16, file), Hasher::new());
-        let mut start = Hashed { reader, hasher };
-        let (metadata, _) = safetensors_header(&mut start, bytes).map_err(wrong)?;
-        let Hashed { reader, hasher } = start;
+        let length = meta.len();
+        let mut reader = Hashed { reader: BufReader::with_capacity(1 << 16, &file), hasher: Hasher::new() };
+        let (metadata, start) = safetensors_header(&mut reader, length).map_err(wrong)?;
+        let header = reader.hasher;
         let tensors = metadata
             .offset_keys()
             .into_iter()
             .filter_map(|name| metadata.info(&name).cloned().map(|info| (name, info)))
             .collect();
-        Ok(Self { path: path.to_owned(), reader, hasher, tensors })
+        Ok(Self { path: path.to_owned(), file, length, start, header, tensors })
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Names, element types and shapes.
@@ -53,36 +68,53 @@ impl SafetensorsFile {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
-    /// Reads the file to its end and hands over each tensor that `wanted` accepts by its name.
+    /// Reads the file to its end, once: each tensor is shown to `take` with its pieces, read or not.
     pub(super) fn read(
-        mut self,
+        &mut self,
         name: &str,
-        wanted: impl Fn(&str) -> bool,
-        mut found: impl FnMut(StoredTensor<'_>) -> Result<(), ModelError>,
+        mut take: impl FnMut(Stored<'_>, &mut Pieces<'_>) -> Result<(), ModelError>,
     ) -> Result<FileInfo, ModelError> {
+        let mut hasher = std::mem::take(&mut self.header);
         let mut buffer = Vec::new();
         for (tensor, info) in &self.tensors {
-            let bytes = info.data_offsets.1 - info.data_offsets.0;
-            buffer.resize(bytes, 0);
-            self.reader
-                .read_exact(&mut buffer)
-                .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
-            self.hasher.update(&buffer);
-            if wanted(tensor) {
-                found(StoredTensor { path: &self.path, name: tensor, info, bytes: &buffer })?;
-            }
+            let stored = Stored { path: &self.path, name: tensor, info };
+            let mut pieces = Pieces { file: self, stored, next: 0, hasher: &mut hasher, buffer: &mut buffer };
+            take(stored, &mut pieces)?;
+            pieces.each(|_, _| Ok(()))?;
         }
-        Ok(self.hasher.finish(name))
+        Ok(hasher.finish(name))
+    }
+
+    /// Reads a piece of a tensor, which is all that `buffer` holds then. Threads may read at once.
+    pub(super) fn read_piece(
+        &self,
+        tensor: &str,
+        info: &TensorInfo,
+        number: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ModelError> {
+        let (start, end) = info.data_offsets;
+        let first = (start + number * PIECE).min(end);
+        buffer.resize((end - first).min(PIECE), 0);
+        self.file.read_exact_at(buffer, self.start + first as u64).map_err(|source| {
+            let path = self.path.clone();
+            if source.kind() != ErrorKind::UnexpectedEof {
+                return ModelError::Io { path, source };
+            }
+            let what =
+                format!("it ends within {tensor} now, it had {} bytes when it was opened", self.length);
+            ModelError::File { path, what }
+        })
     }
 }
 
 /// What is read goes through the hash.
-struct Hashed {
-    reader: BufReader<File>,
+struct Hashed<R> {
+    reader: R,
     hasher: Hasher,
 }
 
-impl Read for Hashed {
+impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(into)?;
         self.hasher.update(into.get(..read).unwrap_or_default());
@@ -90,63 +122,92 @@ impl Read for Hashed {
     }
 }
 
-/// A tensor as it is stored.
-pub(super) struct StoredTensor<'f> {
-    path: &'f Path,
-    name: &'f str,
-    info: &'f TensorInfo,
-    bytes: &'f [u8],
+/// The pieces of a tensor, in order.
+pub(super) struct Pieces<'f> {
+    file: &'f SafetensorsFile,
+    stored: Stored<'f>,
+    next: usize,
+    hasher: &'f mut Hasher,
+    buffer: &'f mut Vec<u8>,
 }
 
-impl StoredTensor<'_> {
-    /// Its name in the file.
-    pub(super) fn name(&self) -> &str {
-        self.name
-    }
-
-    /// Its elements, little-endian and in the order of its axes.
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.bytes
-    }
-
-    /// The tensor as libtorch holds it, with elements of type `target`.
-    pub(super) fn tensor(&self, target: Kind) -> Result<Tensor, ModelError> {
-        tensor_of(self.bytes, self.info, target).map_err(|e| e.into_error(self.path, self.name))
-    }
-
-    /// What is not finite in it.
-    pub(super) fn non_finite(&self) -> NonFinite {
-        NonFinite::count(self.bytes, self.info.dtype)
-    }
-
-    /// True if all of its elements are 0, of either sign.
-    pub(super) fn is_zero(&self) -> bool {
-        let Some((_, size)) = kind(self.info.dtype) else { return self.bytes.iter().all(|byte| *byte == 0) };
-        let element = |element: &[u8]| {
-            element.split_last().is_none_or(|(last, rest)| last & 0x7f == 0 && rest.iter().all(|b| *b == 0))
-        };
-        self.bytes.chunks(size).all(element)
-    }
-}
-
-/// Why a tensor of a file cannot be used.
-enum Unreadable {
-    Dtype(Dtype),
-    Torch(tch::TchError),
-}
-
-impl Unreadable {
-    fn into_error(self, path: &Path, tensor: &str) -> ModelError {
-        match self {
-            Self::Torch(error) => model_error(&error),
-            Self::Dtype(dtype) => ModelError::File {
-                path: path.to_owned(),
-                what: format!(
-                    "weight {tensor} has elements of type {dtype}, supported are F32, F16 and BF16"
-                ),
-            },
+impl Pieces<'_> {
+    /// Reads those that were not read yet, shows each with its place in the tensor, in bytes, and gives their checksums.
+    pub(super) fn each(
+        &mut self,
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), ModelError>,
+    ) -> Result<Vec<u64>, ModelError> {
+        let Stored { name, info, .. } = self.stored;
+        let mut checksums = Vec::new();
+        while self.next < pieces(info) {
+            self.file.read_piece(name, info, self.next, self.buffer)?;
+            self.hasher.update(self.buffer);
+            checksums.push(checksum(self.buffer));
+            take(place(self.next), self.buffer)?;
+            self.next += 1;
         }
+        Ok(checksums)
     }
+}
+
+/// How many pieces a tensor has.
+pub(super) fn pieces(info: &TensorInfo) -> usize {
+    (info.data_offsets.1 - info.data_offsets.0).div_ceil(PIECE)
+}
+
+/// Where a piece begins in its tensor, in bytes.
+pub(super) fn place(piece: usize) -> usize {
+    piece * PIECE
+}
+
+/// A tensor as it is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Stored<'f> {
+    pub(super) path: &'f Path,
+    /// Its name in the file.
+    pub(super) name: &'f str,
+    pub(super) info: &'f TensorInfo,
+}
+
+impl Stored<'_> {
+    /// Its shape.
+    pub(super) fn shape(&self) -> Vec<i64> {
+        self.info.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect()
+    }
+
+    /// Memory for its elements, as they are stored.
+    pub(super) fn empty(&self) -> Result<Tensor, ModelError> {
+        let Self { path, name, info } = *self;
+        let (kind, size) = kind(info.dtype).ok_or_else(|| ModelError::File {
+            path: path.to_owned(),
+            what: format!(
+                "weight {name} has elements of type {}, supported are F32, F16 and BF16",
+                info.dtype
+            ),
+        })?;
+        let elements = info.shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
+        let bytes = info.data_offsets.1 - info.data_offsets.0;
+        // The header has been checked already; what the pieces do not fill would be any numbers, so it is checked here too.
+        if elements != Some(bytes) {
+            let what = format!("{bytes} bytes for a tensor of shape {:?}", info.shape);
+            return Err(TchError::Shape(what)).of_model();
+        }
+        Tensor::f_empty(self.shape(), (kind, Device::Cpu)).of_model()
+    }
+
+    /// Refuses types of elements that are no weights.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        if kind(self.info.dtype).is_some() { Ok(()) } else { self.empty().map(drop) }
+    }
+}
+
+/// True if all elements of a piece of a tensor are 0, of either sign.
+pub(super) fn is_zero(bytes: &[u8], dtype: Dtype) -> bool {
+    let Some((_, size)) = kind(dtype) else { return bytes.iter().all(|byte| *byte == 0) };
+    let element = |element: &[u8]| {
+        element.split_last().is_none_or(|(last, rest)| last & 0x7f == 0 && rest.iter().all(|b| *b == 0))
+    };
+    bytes.chunks(size).all(element)
 }
 
 /// The kind of a supported element type and its size in bytes.
@@ -157,18 +218,4 @@ fn kind(dtype: Dtype) -> Option<(Kind, usize)> {
         Dtype::BF16 => (Kind::BFloat16, 2),
         _ => return None,
     })
-}
-
-fn tensor_of(bytes: &[u8], info: &TensorInfo, target: Kind) -> Result<Tensor, Unreadable> {
-    let (kind, size) = kind(info.dtype).ok_or(Unreadable::Dtype(info.dtype))?;
-    let shape: Vec<i64> = info.shape.iter().filter_map(|&n| i64::try_from(n).ok()).collect();
-    let elements = info.shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
-    // The header has been checked already; libtorch copies as many bytes as the shape says, so it is checked here too.
-    if elements != Some(bytes.len()) || shape.len() != info.shape.len() {
-        let what = format!("{} bytes for a tensor of shape {:?}", bytes.len(), info.shape);
-        return Err(Unreadable::Torch(tch::TchError::Shape(what)));
-    }
-    Tensor::f_from_data_size(bytes, &shape, kind)
-        .and_then(|tensor| if kind == target { Ok(tensor) } else { tensor.f_to_kind(target) })
-        .map_err(Unreadable::Torch)
 }

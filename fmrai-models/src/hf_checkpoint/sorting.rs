@@ -24,11 +24,22 @@ pub(super) struct Sorted {
 }
 
 /// What a weight is read from.
+#[derive(Debug)]
 pub(super) enum Source {
     /// It lies in a file as it is.
     Plain(InFile),
     /// It is made of several tensors.
     Made(QuantisedWeight),
+}
+
+impl Source {
+    /// Its shape in the model.
+    pub(super) fn shape(&self) -> Vec<i64> {
+        match self {
+            Self::Plain(tensor) => tensor.shape(),
+            Self::Made(weight) => weight.shape(),
+        }
+    }
 }
 
 /// What was found, before it is sorted out.
@@ -78,17 +89,15 @@ pub(super) fn sort_out(
             missing.push(name);
             continue;
         };
-        let (shape, source) = match place {
+        let source = match place {
             Place::Nowhere(absent) => {
                 nowhere.entry(absent.what).or_default().push(absent.name);
                 continue;
             }
-            Place::File(tensor) => {
-                let size = |&n: &usize| i64::try_from(n).unwrap_or(i64::MAX);
-                (tensor.info.shape.iter().map(size).collect(), Source::Plain(tensor))
-            }
-            Place::Made(weight) => (weight.shape(), Source::Made(weight)),
+            Place::File(tensor) => Source::Plain(tensor),
+            Place::Made(weight) => Source::Made(weight),
         };
+        let shape = source.shape();
         if shape == needed {
             wanted.insert(name, source);
         } else {

@@ -31,12 +31,22 @@ pub struct HfCheckpoint {
     /// `bfloat16` or `float16`.
     #[serde(default)]
     pub dtype: Precision,
+    /// Most memory for weights, in bytes, as they are computed with. Weights beyond it are read from the files again
+    /// in each pass, layer by layer, which is slower and gives the same results. Not given: two thirds of the memory that is free when
+    /// the model is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_bytes: Option<u64>,
 }
 
 impl HfCheckpoint {
     /// The folder at `path`, with fused attention and in float32.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), attention: fused_attention(), dtype: Precision::Float32 }
+        Self {
+            path: path.into(),
+            attention: fused_attention(),
+            dtype: Precision::Float32,
+            weight_bytes: None,
+        }
     }
 }

@@ -1,49 +1,50 @@
 //! The weights of a checkpoint: those in its files that the model needs, and what is left over.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use fmrai_torch::files::FileInfo;
 use fmrai_torch::model::{ModelError, NonFiniteWeight, Quantisation};
-use tch::{Device, Kind, Tensor};
 
 use super::folder::Adapter;
 use super::forms::quantisation;
 use super::found::all;
 use super::quantised::{Gathered, Scheme};
-use super::reading::Reading;
+use super::reading::{Read, Reading};
 use super::safetensors::SafetensorsFile;
 use super::shards::Shards;
-use super::sorting::{Hoard, Sorted, sort_out};
-use crate::transformer::Needs;
+use super::sorting::{Hoard, Sorted, Source, sort_out};
+use super::stored::StoredWeights;
+use crate::options::Options;
+use crate::transformer::{Needs, Placed, Placing};
 
-/// The weights of a model by their names.
-#[derive(Debug)]
+/// The weights of a model.
 pub(super) struct Weights {
-    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) placed: Placed,
     pub(super) files: Vec<FileInfo>,
     /// What of them is quantised in the files; `None` if nothing is.
     pub(super) quantisation: Option<Quantisation>,
     /// Names, as in the files, of weights that the model does not use.
     pub(super) unused: Vec<String>,
+    /// Sorted by name.
     pub(super) non_finite: Vec<NonFiniteWeight>,
     /// What a user should know: copies that do not count, names that were changed, files that were left alone.
     pub(super) warnings: Vec<String>,
 }
 
 impl Weights {
-    /// Reads the weights that `needs` calls for from the files in `folder`, as elements of `kind` on `device`. Those that are
-    /// quantised as `scheme` says are dequantised.
+    /// Reads the weights that `needs` calls for from the files in `folder`. Those that are quantised as `scheme` says are dequantised. Of the
+    /// weights of `parts`, which are module paths, those do not stay that there is no memory for.
     pub(super) fn load(
         folder: &Path,
         needs: &dyn Needs,
         scheme: Option<&Scheme>,
-        kind: Kind,
-        device: Device,
+        parts: &[String],
+        options: &Options,
     ) -> Result<Self, ModelError> {
         let mut shards = Shards::find(folder)?;
         shards.check_kinds(folder)?;
-        let opened = shards
+        let mut opened = shards
             .files
             .iter()
             .map(|name| SafetensorsFile::open(&folder.join(name)))
@@ -62,18 +63,29 @@ impl Weights {
         unused.sort_unstable();
         warnings.extend(Adapter::of(folder).map(|adapter| adapter.beside(folder)));
 
+        let kind = options.dtype.kind();
+        let shapes = wanted.iter().map(|(name, source)| (name.clone(), source.shape())).collect();
+        let placing = Placing::new(&shapes, parts, options);
         let mut files: Vec<FileInfo> = shards.index.into_iter().collect();
-        let mut reading = Reading::new(folder, &wanted, &zeros, kind, device);
-        for (number, (file, name)) in opened.into_iter().zip(&shards.files).enumerate() {
+        let mut reading = Reading::new(folder, &wanted, &zeros, kind, placing);
+        for (number, (file, name)) in opened.iter_mut().zip(&shards.files).enumerate() {
             let uses = reading.of_file(number);
-            files.push(file.read(
-                name,
-                |name| uses.contains_key(name),
-                |tensor| reading.take(&uses, &tensor),
-            )?);
+            files.push(file.read(name, |stored, pieces| {
+                reading.take(number, uses.get(stored.name).copied(), stored, pieces)
+            })?);
         }
+        let Read { mut placing, checksums, mut non_finite } = reading.finish();
         let quantisation = quantisation(wanted.values());
-        let (tensors, non_finite) = reading.finish();
-        Ok(Self { tensors, files, quantisation, unused, non_finite, warnings })
+        let stored = StoredWeights { folder: folder.to_owned(), files: opened, wanted, checksums, kind };
+        for (name, source) in &stored.wanted {
+            if let Source::Made(weight) = source {
+                let (tensor, found) = stored.dequantised(weight)?;
+                non_finite.extend(found.of_weight(weight.name()));
+                placing.put(name, tensor)?;
+            }
+        }
+        non_finite.sort_by(|a, b| a.name.cmp(&b.name));
+        let placed = placing.finish(Arc::new(stored));
+        Ok(Self { placed, files, quantisation, unused, non_finite, warnings })
     }
 }

@@ -22,6 +22,14 @@ pub(crate) trait WeightSource: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`ModelError`] if it cannot be read, or if there is no such weight.
     fn make(&self, name: &str) -> Result<Tensor, ModelError>;
+
+    /// True if two weights of the same shape hold the same numbers.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    fn equal(&self, one: &str, other: &str) -> Result<bool, ModelError> {
+        self.make(one)?.f_equal(&self.make(other)?).of_model()
+    }
 }
 
 /// Why a pass whose weights are made on demand fails.
@@ -73,9 +81,10 @@ pub(crate) struct OnDemand {
 }
 
 impl OnDemand {
-    /// Weights that `source` makes again.
-    pub(crate) fn new(source: Arc<dyn WeightSource>) -> Self {
-        Self { source: Some(source), parts: BTreeMap::new() }
+    /// The same, where `source` makes the weights again.
+    pub(crate) fn made_by(self, source: Arc<dyn WeightSource>) -> Self {
+        let source = (!self.parts.is_empty()).then_some(source);
+        Self { source, ..self }
     }
 
     /// Adds a weight of the part at `path`, and gives the tensor that stands for it.
@@ -92,6 +101,23 @@ impl OnDemand {
         let weight = Weight { name: name.to_owned(), tensor: tensor.shallow_clone(), absent };
         self.parts.entry(path.to_owned()).or_default().push(weight);
         Ok(tensor)
+    }
+
+    /// True if the weight is one of these.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.parts.values().flatten().any(|weight| weight.name == name)
+    }
+
+    /// Forgets a weight; `true` if it was one of these.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let had = self.has(name);
+        self.parts.values_mut().for_each(|weights| weights.retain(|weight| weight.name != name));
+        had
+    }
+
+    /// What makes these weights; `None` if there are none.
+    pub(crate) fn source(&self) -> Option<&dyn WeightSource> {
+        self.source.as_deref()
     }
 
     /// What gives the values of these weights to those who read them between passes; `None` if there are none.

@@ -24,6 +24,7 @@ mod model_inputs;
 mod models;
 mod quantised;
 mod recorded;
+mod remade;
 mod surfaces;
 #[path = "../tensors/mod.rs"]
 mod tensors;

@@ -378,7 +378,7 @@ fn sources_of_unknown_kind_or_field_name_the_valid_ones() {
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attn": "eager"})),
-        "unknown field `attn`, expected one of `path`, `attention`, `dtype`"
+        "unknown field `attn`, expected one of `path`, `attention`, `dtype`, `weight_bytes`"
     );
     assert_eq!(
         parse(json!({"type": "hf_checkpoint", "path": ".", "attention": "flash"})),

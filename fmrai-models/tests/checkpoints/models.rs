@@ -267,7 +267,7 @@ fn sources_are_listed_with_their_fields() {
     assert_eq!(names, ["exported_program", "gguf", "hf_checkpoint", "torchscript"]);
     let schema = (sources.get("hf_checkpoint").unwrap().about().schema)();
     let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["path", "attention", "dtype"]);
+    assert_eq!(fields, ["path", "attention", "dtype", "weight_bytes"]);
     assert!(schema["properties"]["path"]["description"].as_str().is_some());
     assert_eq!(schema["additionalProperties"], json!(false));
 }

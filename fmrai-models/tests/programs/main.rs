@@ -14,6 +14,7 @@ mod cases;
 mod exported;
 mod footprint;
 mod kinds;
+mod limits;
 mod live;
 mod state;
 #[path = "../tensors/mod.rs"]

@@ -12,7 +12,7 @@ use crate::ffi::call::{copy_unseen, storage_in};
 use crate::ffi::tensor::Tensor;
 use crate::files::FileInfo;
 use crate::model::ModelError;
-use crate::model::archives::{not_zip, other_archive};
+use crate::model::archives::{check_weights, not_zip, other_archive};
 
 /// Largest text that is read of an archive, in bytes; programs of a thousand layers stay below.
 const LARGEST_TEXT: u64 = 4 << 30;
@@ -37,8 +37,8 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads the file, and the list of members.
-    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+    /// Reads the file, and the list of members. One whose weights take more than `weight_bytes` is refused before it is read.
+    pub(super) fn open(path: &Path, weight_bytes: Option<u64>) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         let fail = |what: String| ModelError::File { path: path.to_owned(), what };
         let file = File::open(path).map_err(io)?;
@@ -51,8 +51,9 @@ impl Archive {
             let kind = not_zip(path);
             fail(format!("is no .pt2 archive: {e}; needed is a complete file of torch.export.save{kind}"))
         };
-        let outside = ZipArchive::new(&file).map_err(no_archive)?;
+        let mut outside = ZipArchive::new(&file).map_err(no_archive)?;
         root(&outside.file_names().collect()).map_err(fail)?;
+        check_weights(path, &mut outside, weight_bytes)?;
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let (memory, info) = Memory::read(&file, path, &name)?;
         let length = memory.length();

@@ -37,7 +37,7 @@ pub(super) fn load(
 
 fn program(source: &ExportedProgram, context: &LoadContext<'_>) -> Result<ProgramModel, ModelError> {
     let path = context.base.join(&source.path);
-    let archive = Archive::open(&path)?;
+    let archive = Archive::open(&path, context.weight_bytes)?;
     let (name, program) = read(&archive, source.program.as_deref())?;
     let device = context.device.to_string();
 

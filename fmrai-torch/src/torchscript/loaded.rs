@@ -15,7 +15,7 @@ use crate::device::Device;
 use crate::ffi::script::{Attributes, Script};
 use crate::ffi::tensor::Tensor;
 use crate::files::{self, FileInfo};
-use crate::model::archives::{not_zip, other_archive};
+use crate::model::archives::{check_weights, not_zip, other_archive};
 use crate::model::{
     InputSpec, LoadContext, Model, ModelError, ModelInfo, ModelState, NamedTensors, NonFiniteWeight,
 };
@@ -59,9 +59,9 @@ impl ScriptModel {
             return Err(fail(format!("TorchScript runs on the CPU only, not on {}", context.device)));
         }
         let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        check_kind(&path, File::open(&path).map_err(io)?)?; // of other files nothing else is read
+        check_kind(&path, File::open(&path).map_err(io)?, context.weight_bytes)?; // of other files nothing else is read
         let (file, file_info) = files::read(&path, &file_name).map_err(io)?;
-        check_kind(&path, Cursor::new(&file))?;
+        check_kind(&path, Cursor::new(&file), None)?;
         tracing::warn!(
             path = %path.display(),
             "TorchScript is deprecated by PyTorch, and is code that is run: load files that you trust, or export the model with \
@@ -92,8 +92,8 @@ pub(super) fn load(source: &TorchScript, context: &LoadContext<'_>) -> Result<Bo
 }
 
 /// Tells other kinds of files apart by their first bytes and members, and damaged ones by the checksums of their members, before
-/// libtorch reads them: it compares no checksum, and what is damaged may bring the process down.
-fn check_kind(path: &Path, file: impl Read + Seek) -> Result<(), ModelError> {
+/// libtorch reads them: it compares no checksum, and what is damaged may bring the process down. Weights of more than `weight_bytes` are refused.
+fn check_kind(path: &Path, file: impl Read + Seek, weight_bytes: Option<u64>) -> Result<(), ModelError> {
     let fail = |what: &str| Err(ModelError::File { path: path.to_owned(), what: what.to_owned() });
     let Ok(mut zip) = zip::ZipArchive::new(file) else {
         let what = "is no TorchScript file: it is not a complete zip archive, as torch.jit.save writes it";
@@ -113,6 +113,7 @@ fn check_kind(path: &Path, file: impl Read + Seek) -> Result<(), ModelError> {
         let what = "is no TorchScript file: it has no constants.pkl and data.pkl";
         return fail(&format!("{what}{}", other_archive(&names.iter().map(String::as_str).collect())));
     }
+    check_weights(path, &mut zip, weight_bytes)?;
     for index in 0..zip.len() {
         let read = zip.by_index(index).map_err(std::io::Error::from);
         let read = read.and_then(|mut member| {

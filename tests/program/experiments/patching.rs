@@ -109,6 +109,25 @@ fn attributions_are_those_of_pytorch() {
     }
 }
 
+/// Gradients, edits and readings of weights, where no weight stays in memory between passes.
+#[test]
+fn weights_that_are_read_again_in_each_pass_change_no_number() {
+    for model in ["llama", "gpt2"] {
+        let analyses = [
+            (json!({ "type": "attribution_patching", "sites": SITES, "exact": true }), pairs(model, 3)),
+            (json!({ "type": "activation_patching", "sites": ["head", "residual.after"] }), pairs(model, 3)),
+            (json!({ "type": "input_attribution" }), texts(model, 2)),
+        ];
+        for (analysis, data) in analyses {
+            let mut source = decoder(model, "fused");
+            let kept = run(&source, &data, &analysis);
+            source["weight_bytes"] = json!(0);
+            let remade = run(&source, &data, &analysis);
+            assert!(kept.tensors == remade.tensors, "{model} {analysis}");
+        }
+    }
+}
+
 #[test]
 fn everything_patched_at_once_is_the_clean_run() {
     for model in MODELS {

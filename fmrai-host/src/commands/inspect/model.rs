@@ -35,7 +35,7 @@ pub(super) fn text(model: &dyn Model) -> String {
         let bytes = grouped(info.remade_bytes);
         let _ = writeln!(
             text,
-            "  {bytes} bytes of them are read from the file again in each pass, for want of memory"
+            "  {bytes} bytes of them are read from the files again in each pass, for want of memory"
         );
     }
     for (kind, (tensors, bytes)) in kinds {

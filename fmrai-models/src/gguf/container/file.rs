@@ -69,6 +69,11 @@ impl GgufFile {
         self.parts.first().map_or(Path::new(""), |part| &part.path)
     }
 
+    /// The path of the file that a tensor is in.
+    pub(crate) fn path_of(&self, tensor: &TensorInfo) -> &Path {
+        self.parts.get(tensor.part).map_or_else(|| self.path(), |part| &part.path)
+    }
+
     /// The files with their paths, names and lengths.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, &str, u64)> {
         self.parts.iter().map(|part| (part.path.as_path(), part.name.as_str(), part.length))

@@ -8,6 +8,7 @@ use super::gptq::Gptq;
 use crate::hf_checkpoint::in_file::InFile;
 
 /// A weight that several tensors make up, whose shapes fit each other.
+#[derive(Debug)]
 pub(in crate::hf_checkpoint) struct QuantisedWeight {
     name: String,
     packing: Packing,
@@ -18,6 +19,7 @@ pub(in crate::hf_checkpoint) struct QuantisedWeight {
 }
 
 /// How the numbers of a weight lie in its parts.
+#[derive(Debug)]
 pub(super) enum Packing {
     Fp8(Fp8),
     Gptq(Gptq),

@@ -22,7 +22,7 @@ pub(crate) use config::end_tokens;
 pub(crate) use family::{NormKind, Projections, names, supported};
 pub use model::CausalLm;
 pub(crate) use model::tie;
-pub(crate) use spec::{DecoderSpec, HEAD};
+pub(crate) use spec::DecoderSpec;
 
 use super::fields::Fields;
 

@@ -21,6 +21,7 @@ use crate::convert::{OfModel, from_tch};
 use crate::transformer::fields::Fields;
 use crate::transformer::inputs::{self, Inputs, Limits};
 use crate::transformer::loaded::Loaded;
+use crate::transformer::placing::bytes;
 
 /// A decoder with its language-model head.
 ///
@@ -190,12 +191,22 @@ impl Continuation for Text<'_> {
 pub(crate) fn tie(loaded: &mut Loaded, spec: &DecoderSpec) -> Result<(), ModelError> {
     let head = format!("{HEAD}.weight");
     let embedding = format!("{}.weight", spec.embedding_path());
+    let on_demand = &loaded.on_demand;
     let same = match (loaded.weights.get(&head), loaded.weights.get(&embedding)) {
-        (Some(head), Some(embedding)) if spec.tied => head.f_equal(embedding).of_model()?,
+        (Some(_), Some(_)) if !spec.tied => false,
+        (Some(own), Some(shared)) => match on_demand.source() {
+            Some(source) if on_demand.has(&head) || on_demand.has(&embedding) => {
+                source.equal(&head, &embedding)?
+            }
+            _ => own.f_equal(shared).of_model()?,
+        },
         _ => false,
     };
-    if same && let Some(head) = loaded.weights.remove(&head) {
-        loaded.info.parameters -= head.numel() as u64;
+    if same && let Some(own) = loaded.weights.remove(&head) {
+        loaded.info.parameters -= own.numel() as u64;
+        if loaded.on_demand.remove(&head) {
+            loaded.info.remade_bytes -= bytes(&own.size(), own.kind());
+        }
     }
     Ok(())
 }

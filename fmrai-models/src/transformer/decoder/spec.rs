@@ -67,6 +67,12 @@ impl DecoderSpec {
         format!("{}.{}", self.family.stack, self.family.embedding)
     }
 
+    /// Module paths of the parts whose weights may be made for each pass, those first that should rather stay.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let layers = (0..self.layers.len()).map(|layer| self.layer_path(layer));
+        [self.embedding_path(), HEAD.to_owned()].into_iter().chain(layers).collect()
+    }
+
     /// Divides the frequency of each pair of channels by a number of its own.
     ///
     /// # Errors

@@ -5,8 +5,14 @@ use crate::transformer::activation::Activation;
 use crate::transformer::fields::Fields;
 use crate::transformer::needs::Needs;
 
+/// Path of the embeddings in all families.
+pub(super) const EMBEDDINGS: &str = "embeddings";
+
+/// Path of the pooler in all families.
+pub(super) const POOLER: &str = "pooler";
+
 /// The weights of a pooler; one of them in a checkpoint means that all are needed.
-const POOLER: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
+const POOLER_WEIGHTS: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
 
 /// What the encoder needs to know.
 #[derive(Debug, Clone)]
@@ -34,6 +40,17 @@ impl EncoderConfig {
             Positions::Absolute => self.positions,
             Positions::AfterPadding => self.positions - self.padding.unwrap_or(0) - 1,
         }
+    }
+
+    /// Path of a layer, such as `encoder.layer.0`.
+    pub(super) fn layer_path(&self, layer: usize) -> String {
+        format!("{}.{layer}", self.family.layers)
+    }
+
+    /// Module paths of the parts whose weights may be made for each pass, those first that should rather stay.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let layers = (0..self.layers).map(|layer| self.layer_path(layer));
+        [EMBEDDINGS, POOLER].map(str::to_owned).into_iter().chain(layers).collect()
     }
 
     /// Names and shapes of the weights of the encoder; linear maps are `[out, in]`.
@@ -127,7 +144,7 @@ impl Needs for EncoderConfig {
     }
 
     fn needed(&self, found: &dyn Fn(&str) -> bool) -> Vec<(String, Vec<i64>)> {
-        self.weights(self.family.pooler && POOLER.iter().any(|name| found(name)))
+        self.weights(self.family.pooler && POOLER_WEIGHTS.iter().any(|name| found(name)))
     }
 
     fn is_unused(&self, name: &str) -> bool {

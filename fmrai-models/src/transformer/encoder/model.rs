@@ -1,8 +1,10 @@
 //! An encoder as a [`Model`].
 
+use std::sync::Arc;
+
 use fmrai_core::structure::AttentionForm;
 use fmrai_torch::Tensor;
-use fmrai_torch::model::{InputSpec, Model, ModelError, ModelInfo, NamedTensors};
+use fmrai_torch::model::{InputSpec, Model, ModelError, ModelInfo, NamedTensors, RemadeWeights};
 use fmrai_torch::text::Tokenizer;
 
 use super::config::EncoderConfig;
@@ -51,6 +53,10 @@ impl Model for EncoderModel {
         self.loaded.parameters()
     }
 
+    fn remade_weights(&self) -> Option<Arc<dyn RemadeWeights>> {
+        self.loaded.on_demand.remade()
+    }
+
     fn tokenizer(&self) -> Option<&Tokenizer> {
         self.loaded.tokenizer.as_ref()
     }
@@ -62,7 +68,7 @@ impl Model for EncoderModel {
     /// The weights do not require gradients, so none are recorded unless a caller asks for them on its `parameters`.
     fn forward(&self, inputs: &NamedTensors) -> Result<NamedTensors, ModelError> {
         let inputs = inputs::check(inputs, &self.limits(), self.loaded.device)?;
-        let outputs = self.encoder.forward(&inputs).of_model()?;
+        let outputs = self.encoder.forward(&inputs, &self.loaded.on_demand)?;
         let mut named = vec![("last_hidden_state".to_owned(), from_tch(&outputs.last_hidden_state))];
         named.extend(outputs.pooler.map(|pooler| ("pooler_output".to_owned(), from_tch(&pooler))));
         Ok(NamedTensors(named))

@@ -6,11 +6,12 @@ use fmrai_core::structure::AttentionForm;
 use fmrai_torch::capture::scope;
 use tch::{Kind, TchError, Tensor};
 
-use super::config::EncoderConfig;
+use super::config::{EMBEDDINGS, EncoderConfig, POOLER};
 use super::family::Positions;
 use crate::transformer::activation::Activation;
 use crate::transformer::inputs::Inputs;
 use crate::transformer::modules::{Embedding, LayerNorm, Layout, Linear, inside, lowest};
+use crate::transformer::on_demand::{OnDemand, PassError};
 
 /// What the encoder computes.
 pub(crate) struct Outputs {
@@ -39,21 +40,28 @@ impl Encoder {
             layers: (0..config.layers)
                 .map(|index| Layer::new(weights, config, form, index))
                 .collect::<Result<_, _>>()?,
-            pooler: pooler.then(|| Linear::new(weights, "pooler", "dense", Layout::OutIn)).transpose()?,
+            pooler: pooler.then(|| Linear::new(weights, POOLER, "dense", Layout::OutIn)).transpose()?,
         })
     }
 
-    pub(crate) fn forward(&self, inputs: &Inputs) -> Result<Outputs, TchError> {
+    pub(crate) fn forward(&self, inputs: &Inputs, weights: &OnDemand) -> Result<Outputs, PassError> {
+        let held = weights.hold(EMBEDDINGS)?;
         let mut hidden = self.embeddings.forward(inputs)?;
+        held.give_up(&hidden);
         let mask = additive(&inputs.mask, hidden.f_kind()?)?;
         for layer in &self.layers {
+            let held = weights.hold(&layer.path)?;
             hidden = layer.forward(&hidden, &mask)?;
+            held.give_up(&hidden);
         }
         let pooler = match &self.pooler {
             None => None,
             Some(dense) => {
-                let _scope = scope("pooler");
-                Some(dense.forward(&hidden.f_select(1, 0)?)?.f_tanh()?)
+                let _scope = scope(POOLER);
+                let held = weights.hold(POOLER)?;
+                let pooled = dense.forward(&hidden.f_select(1, 0)?)?.f_tanh()?;
+                held.give_up(&pooled);
+                Some(pooled)
             }
         };
         Ok(Outputs { last_hidden_state: hidden, pooler })
@@ -83,18 +91,18 @@ struct Embeddings {
 
 impl Embeddings {
     fn new(weights: &BTreeMap<String, Tensor>, config: &EncoderConfig) -> Result<Self, TchError> {
-        let table = |name| Embedding::new(weights, "embeddings", name);
+        let table = |name| Embedding::new(weights, EMBEDDINGS, name);
         Ok(Self {
             words: table("word_embeddings")?,
             positions: table("position_embeddings")?,
             token_types: config.family.token_types.then(|| table("token_type_embeddings")).transpose()?,
-            norm: LayerNorm::new(weights, "embeddings", "LayerNorm", config.layer_norm_eps)?,
+            norm: LayerNorm::new(weights, EMBEDDINGS, "LayerNorm", config.layer_norm_eps)?,
             count_after: config.padding.filter(|_| config.family.positions == Positions::AfterPadding),
         })
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Tensor, TchError> {
-        let _scope = scope("embeddings");
+        let _scope = scope(EMBEDDINGS);
         let mut sum = self.words.forward(&inputs.ids)?;
         if let Some(table) = &self.token_types {
             let embedded = match &inputs.token_types {
@@ -150,7 +158,7 @@ impl Layer {
         index: usize,
     ) -> Result<Self, TchError> {
         let family = config.family;
-        let path = format!("{}.{index}", family.layers);
+        let path = config.layer_path(index);
         let linear = |name| Linear::new(weights, &path, name, Layout::OutIn);
         let norm = |name| LayerNorm::new(weights, &path, name, config.layer_norm_eps);
         Ok(Self {
