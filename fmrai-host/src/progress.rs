@@ -25,6 +25,8 @@ struct Shown {
     told: Instant,
     /// Texts of an earlier run.
     first: u64,
+    /// What the run takes, until it is told: a run that is soon over has nothing to tell of it.
+    memory: Option<String>,
 }
 
 impl Progress {
@@ -40,10 +42,8 @@ impl Observer for Progress {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Started { texts, of, weights, pass, kept, held, .. } => {
-                if let Some(pass) = pass {
-                    crate::terminal::note(&memory(*weights, *pass, *kept, *held));
-                }
-                *shown = Some(Shown::new(*of, *texts));
+                let memory = pass.map(|pass| memory(*weights, pass, *kept, *held));
+                *shown = Some(Shown::new(*of, *texts, memory));
             }
             Event::Batch { texts, read, of, .. } => {
                 if let Some(shown) = shown.as_mut() {
@@ -64,7 +64,7 @@ fn memory(weights: u64, pass: u64, kept: u64, held: Option<u64>) -> String {
 }
 
 impl Shown {
-    fn new(total: u64, first: u64) -> Self {
+    fn new(total: u64, first: u64, memory: Option<String>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let style = "{bar:30} {bytes} of {total_bytes}, {msg}, {eta} left";
@@ -74,7 +74,19 @@ impl Shown {
             bar
         });
         let now = Instant::now();
-        Self { bar, started: now, told: now, first }
+        let mut shown = Self { bar, started: now, told: now, first, memory };
+        if shown.bar.is_some() {
+            shown.tell_memory();
+        }
+        shown
+    }
+
+    fn tell_memory(&mut self) {
+        let Some(memory) = self.memory.take() else { return };
+        match &self.bar {
+            Some(bar) => bar.println(memory),
+            None => crate::terminal::note(&memory),
+        }
     }
 
     fn set(&mut self, bytes: u64, total: u64, texts: u64) {
@@ -87,6 +99,7 @@ impl Shown {
             bar.set_message(format!("{texts} texts, {rate:.1} texts/s"));
         } else if self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
+            self.tell_memory();
             let percent = (bytes * 100).checked_div(total).unwrap_or(100);
             crate::terminal::note(&format!("{texts} texts done, {percent} % of the data, {rate:.1} texts/s"));
         }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "guard.h"
 
@@ -29,14 +30,22 @@ class Counted : public c10::MemoryReportingInfoBase {
 
 struct fmrai_meter {
   std::shared_ptr<fmrai::Counted> counted = std::make_shared<fmrai::Counted>();
-  // What watched this thread before does so again when this goes.
-  c10::DebugInfoGuard guard{c10::DebugInfoKind::PROFILER_STATE, counted};
+  // What counted for this thread before does so again when this goes.
+  std::optional<c10::DebugInfoGuard> guard;
 };
 
 extern "C" {
 
 char* fmrai_meter_begin(fmrai_meter** meter) {
-  return fmrai::guarded([&] { *meter = new fmrai_meter(); });
+  return fmrai::guarded([&] {
+    auto made = std::make_unique<fmrai_meter>();
+    // A profiler takes what stands in this place for its own: it is left alone, and nothing is counted.
+    auto* before = c10::ThreadLocalDebugInfo::get(c10::DebugInfoKind::PROFILER_STATE);
+    if (before == nullptr || dynamic_cast<fmrai::Counted*>(before) != nullptr) {
+      made->guard.emplace(c10::DebugInfoKind::PROFILER_STATE, made->counted);
+    }
+    *meter = made.release();
+  });
 }
 
 int64_t fmrai_meter_peak(const fmrai_meter* meter) { return meter->counted->most(); }

@@ -176,7 +176,7 @@ const REFUSED: &[Case] = &[
     (
         "a newer ABI",
         |p| drop(p.build(&marked(), |h| h.replace("FMRAI_ABI_MAJOR 1u", "FMRAI_ABI_MAJOR 9u"))),
-        "it speaks plugin ABI 9.2, this program speaks 1.2: use a newer fmrai",
+        "it speaks plugin ABI 9.2, this program speaks 1.3: use a newer fmrai",
     ),
     (
         "another section",

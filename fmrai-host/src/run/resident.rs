@@ -127,8 +127,10 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(large.iter().map(|x| usize::from(*x)).sum::<usize>(), 64 << 20);
         drop(large);
-        assert!(sampler.most() >= before + (60 << 20), "{} after {before}", sampler.most());
-        assert!(sampler.resident().most().unwrap() >= sampler.most());
+        let seen = sampler.most();
+        assert!(seen >= before + (60 << 20), "{seen} after {before}");
+        // The system counts in steps of a few pages for each thread.
+        assert!(sampler.resident().most().unwrap() + (1 << 20) >= seen);
         assert!(before > 1 << 20);
     }
 }

@@ -19,7 +19,8 @@ unsafe extern "C" {
     fn fmrai_meter_end(meter: *mut RawMeter);
 }
 
-/// Counts the memory of tensors that this thread allocates and frees while it lives. A profiler of libtorch on this thread sees nothing meanwhile.
+/// Counts the memory of tensors that this thread allocates and frees while it lives; nothing while a profiler of libtorch watches this thread, which would
+/// take what counts for its own.
 #[derive(Debug)]
 #[must_use = "nothing is counted after it is dropped"]
 pub struct MemoryMeter {
