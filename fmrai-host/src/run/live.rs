@@ -43,6 +43,7 @@ pub(super) struct Readable<'m> {
 }
 
 /// How a model runs.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct How {
     pub(super) parity: Parity,
     /// The graph is recorded on a few samples alone.
