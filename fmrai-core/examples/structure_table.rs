@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         serde_json::from_str(&std::fs::read_to_string(folder.join("zoo.json"))?)?;
     let made = told.get("made_with").cloned().unwrap_or_default();
     let (mut rows, mut count) = (String::new(), 0);
-    let (mut none, mut others) = (Vec::new(), Vec::new());
+    let (mut none, mut others, mut same) = (Vec::new(), Vec::new(), 0);
     for (name, what) in told.iter().filter(|(name, _)| *name != "made_with") {
         let path = folder.join(format!("{name}.json"));
         if what.get("failed").is_some() || !path.exists() {
@@ -30,9 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let graph = from_json(&std::fs::read_to_string(path)?)?;
         let (structure, coverage) = Structure::with_coverage(&graph);
         count += 1;
-        let verdict = verdict(&what["attention"], &structure);
-        if let Some(verdict) = verdict.as_ref().filter(|verdict| verdict.as_str() != SAME) {
-            others.push(format!("- {name}: {verdict}"));
+        let verdict = verdict(&what["attention"], heads_told(&what["config"]), &structure);
+        match verdict.as_deref() {
+            Some(SAME) => same += 1,
+            Some(verdict) => others.push(format!("- {name}: {verdict}")),
+            None => {}
         }
         writeln!(
             rows,
@@ -47,8 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             verdict.as_deref().unwrap_or("")
         )?;
     }
-    println!("Made with torch {}, transformers {}.", made["torch"], made["transformers"]);
-    println!("\n{count} architectures. Without a program: {}.\n", none.join(", "));
+    let text = |name: &str| made[name].as_str().unwrap_or("?").to_owned();
+    println!("Made with torch {}, transformers {}.", text("torch"), text("transformers"));
+    println!(
+        "\n{count} architectures, of {} names; attention is as called in {same} of them.",
+        made["names"]
+    );
+    println!("Tried and without a graph: {}.\n", none.join(", "));
     println!(
         "| architecture | configured | attention | feed-forward | additions | ends | understood | attention as called |"
     );
@@ -61,12 +68,28 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What is said of attention that is found as it was called.
 const SAME: &str = "yes";
 
-/// Whether the blocks of attention are those that the model's own modules of attention were called for, with their heads; `None` where a zoo
-/// of an earlier version did not look.
-fn verdict(called: &Value, structure: &Structure) -> Option<String> {
+/// The number of heads of a configuration and its parts, where there is but one.
+fn heads_told(config: &Value) -> Option<u64> {
+    fn collect(config: &Value, into: &mut Vec<u64>) {
+        for (name, value) in config.as_object().into_iter().flatten() {
+            let heads = name.ends_with("heads") && !name.contains("key_value") || name == "n_head";
+            into.extend(value.as_u64().filter(|_| heads));
+            collect(value, into);
+        }
+    }
+    let mut all = Vec::new();
+    collect(config, &mut all);
+    all.sort_unstable();
+    all.dedup();
+    if let [one] = all.as_slice() { Some(*one) } else { None }
+}
+
+/// Whether the blocks of attention are those that the model's own modules of attention were called for, with their heads: those of the
+/// module, or where it does not tell, those of the configuration (`told`). `None` where a zoo of an earlier version did not look.
+fn verdict(called: &Value, told: Option<u64>, structure: &Structure) -> Option<String> {
     let called = called.as_array()?;
     let found: Vec<u64> = structure.attention.iter().map(|block| block.heads as u64).collect();
-    let heads: Vec<Option<u64>> = called.iter().map(|one| one[1].as_u64()).collect();
+    let heads: Vec<Option<u64>> = called.iter().map(|one| one[1].as_u64().or(told)).collect();
     if found.len() != heads.len() {
         let classes = counted(called.iter().filter_map(|one| one[0].as_str()).map(str::to_owned));
         let classes = if classes.is_empty() { "none".to_owned() } else { classes };

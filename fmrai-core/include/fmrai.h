@@ -255,7 +255,9 @@ typedef struct fmrai_batch {
  *     "tensors": [ { "name", "axes": ["layer", ...], "unit" } ],
  *     "figures": [ as in figures/NAME.json of any run ],
  *     "store": { "schema", "version": n, "relations": [ { "about", "table": { a table }, "key": [ columns ],
- *                "indexes": [ { "name", "columns": [...] } ] } ] } }
+ *                "indexes": [ { "name", "columns": [...] } ] } ] },
+ *     "gaps": [ names of tensors, of tables and of columns as "TABLE.COLUMN", in which NaN means that there is nothing to
+ *               tell; "*" at the end stands for any rest. NaN elsewhere, and infinity, is told as a warning. ] }
  * A number that JSON has no form for is null (NaN) or "inf" or "-inf". Each tensor is added under the name in the
  * document: CPU, float32, float64, int64, or smaller integers; any strides. */
 typedef struct fmrai_report {

@@ -110,9 +110,9 @@ impl Analysis for Sums {
             summary: Map::from_iter([("count".into(), json!(self.count)), ("sum".into(), json!(sum))]),
             tables: vec![Table::new("sums", columns).unwrap()],
             tensors: vec![NamedTensor::new("sum", &["one"], Some("units"), value)],
-            figures: Vec::new(),
-            store: None,
-        })
+            ..Report::default()
+        }
+        .with_gaps(&["sums"]))
     }
 }
 

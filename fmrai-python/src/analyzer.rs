@@ -119,6 +119,7 @@ struct Given {
     tables: Vec<(String, Vec<GivenColumn>)>,
     tensors: Vec<GivenTensor>,
     figures: Vec<String>,
+    gaps: Vec<String>,
 }
 
 #[derive(FromPyObject)]
@@ -204,6 +205,7 @@ impl Analysis for PyAnalyzer {
         let wrong = |what: String| AnalyzerError::Other(format!("{}: its report: {what}", self.class));
         let mut report = Report {
             summary: serde_json::from_str(&given.summary).map_err(|error| wrong(error.to_string()))?,
+            gaps: given.gaps,
             ..Report::default()
         };
         for (name, columns) in given.tables {

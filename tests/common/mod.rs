@@ -14,9 +14,13 @@ pub(crate) use contents::contents;
 /// The root of the repository.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Calls the program.
+/// Calls the program. What built-in methods find on the data of tests are numbers, or declared gaps.
+#[track_caller]
 pub(crate) fn fmrai(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap()
+    let output = Command::new(env!("CARGO_BIN_EXE_fmrai")).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!told.contains("results that are no numbers"), "{told}");
+    output
 }
 
 pub(crate) fn out(output: &Output) -> String {

@@ -126,6 +126,32 @@ fn an_analyzer_in_c_runs_beside_the_built_in_ones() {
     assert!(text.contains("row_norms: root mean square"), "{text}");
 }
 
+#[test]
+fn results_that_are_no_numbers_are_told_where_they_are_not_declared() {
+    let broken = SOURCE.replace("(double)self->seen.count[layer]);", "(layer ? (double)0 : (double)0 / 0));");
+    assert_ne!(broken, SOURCE);
+    let place = Place::new();
+    place.build(&broken, same);
+    let run = place.run();
+    assert_exit(&run, 0);
+    let told = r#"results that are no numbers: tensor "rms": 1 NaN and 2 infinite of 3"#;
+    let text = String::from_utf8(run.stdout).unwrap();
+    assert!(text.contains(&format!("  warning: {told}\n")), "{text}");
+    assert_eq!(text.matches("no numbers").count(), 1, "those of built-in methods are declared: {text}");
+    let summary = json_file(&place.path("out/row_norms/summary.json"));
+    assert_eq!(summary["summary"]["warnings"], json!([told]));
+    // NaN that is declared is not told, infinity is.
+    let declared =
+        broken.replace(r#"\"axes\": [\"layer\"]}]}"#, r#"\"axes\": [\"layer\"]}], \"gaps\": [\"r*\"]}"#);
+    assert_ne!(declared, broken);
+    let place = Place::new();
+    place.build(&declared, same);
+    assert_exit(&place.run(), 0);
+    let summary = json_file(&place.path("out/row_norms/summary.json"));
+    let told = r#"results that are no numbers: tensor "rms": 2 infinite of 3"#;
+    assert_eq!(summary["summary"]["warnings"], json!([told]));
+}
+
 /// How a place is made unfit, and what is said of it.
 type Case = (&'static str, fn(&Place), &'static str);
 

@@ -250,7 +250,7 @@ fn selectors_are_listed_and_mistakes_explained() {
 }
 
 /// A .npy file, version 1.0.
-fn npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], bytes: &[u8]) {
+pub(crate) fn npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], bytes: &[u8]) {
     let fortran = if fortran { "True" } else { "False" };
     let shape: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
     let text =

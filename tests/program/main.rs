@@ -11,6 +11,7 @@
 mod activations;
 mod agreement;
 mod batching;
+mod captures;
 mod cli;
 #[path = "../common/mod.rs"]
 mod common;

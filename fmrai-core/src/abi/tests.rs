@@ -172,6 +172,7 @@ impl Analysis for Probing {
                         .section(Section::table("{n}", "SELECT x", vec![Shown::percent("x")]).or("none")),
                 ],
             }),
+            gaps: vec!["table.x".into(), "addresses".into()],
         })
     }
 }

@@ -10,6 +10,7 @@ use super::about::About;
 use super::graph_file::graph_json;
 use super::keeper::Keeper;
 use super::lane::{Failure, Lane};
+use super::not_numbers;
 use super::options::Options;
 use super::outcome::{Answer, Outcome};
 use super::recorder::{Recorded, Recorder};
@@ -228,8 +229,9 @@ fn program() -> Value {
 
 /// The report of an analysis, which ends with it, or its failure.
 fn conclude(lane: &mut Lane) -> Answer<Report> {
-    let report = lane.analyze();
+    let mut report = lane.analyze();
     lane.close();
+    report.iter_mut().for_each(not_numbers::warn);
     let unknown = || Failure { stage: String::new(), message: String::new() };
     report.filter(|_| lane.is_running()).ok_or_else(|| lane.failure().cloned().unwrap_or_else(unknown))
 }

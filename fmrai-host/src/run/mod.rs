@@ -16,6 +16,7 @@ mod later;
 mod limit;
 mod live;
 mod merging;
+mod not_numbers;
 mod options;
 mod outcome;
 mod parity;

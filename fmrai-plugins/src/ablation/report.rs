@@ -98,7 +98,7 @@ pub(super) fn report(
     }
     report.figures = figures;
     summary(&mut report.summary, config, targets, found, &maps);
-    Ok(report)
+    Ok(report.with_gaps(&["loss_added*", "token_loss_added.*", "metric_added.*"]))
 }
 
 fn summary(

@@ -54,5 +54,6 @@ pub(super) fn report(
     let sites: Vec<_> = patched.iter().map(|site| site.map.choice).collect();
     totals.summary(&mut report.summary, &sites);
     report.summary.insert("strongest".to_owned(), strongest.collect::<serde_json::Map<_, _>>().into());
-    Ok(report)
+    // Cells that no pair has.
+    Ok(report.with_gaps(&["recovered.*", "patched.*", "recovered_*"]))
 }

@@ -57,13 +57,17 @@ pub(super) fn report(
     let asked_for = config.clusters.is_some();
     let findings = Findings { layout, patterns, compared, distances, embedding, clusters, labels, asked_for };
     let members = findings.members();
+    let statistics = patterns.known().map(|(statistic, _)| format!("heads.{}", statistic.name()));
+    let gaps = statistics.collect();
     Ok(Report {
+        gaps,
         summary: summary(&findings, config, &members),
         tables: vec![heads_table(&findings)?, clusters_table(&findings, &members)?],
         tensors: tensors(&findings)?,
         figures: figures::figures(&findings),
-        store: None,
-    })
+        ..Report::default()
+    }
+    .with_gaps(&["layer_distances", "clusters.distance_within"]))
 }
 
 fn tensors(found: &Findings<'_>) -> Result<Vec<NamedTensor>, AnalyzerError> {

@@ -32,12 +32,14 @@ pub(super) fn report(
         let value = layout.by_layer(values)?;
         Some(NamedTensor::new(&statistic.name(), &["layer", "head"], statistic.unit(), value))
     });
+    let gaps = known.iter().map(|(statistic, _)| statistic.name());
     Ok(Report {
+        gaps: gaps.chain(["heads".to_owned(), "layers".to_owned()]).collect(),
         summary: summary(layout, sums, config, &known, &drawn, uniform),
         tables: vec![heads_table(layout, &known)?, layers_table(layout, sums, &known)?],
         tensors: tensors.collect(),
         figures: figures::figures(layout, &drawn, sums),
-        store: None,
+        ..Report::default()
     })
 }
 

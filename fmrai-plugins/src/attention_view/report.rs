@@ -67,7 +67,8 @@ pub(super) fn report(
         );
     }
     let tables = vec![tokens(&texts).map_err(|e| other(&e))?, lengths(&texts).map_err(|e| other(&e))?];
-    Ok(Report { summary, tables, tensors, figures: figures(layout, &texts), store: None })
+    Ok(Report { summary, tables, tensors, figures: figures(layout, &texts), ..Report::default() }
+        .with_gaps(&["attention.*"]))
 }
 
 /// A row for each token that is kept.

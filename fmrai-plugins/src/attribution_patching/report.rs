@@ -68,7 +68,8 @@ pub(super) fn report(
     if config.exact {
         report.summary.insert("rank_correlation_with_exact".to_owned(), agreement.into());
     }
-    Ok(report)
+    // Cells that no pair has.
+    Ok(report.with_gaps(&["attribution.*", "change.*", "corrected.*", "exact.*", "attribution_*"]))
 }
 
 /// Spearman's rank correlation of the means of the cells that both know.

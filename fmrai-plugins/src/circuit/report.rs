@@ -79,7 +79,12 @@ pub(super) fn report(
             report.figures.push(picture(config, wiring, found, circuit));
         }
     }
-    Ok(report)
+    if config.method == Method::Acdc {
+        // Edges that lead nowhere any more are not tried.
+        report.gaps.extend(["scores", "edges.score"].map(str::to_owned));
+    }
+    // Where the texts hardly differ, which a warning says.
+    Ok(report.with_gaps(&["faithfulness", "faithfulness.faithfulness"]))
 }
 
 fn warnings(config: &CircuitConfig, wiring: &Wiring, found: &Found) -> Vec<String> {

@@ -37,8 +37,9 @@ pub(super) fn report(analysis: &DirectLogitAttribution, layout: &Layout) -> Resu
         tables,
         tensors: tensors(analysis, layout, &found).map_err(|e| AnalyzerError::Other(e.to_string()))?,
         figures: figures::figures(analysis, layout, &found),
-        store: None,
-    })
+        ..Report::default()
+    }
+    .with_gaps(&["contribution.head", "contribution.ffn", "parts.standard_error"]))
 }
 
 fn tensors(

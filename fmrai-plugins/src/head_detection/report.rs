@@ -63,6 +63,7 @@ pub(super) fn report(analysis: &HeadDetection) -> Result<Report, AnalyzerError> 
     }
     let mut report = Report::default();
     for scores in &all {
+        report.gaps.push(scores.name.clone());
         let value = layout.by_layer(&scores.values);
         report
             .tensors
@@ -87,7 +88,7 @@ pub(super) fn report(analysis: &HeadDetection) -> Result<Report, AnalyzerError> 
         report.tensors.push(NamedTensor::new("repeated.ids", &["row", "token"], None, value));
     }
     summary(analysis, &all, &lacking, &mut report.summary);
-    Ok(report)
+    Ok(report.with_gaps(&["heads", "composition.*"]))
 }
 
 /// Over which data the scores are.

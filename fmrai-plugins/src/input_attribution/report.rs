@@ -31,7 +31,8 @@ pub(super) fn report(analysis: &InputAttribution) -> Result<Report, AnalyzerErro
     report.figures.extend(figures::passages(analysis));
     report.figures.extend(figures::marks(analysis));
     summary(analysis, &mut report.summary);
-    Ok(report)
+    report.gaps.extend(methods(analysis).into_iter().map(|method| method.name().to_owned()));
+    Ok(report.with_gaps(&["integrated_gradients.gap", "completeness_error", "tokens", "texts", "marks"]))
 }
 
 fn tensors(analysis: &InputAttribution, report: &mut Report) -> Result<(), AnalyzerError> {

@@ -33,13 +33,16 @@ pub(super) fn report(analysis: &LogitLens, streams: &Streams) -> Result<Report, 
             tensors.push(NamedTensor::new(&format!("between.{name}"), &["block"], unit, value));
         }
     }
+    let gaps = MEASURES.iter().map(|name| (*name).to_owned()).collect();
     Ok(Report {
+        gaps,
         summary: summary(analysis, streams),
         tables: vec![layers_table(streams, &means)?, grid_table(analysis)?],
         tensors,
         figures: figures::figures(analysis, streams, &means),
-        store: None,
-    })
+        ..Report::default()
+    }
+    .with_gaps(&["between.*", "layers"]))
 }
 
 fn has_between(streams: &Streams) -> bool {

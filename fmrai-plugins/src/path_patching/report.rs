@@ -62,7 +62,7 @@ pub(super) fn report(
     let all = found.all.share.at(0, &Column::All).mean();
     summary.insert("share_of_all_senders".to_owned(), json!(all.is_finite().then_some(all)));
     summary.insert("strongest".to_owned(), strongest(senders));
-    Ok(report)
+    Ok(report.with_gaps(&["patched.*", "effect.*", "share.*", "senders"]))
 }
 
 fn caption(config: &PathPatchingConfig, receivers: &[String], totals: &Totals) -> String {

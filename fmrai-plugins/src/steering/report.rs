@@ -105,6 +105,10 @@ pub(super) fn report(config: &SteeringConfig, layers: usize, found: &Found) -> R
         );
         put("warnings", json!([what]));
     }
+    let errors = ["standard_error", "change_standard_error"];
+    let errors =
+        ["effect", "ablated"].iter().flat_map(|table| errors.map(|error| format!("{table}.{error}")));
+    report.gaps.extend(errors);
     Ok(report)
 }
 

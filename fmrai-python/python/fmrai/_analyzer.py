@@ -79,7 +79,8 @@ class Analyzer:
 
     def analyze(self) -> dict[str, Any]:
         """The conclusions: ``summary`` (a dict), ``tables`` (name: dict of columns, or a DataFrame), ``tensors`` (name: array, or a tuple of
-        array, names of axes, unit), ``figures`` (dicts in the format of ``figures/NAME.json``)."""
+        array, names of axes, unit), ``figures`` (dicts in the format of ``figures/NAME.json``), ``gaps`` (names of tensors, of tables and of columns, as
+        ``TABLE.COLUMN``, in which NaN means that there is nothing to tell; elsewhere it becomes a warning)."""
         raise NotImplementedError
 
     @classmethod
@@ -125,14 +126,15 @@ class _Adapter:
 
     def analyze(self) -> dict[str, Any]:
         report = self._analyzer.analyze()
-        unknown = set(report) - {"summary", "tables", "tensors", "figures"}
+        unknown = set(report) - {"summary", "tables", "tensors", "figures", "gaps"}
         if unknown:
-            raise ConfigError(f"a report has summary, tables, tensors and figures, not {', '.join(sorted(unknown))}")
+            raise ConfigError(f"a report has summary, tables, tensors, figures and gaps, not {', '.join(sorted(unknown))}")
         return {
             "summary": json.dumps(report.get("summary", {}), default=_plain),
             "tables": [(name, _columns(table)) for name, table in report.get("tables", {}).items()],
             "tensors": [_tensor(name, tensor) for name, tensor in report.get("tensors", {}).items()],
             "figures": [json.dumps(figure, default=_plain) for figure in report.get("figures", [])],
+            "gaps": [str(name) for name in report.get("gaps", [])],
         }
 
 

@@ -188,6 +188,31 @@ def vit():
     return Program(module, inputs, {"pixel_values": {0: Dim.DYNAMIC}})
 
 
+def clip():
+    """Texts and images, each in a number of its own: the first axes of the two inputs have nothing to do with each other."""
+    from transformers import CLIPConfig
+
+    of_both = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2)
+    text = dict(of_both, vocab_size=40, max_position_embeddings=8, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    image = dict(of_both, image_size=8, patch_size=4)
+    module = built(CLIPConfig(text_config=text, vision_config=image, projection_dim=8), "CLIPModel")
+    inputs = []
+    for texts, images in ((3, 2), (2, 5)):
+        ids = torch.randint(3, 40, (texts, 6))
+        ids[:, -1] = 2
+        inputs.append(((), {"input_ids": ids, "pixel_values": torch.randn(images, 3, 8, 8)}))
+    return Program(module, inputs, {"input_ids": {0: Dim.DYNAMIC}, "pixel_values": {0: Dim.DYNAMIC}})
+
+
+def fnet():
+    """Fourier transforms in place of attention, so some of its tensors are complex."""
+    from transformers import FNetConfig
+
+    module = built(FNetConfig(**SIZES, max_position_embeddings=8), "FNetModel", None)
+    inputs = [((), {"input_ids": torch.randint(3, 40, (batch, 6))}) for batch in (2, 3)]
+    return Program(module, inputs, {"input_ids": {0: Dim.DYNAMIC}})
+
+
 def whisper_encoder():
     from transformers import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -246,6 +271,8 @@ MODELS = [
     ("t5", t5, [""]),
     ("mamba", mamba, [""]),
     ("vit", vit, [""]),
+    ("clip", clip, [""]),
+    ("fnet", fnet, [""]),
     ("whisper_encoder", whisper_encoder, [""]),
     ("resnet", resnet, [""]),
 ]

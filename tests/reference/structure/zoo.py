@@ -1,6 +1,6 @@
 """A zoo of every architecture that transformers knows: small random models, exported, with what their configurations say.
 
-Usage: python structure/zoo.py FOLDER [name ...]
+Usage: python structure/zoo.py FOLDER [name ...] [--workers N]
 
 Goes through the model types of transformers in alphabetical order. Each is made small by setting the fields that configurations
 have in common (layers, heads, widths, tables), run once, and exported with the sizes of batch and tokens left open where
@@ -8,13 +8,16 @@ that is possible. Writes NAME.pt2, and `zoo.json`: for each architecture the num
 tell, or why there is no program of it. Nothing is read from the graph. `cargo xtask zoo` runs it.
 """
 
-import gc
+import argparse
 import json
 import multiprocessing
+import os
 import re
-import sys
+import resource
+import time
 import warnings
 from pathlib import Path
+from queue import Empty
 
 import torch
 import transformers
@@ -23,7 +26,8 @@ from torch.export import Dim
 warnings.filterwarnings("ignore")
 SEED = 20261130
 LAYERS, HEADS, HIDDEN, INNER, VOCABULARY = 2, 4, 32, 48, 120
-SECONDS = 150
+# What one architecture may take: seconds of a processor, seconds by the clock (the machine may have other work), bytes.
+SECONDS, PATIENCE, MEMORY = 60, 900, 5 << 30
 
 # Fields by the names that configurations have for them; only those that are there are set.
 COUNTS = dict.fromkeys(
@@ -37,17 +41,21 @@ SIZES = dict.fromkeys("hidden_size d_model n_embd dim embed_dim embedding_dim en
     decoder_intermediate_size mlp_dim""".split(), INNER) | dict.fromkeys("vocab_size".split(), VOCABULARY) | dict.fromkeys(
     """max_position_embeddings n_positions max_source_positions max_target_positions n_ctx""".split(), 64)
 OTHERS = dict(
-    num_key_value_heads=2, head_dim=8, attention_head_size=8, d_kv=8, kv_channels=8, num_experts=4, num_local_experts=4, n_routed_experts=4, num_experts_per_tok=2, n_group=1,
+    num_key_value_heads=2, head_dim=8, attention_head_size=8, d_kv=8, kv_channels=8, num_experts=4, num_local_experts=4, n_routed_experts=4, num_experts_per_tok=2, num_experts_per_token=2, n_group=1, num_expert_group=1,
     topk_group=1, first_k_dense_replace=1, q_lora_rank=12, kv_lora_rank=12, qk_rope_head_dim=4, qk_nope_head_dim=8,
     v_head_dim=8, image_size=32, patch_size=8, num_channels=3, projection_dim=16, embedding_size=HIDDEN, word_embed_proj_dim=HIDDEN,
     pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, use_cache=False, num_mel_bins=8, rotary_dim=4,
-    sliding_window=4, local_attention=4, attention_window=4, block_size=4, num_random_blocks=1, chunk_size=8,
+    sliding_window=4, local_attention=4, attention_window=4, window_size=4, block_size=4, num_random_blocks=1, chunk_size=8,
     n_mels=8, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, conv_dim=(8, 8), conv_stride=(5, 2), conv_kernel=(10, 3),
     num_feat_extract_layers=2, apply_spec_augment=False, layerdrop=0.0, dropout=0.0, num_queries=5, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8,
     ssm_state_size=8, state_size=8, time_step_rank=2, expand=2, n_groups=1, num_labels=5, num_frames=2, tubelet_size=(2, 8, 8), video_size=None,
     depths=[1, 1], hidden_sizes=[16, 32], num_stages=2, use_pretrained_backbone=False, backbone_config=None, layer_types=None, mlp_ratio=2, _experts_implementation="batched_mm",
     type_vocab_size=2, relative_attention_num_buckets=8, position_buckets=8, num_buckets=8, prediction_length=3, context_length=8, input_size=1, lags_sequence=[1, 2], num_time_features=1,
 )
+# The same fields where they have a number for each of two stages.
+OF_STAGES = dict(num_heads=[2, 4], num_attention_heads=[2, 4], hidden_size=[16, 32], intermediate_size=[48, 48])
+# Fields that may be empty in a configuration and not in a model.
+NEEDED = ["pad_token_id", "bos_token_id", "eos_token_id", "prediction_length", "num_experts_per_tok"]
 
 
 def small(config, depth=0):
@@ -61,9 +69,11 @@ def small(config, depth=0):
                 now = getattr(config, name, None)
             except Exception:  # noqa: BLE001  (a field that differs between layers)
                 continue
-            if now is None and name not in ("pad_token_id", "bos_token_id", "eos_token_id"):
+            if now is None and name not in NEEDED:
                 continue
             if isinstance(now, (list, tuple)) and not isinstance(value, (list, tuple)):
+                value = OF_STAGES.get(name)
+            if value is None:
                 continue
             if isinstance(value, (list, tuple)) and not isinstance(now, (list, tuple)):
                 continue
@@ -81,6 +91,10 @@ def small(config, depth=0):
             pass
     if "qk_rope_head_dim" in own and isinstance(own.get("head_dim"), int):
         config.head_dim = config.qk_rope_head_dim
+    if isinstance(own.get("kv_lora_rank"), int):
+        # Keys and values of all heads are made of one low-rank vector.
+        config.num_key_value_heads = config.num_attention_heads
+        config.qk_head_dim = config.qk_nope_head_dim + config.qk_rope_head_dim
     rope = getattr(config, "rope_parameters", None)
     if isinstance(rope, dict):
         for name in ("mrope_section",):
@@ -136,7 +150,7 @@ def of_config(config):
 
 
 def called(model, given):
-    """Calls of attention functions with their heads, and of modules by class, while the model runs."""
+    """Calls of modules by class, shapes of queries of fused attention, and calls of modules of attention with their heads, while the model runs."""
     seen, functions = {}, torch.nn.functional
     old = functions.scaled_dot_product_attention, functions.softmax
     attention = []
@@ -145,18 +159,22 @@ def called(model, given):
         attention.append(list(query.shape))
         return old[0](query, key, value, *rest, **more)
     functions.scaled_dot_product_attention = fused
-    named = re.compile(r"Attention$|Attention(?!.*(Output|Intermediate|Norm|Pool|Embed))", re.I)
-    whole = [m for m in model.modules() if named.search(type(m).__name__)]
-    # Those that are made of no further ones, each as often as it is called.
-    inner = [m for m in whole if not any(n is not m and named.search(type(n).__name__) for n in m.modules())]
+    named = re.compile(r"Attention$|Attention(?!.*(Output|Intermediate|Norm|Embed))", re.I)
     calls = []
     heads = "num_heads num_attention_heads n_heads n_head heads num_attn_heads".split()
 
+    def is_attention(module):
+        return named.search(type(module).__name__)
+
+    # A hook for all modules: some models exchange modules while they run.
     def tell(module, *_):
-        known = [getattr(module, name) for name in heads if isinstance(getattr(module, name, None), int)]
-        calls.append([type(module).__name__, known[0] if known else None])
-    hooks = [m.register_forward_hook(tell) for m in inner]
-    hooks += [m.register_forward_hook(lambda m, *_: seen.__setitem__(type(m).__name__, seen.get(type(m).__name__, 0) + 1)) for m in model.modules()]
+        name = type(module).__name__
+        seen[name] = seen.get(name, 0) + 1
+        # Those that are made of no further ones, each as often as it is called.
+        if is_attention(module) and not any(m is not module and is_attention(m) for m in module.modules()):
+            known = [getattr(module, name) for name in heads if isinstance(getattr(module, name, None), int)]
+            calls.append([name, known[0] if known else None])
+    hooks = [torch.nn.modules.module.register_module_forward_hook(tell)]
     try:
         with torch.no_grad():
             model(**given)
@@ -213,33 +231,62 @@ def make(name, folder, form, queue):
         queue.put(dict(failed=[f"{type(error).__name__}: {str(error)[:200]}"]))
 
 
+def limited(name, folder, form, queue):
+    """As `make`, with limits: a configuration of which some part stays large must not take the machine."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = SECONDS + int(used.ru_utime + used.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    make(name, folder, form, queue)
+
+
+def results(names, folder, workers):
+    """What comes of each name, as it comes; `workers` processes at a time, a new one for each name."""
+    context = multiprocessing.get_context("fork")
+    waiting, running = list(names), {}
+    while waiting or running:
+        while waiting and len(running) < workers:
+            name = waiting.pop(0)
+            queue = context.Queue()
+            process = context.Process(target=limited, args=(name, folder, "eager", queue))
+            process.start()
+            running[name] = (process, queue, time.monotonic())
+        for name, (process, queue, start) in list(running.items()):
+            alive = process.is_alive()
+            try:
+                # What a process has put there before it died may still be on its way.
+                result = queue.get(timeout=0.05 if alive else 1)
+            except Empty:
+                if alive and time.monotonic() < start + PATIENCE:
+                    continue
+                why = f"nothing within {PATIENCE} s" if alive else f"the process ended with {process.exitcode}, it may use {SECONDS} s of a processor"
+                result = dict(failed=[why])
+            process.join(2)
+            if process.is_alive():
+                process.kill()
+            del running[name]
+            yield name, result
+
+
 def main():
-    folder = Path(sys.argv[1])
-    only = sys.argv[2:]
-    form = "eager"
+    parser = argparse.ArgumentParser(description="A zoo of architectures")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", help="model types; all that have no program yet if none is named")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    folder = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     index = folder / "zoo.json"
     told = json.loads(index.read_text()) if index.exists() else {}
-    told["made_with"] = dict(torch=torch.__version__, transformers=transformers.__version__, seed=SEED)
-    names = sorted(transformers.CONFIG_MAPPING.keys())
-    context = multiprocessing.get_context("fork")
-    for name in names:
-        if (only and name not in only) or (not only and name in told and "failed" not in told[name]):
-            continue
-        queue = context.Queue()
-        process = context.Process(target=make, args=(name, folder, form, queue))
-        process.start()
-        try:
-            result = queue.get(timeout=SECONDS)
-        except Exception:  # noqa: BLE001
-            result = dict(failed=[f"nothing within {SECONDS} s, or the process died"])
-        process.join(2)
-        if process.is_alive():
-            process.kill()
+    told["made_with"] = dict(torch=torch.__version__, transformers=transformers.__version__, seed=SEED, names=len(transformers.CONFIG_MAPPING))
+    known = sorted(transformers.CONFIG_MAPPING.keys())
+    names = given.names or [name for name in known if "failed" in told.get(name, dict(failed=[]))]
+    for name, result in results(names, folder, given.workers):
         told[name] = result
-        index.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+        beside = index.with_suffix(".json.new")
+        beside.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+        beside.replace(index)
         print(name, "failed" if "failed" in result else f"{result['model']} {'dynamic' if result['dynamic'] else 'static'}", flush=True)
-        gc.collect()
 
 
 if __name__ == "__main__":

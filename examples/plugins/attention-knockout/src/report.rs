@@ -46,7 +46,7 @@ pub(super) fn report(mark: &str, window: usize, sums: &Sums) -> Result<Report, A
         "The last position does not see the tokens of the mark {mark:?} in {around}; mean over {} texts, with standard errors.",
         sums.texts
     );
-    let mut report = Report::default();
+    let mut report = Report::default().with_gaps(&["layers.standard_error"]);
     report.summary.insert("texts".to_owned(), sums.texts.into());
     report.tables.push(Table::new("layers", columns).map_err(|e| other(&e))?);
     report.tensors.push(NamedTensor::new("change", &["layer"], None, value));

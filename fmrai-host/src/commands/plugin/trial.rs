@@ -262,7 +262,8 @@ fn report(
         return Err("its report is empty".to_owned());
     }
     let places = report.not_numbers();
-    Ok((!places.is_empty()).then(|| format!("warning: there is NaN in it ({})", places.join("; "))))
+    Ok((!places.is_empty())
+        .then(|| format!("warning: in it are numbers that are none ({})", places.join("; "))))
 }
 
 /// Lives before memory is measured, and lives that are measured.

@@ -16,6 +16,23 @@ use super::analysis::FfnKeyValue;
 use super::conclusions::Conclusions;
 use super::statistics::Statistics;
 
+/// Neurons that a layer lacks, moments and ranks of too few numbers, targets that are none, bins without values.
+const GAPS: [&str; 13] = [
+    "mean",
+    "variance",
+    "skewness",
+    "active_share",
+    "z",
+    "triggers.*",
+    "layers.agreement_rate",
+    "layers.rank_*",
+    "layers.unigram_chance",
+    "neurons.skewness",
+    "neurons.z",
+    "agreement.next_probability",
+    "probability_bins.agreement_rate",
+];
+
 pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
     if analysis.memories.positions.iter().all(|n| *n == 0) {
         return Err(AnalyzerError::NotEnoughData {
@@ -42,13 +59,15 @@ pub(super) fn report(analysis: &FfnKeyValue) -> Result<Report, AnalyzerError> {
         }
         tables.push(relations::most_predictive(analysis, known)?);
     }
-    Ok(Report {
+    let report = Report {
         summary: summary::summary(analysis, &all, known, left_out.as_deref()),
         tables,
         tensors: tensors::tensors(analysis, &all, known),
         figures: figures::figures(analysis, &all, known),
         store: Some(store::store(analysis, &all, known)?),
-    })
+        ..Report::default()
+    };
+    Ok(report.with_gaps(&GAPS))
 }
 
 /// The store without what needs the weights; `None` as long as nothing was looked at.
