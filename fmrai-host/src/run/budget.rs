@@ -168,10 +168,16 @@ impl Budget {
         Some(rows.saturating_mul(positions.max(1)))
     }
 
-    /// Gives back what is free, and tells of a limit that was not kept.
+    /// Gives back what is free before conclusions are drawn.
     pub(super) fn conclude(&self) {
+        if self.is_set() {
+            give_back_freed_pages();
+        }
+    }
+
+    /// Tells of a limit that was not kept.
+    pub(super) fn tell(&self) {
         let Some(Limited { limit, sampler, .. }) = &self.limited else { return };
-        give_back_freed_pages();
         let most = sampler.resident().most().unwrap_or(0);
         if most > *limit {
             let (most, limit) = (Bytes(most), Bytes(*limit));

@@ -95,6 +95,7 @@ impl Session<'_> {
                 keeper.place.folder.publish(staging, &batches).map_err(kept)?;
             }
         }
+        self.budget.tell();
         let failed = analyses.iter().filter(|(_, answer)| answer.is_err()).count();
         self.watch.tell(&Event::Done { answered: analyses.len() - failed, failed });
         Ok(self.outcome(analyses, activations))
