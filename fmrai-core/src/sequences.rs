@@ -118,10 +118,8 @@ impl Stream {
                 text: sample.text.clone().filter(|_| main),
                 offsets: if main { sample.offsets.clone() } else { vec![0..0; ids.len()] },
                 span: span.start.saturating_add(self.before)..span.end.saturating_add(self.before),
-                id: sample.id,
-                sequences: Vec::new(),
-                pair: None,
-                fields: serde_json::Map::new(),
+                fields: sample.fields.clone(),
+                ..Sample::new(sample.id)
             }
         };
         Some(samples.iter().map(own).collect())

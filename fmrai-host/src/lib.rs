@@ -36,6 +36,7 @@ pub mod plan;
 pub mod plugins;
 pub mod progress;
 pub mod report;
+mod resident;
 pub mod results;
 pub mod run;
 pub mod serve;

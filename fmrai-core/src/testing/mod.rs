@@ -79,15 +79,11 @@ impl Activations for MemoryActivations {
 #[must_use]
 pub fn padded_sample(id: u64, token_ids: &[u32], left: usize) -> Sample {
     Sample {
-        id,
-        text: None,
         token_ids: token_ids.to_vec(),
         special: vec![false; token_ids.len()],
         offsets: vec![0..0; token_ids.len()],
         span: left..left + token_ids.len(),
-        sequences: Vec::new(),
-        pair: None,
-        fields: serde_json::Map::new(),
+        ..Sample::new(id)
     }
 }
 

@@ -55,7 +55,6 @@ pub(crate) fn run(
 pub(super) fn execute(mut plan: ResolvedPlan, asked: Asked) -> Result<Exit, Error> {
     let Asked { work, resume, force, threads, device, memory } = asked;
     plan.device = device.unwrap_or(plan.device);
-
     plan.limits.memory = memory.or(plan.limits.memory);
     // What is kept for the next time counts as held.
     if plan.limits.memory.is_none() {

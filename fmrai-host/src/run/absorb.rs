@@ -81,16 +81,10 @@ impl Session<'_> {
     /// The batch at once, or as many of its samples at a time as there is memory for.
     fn in_pieces(&mut self, batch: &Samples, wanted: &Wanted, added: Counts) -> Result<(), Error> {
         let all = batch.samples.len();
-        let least = self.source.least();
         let positions = self.source.size().positions;
         let (mut from, mut cut) = (0, None);
         loop {
-            let mut samples = from..all;
-            if let Some(least) = least.filter(|_| self.budget.cuts()) {
-                let rows = self.budget.rows(Size { rows: all - from, positions });
-                let rows = rows.map_err(|error| of_batch(batch, error.into()))?;
-                samples = pieces::next(&batch.samples, from, rows, least);
-            }
+            let samples = self.next_piece(batch, from, positions)?;
             let piece = match samples == (0..all) {
                 true => self.whole(batch, wanted, added),
                 false => {
@@ -102,21 +96,14 @@ impl Session<'_> {
             };
             match piece {
                 Ok(()) => from = samples.end,
-                Err(error) => {
-                    let rows = samples.len();
-                    let fewer = |least| pieces::next(&batch.samples, from, rows / 2, least).len() < rows;
-                    if !(lacks_memory(&error) && least.is_some_and(fewer)) {
-                        return Err(error);
-                    }
-                    self.budget.lacked(Size { rows, positions });
-                    let batch = batch.index;
-                    tracing::warn!(
-                        batch,
-                        samples = rows,
-                        "there is no memory for so many samples at once: it goes on with fewer"
-                    );
+                Err(error) if lacks_memory(&error) && self.goes_with_fewer(batch, &samples) => {
+                    self.budget.lacked(Size { rows: samples.len(), positions });
+                    let (batch, samples) = (batch.index, samples.len());
+                    let what = "there is no memory for so many samples at once: it goes on with fewer";
+                    tracing::warn!(batch, samples, "{what}");
                     give_back_freed_pages();
                 }
+                Err(error) => return Err(error),
             }
             if from >= all {
                 break;
@@ -129,6 +116,24 @@ impl Session<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The samples from one on that there is memory for, as far as it is known; all of them where the batch cannot be cut.
+    fn next_piece(&self, batch: &Samples, from: usize, positions: usize) -> Result<Range<usize>, Error> {
+        let all = from..batch.samples.len();
+        if !self.budget.cuts() {
+            return Ok(all);
+        }
+        let Some(least) = self.source.least() else { return Ok(all) };
+        let rows = self.budget.rows(Size { rows: all.len(), positions });
+        let rows = rows.map_err(|error| of_batch(batch, error.into()))?;
+        Ok(pieces::next(&batch.samples, from, rows, least))
+    }
+
+    /// Whether a part of these samples can run by itself.
+    fn goes_with_fewer(&self, batch: &Samples, samples: &Range<usize>) -> bool {
+        let half = |least| pieces::next(&batch.samples, samples.start, samples.len() / 2, least);
+        self.source.least().is_some_and(|least| half(least).len() < samples.len())
     }
 
     /// All of the batch.

@@ -7,9 +7,9 @@
 use fmrai_torch::{MemoryMeter, give_back_freed_pages};
 
 use super::error::RunError;
-use super::resident::Sampler;
 use crate::error::Error;
 use crate::plan::Bytes;
+use crate::resident::Sampler;
 
 /// Of what is allowed, so many of so many parts are planned with: the allocator and the system need some that nobody counts.
 const PLANNED: (u64, u64) = (15, 16);

@@ -338,6 +338,7 @@ impl Run {
                 report: self.report,
                 on_error: self.on_error,
                 limits: self.limits,
+                device: self.device,
             }
             .document()?,
             None => Value::Null,
@@ -408,6 +409,7 @@ struct Described<'a> {
     report: bool,
     on_error: OnError,
     limits: Limits,
+    device: DeviceChoice,
 }
 
 impl Described<'_> {
@@ -452,6 +454,9 @@ impl Described<'_> {
         }
         if self.limits != Limits::default() {
             put("limits", serde_json::to_value(self.limits))?;
+        }
+        if self.device != DeviceChoice::default() {
+            put("device", serde_json::to_value(self.device))?;
         }
         Ok(Value::Object(document))
     }

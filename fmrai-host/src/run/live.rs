@@ -197,11 +197,11 @@ impl Source for Live<'_> {
     fn next(&mut self) -> Result<Option<Samples>, Error> {
         let batch = match self.first.take() {
             Some(first) => Some(first),
-            None => self.data.batches.next_batch()?,
+            None => match self.data.batches.next_batch()? {
+                Some(batch) => Some(InputBatch { inputs: moved(batch.inputs, self.device)?, ..batch }),
+                None => None,
+            },
         };
-        let batch = batch
-            .map(|batch| Ok::<_, Error>(InputBatch { inputs: moved(batch.inputs, self.device)?, ..batch }))
-            .transpose()?;
         Ok(batch.map(|InputBatch { index, samples, inputs, whole, filler }| {
             self.cut_from = None;
             self.current = Some(Current { inputs, whole, samples: samples.len(), filler });

@@ -24,7 +24,6 @@ mod pieces;
 mod planned;
 mod probe;
 mod recorder;
-mod resident;
 mod rows;
 mod samples;
 mod session;

@@ -18,7 +18,6 @@ use super::lane::Lane;
 use super::limit::Limit;
 use super::options::Options;
 use super::recorder::Recorder;
-use super::resident::Resident;
 use super::skipped::Skipped;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
@@ -30,6 +29,7 @@ use crate::checkpoint::{Checkpoint, Share};
 use crate::error::Error;
 use crate::events::Event;
 use crate::plan::OnError;
+use crate::resident::held;
 use crate::results::folder::{GRAPH, Occupant, STATE};
 use crate::results::{WriteError, write};
 
@@ -159,7 +159,7 @@ impl Session<'_> {
             weights: takes::weights(self.about.graph),
             pass: self.source.recording_bytes(),
             kept: takes::kept(self.about.graph, &self.requested),
-            held: Resident::of_process().and_then(|resident| resident.now()),
+            held: held(),
         });
         self.tell_failures();
         self.follow_with(options)?;

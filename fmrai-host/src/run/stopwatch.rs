@@ -4,6 +4,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use crate::resident::most_held;
+
 /// Time since the start and since the last lap.
 pub(super) struct Stopwatch {
     started: SystemTime,
@@ -33,14 +35,7 @@ impl Stopwatch {
         Map::from_iter([
             ("started".to_owned(), json!(started)),
             ("seconds".to_owned(), Value::Object(seconds)),
-            ("peak_memory_bytes".to_owned(), json!(peak_memory())),
+            ("peak_memory_bytes".to_owned(), json!(most_held())),
         ])
     }
-}
-
-/// The most memory this process has held at a time, in bytes; `None` where the system does not tell.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }

@@ -12,11 +12,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use fmrai_core::analyzer::Method;
+use fmrai_torch::model::RegisteredModelSource;
 use serde_json::{Value, json};
 
 use super::{Options, Outcome, run};
 use crate::error::{Error, Exit};
-use crate::plan::{Catalogue, Offer, read};
+use crate::plan::{Catalogue, Offer, Source, read};
 use crate::testing::{contents, reference_model};
 
 const BATCHES: u64 = 5;
@@ -63,6 +64,24 @@ fn execute_of(catalogue: &Catalogue, place: &Path, document: &Value, how: &How) 
     let stop = |batches| batches >= how.stop_after;
     fmrai_torch::set_threads(1).unwrap();
     run(plan, &Options { resume: how.resume, force: how.force, stop: &stop, ..Options::default() })
+}
+
+/// Runs a plan whose model is wrapped into another one.
+fn execute_wrapped(
+    place: &Path,
+    document: &Value,
+    output: &str,
+    wrap: impl FnOnce(Box<dyn RegisteredModelSource>) -> Box<dyn RegisteredModelSource>,
+    options: &Options<'_>,
+) -> Result<Outcome, Error> {
+    let file = place.join("plan.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let mut plan = read(&file, &Catalogue::linked().unwrap())?;
+    let Source::Live { model, data } = plan.source else { panic!("the plan has a model") };
+    plan.source = Source::Live { model: wrap(model), data };
+    plan.output = place.join(output);
+    fmrai_torch::set_threads(1).unwrap();
+    run(plan, options)
 }
 
 #[test]

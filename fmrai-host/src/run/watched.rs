@@ -6,7 +6,7 @@ use fmrai_core::graph::RecordedGraph;
 use fmrai_core::tracker::{Activations, BoxError, CaptureRequest, Tracker};
 use fmrai_torch::bench::{BenchInputs, BenchSettings, ModelBench};
 use fmrai_torch::capture::DispatchTracker;
-use fmrai_torch::model::{Axis, Footprint, Model, ModelError, NamedTensors};
+use fmrai_torch::model::{Footprint, Model, ModelError, NamedTensors, RowLimits};
 use fmrai_torch::no_grad;
 
 use super::parity::{ParityReport, precision};
@@ -110,16 +110,8 @@ impl<'m> Watched<'m> {
     /// How few rows the model takes; `None` where their number is fixed, or a pass depends on those before. `whole` names inputs whose rows are no
     /// samples.
     pub(crate) fn least_rows(&self, whole: &[String]) -> Option<usize> {
-        let specs = self.model.inputs();
-        let own = specs.iter().filter(|spec| !whole.contains(&spec.name));
-        let mut least = 1;
-        for axis in own.filter_map(|spec| spec.axes.as_ref()?.first()) {
-            match axis {
-                Axis::Fixed(_) => return None,
-                Axis::Range { min, .. } => least = usize::try_from(*min).unwrap_or(1).max(least),
-            }
-        }
-        (!self.stateful).then_some(least)
+        let limits = RowLimits::of(self.model, whole);
+        (limits.fixed.is_none() && !self.stateful).then_some(limits.least)
     }
 
     /// Where variants of a batch are run, on so many positions together at the most. They leave no trace, neither in the model nor in the inputs.

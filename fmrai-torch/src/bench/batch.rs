@@ -3,7 +3,7 @@
 use fmrai_core::graph::{Graph, Origin, TensorNode};
 
 use crate::capture::DispatchTracker;
-use crate::model::{Axis as InputAxis, Model, NamedTensors};
+use crate::model::NamedTensors;
 
 /// The batch that a bench runs variants of.
 #[derive(Clone, Copy)]
@@ -14,31 +14,6 @@ pub struct BenchInputs<'b> {
     pub whole: &'b [String],
     /// Rows that count; those after them fill up.
     pub rows: usize,
-}
-
-/// How many rows a model takes.
-pub(super) struct Limits {
-    /// The only number, where there is one.
-    pub(super) fixed: Option<usize>,
-    pub(super) most: usize,
-}
-
-impl Limits {
-    pub(super) fn of(model: &dyn Model, whole: &[String]) -> Self {
-        let specs = model.inputs();
-        let own = specs.iter().filter(|spec| !whole.contains(&spec.name));
-        let axes: Vec<InputAxis> = own.filter_map(|spec| spec.axes.as_ref()?.first().copied()).collect();
-        let size = |size: &i64| usize::try_from(*size).ok();
-        let fixed = axes.iter().find_map(|axis| match axis {
-            InputAxis::Fixed(rows) => size(rows),
-            InputAxis::Range { .. } => None,
-        });
-        let most = axes.iter().filter_map(|axis| match axis {
-            InputAxis::Fixed(rows) | InputAxis::Range { max: Some(rows), .. } => size(rows),
-            InputAxis::Range { max: None, .. } => None,
-        });
-        Self { fixed, most: most.min().unwrap_or(usize::MAX) }
-    }
 }
 
 /// The rows of the recorded pass, if it was on inputs of the same sizes as these but for their number.

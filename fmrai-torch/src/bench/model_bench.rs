@@ -13,7 +13,7 @@ use fmrai_core::graph::{Graph, RecordedGraph, TensorId, TensorNode};
 use fmrai_core::tensor::TensorValue;
 use fmrai_core::tracker::CaptureRequest;
 
-use super::batch::{BenchInputs, Limits, recorded_rows};
+use super::batch::{BenchInputs, recorded_rows};
 use super::check;
 use super::clean_values::CleanValues;
 use super::edits::{Placed, edited};
@@ -28,7 +28,7 @@ use super::value::{failed, seen};
 use crate::capture::{Actions, CleanPass, DispatchTracker, Reuse};
 use crate::data::token_rows;
 use crate::ffi::tensor::Tensor;
-use crate::model::{Model, NamedTensors};
+use crate::model::{Model, NamedTensors, RowLimits};
 use crate::operation::call;
 
 /// Runs variants of a batch on a model. Made for one batch; what it holds of the clean pass is given up with it.
@@ -41,7 +41,7 @@ pub struct ModelBench<'b> {
     /// Weights that the map to the vocabulary takes.
     constants: BTreeMap<TensorId, Tensor>,
     readouts: BTreeMap<TensorId, Readout>,
-    limits: Limits,
+    limits: RowLimits,
     /// What was compared with last.
     reference: Option<Reference>,
     passes: f64,
@@ -81,7 +81,7 @@ impl<'b> ModelBench<'b> {
             clean: Rc::new(CleanValues::new(batch.rows)),
             constants: BTreeMap::new(),
             readouts: BTreeMap::new(),
-            limits: Limits::of(model, batch.whole),
+            limits: RowLimits::of(model, batch.whole),
             reference: None,
             passes: 0.0,
             acted: BTreeSet::new(),

@@ -14,6 +14,7 @@ use super::decoder;
 use crate::error::{Error, Exit};
 use crate::plan::words;
 use crate::plugins::{Pins, Plugin, Policy, load};
+use crate::resident::held;
 use crate::results::questions::faults;
 use crate::results::{analysis, write};
 
@@ -289,12 +290,12 @@ fn leaks(plugin: &Plugin, make: Make<'_>, recorded: &Recorded, (before, measured
         Ok(())
     };
     (0..before).try_for_each(|_| life())?;
-    let before = resident();
+    let before = held();
     (0..measured).try_for_each(|_| life())?;
     if let Some((instances, tensors)) = plugin.foreign.live().filter(|live| *live != (0, 0)) {
         return Err(format!("{instances} instances and {tensors} tensors are still there at the end"));
     }
-    match (before, resident()) {
+    match (before, held()) {
         (Some(before), Some(after)) if after > before + SLACK => {
             let each = (after - before) / u64::from(measured) / 1024;
             Err(format!("memory grows by about {each} KiB from one life to the next"))
@@ -305,11 +306,4 @@ fn leaks(plugin: &Plugin, make: Make<'_>, recorded: &Recorded, (before, measured
         (Some(_), Some(_)) => Ok(None),
         _ => Ok(Some("memory in use is not known on this system".to_owned())),
     }
-}
-
-/// Memory of this process that is in use, in bytes, where the system tells.
-fn resident() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -10,11 +10,10 @@ use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTenso
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::plan;
 use super::wrapped::Wrapped;
+use super::{execute_wrapped, plan};
 use crate::error::{Error, Exit};
-use crate::plan::{Catalogue, Source, read};
-use crate::run::{Options, Outcome, run};
+use crate::run::{Options, Outcome};
 
 /// What libtorch says where the system has no memory left.
 const NO_MEMORY: &str = "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes. \
@@ -63,14 +62,8 @@ fn document() -> Value {
 }
 
 fn go(place: &Path, document: &Value, output: &str, rows: i64, mixes: bool) -> Result<Outcome, Error> {
-    let file = place.join("plan.json");
-    std::fs::write(&file, document.to_string()).unwrap();
-    let mut plan = read(&file, &Catalogue::linked().unwrap())?;
-    let Source::Live { model, data } = plan.source else { panic!("the plan has a model") };
-    plan.source = Source::Live { model: Box::new(Narrow { model, rows, mixes }), data };
-    plan.output = place.join(output);
-    fmrai_torch::set_threads(1).unwrap();
-    run(plan, &Options::default())
+    let wrap = |model| -> Box<dyn RegisteredModelSource> { Box::new(Narrow { model, rows, mixes }) };
+    execute_wrapped(place, document, output, wrap, &Options::default())
 }
 
 /// What was captured is the same.

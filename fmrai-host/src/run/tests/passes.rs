@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::wrapped::Wrapped;
-use super::{How, WHOLE, execute};
+use super::{How, WHOLE, execute, execute_wrapped};
 use crate::error::{Error, Exit};
-use crate::plan::{Catalogue, Source, read};
-use crate::run::{Nan, Options, Outcome, run};
+use crate::run::{Nan, Options, Outcome};
 use crate::testing::{contents, reference_model};
 
 fn reference(name: &str) -> PathBuf {
@@ -216,13 +215,8 @@ fn fickle(place: &Path) -> Outcome {
         "analyses": [{ "type": "test_failing", "stage": "analyze" }, { "type": "test_sums" }],
         "output": "out"
     });
-    let file = place.join("plan.json");
-    std::fs::write(&file, document.to_string()).unwrap();
-    let mut plan = read(&file, &Catalogue::linked().unwrap()).unwrap();
-    let Source::Live { model, data } = plan.source else { panic!("the plan has a model") };
-    plan.source = Source::Live { model: Box::new(Fickle { model }), data };
-    plan.output = place.join("out");
-    run(plan, &Options::default()).unwrap()
+    let wrap = |model| -> Box<dyn RegisteredModelSource> { Box::new(Fickle { model }) };
+    execute_wrapped(place, &document, "out", wrap, &Options::default()).unwrap()
 }
 
 #[test]

@@ -6,11 +6,10 @@ use fmrai_torch::model::{LoadContext, Model, ModelError, ModelSource, NamedTenso
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::plan;
 use super::wrapped::Wrapped;
+use super::{execute_wrapped, plan};
 use crate::error::{Error, Exit};
-use crate::plan::{Catalogue, Source, read};
-use crate::run::{Options, Outcome, Part, Work, run};
+use crate::run::{Options, Outcome, Part, Work};
 use crate::testing::{assert_same, contents};
 
 /// Fails on batches of more than so many tokens.
@@ -70,15 +69,10 @@ fn document(on_error: &str) -> Value {
 }
 
 fn go(place: &Path, document: &Value, output: &str, work: Work, stop_after: u64) -> Result<Outcome, Error> {
-    let file = place.join("plan.json");
-    std::fs::write(&file, document.to_string()).unwrap();
-    let mut plan = read(&file, &Catalogue::linked().unwrap())?;
-    let Source::Live { model, data } = plan.source else { panic!("the plan has a model") };
-    plan.source = Source::Live { model: Box::new(Stumbling { model, most: 10 }), data };
-    plan.output = place.join(output);
-    fmrai_torch::set_threads(1).unwrap();
+    let wrap = |model| -> Box<dyn RegisteredModelSource> { Box::new(Stumbling { model, most: 10 }) };
     let stop = |batches| batches >= stop_after;
-    run(plan, &Options { work, resume: true, stop: &stop, ..Options::default() })
+    let options = Options { work, resume: true, stop: &stop, ..Options::default() };
+    execute_wrapped(place, document, output, wrap, &options)
 }
 
 #[test]

@@ -9,23 +9,33 @@ use std::time::Duration;
 /// How often it is looked at. To touch pages for a megabyte takes about as long.
 const EVERY: Duration = Duration::from_micros(500);
 
+/// Bytes that this process holds now; `None` where the system does not tell.
+pub(crate) fn held() -> Option<u64> {
+    Resident::of_process()?.now()
+}
+
+/// The most bytes that it has held at a time; `None` where the system does not tell.
+pub(crate) fn most_held() -> Option<u64> {
+    Resident::of_process()?.most()
+}
+
 /// The pages of this process that are in memory, in bytes: its resident set, and the most that it ever was.
 #[derive(Debug)]
-pub(super) struct Resident(File);
+pub(crate) struct Resident(File);
 
 impl Resident {
     /// `None` where the system does not tell.
-    pub(super) fn of_process() -> Option<Self> {
+    pub(crate) fn of_process() -> Option<Self> {
         let resident = Self(File::open("/proc/self/status").ok()?);
         resident.now().is_some().then_some(resident)
     }
 
-    pub(super) fn now(&self) -> Option<u64> {
+    pub(crate) fn now(&self) -> Option<u64> {
         self.line("VmRSS:")
     }
 
     /// The most at any time since the process began.
-    pub(super) fn most(&self) -> Option<u64> {
+    pub(crate) fn most(&self) -> Option<u64> {
         self.line("VmHWM:")
     }
 
@@ -50,7 +60,7 @@ fn read_start(_: &File, _: &mut [u8]) -> Option<usize> {
 
 /// Looks at it again and again on a thread of its own, while it lives.
 #[derive(Debug)]
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -65,7 +75,7 @@ struct Shared {
 impl Sampler {
     /// # Errors
     /// What the system says if there can be no thread for it, or does not tell how much memory a process holds.
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         let none = || std::io::Error::other("this system does not tell how much memory a process holds");
         let resident = Resident::of_process().ok_or_else(none)?;
         let shared = Arc::new(Shared { resident, most: AtomicU64::new(0), over: AtomicBool::new(false) });
@@ -81,19 +91,19 @@ impl Sampler {
     }
 
     /// What the process holds now; from here on, [`most`](Self::most) begins anew.
-    pub(super) fn begin(&self) -> u64 {
+    pub(crate) fn begin(&self) -> u64 {
         let now = self.shared.resident.now().unwrap_or(0);
         self.shared.most.store(now, Ordering::Relaxed);
         now
     }
 
     /// The most that it held since [`begin`](Self::begin), as far as it was seen.
-    pub(super) fn most(&self) -> u64 {
+    pub(crate) fn most(&self) -> u64 {
         self.shared.look();
         self.shared.most.load(Ordering::Relaxed)
     }
 
-    pub(super) fn resident(&self) -> &Resident {
+    pub(crate) fn resident(&self) -> &Resident {
         &self.shared.resident
     }
 }
