@@ -101,7 +101,8 @@ on("a notebook shows parts of a document in frames that cannot reach it", () => 
 });
 
 on("pointing tells values, picking links figures and is in the address", () => specimen("every-kind") + "#/analysis/every-kind", async (page) => {
-    const cell = await page.waitForSelector("#figure-heat-map .plot svg rect:nth-of-type(5)");
+    // A figure is drawn again when its width is known: a locator looks for the cell anew when it has gone.
+    const cell = page.locator("#figure-heat-map .plot svg rect:nth-of-type(5)");
     await cell.hover();
     await page.waitForSelector("#tip:not([hidden])");
     assert.match(await text(page, "#tip"), /layer 0.*head.*entropy .* nats/s);
@@ -111,7 +112,7 @@ on("pointing tells values, picking links figures and is in the address", () => s
     assert.ok((await count(page, "#figure-scatter .overlay circle")) >= 2, "the same head in another figure");
     await page.$eval(".lazy", (e) => e.scrollIntoView());
     await page.waitForSelector(".table .row.picked");
-    await page.click("#picks .pick");
+    await page.locator("#picks .pick").click();
     await settled(page);
     assert.equal(await count(page, "#figure-scatter .overlay circle"), 0);
 });
@@ -180,7 +181,7 @@ on("the graph is opened down to an operation, searched, and linked to", () => sp
     assert.ok((await boxes()) > closed);
     await page.type(".graphview input[type=search]", "softmax");
     await page.waitForSelector(".results li");
-    await page.click(".results li button");
+    await page.locator(".results li button").click();
     assert.match(await text(page, ".details"), /aten::softmax\.int.*constants.*dim=-1.*takes.*makes/s);
     assert.match(page.url(), /node=\d+/);
     assert.ok((await count(page, "svg.graph .edge.chosen")) > 0);
@@ -350,7 +351,7 @@ on("the report of a vision model has its patches for tokens", () => `${vision()}
 on("runs are listed, opened and compared", () => url, async (page) => {
     await page.waitForSelector(".tile");
     assert.equal(await count(page, ".tile"), 2);
-    await page.click(".tile");
+    await page.locator(".tile").click();
     await page.waitForSelector("#nav a[href*='attention_patterns']");
     await page.evaluate(() => (location.hash = "#/compare"));
     await page.waitForSelector(".fold summary");
