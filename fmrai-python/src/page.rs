@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use fmrai_core::report::{Column, NamedTensor, Report as Found, Table, Values};
 use fmrai_core::tensor::TensorValue;
 use fmrai_host::report::of_report;
-use fmrai_host::results::analysis as results;
 use fmrai_report::model::Model;
 use fmrai_report::{Analysis, Document, FORMAT, Failure, framed, html, part_html};
 use pyo3::exceptions::PyValueError;
@@ -37,8 +36,8 @@ pub(crate) fn frame(
             Model::of(graph.shown(), &graph.structure)
         });
         let mut notes = Vec::new();
-        let analyses = reports.iter().map(|report| analysis(report.get(), &mut notes));
-        let mut analyses = analyses.collect::<PyResult<Vec<_>>>()?;
+        let mut analyses: Vec<Analysis> =
+            reports.iter().map(|report| analysis(report.get(), &mut notes)).collect();
         for (name, stage, message) in failed {
             let failure = Failure { stage, message };
             analyses.push(of_report(&name, "", &Map::new(), Err(failure), &mut notes));
@@ -76,16 +75,9 @@ fn wrong(error: serde_json::Error) -> PyErr {
     FmraiError::new_err(error.to_string())
 }
 
-fn analysis(told: &Report, notes: &mut Vec<String>) -> PyResult<Analysis> {
+fn analysis(told: &Report, notes: &mut Vec<String>) -> Analysis {
     let Report { name, kind, fields, report } = told;
-    // Only those of a report with a store are looked at.
-    let files = match report.store {
-        Some(_) => {
-            results::files(name, kind, fields, report).map_err(|e| RunError::new_err(e.to_string()))?
-        }
-        None => Vec::new(),
-    };
-    Ok(of_report(name, kind, fields, Ok((report, &files)), notes))
+    of_report(name, kind, fields, Ok((report, None)), notes)
 }
 
 /// The attention of one text as a report, in the form of `attention_view`: its tokens, and probabilities `[layer, head, query, key]` as bytes of

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fmrai_core::report::{NamedTensor, Values};
 use fmrai_core::tensor::TensorData;
-use fmrai_host::results::{analysis, write};
+use fmrai_host::results::{STORE, analysis, write, write_store};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -99,7 +99,12 @@ impl Report {
         py.detach(|| {
             let files = analysis::files(&self.name, &self.kind, &self.fields, &self.report);
             let files = files.map_err(|error| RunError::new_err(error.to_string()))?;
-            let mut written = Vec::with_capacity(files.len());
+            let mut written = Vec::with_capacity(files.len() + 1);
+            if let Some(store) = &self.report.store {
+                let path = folder.join(STORE);
+                write_store(&path, store).map_err(|error| RunError::new_err(error.to_string()))?;
+                written.push(path);
+            }
             for (path, content) in files {
                 let path = folder.join(path);
                 let parent = path.parent().unwrap_or(&folder);

@@ -7,12 +7,15 @@
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
+#include <vector>
 
+#include "alone.h"
 #include "clean.h"
 #include "guard.h"
 #include "hook.h"
@@ -190,6 +193,14 @@ char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain) {
     }
     *owned = std::move(t);
     *plain = owned.release();
+  });
+}
+
+char* fmrai_tensors_alone(const at::Tensor* const* tensors, size_t count, bool* alone) {
+  return guarded([&] {
+    const std::vector<const at::Tensor*> given(tensors, tensors + count);
+    const auto found = fmrai::alone(given);
+    std::copy(found.begin(), found.end(), alone);
   });
 }
 

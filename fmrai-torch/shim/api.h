@@ -74,6 +74,8 @@ char* fmrai_undo_lasts(const fmrai::Undo* undo, const at::Tensor* const* except,
 // A tensor with the same elements that is dense, in CPU memory, of a plain type, and shares memory with nobody.
 // Consumes `tensor`, which it returns unchanged when it is all that already.
 char* fmrai_tensor_plain(at::Tensor* tensor, at::Tensor** plain);
+// For each of some tensors, whether these references alone reach its memory, which is strided and of the CPU: then nothing can change it.
+char* fmrai_tensors_alone(const at::Tensor* const* tensors, size_t count, bool* alone);
 
 // Whether integers among numbers of any type may be sizes: of the process, for sessions that are made from now on.
 void fmrai_integers_may_be_sizes(void);

@@ -52,6 +52,15 @@ pub(crate) fn command(project: &Project) -> Command {
     command
 }
 
+/// How idle threads of libtorch wait in tests. Several tests run on the same cores, each with threads of its own: without it they spend half of the time on
+/// waiting for each other. Who sets it themselves has a reason.
+pub(crate) fn patient(command: &mut Command) -> &mut Command {
+    match env::var_os("OMP_WAIT_POLICY") {
+        Some(_) => command,
+        None => command.env("OMP_WAIT_POLICY", "passive"),
+    }
+}
+
 /// The members of the workspace and the target folder.
 pub(crate) fn metadata(project: &Project) -> Result<Metadata> {
     let text = output(project, &["metadata", "--no-deps", "--format-version", "1", "--locked"])?;

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -29,6 +30,9 @@ pub(crate) struct TestOptions {
     /// With this version of torch alone, such as `2.15`; may be repeated [default: all that the wheel serves]
     #[arg(long, value_name = "VERSION", value_parser = clap::builder::PossibleValuesParser::new(TORCHES))]
     torch: Vec<String>,
+    /// Build where everything else is built: much of it is there then, but the next build of the program makes the crates on libtorch anew
+    #[arg(long)]
+    share_target: bool,
     /// Passed on to pytest
     #[arg(last = true)]
     args: Vec<String>,
@@ -36,17 +40,24 @@ pub(crate) struct TestOptions {
 
 /// Builds the wheel, and says where it is.
 pub(crate) fn wheel(project: &Project, options: WheelOptions) -> Result<ExitCode> {
-    let wheel = build(project, options.debug)?;
+    let wheel = build(project, options.debug, false)?;
     println!("{}", project.relative(&wheel).display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sets up an environment for each version of torch, installs the wheel there, and runs the tests and the type check.
 pub(crate) fn test(project: &Project, options: &TestOptions) -> Result<ExitCode> {
-    let wheel = build(project, true)?;
     let wanted: Vec<&str> = TORCHES.into_iter().rev().filter(|torch| wants(options, torch)).collect();
-    for torch in &wanted {
-        let python = environment(project, &format!("torch-{torch}"))?;
+    // What pip unpacks takes one core for minutes.
+    let (wheel, pythons) = thread::scope(|scope| {
+        let wanted = &wanted;
+        let environments = move || wanted.iter().map(|torch| environment(project, &format!("torch-{torch}")));
+        let made = scope.spawn(move || environments().collect::<Result<Vec<_>>>());
+        let wheel = build(project, true, options.share_target);
+        let made = made.join().unwrap_or_else(|_| bail!("the environments could not be made"));
+        Ok::<_, anyhow::Error>((wheel?, made?))
+    })?;
+    for (torch, python) in wanted.iter().zip(pythons) {
         let mut install = Command::new(&python);
         install.args([
             "-m",
@@ -60,11 +71,9 @@ pub(crate) fn test(project: &Project, options: &TestOptions) -> Result<ExitCode>
         run(install.arg(&wheel), "the wheel cannot be installed")?;
         println!("\nfmrai-python with torch {torch}");
         let folder = package(project);
-        let tests = Command::new(&python)
-            .args(["-m", "pytest", "-p", "no:cacheprovider"])
-            .args(&options.args)
-            .current_dir(folder.join("tests"))
-            .status()?;
+        let mut tests = Command::new(&python);
+        tests.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(&options.args);
+        let tests = cargo::patient(&mut tests).current_dir(folder.join("tests")).status()?;
         if !tests.success() {
             bail!("the tests of the Python package failed with torch {torch}");
         }
@@ -87,7 +96,7 @@ fn package(project: &Project) -> PathBuf {
 }
 
 /// The wheel: shims for all versions, then the extension module.
-fn build(project: &Project, debug: bool) -> Result<PathBuf> {
+fn build(project: &Project, debug: bool, share_target: bool) -> Result<PathBuf> {
     setup::run(project, setup::Options::HEADERS)?;
     let builder = environment(project, "build")?;
     let package = package(project);
@@ -104,7 +113,7 @@ fn build(project: &Project, debug: bool) -> Result<PathBuf> {
     maturin
         .args(["-m", "maturin", "build", "--locked", "--quiet", "--compatibility", "linux", "--out"])
         .arg(&wheels);
-    maturin.arg("--target-dir").arg(target.join("python"));
+    maturin.arg("--target-dir").arg(if share_target { target } else { target.join("python") });
     if !debug {
         maturin.arg("--release");
     }

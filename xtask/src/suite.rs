@@ -13,9 +13,9 @@ use crate::setup;
 /// Runs all test programs, also after one has failed, and ends with a list of what failed.
 pub(crate) fn run(project: &Project, args: &[OsString]) -> Result<ExitCode> {
     setup::run(project, setup::Options::ALL)?;
-    let (status, outcome) = cargo::test(
-        cargo::command(project).args(["test", "--workspace", "--no-fail-fast", "--locked"]).args(args),
-    )?;
+    let mut tests = cargo::command(project);
+    tests.args(["test", "--workspace", "--no-fail-fast", "--locked"]).args(args);
+    let (status, outcome) = cargo::test(cargo::patient(&mut tests))?;
     println!("\ntests: {}", if status.success() { "passed" } else { "FAILED" });
     println!("left out: the Python package, which needs a torch of 5 GB (cargo xtask test-python)");
     summary(outcome.programs()).iter().for_each(|line| println!("{line}"));

@@ -1,28 +1,32 @@
 //! What an analysis has found, before it is in any folder.
 
+use std::path::Path;
+
 use fmrai_core::report::Report;
 use fmrai_report::{Analysis, Failure, ShownTable, ShownTensor};
 use serde_json::{Map, Value};
 
 use super::analysis::{asked, empty};
-use crate::results::analysis::Files;
+use crate::results::STORE;
 use crate::stores::OpenStore;
 
-/// An analysis as the page shows it: of its report and the files of that, of which only that of a store is read, or of why it failed. What is left
+/// An analysis as the page shows it: of its report, with the place of its store where that is written already, or of why it failed. What is left
 /// out is added to `notes`.
 pub fn analysis(
     name: &str,
     kind: &str,
     config: &Map<String, Value>,
-    found: Result<(&Report, &Files), Failure>,
+    found: Result<(&Report, Option<&Path>), Failure>,
     notes: &mut Vec<String>,
 ) -> Analysis {
-    let (report, files) = match found {
+    let (report, written) = match found {
         Ok(found) => found,
         Err(failure) => return Analysis { config: config.clone(), ..empty(name, kind, Some(failure)) },
     };
-    let store = files.iter().find(|(file, _)| file == "store.sqlite").map(|(_, bytes)| bytes);
-    let answers = store.and_then(|bytes| OpenStore::of_bytes(bytes).ok());
+    let answers = report.store.as_ref().and_then(|store| match written {
+        Some(path) => OpenStore::open_as(STORE, path).ok(),
+        None => OpenStore::in_memory(store).ok(),
+    });
     let mut unasked = |what: String| notes.push(format!("{name}: {what}"));
     Analysis {
         config: config.clone(),

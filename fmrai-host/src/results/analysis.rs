@@ -7,7 +7,7 @@ use fmrai_core::tensor::to_safetensors;
 use fmrai_draw::{DrawError, draw};
 use serde_json::{Map, Value, json};
 
-use super::FORMAT;
+use super::{FORMAT, STORE};
 
 /// Why a report could not become files: the analyzer's fault, not the disk's.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,6 @@ pub enum ReportError {
     /// The tensors cannot be written.
     #[error("tensors: {0}")]
     Tensors(String),
-    /// The store cannot be written.
-    #[error("store: {0}")]
-    Store(#[from] rusqlite::Error),
     /// Nobody waits for it any more.
     #[error("stopped while its figures were drawn")]
     Stopped,
@@ -60,7 +57,7 @@ const PNG_SCALE: f32 = 2.0;
 /// Files below the folder of an analysis: path with `/`, and content.
 pub type Files = Vec<(String, Vec<u8>)>;
 
-/// The files of a report, `summary.json` last: who reads it finds the others.
+/// The files of a report but for its store, which [`write_store`](super::write_store) writes; `summary.json` last: who reads it finds the others.
 ///
 /// # Errors
 /// [`ReportError`] says which part of the report cannot become a file.
@@ -88,7 +85,7 @@ pub fn files_until(
     let tables = tables(&report.tables, &mut files)?;
     let tensors = tensors(&report.tensors, &mut files)?;
     let figures = figures(&report.figures, stop, &mut files)?;
-    let store = store(report.store.as_ref(), &mut files)?;
+    let store = report.store.as_ref().map(store);
     let mut summary = json!({
         "format": FORMAT,
         "name": name,
@@ -176,18 +173,15 @@ fn tensors(tensors: &[NamedTensor], files: &mut Files) -> Result<Vec<Value>, Rep
     Ok(index)
 }
 
-/// One database.
-fn store(store: Option<&Store>, files: &mut Files) -> Result<Option<Value>, ReportError> {
-    let Some(store) = store else { return Ok(None) };
+/// One database, as the summary tells of it.
+fn store(store: &Store) -> Value {
     for fault in super::questions::faults(store) {
         // What was found is worth more than a way to ask for it.
         tracing::warn!("{fault}; the store is written, and does not answer it");
     }
-    let file = "store.sqlite";
-    files.push((file.to_owned(), super::store::to_sqlite(store)?));
     let table = |r: &Relation| json!({ "name": r.table.name(), "about": r.about, "rows": r.table.rows() });
     let tables: Vec<Value> = store.relations.iter().map(table).collect();
-    Ok(Some(json!({ "file": file, "schema": store.schema, "version": store.version, "tables": tables })))
+    json!({ "file": STORE, "schema": store.schema, "version": store.version, "tables": tables })
 }
 
 /// Each figure as SVG, as PNG, and as the data it was drawn from.

@@ -8,7 +8,8 @@ pub mod summary;
 mod table;
 mod write;
 
-pub(crate) use store::{QUESTIONS, to_sqlite};
+pub(crate) use store::{QUESTIONS, in_memory};
+pub use store::{STORE, StoreError, write_store};
 pub use table::{from_csv, to_csv};
 pub use write::{WriteError, write, write_json, write_with};
 pub(crate) use write::{json_text, remove};

@@ -1,30 +1,87 @@
 //! Relations as an `SQLite` database.
 
+use std::io;
+use std::path::Path;
+
 use fmrai_core::report::{Column, Question, Relation, Store, Values};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+
+use super::write::{WriteError, write_at};
+
+/// Name of the file of a store, in the folder of its analysis.
+pub const STORE: &str = "store.sqlite";
 
 /// The relation that has the questions, each as JSON.
 pub(crate) const QUESTIONS: &str = "questions";
 
-/// The store as the bytes of a database file: one transaction, the same bytes for the same store.
+/// What `SQLite` keeps of a file in memory, as it is told: so many KiB.
+const CACHE_KIB: i32 = 8 << 10;
+
+/// Why a store was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The analyzer's fault: a name that is taken twice, a key that is not unique, or a column that is not there.
+    #[error("store: {0}")]
+    Relations(rusqlite::Error),
+    /// The disk's.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Writes a store as a database file: one transaction, the same bytes for the same store. The file grows on disk, not in memory.
 ///
 /// `PRAGMA user_version` is the version of the schema. The table `about` has its name, and a line on each relation; the table
 /// `questions`, where the store has any, what can be asked.
 ///
 /// # Errors
-/// What `SQLite` says: a name that is taken twice, a key that is not unique, or a column that is not there.
-pub(crate) fn to_sqlite(store: &Store) -> rusqlite::Result<Vec<u8>> {
-    Ok(database(store, true)?.serialize("main")?.to_vec())
+/// [`StoreError`] says whose fault it is. No part of the file is left behind.
+pub fn write_store(path: &Path, store: &Store) -> Result<(), StoreError> {
+    write_at(path, |temporary| {
+        let written = || {
+            let mut database = Connection::open(temporary)?;
+            // What cannot be written to its end goes as a whole, so nothing is kept to undo it with.
+            database.execute_batch(&format!(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB};"
+            ))?;
+            fill_in(&mut database, store, true)
+        };
+        written().map_err(|error| of_disk(path, error))
+    })
+}
+
+/// Tells faults of the disk from those of what was to be written.
+fn of_disk(path: &Path, error: rusqlite::Error) -> StoreError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => io::ErrorKind::StorageFull,
+        Some(ErrorCode::PermissionDenied) => io::ErrorKind::PermissionDenied,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+            io::ErrorKind::Other
+        }
+        _ => return StoreError::Relations(error),
+    };
+    WriteError { path: path.to_owned(), source: io::Error::new(kind, error) }.into()
+}
+
+/// A store as a database in memory.
+///
+/// # Errors
+/// What `SQLite` says.
+pub(crate) fn in_memory(store: &Store) -> rusqlite::Result<Connection> {
+    let mut database = Connection::open_in_memory()?;
+    fill_in(&mut database, store, true)?;
+    Ok(database)
 }
 
 /// The tables and indexes of a store, without rows in its relations.
 pub(super) fn without_rows(store: &Store) -> rusqlite::Result<Connection> {
-    database(store, false)
+    let mut database = Connection::open_in_memory()?;
+    fill_in(&mut database, store, false)?;
+    Ok(database)
 }
 
-fn database(store: &Store, rows: bool) -> rusqlite::Result<Connection> {
-    let mut database = Connection::open_in_memory()?;
+fn fill_in(database: &mut Connection, store: &Store, rows: bool) -> rusqlite::Result<()> {
     database.pragma_update(None, "page_size", 4096)?;
     database.pragma_update(None, "user_version", store.version)?;
     let transaction = database.transaction()?;
@@ -49,8 +106,7 @@ fn database(store: &Store, rows: bool) -> rusqlite::Result<Connection> {
         ask(&transaction, &store.questions)?;
     }
     drop(about);
-    transaction.commit()?;
-    Ok(database)
+    transaction.commit()
 }
 
 /// Writes the questions.
@@ -136,11 +192,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let bytes = to_sqlite(&store(&[2, 1])).unwrap();
-        assert_eq!(bytes, to_sqlite(&store(&[2, 1])).unwrap());
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        let database = Connection::open(file.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (path, again) = (folder.path().join("a.sqlite"), folder.path().join("b.sqlite"));
+        write_store(&path, &store(&[2, 1])).unwrap();
+        write_store(&again, &store(&[2, 1])).unwrap();
+        assert!(std::fs::read(&path).unwrap() == std::fs::read(again).unwrap(), "the same bytes");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside them");
+        let database = Connection::open(path).unwrap();
         let version: i64 = database.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
         let about = "SELECT about FROM about WHERE name = 'schema'";
         let schema: String = database.query_row(about, [], |r| r.get(0)).unwrap();
@@ -154,10 +212,11 @@ mod tests {
 
     #[test]
     fn questions_are_written_with_the_relations_and_only_if_there_are_any() {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/store.sqlite");
         let tables = |store: &Store| -> Vec<String> {
-            std::fs::write(file.path(), to_sqlite(store).unwrap()).unwrap();
-            let database = Connection::open(file.path()).unwrap();
+            write_store(&path, store).unwrap();
+            let database = Connection::open(&path).unwrap();
             let mut names = database
                 .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
                 .unwrap();
@@ -167,7 +226,7 @@ mod tests {
         assert_eq!(tables(&store), ["about", "odd \"name\""]);
         store.questions = ["b", "a"].map(|name| Question::new(name, "Shows \"it\"")).to_vec();
         assert_eq!(tables(&store), ["about", "odd \"name\"", QUESTIONS]);
-        let database = Connection::open(file.path()).unwrap();
+        let database = Connection::open(&path).unwrap();
         let mut texts = database.prepare("SELECT question FROM questions ORDER BY place").unwrap();
         let read = texts.query_map([], |r| r.get(0)).unwrap();
         let read: Vec<Question> = read
@@ -177,7 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_unique_is_an_error() {
-        assert!(to_sqlite(&store(&[1, 1])).unwrap_err().to_string().contains("UNIQUE"));
+    fn a_key_that_is_not_unique_is_an_error_that_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_store(&folder.path().join("a.sqlite"), &store(&[1, 1])).unwrap_err();
+        assert!(matches!(error, StoreError::Relations(_)) && error.to_string().contains("UNIQUE"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(in_memory(&store(&[1, 1])).is_err());
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_fault_of_the_store() {
+        let mut database = Connection::open_in_memory().unwrap();
+        database.pragma_update(None, "max_page_count", 2).unwrap();
+        let full = fill_in(&mut database, &store(&[1, 2]), true).unwrap_err();
+        let error = of_disk(Path::new("x"), full);
+        assert!(
+            matches!(&error, StoreError::Write(WriteError { source, .. }) if source.kind() == io::ErrorKind::StorageFull),
+            "{error}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::Builder;
+use tempfile::{Builder, TempPath};
 
 use super::folder::TEMPORARY;
 
@@ -36,7 +36,29 @@ pub fn write_with<T>(
     try_write(path, content).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
+/// As [`write_with`], where something else opens the file: `content` is told where it stands until it is complete.
+///
+/// # Errors
+/// Those of `content`; [`WriteError`] names the file. No part of the new content is left behind.
+pub(super) fn write_at<E: From<WriteError>>(
+    path: &Path,
+    content: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let fail = |source| WriteError { path: path.to_owned(), source };
+    let (file, temporary) = begin(path).map_err(fail)?;
+    content(&temporary)?;
+    Ok(end(&file, temporary, path).map_err(fail)?)
+}
+
 fn try_write<T>(path: &Path, content: impl FnOnce(&mut std::fs::File) -> io::Result<T>) -> io::Result<T> {
+    let (mut file, temporary) = begin(path)?;
+    let answer = content(&mut file)?;
+    end(&file, temporary, path)?;
+    Ok(answer)
+}
+
+/// An empty file beside its place, which goes when its name is dropped.
+fn begin(path: &Path) -> io::Result<(std::fs::File, TempPath)> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
@@ -46,12 +68,15 @@ fn try_write<T>(path: &Path, content: impl FnOnce(&mut std::fs::File) -> io::Res
     #[cfg(unix)]
     builder.permissions(mode);
     let file = builder.tempfile_in(folder).map_err(|e| io::Error::new(e.kind(), bare(&e)))?;
-    let (mut file, mut temporary) = file.into_parts(); // removed when it is dropped
-    let answer = content(&mut file)?;
+    Ok(file.into_parts())
+}
+
+/// Moves a file that is complete to its place.
+fn end(file: &std::fs::File, mut temporary: TempPath, path: &Path) -> io::Result<()> {
     file.sync_data()?;
     std::fs::rename(&temporary, path)?;
     temporary.disable_cleanup(true);
-    Ok(answer)
+    Ok(())
 }
 
 /// Removes a file, if it is there.

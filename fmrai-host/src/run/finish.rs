@@ -1,5 +1,7 @@
 //! From what the analyses have absorbed to files.
 
+use std::path::PathBuf;
+
 use fmrai_core::report::Report;
 use fmrai_report::model::Model;
 use fmrai_report::{Analysis, html};
@@ -23,7 +25,7 @@ use crate::plan::OnError;
 use crate::report;
 use crate::results::analysis::{self, ReportError};
 use crate::results::folder::{GRAPH, PLAN, REPORT, RUN, SUMMARY, Staging};
-use crate::results::{WriteError, summary};
+use crate::results::{STORE, StoreError, WriteError, summary};
 
 impl Session<'_> {
     /// Draws the conclusions, writes them where results are kept, and hands back what `keep` leaves of each report. The state
@@ -60,12 +62,14 @@ impl Session<'_> {
                 None => conclude(lane),
                 Some(staging) => {
                     let stop = || (options.stop)(self.batches_done);
-                    let Some((files, answer)) = written(lane, &stop) else {
+                    let Some(Concluded { files, store, answer }) =
+                        written(lane, &stop, staging).map_err(kept)?
+                    else {
                         return Err(Error::Interrupted { batches: self.batches_done });
                     };
                     let error = answer.as_ref().err().cloned();
                     if reported {
-                        let found = answer.as_ref().map(|report| (report, &files));
+                        let found = answer.as_ref().map(|report| (report, store.as_deref()));
                         let failed = |f: &Failure| fmrai_report::Failure {
                             stage: f.stage.clone(),
                             message: f.message.clone(),
@@ -78,7 +82,7 @@ impl Session<'_> {
                             &mut unasked,
                         ));
                     }
-                    listing.push(stage(staging, lane, files, error).map_err(kept)?);
+                    listing.push(stage(staging, lane, files, store.is_some(), error).map_err(kept)?);
                     answer
                 }
             };
@@ -237,18 +241,40 @@ fn conclude(lane: &mut Lane) -> Answer<Report> {
     report.filter(|_| lane.is_running()).ok_or_else(|| lane.failure().cloned().unwrap_or_else(unknown))
 }
 
-/// The same with its files; `None` if it was stopped.
-fn written(lane: &mut Lane, stop: &dyn Fn() -> bool) -> Option<(analysis::Files, Answer<Report>)> {
+/// An analysis that has ended.
+struct Concluded {
+    /// Its files but for its store.
+    files: analysis::Files,
+    /// Where its store stands, which is written.
+    store: Option<PathBuf>,
+    answer: Answer<Report>,
+}
+
+/// The same with its files, of which its store is written at once; `None` if it was stopped.
+fn written(
+    lane: &mut Lane,
+    stop: &dyn Fn() -> bool,
+    staging: &mut Staging,
+) -> Result<Option<Concluded>, WriteError> {
     let failure = match conclude(lane) {
         Ok(report) => match analysis::files_until(stop, &lane.name, &lane.kind, &lane.config, &report) {
-            Ok(files) => return Some((files, Ok(report))),
-            Err(ReportError::Stopped) => return None,
+            Ok(files) => {
+                let name = format!("{}/{STORE}", lane.name);
+                let store = report.store.as_ref().map(|store| staging.write_store(name, store)).transpose();
+                match store {
+                    Ok(store) => return Ok(Some(Concluded { files, store, answer: Ok(report) })),
+                    Err(StoreError::Write(error)) => return Err(error),
+                    Err(error) => lane.fail("report", &error.to_string()).clone(),
+                }
+            }
+            Err(ReportError::Stopped) => return Ok(None),
             Err(error) => lane.fail("report", &error.to_string()).clone(),
         },
         Err(failure) => failure,
     };
     let Failure { stage, message } = &failure;
-    Some((analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message), Err(failure)))
+    let files = analysis::failure(&lane.name, &lane.kind, &lane.config, stage, message);
+    Ok(Some(Concluded { files, store: None, answer: Err(failure) }))
 }
 
 /// Writes the files of an analysis, and says what the summary lists of it.
@@ -256,10 +282,15 @@ fn stage(
     staging: &mut Staging,
     lane: &Lane,
     files: analysis::Files,
+    has_store: bool,
     error: Option<Failure>,
 ) -> Result<summary::Listed, WriteError> {
-    let mut names = Vec::with_capacity(files.len());
-    for (file, content) in files {
+    let mut names = Vec::with_capacity(files.len() + 1);
+    let last = files.len().saturating_sub(1);
+    for (at, (file, content)) in files.into_iter().enumerate() {
+        if has_store && at == last {
+            names.push(format!("{}/{STORE}", lane.name)); // before the summary, which names it
+        }
         let name = format!("{}/{file}", lane.name);
         names.push(name.clone());
         staging.write(name, &content)?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::lane::Lane;
 use crate::checkpoint;
-use crate::results::{to_sqlite, write};
+use crate::results::write_store;
 
 /// One part in so many of a run's time may go into these files.
 const ONE_IN: u32 = 20;
@@ -35,14 +35,10 @@ impl Interim {
         for lane in lanes {
             let Some(store) = lane.interim() else { continue };
             let path = checkpoint::interim_store(output, &lane.name);
-            let written = match to_sqlite(&store) {
-                Ok(bytes) => write(&path, &bytes).map_err(|e| e.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            match written {
+            match write_store(&path, &store) {
                 Ok(()) => there.push(lane.name.clone()),
                 Err(error) => {
-                    tracing::warn!(error, "what can be queried so far was not written; the run goes on");
+                    tracing::warn!(%error, "what can be queried so far was not written; the run goes on");
                 }
             }
         }

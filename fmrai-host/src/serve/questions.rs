@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::reply::{Refusal, absent, wrong};
 use crate::checkpoint::interim_store;
 use crate::plan::is_name;
+use crate::results::STORE;
 use crate::stores::{OpenStore, answer, section};
 
 /// For a question to be answered.
@@ -23,7 +24,7 @@ fn store(folder: &Path, analysis: &str) -> Result<OpenStore, Refusal> {
     if !is_name(analysis) {
         return Err(absent("there is no such analysis"));
     }
-    let places: [PathBuf; 2] = [folder.join(analysis).join("store.sqlite"), interim_store(folder, analysis)];
+    let places: [PathBuf; 2] = [folder.join(analysis).join(STORE), interim_store(folder, analysis)];
     let own = |path: &PathBuf| {
         // A link that leads out of the folder is no store of this run.
         path.canonicalize()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fmrai_core::report::Question;
+use fmrai_core::report::{Question, Store};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ use super::cell::cell;
 use super::limits::MOST_ROWS;
 
 use crate::error::Error;
-use crate::results::QUESTIONS;
 use crate::results::questions::only_reads;
+use crate::results::{QUESTIONS, STORE, in_memory};
 
 /// A database that can only be read, and what can be asked of it.
 pub(crate) struct OpenStore {
@@ -36,12 +36,15 @@ impl OpenStore {
         Self::of(path, database)
     }
 
-    /// The store whose file has these bytes.
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let refused = |error: rusqlite::Error| Error::Usage(error.to_string());
-        let mut database = Connection::open_in_memory().map_err(refused)?;
-        database.deserialize_read_exact("main", bytes, bytes.len(), true).map_err(refused)?;
-        Self::of(PathBuf::from("store.sqlite"), database)
+    /// The same of a file that still stands elsewhere: what is told of it names it as it will be called.
+    pub(crate) fn open_as(name: &str, path: &Path) -> Result<Self, Error> {
+        Ok(Self { path: name.into(), ..Self::open(path.to_owned())? })
+    }
+
+    /// A store that no file has.
+    pub(crate) fn in_memory(store: &Store) -> Result<Self, Error> {
+        let database = in_memory(store).map_err(|error| Error::Usage(error.to_string()))?;
+        Self::of(STORE.into(), database)
     }
 
     fn of(path: PathBuf, database: Connection) -> Result<Self, Error> {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
+use super::batching::Singles;
 use super::records::{MAX_RECORD, Record, Records, quoted};
 use super::settings::text_source;
 use super::text_file::TextFile;
@@ -48,7 +49,7 @@ impl DataSource for Csv {
             })?;
         let (column, keep) = (self.column.clone(), self.keep.clone());
         self.settings()
-            .open_texts(context, move |path, file| Rows::new(path, file, delimiter, &column, &keep))
+            .open_texts(context, Singles, move |path, file| Rows::new(path, file, delimiter, &column, &keep))
     }
 }
 
@@ -224,7 +225,7 @@ impl Records for Rows {
         let last = row.iter().next_back().unwrap_or_default();
         self.open_line = last.contains(['\n', '\r']).then_some(line);
         self.row = row;
-        Ok(Some(Record { text, line, fields }))
+        Ok(Some(Record { fields, ..Record::new(text, line) }))
     }
 
     fn bytes(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! One text as the tokens of a sample.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fmrai_core::batch::Sample;
@@ -13,7 +13,7 @@ use crate::text::Tokenizer;
 
 /// Makes samples of texts, as many tokens as the model takes.
 pub(super) struct Encoder<'a> {
-    /// The file that the texts are from.
+    /// The file that the texts are from, or where several are.
     pub(super) path: PathBuf,
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) inputs: &'a [InputSpec],
@@ -57,8 +57,8 @@ impl Encoder<'_> {
         self.tokenizer.vocabulary().padding.filter(known).unwrap_or(0)
     }
 
-    /// An error of a record that begins on this line.
-    pub(super) fn error(&self, line: u64, what: String) -> DataError {
-        DataError::Record { path: self.path.clone(), line, what }
+    /// An error of a record that begins on this line of a file.
+    pub(super) fn error(&self, file: Option<&Path>, line: u64, what: String) -> DataError {
+        DataError::Record { path: file.unwrap_or(&self.path).to_owned(), line, what }
     }
 }

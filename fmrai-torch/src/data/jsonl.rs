@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::batching::Singles;
 use super::objects::{kind, object};
 use super::records::{Lines, Record, Records, quoted};
 use super::settings::text_source;
@@ -26,7 +27,7 @@ crate::register_data_source!(JsonLines, name: "jsonl", summary: "JSON lines: one
 impl DataSource for JsonLines {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         let (field, keep) = (self.field.clone(), self.keep.clone());
-        self.settings().open_texts(context, move |path, file| {
+        self.settings().open_texts(context, Singles, move |path, file| {
             Ok(Objects { lines: Lines::new(path, file), field: field.clone(), keep: keep.clone() })
         })
     }
@@ -77,7 +78,7 @@ impl Records for Objects {
             return Ok(Some(record));
         }
         let (text, fields) = self.text(&record.text).map_err(|what| self.lines.error(what))?;
-        Ok(Some(Record { text, line: record.line, fields }))
+        Ok(Some(Record { text, fields, ..record }))
     }
 
     fn bytes(&self) -> u64 {

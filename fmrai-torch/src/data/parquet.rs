@@ -14,6 +14,7 @@ use ::parquet::schema::types::Type;
 
 use serde_json::Value;
 
+use super::batching::Singles;
 use super::records::{Record, Records, quoted};
 use super::settings::text_source;
 use super::steady::SteadyFile;
@@ -38,7 +39,8 @@ crate::register_data_source!(ParquetTexts, name: "parquet", summary: "tables of 
 impl DataSource for ParquetTexts {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
         let (column, keep) = (self.column.clone(), self.keep.clone());
-        self.settings().open_texts_of(context, move |path, file| Rows::new(path, file, &column, &keep))
+        self.settings()
+            .open_texts_of(context, Singles, move |path, file| Rows::new(path, file, &column, &keep))
     }
 }
 
@@ -181,7 +183,7 @@ impl Records for Rows {
         let wrong = |what| DataError::Record { path: self.path.clone(), line, what };
         let text = text(&row, &self.column).map_err(wrong)?;
         let fields = self.keep.iter().map(|name| (name.clone(), kept(&row, name))).collect();
-        Ok(Some(Record { text, line, fields }))
+        Ok(Some(Record { fields, ..Record::new(text, line) }))
     }
 
     fn bytes(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! Texts of a file, one after the other.
 
 use std::io::{BufRead, BufReader, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -19,31 +20,20 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// Further fields of it that are kept.
     pub(super) fields: Map<String, Value>,
+    /// The file it is from, where there may be several.
+    pub(super) file: Option<Arc<Path>>,
 }
 
 impl Record {
     /// A text without further fields.
     pub(super) fn new(text: String, line: u64) -> Self {
-        Self { text, line, fields: Map::new() }
+        Self { text, line, fields: Map::new(), file: None }
     }
 
     /// True if there is nothing in it.
     pub(super) fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
-
-    /// Whether there is something in it.
-    pub(super) fn found(self) -> Found<()> {
-        if self.is_blank() { Found::Blank } else { Found::Something(()) }
-    }
-}
-
-/// A record of a file.
-pub(super) enum Found<T> {
-    /// An empty one, which is left out.
-    Blank,
-    /// One with something in it.
-    Something(T),
 }
 
 /// Reads a file text by text.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::batching::{Groups, Singles, TextBatches};
+use super::batching::{Grouping, Singles, TextBatches};
 use super::encoding::Encoder;
 use super::fit::Fit;
 use super::records::Records;
@@ -83,40 +83,25 @@ pub(super) struct Settings<'s> {
 }
 
 impl Settings<'_> {
-    /// Checks the settings and opens files of texts; `records` tells how to read one.
+    /// Checks the settings and opens files of text; `records` tells how to read one, `grouping` what a record has.
     pub(super) fn open_texts<'a, R: Records + 'a>(
         &self,
         context: &DataContext<'a>,
+        grouping: impl Grouping + 'a,
         records: impl Fn(PathBuf, TextFile) -> Result<R, DataError> + 'a,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.open(context, move |path, file| records(path, file).map(Singles))
+        self.open_texts_of(context, grouping, move |path, file| {
+            let file = TextFile::new(&path, file)?;
+            records(path, file)
+        })
     }
 
     /// The same for files that are no texts as a whole.
     pub(super) fn open_texts_of<'a, R: Records + 'a>(
         &self,
         context: &DataContext<'a>,
+        grouping: impl Grouping + 'a,
         records: impl Fn(PathBuf, SteadyFile) -> Result<R, DataError> + 'a,
-    ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.open_files(context, move |path, file| records(path, file).map(Singles))
-    }
-
-    /// Checks the settings and opens files of text; `groups` tells how to read one.
-    pub(super) fn open<'a, G: Groups + 'a>(
-        &self,
-        context: &DataContext<'a>,
-        groups: impl Fn(PathBuf, TextFile) -> Result<G, DataError> + 'a,
-    ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.open_files(context, move |path, file| {
-            let file = TextFile::new(&path, file)?;
-            groups(path, file)
-        })
-    }
-
-    fn open_files<'a, G: Groups + 'a>(
-        &self,
-        context: &DataContext<'a>,
-        groups: impl Fn(PathBuf, SteadyFile) -> Result<G, DataError> + 'a,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         let path = context.base.join(self.path);
         let opened = || {
@@ -130,9 +115,9 @@ impl Settings<'_> {
                 }
                 opened.push((path.clone(), file));
             }
-            Ok((Several::new(Box::new(groups), opened)?, infos))
+            Ok((Several::new(Box::new(records), opened)?, infos))
         };
-        self.batches(context, path.clone(), opened)
+        self.batches(context, path.clone(), grouping, opened)
     }
 
     /// Checks the settings, for texts that are at hand; `info` is what is said of them where files are listed.
@@ -143,15 +128,16 @@ impl Settings<'_> {
         info: FileInfo,
         records: R,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.batches(context, path, || Ok((Singles(records), vec![info])))
+        self.batches(context, path, Singles, || Ok((records, vec![info])))
     }
 
     /// Checks the settings, then opens what is read.
-    fn batches<'a, G: Groups + 'a>(
+    fn batches<'a, R: Records + 'a, G: Grouping + 'a>(
         &self,
         context: &DataContext<'a>,
         path: PathBuf,
-        open: impl FnOnce() -> Result<(G, Vec<FileInfo>), DataError>,
+        grouping: G,
+        open: impl FnOnce() -> Result<(R, Vec<FileInfo>), DataError>,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         for (name, value) in [("batch_size", Some(self.batch_size as u64)), ("limit", self.limit)] {
             if value == Some(0) {
@@ -167,9 +153,9 @@ impl Settings<'_> {
         let fit = Fit::of(context.inputs)?;
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
-        let (groups, infos) = open()?;
+        let (records, infos) = open()?;
         let encoder = Encoder { path, tokenizer, inputs: context.inputs, fit, max_tokens };
-        Ok(Box::new(TextBatches::new(groups, infos, encoder, self.batch_size, self.limit)?))
+        Ok(Box::new(TextBatches::new(records, grouping, infos, encoder, self.batch_size, self.limit)?))
     }
 
     fn max_tokens(&self, tokenizer: &Tokenizer, limit: Option<usize>) -> Result<Option<usize>, DataError> {

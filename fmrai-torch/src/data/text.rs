@@ -1,5 +1,6 @@
 //! Plain text files: one text per line.
 
+use super::batching::Singles;
 use super::records::Lines;
 use super::settings::text_source;
 use super::{Batches, DataContext, DataError, DataSource};
@@ -15,6 +16,6 @@ crate::register_data_source!(TextLines, name: "text", summary: "plain text in UT
 
 impl DataSource for TextLines {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-        self.settings().open_texts(context, |path, file| Ok(Lines::new(path, file)))
+        self.settings().open_texts(context, Singles, |path, file| Ok(Lines::new(path, file)))
     }
 }

@@ -10,6 +10,7 @@ use super::tensor::{RawTensor, Tensor};
 // Declared as in `shim/api.h`.
 unsafe extern "C" {
     fn fmrai_tensor_plain(tensor: *mut RawTensor, plain: *mut *mut RawTensor) -> *mut c_char;
+    fn fmrai_tensors_alone(tensors: *const *const RawTensor, count: usize, alone: *mut bool) -> *mut c_char;
 }
 
 /// A dense CPU tensor of a plain type whose memory nobody else can reach.
@@ -56,6 +57,19 @@ impl PlainTensor {
         // caller matched, with sole ownership of the storage; it lives as long as `self`, and nothing writes to it.
         unsafe { std::slice::from_raw_parts(start.cast::<T>().as_ptr(), count) }
     }
+}
+
+/// For each of some tensors, whether it is memory of the CPU that nobody reaches but through these references: then nothing can change it as
+/// long as they are all that is done with it.
+///
+/// # Errors
+/// What libtorch reports.
+pub(crate) fn alone(tensors: &[&Tensor]) -> Result<Vec<bool>, String> {
+    let raw: Vec<*const RawTensor> = tensors.iter().map(|tensor| tensor.as_raw()).collect();
+    let mut alone = vec![false; raw.len()];
+    // SAFETY: `raw` has as many live tensors as `alone` has places, which are valid for writes.
+    checked(unsafe { fmrai_tensors_alone(raw.as_ptr(), raw.len(), alone.as_mut_ptr()) })?;
+    Ok(alone)
 }
 
 /// Element types with the same layout in Rust and libtorch.

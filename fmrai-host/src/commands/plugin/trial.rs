@@ -16,7 +16,7 @@ use crate::plan::words;
 use crate::plugins::{Pins, Plugin, Policy, load};
 use crate::resident::held;
 use crate::results::questions::faults;
-use crate::results::{analysis, write};
+use crate::results::{analysis, in_memory, write};
 
 /// One trial.
 #[derive(Debug, Clone, Default)]
@@ -255,10 +255,11 @@ fn report(
     let report = drive(make()?.as_mut(), recorded).map_err(|e| e.to_string())?;
     let name = &analyzer.description().name;
     let files = analysis::files(name, name, config, &report).map_err(|e| e.to_string())?;
+    report.store.as_ref().map(in_memory).transpose().map_err(|e| format!("store: {e}"))?;
     if let Some(fault) = report.store.iter().flat_map(faults).next() {
         return Err(fault.to_string());
     }
-    let nothing = report.summary.is_empty() && files.len() == 1;
+    let nothing = report.summary.is_empty() && report.store.is_none() && files.len() == 1;
     if nothing {
         return Err("its report is empty".to_owned());
     }

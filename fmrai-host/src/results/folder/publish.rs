@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use fmrai_core::report::Store;
+
 use super::names::{STAGED, STATE, SUMMARY};
 use super::output::OutputFolder;
 use super::sweep;
-use crate::results::{WriteError, json_text, remove, write, write_with};
+use crate::results::{StoreError, WriteError, json_text, remove, write, write_store, write_with};
 
 /// Results that are written but not yet in their places, in the order in which they are moved there.
 #[derive(Debug)]
@@ -34,6 +36,18 @@ impl Staging {
         write(&self.folder.join(&name), content)?;
         self.files.push(Written { name, bytes: content.len() as u64 });
         Ok(())
+    }
+
+    /// As [`write`](Self::write), a store as a database. Says where it stands until it is published.
+    ///
+    /// # Errors
+    /// [`StoreError`] says whose fault it is.
+    pub(crate) fn write_store(&mut self, name: String, store: &Store) -> Result<PathBuf, StoreError> {
+        let path = self.folder.join(&name);
+        write_store(&path, store)?;
+        let size = std::fs::metadata(&path).map_err(|source| WriteError { path: path.clone(), source })?;
+        self.files.push(Written { name, bytes: size.len() });
+        Ok(path)
     }
 
     /// As [`write`](Self::write), a document as indented JSON that ends in a line feed.

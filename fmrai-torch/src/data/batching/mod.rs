@@ -6,9 +6,10 @@ mod tests;
 use std::collections::VecDeque;
 
 use fmrai_core::batch::Sample;
+use rayon::prelude::*;
 
 use crate::data::encoding::Encoder;
-use crate::data::records::{Found, Record, Records};
+use crate::data::records::{Record, Records};
 use crate::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use crate::files::FileInfo;
 
@@ -30,49 +31,32 @@ impl Group {
     }
 }
 
-/// Reads a file group by group.
-pub(super) trait Groups {
+/// What stands together in a batch, made of one record.
+pub(super) trait Grouping: Sync {
     /// What its groups are called in messages, e.g. `texts`.
     const PLURAL: &'static str;
 
     /// Texts of each group.
     const TEXTS: usize;
 
-    /// The next group; `None` at the end.
-    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError>;
-
-    /// Passes over the next record without a look at its tokens; `None` at the end.
-    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError>;
-
-    /// Bytes read so far.
-    fn bytes(&self) -> u64;
+    /// The group of a record that is not blank. Those of a window are made at the same time, on all cores.
+    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError>;
 }
 
 /// Texts, each for itself; those that are too long are cut.
-pub(super) struct Singles<R>(pub(super) R);
+pub(super) struct Singles;
 
-impl<R: Records> Groups for Singles<R> {
+impl Grouping for Singles {
     const PLURAL: &'static str = "texts";
     const TEXTS: usize = 1;
 
-    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError> {
-        let Some(record) = self.0.next()? else { return Ok(None) };
-        if record.is_blank() {
-            return Ok(Some(Found::Blank));
-        }
-        let encoded = encoder.encode(record.text, encoder.max_tokens);
-        let (mut sample, truncated) = encoded.map_err(|what| encoder.error(record.line, what))?;
-        sample.fields = record.fields;
+    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError> {
+        let Record { text, line, fields, file } = record;
+        let encoded = encoder.encode(text, encoder.max_tokens);
+        let (mut sample, truncated) = encoded.map_err(|what| encoder.error(file.as_deref(), line, what))?;
+        sample.fields = fields;
         let samples = if sample.token_ids.is_empty() { Vec::new() } else { vec![sample] };
-        Ok(Some(Found::Something(Group { samples, truncated })))
-    }
-
-    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError> {
-        Ok(self.0.next()?.map(Record::found))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.0.bytes()
+        Ok(Group { samples, truncated })
     }
 }
 
@@ -101,8 +85,9 @@ struct LeftOut {
 /// into batches, so memory does not depend on the size of the file, and the batches are always the same. Each record that is not empty has a
 /// place in a window and an id, also where it has no tokens, so windows that nobody wants are passed over without a tokenizer; a window with
 /// texts without tokens may have fewer batches than it has indices.
-pub(super) struct TextBatches<'a, G> {
-    groups: G,
+pub(super) struct TextBatches<'a, R, G> {
+    records: R,
+    grouping: G,
     infos: Vec<FileInfo>,
     encoder: Encoder<'a>,
     /// Groups of a batch.
@@ -130,10 +115,11 @@ pub(super) struct TextBatches<'a, G> {
     counts: Counts,
 }
 
-impl<'a, G: Groups> TextBatches<'a, G> {
+impl<'a, R: Records, G: Grouping> TextBatches<'a, R, G> {
     /// Batches of `batch_size` groups, or as many as the model takes, of the first `limit` ones of a file.
     pub(super) fn new(
-        groups: G,
+        records: R,
+        grouping: G,
         infos: Vec<FileInfo>,
         encoder: Encoder<'a>,
         batch_size: usize,
@@ -141,7 +127,8 @@ impl<'a, G: Groups> TextBatches<'a, G> {
     ) -> Result<Self, DataError> {
         let batch_size = fitting(batch_size, encoder.fit.groups(batch_size, G::TEXTS, G::PLURAL)?);
         Ok(Self {
-            groups,
+            records,
+            grouping,
             infos,
             encoder,
             batch_size,
@@ -179,20 +166,24 @@ impl<'a, G: Groups> TextBatches<'a, G> {
     /// Reads a window, which is empty where there are no more texts with tokens.
     fn fill(&mut self) -> Result<(), DataError> {
         while self.window.is_empty() && !self.ended {
-            self.span.0 = self.groups.bytes();
-            let places = self.read(|this| {
-                let Some(found) = this.groups.next(&this.encoder)? else { return Ok(None) };
-                let Found::Something(mut group) = found else { return Ok(Some(Found::Blank)) };
-                for (id, sample) in (this.next_id..).zip(&mut group.samples) {
-                    sample.id = id;
+            self.span.0 = self.records.bytes();
+            let (mut window, first) = (Vec::new(), self.next_id);
+            let read = self.read(|found| window.push(found));
+            let (grouping, encoder) = (&self.grouping, &self.encoder);
+            let made = window.into_par_iter().map(|found| grouping.group(found?, encoder));
+            let made: Vec<Result<Group, DataError>> = made.collect();
+            for (id, made) in (first..).step_by(G::TEXTS).zip(made) {
+                match made {
+                    Ok(group) if group.samples.is_empty() => self.left_out.empty += 1,
+                    Ok(mut group) => {
+                        (id..).zip(&mut group.samples).for_each(|(id, sample)| sample.id = id);
+                        self.window.push_back(group);
+                    }
+                    Err(error) => self.refuse(error)?,
                 }
-                match group.samples.is_empty() {
-                    true => this.left_out.empty += 1,
-                    false => this.window.push_back(group),
-                }
-                Ok(Some(Found::Something(())))
-            })?;
-            (self.filled, self.span.1) = (self.window.len(), self.groups.bytes());
+            }
+            let places = read?; // what is wrong with an earlier record is told first
+            (self.filled, self.span.1) = (self.window.len(), self.records.bytes());
             self.window.make_contiguous().sort_by_key(Group::length);
             let after = self.next_index + self.batches(places);
             match self.encoder.fit.pads() {
@@ -209,36 +200,47 @@ impl<'a, G: Groups> TextBatches<'a, G> {
         Ok(())
     }
 
-    /// Reads as many records as a window has places, and says how many there were.
-    fn read(
-        &mut self,
-        mut next: impl FnMut(&mut Self) -> Result<Option<Found<()>>, DataError>,
-    ) -> Result<usize, DataError> {
+    /// Reads as many records as a window has places, and says how many there were; blank ones have none. One that cannot be read has its
+    /// place as any other where it may be left out, so what comes after it is the same whatever is wrong with it.
+    fn read(&mut self, mut place: impl FnMut(Result<Record, DataError>)) -> Result<usize, DataError> {
         let size = self.batch_size.saturating_mul(WINDOW);
         let mut places = 0;
         while places < size && self.left > 0 {
-            let found = match next(self) {
-                // It has its place as any other, so what comes after it is the same whatever is wrong with it.
-                Err(DataError::Record { path, line, what }) if self.lenient => {
-                    let what =
-                        format!("{}:{line}: {what}", path.file_name().unwrap_or(path.as_os_str()).display());
-                    self.left_out.refused.push(RefusedRecord { what });
-                    Some(Found::Something(()))
+            match self.records.next() {
+                Ok(None) => break,
+                Ok(Some(record)) if record.is_blank() => {
+                    self.left_out.empty += 1;
+                    continue;
                 }
-                found => found?,
-            };
-            match found {
-                None => break,
-                Some(Found::Blank) => self.left_out.empty += 1,
-                Some(Found::Something(())) => {
-                    places += 1;
-                    self.next_id += G::TEXTS as u64;
-                    self.left -= 1;
-                }
+                Ok(Some(record)) => place(Ok(record)),
+                Err(error) if self.leaves_out(&error) => place(Err(error)),
+                Err(error) => return Err(error),
             }
+            places += 1;
+            self.next_id += G::TEXTS as u64;
+            self.left -= 1;
         }
         self.ended = places < size;
         Ok(places)
+    }
+
+    /// True for what is wrong with a record that may be left out.
+    fn leaves_out(&self, error: &DataError) -> bool {
+        self.lenient && matches!(error, DataError::Record { .. })
+    }
+
+    /// Leaves a record out, or refuses the data.
+    fn refuse(&mut self, error: DataError) -> Result<(), DataError> {
+        match error {
+            DataError::Record { path, line, what } if self.lenient => {
+                let file = path.file_name().unwrap_or(path.as_os_str());
+                self.left_out
+                    .refused
+                    .push(RefusedRecord { what: format!("{}:{line}: {what}", file.display()) });
+                Ok(())
+            }
+            error => Err(error),
+        }
     }
 
     /// Batches of a window of so many records, where these do not depend on the lengths of texts.
@@ -248,7 +250,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
 
     /// Passes over a window whose batches do not depend on the lengths of texts.
     fn pass_over_window(&mut self) -> Result<u64, DataError> {
-        let places = self.read(|this| this.groups.pass_over())?;
+        let places = self.read(drop)?;
         self.left_out = LeftOut::default();
         let batches = self.batches(places);
         self.next_index += batches;
@@ -288,7 +290,7 @@ impl<'a, G: Groups> TextBatches<'a, G> {
     }
 }
 
-impl<G: Groups> Batches for TextBatches<'_, G> {
+impl<R: Records, G: Grouping> Batches for TextBatches<'_, R, G> {
     fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
         self.filled()?;
         if self.window.is_empty() {

@@ -10,9 +10,9 @@ use fmrai_core::batch::{Pair, PairRole, Sample};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batching::{Group, Groups};
+use super::batching::{Group, Grouping};
 use super::encoding::Encoder;
-use super::records::{Found, Lines, Record, Records};
+use super::records::{Lines, Record};
 use super::settings::text_source;
 use super::{Batches, DataContext, DataError, DataSource};
 use answers::Answers;
@@ -51,35 +51,24 @@ crate::register_data_source!(TextPairs, name: "pairs", summary: "JSON lines: one
 
 impl DataSource for TextPairs {
     fn open<'a>(&self, context: &DataContext<'a>) -> Result<Box<dyn Batches + 'a>, DataError> {
-        let lengths = self.lengths;
-        self.settings().open(context, move |path, file| Ok(Pairs { lines: Lines::new(path, file), lengths }))
+        let pairs = Pairs { lengths: self.lengths };
+        self.settings().open_texts(context, pairs, |path, file| Ok(Lines::new(path, file)))
     }
 }
 
+/// The two texts of a pair, from one record.
 struct Pairs {
-    lines: Lines,
     lengths: Lengths,
 }
 
-impl Groups for Pairs {
+impl Grouping for Pairs {
     const PLURAL: &'static str = "pairs";
     const TEXTS: usize = 2;
 
-    fn next(&mut self, encoder: &Encoder<'_>) -> Result<Option<Found<Group>>, DataError> {
-        let Some(record) = self.lines.next()? else { return Ok(None) };
-        if record.is_blank() {
-            return Ok(Some(Found::Blank));
-        }
-        let pair = self.pair(&record.text, encoder).map_err(|what| encoder.error(record.line, what))?;
-        Ok(Some(Found::Something(Group { samples: pair.into(), truncated: 0 })))
-    }
-
-    fn pass_over(&mut self) -> Result<Option<Found<()>>, DataError> {
-        Ok(self.lines.next()?.map(Record::found))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.lines.bytes()
+    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError> {
+        let Record { text, line, file, .. } = record;
+        let pair = self.pair(&text, encoder).map_err(|what| encoder.error(file.as_deref(), line, what))?;
+        Ok(Group { samples: pair.into(), truncated: 0 })
     }
 }
 
