@@ -1,5 +1,7 @@
 //! Rust's types of elements.
 
+use std::borrow::Cow;
+
 use fmrai_core::tensor::DType;
 
 mod sealed {
@@ -10,10 +12,11 @@ mod sealed {
 pub trait Element: Copy + sealed::Sealed {
     /// The element type of the tensor.
     const DTYPE: DType;
-    /// Elements from their bytes, in the order of the machine.
-    fn read(bytes: &[u8]) -> Vec<Self>;
+    /// So many elements, whose bytes `fill` writes, in the order of the machine; `None` where there is no memory for them.
+    fn filled<E>(count: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>)
+    -> Option<Result<Vec<Self>, E>>;
     /// The bytes of elements.
-    fn bytes(elements: &[Self]) -> Vec<u8>;
+    fn bytes(elements: &[Self]) -> Cow<'_, [u8]>;
 }
 
 /// Implements [`Element`] for numbers of Rust.
@@ -23,13 +26,16 @@ macro_rules! numbers {
         impl Element for $number {
             const DTYPE: DType = DType::$dtype;
 
-            fn read(bytes: &[u8]) -> Vec<Self> {
-                let (chunks, _) = bytes.as_chunks::<{ size_of::<Self>() }>();
-                chunks.iter().map(|chunk| Self::from_ne_bytes(*chunk)).collect()
+            fn filled<E>(
+                count: usize,
+                fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+            ) -> Option<Result<Vec<Self>, E>> {
+                let mut elements: Vec<Self> = zeros(count)?;
+                Some(fill(bytemuck::cast_slice_mut(&mut elements)).map(|()| elements))
             }
 
-            fn bytes(elements: &[Self]) -> Vec<u8> {
-                elements.iter().flat_map(|element| element.to_ne_bytes()).collect()
+            fn bytes(elements: &[Self]) -> Cow<'_, [u8]> {
+                Cow::Borrowed(bytemuck::cast_slice(elements))
             }
         }
     )*};
@@ -40,15 +46,27 @@ numbers! {
     half::f16 => Float16, half::bf16 => BFloat16,
 }
 
+/// So many zeros; `None` where there is no memory for them.
+pub(crate) fn zeros<T: bytemuck::Zeroable + Clone>(count: usize) -> Option<Vec<T>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(count).ok()?;
+    zeros.resize(count, T::zeroed());
+    Some(zeros)
+}
+
 impl sealed::Sealed for bool {}
 impl Element for bool {
     const DTYPE: DType = DType::Bool;
 
-    fn read(bytes: &[u8]) -> Vec<Self> {
-        bytes.iter().map(|byte| *byte != 0).collect()
+    fn filled<E>(
+        count: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Option<Result<Vec<Self>, E>> {
+        let mut bytes: Vec<u8> = zeros(count)?;
+        Some(fill(&mut bytes).map(|()| bytes.into_iter().map(|byte| byte != 0).collect()))
     }
 
-    fn bytes(elements: &[Self]) -> Vec<u8> {
-        elements.iter().map(|element| u8::from(*element)).collect()
+    fn bytes(elements: &[Self]) -> Cow<'_, [u8]> {
+        Cow::Owned(elements.iter().map(|element| u8::from(*element)).collect())
     }
 }

@@ -1,5 +1,6 @@
 //! Owned tensors, as results and states hold them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView as StView};
@@ -111,13 +112,20 @@ impl TensorValue {
     }
 }
 
-/// Little-endian bytes of the elements.
-fn bytes(data: &TensorData) -> Vec<u8> {
-    match data {
+/// The bytes of elements as files have them, little-endian; on most machines those in memory.
+fn bytes(data: &TensorData) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        return Cow::Borrowed(match data {
+            TensorData::F32(d) => bytemuck::cast_slice(d),
+            TensorData::F64(d) => bytemuck::cast_slice(d),
+            TensorData::I64(d) => bytemuck::cast_slice(d),
+        });
+    }
+    Cow::Owned(match data {
         TensorData::F32(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
         TensorData::F64(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
         TensorData::I64(d) => d.iter().flat_map(|x| x.to_le_bytes()).collect(),
-    }
+    })
 }
 
 /// Named tensors and text metadata as the bytes of a safetensors file; the same bytes for the same content.
@@ -128,7 +136,7 @@ pub fn to_safetensors<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a TensorValue)>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, String> {
-    let owned: Vec<(&str, Dtype, &[usize], Vec<u8>)> = tensors
+    let owned: Vec<(&str, Dtype, &[usize], Cow<'_, [u8]>)> = tensors
         .into_iter()
         .map(|(name, t)| {
             let dtype = match t.data() {

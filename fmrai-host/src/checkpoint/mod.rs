@@ -141,23 +141,32 @@ impl Checkpoint {
     /// # Errors
     /// [`SaveError`]; the checkpoint before it is then still good.
     pub fn save(&self, output: &Path) -> Result<(), SaveError> {
+        self.save_with(output, self.analyses.iter().cloned())
+    }
+
+    /// As [`save`](Self::save), of analyses whose states are made one after the other, when each is written: that of one is in memory at a time.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub(crate) fn save_with(
+        &self,
+        output: &Path,
+        states: impl Iterator<Item = (String, Progress)>,
+    ) -> Result<(), SaveError> {
         let folder = output.join(STATE);
         let mut analyses = Vec::new();
         let mut files = Vec::new();
-        for (name, progress) in &self.analyses {
+        for (name, progress) in states {
             analyses.push(match progress {
                 Progress::Running(state) => {
                     let file = format!("{name}.{}.safetensors", self.batches);
                     let bytes = state.to_bytes().map_err(|e| SaveError::State(name.clone(), e))?;
+                    drop(state);
                     write(&folder.join(&file), &bytes)?;
-                    files.extend([file.clone(), interim_file(name)]);
-                    WrittenAnalysis::Running { name: name.clone(), file, sha256: Some(sha256(&bytes)) }
+                    files.extend([file.clone(), interim_file(&name)]);
+                    WrittenAnalysis::Running { name, file, sha256: Some(sha256(&bytes)) }
                 }
-                Progress::Failed(stage, message) => WrittenAnalysis::Failed {
-                    name: name.clone(),
-                    stage: stage.clone(),
-                    message: message.clone(),
-                },
+                Progress::Failed(stage, message) => WrittenAnalysis::Failed { name, stage, message },
             });
         }
         let Counts { texts, tokens, truncated_texts, truncated_tokens, skipped_empty } = self.counts;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Identity, SaveError, Share};
+use crate::checkpoint::{Checkpoint, Identity, Progress, SaveError, Share};
 use crate::error::Error;
 use crate::results::folder::{Occupant, OutputFolder};
 
@@ -56,17 +56,19 @@ impl<'f> Keeper<'f> {
         self.saved = Some(batches);
     }
 
-    /// Writes what `checkpoint` makes of the state after so many batches, unless it is there.
+    /// Writes what `checkpoint` makes of the run after so many batches, with the state of each analysis, unless it is there.
     pub(super) fn save(
         &mut self,
         batches: u64,
         checkpoint: impl FnOnce(Identity) -> Checkpoint,
+        states: impl Iterator<Item = (String, Progress)>,
     ) -> Result<(), Error> {
         let kept = self.place.folder.hold()?;
         if kept && self.saved == Some(batches) {
             return Ok(());
         }
-        checkpoint(self.identity.clone()).save(self.output()).map_err(|error| match error {
+        let checkpoint = checkpoint(self.identity.clone());
+        checkpoint.save_with(self.output(), states).map_err(|error| match error {
             SaveError::Write(source) => Error::from(source), // its path says that it is a checkpoint's
             other => other.into(),
         })?;

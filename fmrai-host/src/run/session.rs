@@ -344,7 +344,7 @@ impl Session<'_> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         let (source, lanes) = (&self.source, &mut self.lanes);
         let plan_file = keeper.place.file.as_ref().and_then(|file| std::path::absolute(file).ok());
-        keeper.save(self.batches_done, |identity| Checkpoint {
+        let checkpoint = |identity| Checkpoint {
             identity,
             share: self.share.clone(),
             batches: self.batches_done,
@@ -355,8 +355,10 @@ impl Session<'_> {
             data_batches: self.data_batches,
             threads: rayon::current_num_threads(),
             plan_file,
-            analyses: lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress())).collect(),
-        })
+            analyses: Vec::new(), // they come one by one
+        };
+        let states = lanes.iter_mut().map(|lane| (lane.name.clone(), lane.progress()));
+        keeper.save(self.batches_done, checkpoint, states)
     }
 
     /// Says what becomes of the work done so far when a file cannot be written: a later `--resume` goes on with it.

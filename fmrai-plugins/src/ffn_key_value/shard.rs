@@ -133,6 +133,12 @@ impl Shard {
         if self.is_told(sign) { self.triggers(sign, neuron) } else { Vec::new() }
     }
 
+    /// How many these are.
+    pub(super) fn told_count(&self, sign: Sign, neuron: usize) -> usize {
+        let lists = self.lists(sign).filter(|_| self.is_told(sign));
+        lists.map_or(0, |lists| lists.triggers.count(neuron))
+    }
+
     /// The same of contexts.
     pub(super) fn told_contexts(&self, sign: Sign, neuron: usize) -> &[(Trigger, Window)] {
         if self.is_told(sign) { self.contexts(sign, neuron) } else { &[] }

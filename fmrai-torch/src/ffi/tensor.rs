@@ -8,7 +8,7 @@ use fmrai_core::tensor::{DType, DeviceTensor};
 
 use super::message::checked;
 use crate::device::Device;
-use crate::element::Element;
+use crate::element::{Element, zeros};
 use crate::error::TorchError;
 
 /// `at::Tensor`, which C++ makes and frees.
@@ -230,16 +230,21 @@ impl Tensor {
     pub fn to_bytes(&self) -> Result<Vec<u8>, TorchError> {
         let width =
             self.dtype().size().ok_or_else(|| TorchError::new("elements of its type cannot be read"))?;
-        let count = self.numel().saturating_mul(width);
-        let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(count)
-            .map_err(|_| TorchError::new(format!("{count} bytes are more than there is memory for")))?;
-        bytes.resize(count, 0u8);
+        let mut bytes = zeros(self.numel().saturating_mul(width)).ok_or_else(|| self.too_large())?;
+        self.copy_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Copies all of its bytes to where there are as many.
+    fn copy_to(&self, bytes: &mut [u8]) -> Result<(), TorchError> {
         // SAFETY: the tensor is live; `bytes` is valid for as many writes as are told, and the shim compares.
         checked(unsafe { fmrai_tensor_bytes(self.as_raw(), bytes.as_mut_ptr(), bytes.len()) })
-            .map_err(TorchError::new)?;
-        Ok(bytes)
+            .map_err(TorchError::new)
+    }
+
+    fn too_large(&self) -> TorchError {
+        let bytes = self.numel().saturating_mul(self.dtype().size().unwrap_or(1));
+        TorchError::new(format!("{bytes} bytes are more than there is memory for"))
     }
 
     /// Writes bytes, in the order of the machine, into a dense tensor of the CPU, from the byte `at` on. No tracker sees it. Two threads may
@@ -269,7 +274,7 @@ impl Tensor {
         if found != T::DTYPE {
             return Err(TorchError::new(format!("elements of {found} are read as {}", T::DTYPE)));
         }
-        Ok(T::read(&self.to_bytes()?))
+        T::filled(self.numel(), |bytes| self.copy_to(bytes)).ok_or_else(|| self.too_large())?
     }
 }
 

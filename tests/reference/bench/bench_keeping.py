@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import torch
+import transformers  # noqa: F401, for the types of what its models give back
 from torch.utils._python_dispatch import TorchDispatchMode
 
 ROUNDS = 9

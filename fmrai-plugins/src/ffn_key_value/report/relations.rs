@@ -88,9 +88,13 @@ pub(super) fn layers(analysis: &FfnKeyValue, all: &Statistics, conclusions: Opti
 
 /// The triggers of all neurons, the `most` strongest of each sign.
 pub(super) fn triggers(analysis: &FfnKeyValue, most: usize) -> Made {
+    // There are hundreds of thousands: a column that grew would hold twice as many for a moment.
+    let neurons = analysis.memories.neurons();
+    let lists = neurons.flat_map(|(shard, neuron)| Sign::BOTH.map(|sign| shard.told_count(sign, neuron)));
+    let rows = lists.map(|count| count.min(most)).sum();
     let [mut layers, mut neurons, mut signs, mut ranks, mut texts, mut positions, mut tokens] =
-        [const { Vec::new() }; 7];
-    let mut coefficients = Vec::new();
+        std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut coefficients = Vec::with_capacity(rows);
     for (shard, neuron) in analysis.memories.neurons() {
         for sign in Sign::BOTH {
             for (rank, trigger) in (0i64..).zip(shard.told_triggers(sign, neuron)).take(most) {
