@@ -1,10 +1,8 @@
 //! CSV files with a header: a text in one of the columns.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
@@ -53,35 +51,30 @@ impl DataSource for Csv {
     }
 }
 
-/// What [`Guard`] has seen and may see.
-#[derive(Default)]
-struct Seen {
-    bytes: Cell<u64>,
-    allowed: Cell<u64>,
-    /// The last byte that ends no line.
-    last: Cell<u8>,
-    /// Bytes from the start of the record on.
-    raw: RefCell<VecDeque<u8>>,
-}
-
 /// Reads a file, but not beyond what is allowed: a quote left open must not read the rest of a large file as one field.
 struct Guard {
     file: TextFile,
-    seen: Rc<Seen>,
+    /// Bytes that were read, and those that may be.
+    bytes: u64,
+    allowed: u64,
+    /// The last byte that ends no line.
+    last: u8,
+    /// Bytes from the start of the record on.
+    raw: VecDeque<u8>,
 }
 
 impl Read for Guard {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.seen.bytes.get() >= self.seen.allowed.get() {
+        if self.bytes >= self.allowed {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         let count = self.file.read(buffer)?;
-        self.seen.bytes.set(self.seen.bytes.get() + count as u64);
+        self.bytes += count as u64;
         let read = buffer.get(..count).unwrap_or_default();
         if let Some(&byte) = read.iter().rev().find(|byte| !matches!(byte, b'\r' | b'\n')) {
-            self.seen.last.set(byte);
+            self.last = byte;
         }
-        self.seen.raw.borrow_mut().extend(read);
+        self.raw.extend(read);
         Ok(count)
     }
 }
@@ -99,7 +92,6 @@ fn line_ends(bytes: impl Iterator<Item = u8>, after_return: &mut bool) -> u64 {
 struct Rows {
     path: PathBuf,
     reader: Reader<Guard>,
-    seen: Rc<Seen>,
     column: usize,
     /// Columns that are kept beside it, with their names.
     keep: Vec<(String, usize)>,
@@ -122,14 +114,12 @@ impl Rows {
         column: &str,
         keep: &[String],
     ) -> Result<Self, DataError> {
-        let seen = Rc::new(Seen::default());
-        let guard = Guard { file, seen: Rc::clone(&seen) };
+        let guard = Guard { file, bytes: 0, allowed: 0, last: 0, raw: VecDeque::new() };
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(guard);
         let row = StringRecord::new();
         let mut rows = Self {
             path,
             reader,
-            seen,
             column: 0,
             keep: Vec::new(),
             lines: 0,
@@ -172,17 +162,17 @@ impl Rows {
     /// Lets the reader go on as far as one record may reach, which starts here.
     fn allow(&mut self) {
         let start = self.reader.position().byte();
-        self.seen.allowed.set(start + MAX_RECORD);
-        let mut raw = self.seen.raw.borrow_mut();
-        let passed = usize::try_from(start - self.start).unwrap_or(usize::MAX).min(raw.len());
-        self.lines += line_ends(raw.drain(..passed), &mut self.after_return);
+        let guard = self.reader.get_mut();
+        guard.allowed = start + MAX_RECORD;
+        let passed = usize::try_from(start - self.start).unwrap_or(usize::MAX).min(guard.raw.len());
+        self.lines += line_ends(guard.raw.drain(..passed), &mut self.after_return);
         self.start = start;
     }
 
     /// The line that the record starts on.
     fn line(&self) -> u64 {
-        let raw = self.seen.raw.borrow();
-        let blank = raw.iter().copied().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let blank =
+            self.reader.get_ref().raw.iter().copied().take_while(|byte| matches!(byte, b'\r' | b'\n'));
         self.lines + 1 + line_ends(blank, &mut self.after_return.clone())
     }
 
@@ -209,7 +199,7 @@ impl Records for Rows {
         let mut row = std::mem::take(&mut self.row);
         let more = self.reader.read_record(&mut row).map_err(|e| self.error(e))?;
         if !more {
-            let open = self.open_line.filter(|_| self.seen.last.get() != b'"');
+            let open = self.open_line.filter(|_| self.reader.get_ref().last != b'"');
             return match open {
                 None => Ok(None),
                 Some(line) => {

@@ -12,16 +12,16 @@ use crate::model::InputSpec;
 use crate::text::Tokenizer;
 
 /// Makes samples of texts, as many tokens as the model takes.
-pub(super) struct Encoder<'a> {
+pub(super) struct Encoder {
     /// The file that the texts are from, or where several are.
     pub(super) path: PathBuf,
-    pub(super) tokenizer: &'a Tokenizer,
-    pub(super) inputs: &'a [InputSpec],
+    pub(super) tokenizer: Tokenizer,
+    pub(super) inputs: Vec<InputSpec>,
     pub(super) fit: Fit,
     pub(super) max_tokens: Option<usize>,
 }
 
-impl Encoder<'_> {
+impl Encoder {
     /// The tokens of a text, at most `most`, and the number of those that were cut off. The sample's id is 0 still. A text
     /// may have no tokens.
     ///
@@ -47,12 +47,12 @@ impl Encoder<'_> {
 
     /// What is wrong with these tokens for the model; see [`unknown_token`].
     pub(super) fn unknown(&self, tokens: &[u32]) -> Option<String> {
-        unknown_token(self.tokenizer, tokens, self.inputs)
+        unknown_token(&self.tokenizer, tokens, &self.inputs)
     }
 
     /// The token that fills rows up. It is masked, so any does that the model has.
     pub(super) fn padding(&self) -> u32 {
-        let valid = valid(self.inputs, "input_ids");
+        let valid = valid(&self.inputs, "input_ids");
         let known = |id: &u32| valid.is_none_or(|valid| valid.contains(&i64::from(*id)));
         self.tokenizer.vocabulary().padding.filter(known).unwrap_or(0)
     }

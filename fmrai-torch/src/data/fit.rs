@@ -11,7 +11,7 @@ use crate::model::{Axis, InputSpec, NamedTensors};
 const GIVEN: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
 
 /// How batches of texts have to look for a model.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fit {
     ids: DType,
     /// `None` if the model takes no mask: rows are then never padded.
@@ -23,13 +23,13 @@ pub(super) struct Fit {
 }
 
 /// How positions are given: `[batch, token]`, `[1, token]` or `[token]`.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Positions {
     dtype: DType,
     axes: PositionAxes,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum PositionAxes {
     Each,
     Once,

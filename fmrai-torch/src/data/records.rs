@@ -37,7 +37,7 @@ impl Record {
 }
 
 /// Reads a file text by text.
-pub(super) trait Records {
+pub(super) trait Records: Send {
     /// The next text, which may be empty; `None` at the end.
     fn next(&mut self) -> Result<Option<Record>, DataError>;
 

@@ -84,11 +84,11 @@ pub(super) struct Settings<'s> {
 
 impl Settings<'_> {
     /// Checks the settings and opens files of text; `records` tells how to read one, `grouping` what a record has.
-    pub(super) fn open_texts<'a, R: Records + 'a>(
+    pub(super) fn open_texts<'a, R: Records + 'static>(
         &self,
         context: &DataContext<'a>,
-        grouping: impl Grouping + 'a,
-        records: impl Fn(PathBuf, TextFile) -> Result<R, DataError> + 'a,
+        grouping: impl Grouping + 'static,
+        records: impl Fn(PathBuf, TextFile) -> Result<R, DataError> + Send + 'static,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         self.open_texts_of(context, grouping, move |path, file| {
             let file = TextFile::new(&path, file)?;
@@ -97,11 +97,11 @@ impl Settings<'_> {
     }
 
     /// The same for files that are no texts as a whole.
-    pub(super) fn open_texts_of<'a, R: Records + 'a>(
+    pub(super) fn open_texts_of<'a, R: Records + 'static>(
         &self,
         context: &DataContext<'a>,
-        grouping: impl Grouping + 'a,
-        records: impl Fn(PathBuf, SteadyFile) -> Result<R, DataError> + 'a,
+        grouping: impl Grouping + 'static,
+        records: impl Fn(PathBuf, SteadyFile) -> Result<R, DataError> + Send + 'static,
     ) -> Result<Box<dyn Batches + 'a>, DataError> {
         let path = context.base.join(self.path);
         let opened = || {
@@ -121,7 +121,7 @@ impl Settings<'_> {
     }
 
     /// Checks the settings, for texts that are at hand; `info` is what is said of them where files are listed.
-    pub(super) fn open_records<'a, R: Records + 'a>(
+    pub(super) fn open_records<'a, R: Records + 'static>(
         &self,
         context: &DataContext<'a>,
         path: PathBuf,
@@ -132,7 +132,7 @@ impl Settings<'_> {
     }
 
     /// Checks the settings, then opens what is read.
-    fn batches<'a, R: Records + 'a, G: Grouping + 'a>(
+    fn batches<'a, R: Records + 'static, G: Grouping + 'static>(
         &self,
         context: &DataContext<'a>,
         path: PathBuf,
@@ -154,7 +154,8 @@ impl Settings<'_> {
         let longest = context.max_tokens.into_iter().chain(fit.max_tokens()).min();
         let max_tokens = self.max_tokens(tokenizer, longest)?;
         let (records, infos) = open()?;
-        let encoder = Encoder { path, tokenizer, inputs: context.inputs, fit, max_tokens };
+        let (tokenizer, inputs) = (tokenizer.clone(), context.inputs.to_vec());
+        let encoder = Encoder { path, tokenizer, inputs, fit, max_tokens };
         Ok(Box::new(TextBatches::new(records, grouping, infos, encoder, self.batch_size, self.limit)?))
     }
 

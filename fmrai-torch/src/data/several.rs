@@ -9,20 +9,20 @@ use super::records::{Record, Records};
 use super::steady::SteadyFile;
 
 /// Opens a file as something that is read record by record.
-pub(super) type Open<'a, R> = Box<dyn Fn(PathBuf, SteadyFile) -> Result<R, DataError> + 'a>;
+pub(super) type Open<R> = Box<dyn Fn(PathBuf, SteadyFile) -> Result<R, DataError> + Send>;
 
 /// The records of many files.
-pub(super) struct Several<'a, R> {
-    open: Open<'a, R>,
+pub(super) struct Several<R> {
+    open: Open<R>,
     rest: IntoIter<(PathBuf, SteadyFile)>,
     current: Option<(Arc<Path>, R, u64)>,
     /// Bytes of the files that were read to their end.
     done: u64,
 }
 
-impl<'a, R: Records> Several<'a, R> {
+impl<R: Records> Several<R> {
     /// Files that are known, in this order. The first is opened at once, so that what is wrong with it is told before anything runs.
-    pub(super) fn new(open: Open<'a, R>, files: Vec<(PathBuf, SteadyFile)>) -> Result<Self, DataError> {
+    pub(super) fn new(open: Open<R>, files: Vec<(PathBuf, SteadyFile)>) -> Result<Self, DataError> {
         let mut several = Self { open, rest: files.into_iter(), current: None, done: 0 };
         several.advance()?;
         Ok(several)
@@ -40,7 +40,7 @@ impl<'a, R: Records> Several<'a, R> {
     }
 }
 
-impl<R: Records> Records for Several<'_, R> {
+impl<R: Records> Records for Several<R> {
     fn next(&mut self) -> Result<Option<Record>, DataError> {
         while let Some((path, records, _)) = &mut self.current {
             match records.next()? {

@@ -13,7 +13,7 @@ use super::steady::SteadyFile;
 
 /// The bytes of a text in UTF-8.
 pub(super) struct TextFile {
-    read: Box<dyn Read>,
+    read: Box<dyn Read + Send>,
     place: Arc<AtomicU64>,
 }
 
@@ -24,7 +24,7 @@ impl TextFile {
         let place = file.place();
         let stored = start(&mut file.again()).map_err(io)?;
         let kind = FileKind::of(&stored);
-        let decoded = |file: SteadyFile| -> io::Result<Box<dyn Read>> {
+        let decoded = |file: SteadyFile| -> io::Result<Box<dyn Read + Send>> {
             Ok(match kind {
                 Some(FileKind::Gzip) => Box::new(MultiGzDecoder::new(BufReader::new(file))),
                 Some(FileKind::Zstd) => Box::new(zstd::stream::read::Decoder::new(file)?),

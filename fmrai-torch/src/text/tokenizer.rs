@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fmrai_core::batch::Vocabulary;
 use fmrai_core::file_kind::plain;
@@ -60,11 +61,11 @@ pub fn no_tokenizer() -> String {
 /// A checkpoint's own tokenizer, read from its `tokenizer.json`.
 ///
 /// Padding and truncation that the file asks for are switched off: batches are padded to their longest text, and
-/// [`encode`](Self::encode) truncates so that what is lost is known.
-#[derive(Debug)]
+/// [`encode`](Self::encode) truncates so that what is lost is known. A clone is the same one, at no cost.
+#[derive(Debug, Clone)]
 pub struct Tokenizer {
-    vocabulary: Vocabulary,
-    inner: tokenizers::Tokenizer,
+    vocabulary: Arc<Vocabulary>,
+    inner: Arc<tokenizers::Tokenizer>,
     special_tokens: usize,
     chat_template: Option<ChatTemplate>,
 }
@@ -178,7 +179,8 @@ impl Tokenizer {
         let Frame { first, separator, special_tokens } = frame;
         let texts = surface::texts(&inner, &tokens);
         let vocabulary = Vocabulary { tokens, texts, first, separator, padding, unknown };
-        Ok(Self { vocabulary, inner, special_tokens, chat_template: names.chat_template.clone() })
+        let chat_template = names.chat_template.clone();
+        Ok(Self { vocabulary: Arc::new(vocabulary), inner: Arc::new(inner), special_tokens, chat_template })
     }
 
     /// The same tokenizer with the template by which its model reads dialogues.

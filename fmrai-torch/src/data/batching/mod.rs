@@ -1,20 +1,21 @@
 //! From texts to batches.
 
+mod ahead;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use std::collections::VecDeque;
 
 use fmrai_core::batch::Sample;
-use rayon::prelude::*;
 
+use self::ahead::Ahead;
+use self::windows::{LeftOut, Read, WINDOW, Window, Windows};
 use crate::data::encoding::Encoder;
+use crate::data::fit::Fit;
 use crate::data::records::{Record, Records};
 use crate::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use crate::files::FileInfo;
-
-/// Batches of texts that are read ahead and sorted by length, so that rows of a batch need little padding.
-const WINDOW: usize = 64;
 
 /// Samples that stand one after the other in the same batch: one text, or the two of a pair.
 pub(super) struct Group {
@@ -32,7 +33,7 @@ impl Group {
 }
 
 /// What stands together in a batch, made of one record.
-pub(super) trait Grouping: Sync {
+pub(super) trait Grouping: Send + Sync {
     /// What its groups are called in messages, e.g. `texts`.
     const PLURAL: &'static str;
 
@@ -40,7 +41,7 @@ pub(super) trait Grouping: Sync {
     const TEXTS: usize;
 
     /// The group of a record that is not blank. Those of a window are made at the same time, on all cores.
-    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError>;
+    fn group(&self, record: Record, encoder: &Encoder) -> Result<Group, DataError>;
 }
 
 /// Texts, each for itself; those that are too long are cut.
@@ -50,7 +51,7 @@ impl Grouping for Singles {
     const PLURAL: &'static str = "texts";
     const TEXTS: usize = 1;
 
-    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError> {
+    fn group(&self, record: Record, encoder: &Encoder) -> Result<Group, DataError> {
         let Record { text, line, fields, file } = record;
         let encoded = encoder.encode(text, encoder.max_tokens);
         let (mut sample, truncated) = encoded.map_err(|what| encoder.error(file.as_deref(), line, what))?;
@@ -72,79 +73,71 @@ pub(super) fn fitting(wanted: usize, taken: usize) -> usize {
     taken
 }
 
-/// Records without a place in a batch.
-#[derive(Default)]
-struct LeftOut {
-    empty: u64,
-    refused: Vec<RefusedRecord>,
-}
-
 /// Batches of the texts of one file.
 ///
 /// A window of [`WINDOW`] batches is read, sorted by number of tokens (groups of the same length stay in order) and cut
 /// into batches, so memory does not depend on the size of the file, and the batches are always the same. Each record that is not empty has a
 /// place in a window and an id, also where it has no tokens, so windows that nobody wants are passed over without a tokenizer; a window with
-/// texts without tokens may have fewer batches than it has indices.
-pub(super) struct TextBatches<'a, R, G> {
-    records: R,
-    grouping: G,
+/// texts without tokens may have fewer batches than it has indices. While batches of one window are handed out, other threads make the next.
+pub(super) struct TextBatches<R, G> {
+    windows: Ahead<R, G>,
     infos: Vec<FileInfo>,
-    encoder: Encoder<'a>,
+    fit: Fit,
+    padding: u32,
     /// Groups of a batch.
     batch_size: usize,
-    /// Groups that may be read, and those that still may.
     limit: Option<u64>,
-    left: u64,
+    /// Groups of the window that were not handed out.
     window: VecDeque<Group>,
     /// Groups of the window when it was filled, and where in the data they began and ended.
     filled: usize,
     span: (u64, u64),
+    /// How far the data were read for it.
+    read: Read,
     /// Records that were left out of the window: they count with its first batch, or with the last one before where there is none.
     left_out: LeftOut,
     /// Whether refused records are left out.
     lenient: bool,
     /// Records that were left out among the batches handed out.
     refused: Vec<RefusedRecord>,
-    ended: bool,
     /// What the next call has to say.
     late: Option<DataError>,
     next_index: u64,
     /// The index of the first batch after the window, where it does not depend on the lengths of texts.
     after_window: Option<u64>,
-    next_id: u64,
     counts: Counts,
 }
 
-impl<'a, R: Records, G: Grouping> TextBatches<'a, R, G> {
+impl<R: Records + 'static, G: Grouping + 'static> TextBatches<R, G> {
     /// Batches of `batch_size` groups, or as many as the model takes, of the first `limit` ones of a file.
     pub(super) fn new(
         records: R,
         grouping: G,
         infos: Vec<FileInfo>,
-        encoder: Encoder<'a>,
+        encoder: Encoder,
         batch_size: usize,
         limit: Option<u64>,
     ) -> Result<Self, DataError> {
         let batch_size = fitting(batch_size, encoder.fit.groups(batch_size, G::TEXTS, G::PLURAL)?);
+        let (fit, padding) = (encoder.fit.clone(), encoder.padding());
+        let windows = Windows::new(records, grouping, encoder, batch_size, limit);
         Ok(Self {
-            records,
-            grouping,
+            read: windows.begun(),
+            windows: Ahead::new(windows),
             infos,
-            encoder,
+            fit,
+            padding,
             batch_size,
             limit,
-            left: limit.unwrap_or(u64::MAX),
             window: VecDeque::new(),
             filled: 0,
             span: (0, 0),
             left_out: LeftOut::default(),
             lenient: false,
             refused: Vec::new(),
-            ended: false,
             late: None,
             next_index: 0,
             after_window: None,
-            next_id: 0,
             counts: Counts::default(),
         })
     }
@@ -154,107 +147,25 @@ impl<'a, R: Records, G: Grouping> TextBatches<'a, R, G> {
         if let Some(error) = self.late.take() {
             return Err(error);
         }
-        if self.window.is_empty() && !self.ended {
-            self.fill().inspect_err(|_| {
-                self.window.clear();
-                self.ended = true;
-            })?;
+        if self.window.is_empty() && !self.read.ended {
+            let window = self.windows.next(self.lenient).inspect_err(|_| self.read.ended = true)?;
+            self.open(window);
         }
         Ok(())
     }
 
-    /// Reads a window, which is empty where there are no more texts with tokens.
-    fn fill(&mut self) -> Result<(), DataError> {
-        while self.window.is_empty() && !self.ended {
-            self.span.0 = self.records.bytes();
-            let (mut window, first) = (Vec::new(), self.next_id);
-            let read = self.read(|found| window.push(found));
-            let (grouping, encoder) = (&self.grouping, &self.encoder);
-            let made = window.into_par_iter().map(|found| grouping.group(found?, encoder));
-            let made: Vec<Result<Group, DataError>> = made.collect();
-            for (id, made) in (first..).step_by(G::TEXTS).zip(made) {
-                match made {
-                    Ok(group) if group.samples.is_empty() => self.left_out.empty += 1,
-                    Ok(mut group) => {
-                        (id..).zip(&mut group.samples).for_each(|(id, sample)| sample.id = id);
-                        self.window.push_back(group);
-                    }
-                    Err(error) => self.refuse(error)?,
-                }
-            }
-            let places = read?; // what is wrong with an earlier record is told first
-            (self.filled, self.span.1) = (self.window.len(), self.records.bytes());
-            self.window.make_contiguous().sort_by_key(Group::length);
-            let after = self.next_index + self.batches(places);
-            match self.encoder.fit.pads() {
-                true if self.window.is_empty() => self.next_index = after,
-                true => self.after_window = Some(after),
-                false => {}
+    /// From now on batches are those of this window.
+    fn open(&mut self, window: Window) {
+        let Window { groups, left_out, places: (own, before), span, read } = window;
+        if self.fit.pads() {
+            self.next_index += before;
+            match groups.is_empty() {
+                true => self.next_index += own,
+                false => self.after_window = Some(self.next_index + own),
             }
         }
-        if self.next_id == 0 {
-            let (what, empty) = (G::PLURAL, self.left_out.empty);
-            let what = format!("there are no {what} in it, only {empty} empty records");
-            return Err(DataError::File { path: self.encoder.path.clone(), what });
-        }
-        Ok(())
-    }
-
-    /// Reads as many records as a window has places, and says how many there were; blank ones have none. One that cannot be read has its
-    /// place as any other where it may be left out, so what comes after it is the same whatever is wrong with it.
-    fn read(&mut self, mut place: impl FnMut(Result<Record, DataError>)) -> Result<usize, DataError> {
-        let size = self.batch_size.saturating_mul(WINDOW);
-        let mut places = 0;
-        while places < size && self.left > 0 {
-            match self.records.next() {
-                Ok(None) => break,
-                Ok(Some(record)) if record.is_blank() => {
-                    self.left_out.empty += 1;
-                    continue;
-                }
-                Ok(Some(record)) => place(Ok(record)),
-                Err(error) if self.leaves_out(&error) => place(Err(error)),
-                Err(error) => return Err(error),
-            }
-            places += 1;
-            self.next_id += G::TEXTS as u64;
-            self.left -= 1;
-        }
-        self.ended = places < size;
-        Ok(places)
-    }
-
-    /// True for what is wrong with a record that may be left out.
-    fn leaves_out(&self, error: &DataError) -> bool {
-        self.lenient && matches!(error, DataError::Record { .. })
-    }
-
-    /// Leaves a record out, or refuses the data.
-    fn refuse(&mut self, error: DataError) -> Result<(), DataError> {
-        match error {
-            DataError::Record { path, line, what } if self.lenient => {
-                let file = path.file_name().unwrap_or(path.as_os_str());
-                self.left_out
-                    .refused
-                    .push(RefusedRecord { what: format!("{}:{line}: {what}", file.display()) });
-                Ok(())
-            }
-            error => Err(error),
-        }
-    }
-
-    /// Batches of a window of so many records, where these do not depend on the lengths of texts.
-    fn batches(&self, places: usize) -> u64 {
-        places.div_ceil(self.batch_size) as u64
-    }
-
-    /// Passes over a window whose batches do not depend on the lengths of texts.
-    fn pass_over_window(&mut self) -> Result<u64, DataError> {
-        let places = self.read(drop)?;
-        self.left_out = LeftOut::default();
-        let batches = self.batches(places);
-        self.next_index += batches;
-        Ok(batches)
+        self.left_out.add(left_out);
+        (self.filled, self.span, self.read, self.window) = (groups.len(), span, read, groups.into());
     }
 
     /// Counts what was left out of a window.
@@ -281,7 +192,7 @@ impl<'a, R: Records, G: Grouping> TextBatches<'a, R, G> {
     fn next_size(&self) -> usize {
         let size = self.batch_size.min(self.window.len());
         match self.window.front() {
-            Some(first) if !self.encoder.fit.pads() => {
+            Some(first) if !self.fit.pads() => {
                 let equal = self.window.iter().take_while(|group| group.length() == first.length());
                 equal.take(size).count()
             }
@@ -290,11 +201,15 @@ impl<'a, R: Records, G: Grouping> TextBatches<'a, R, G> {
     }
 }
 
-impl<R: Records, G: Grouping> Batches for TextBatches<'_, R, G> {
+impl<R: Records + 'static, G: Grouping + 'static> Batches for TextBatches<R, G> {
     fn next_batch(&mut self) -> Result<Option<InputBatch>, DataError> {
         self.filled()?;
         if self.window.is_empty() {
             return Ok(None);
+        }
+        // Whoever wants one batch alone, as those do who look what the data are, wants no window after it.
+        if self.window.len() < self.filled && !self.read.ended {
+            self.windows.begin(self.lenient);
         }
         self.count_left_out();
         let index = self.next_index;
@@ -306,8 +221,8 @@ impl<R: Records, G: Grouping> Batches for TextBatches<'_, R, G> {
             self.counts.truncated_tokens += group.truncated as u64;
         }
         let samples: Vec<Sample> = groups.into_iter().flat_map(|group| group.samples).collect();
-        let (inputs, filler) = self.encoder.fit.inputs(&samples, self.encoder.padding())?;
-        let whole = self.encoder.fit.whole();
+        let (inputs, filler) = self.fit.inputs(&samples, self.padding)?;
+        let whole = self.fit.whole();
         // So that what is empty at the end is counted with the last batch, and belongs to whoever reads that.
         match self.filled() {
             Ok(()) if self.window.is_empty() => self.count_left_out(),
@@ -332,12 +247,19 @@ impl<R: Records, G: Grouping> Batches for TextBatches<'_, R, G> {
             if !self.window.is_empty() {
                 self.left_out = LeftOut::default();
                 self.take();
-            } else if self.ended && self.late.is_none() {
+                continue;
+            }
+            if self.read.ended && self.late.is_none() {
                 break;
-            } else if !self.ended && self.encoder.fit.pads() && until - self.next_index >= WINDOW as u64 {
-                self.pass_over_window()?;
-            } else {
-                self.filled()?;
+            }
+            let far = !self.read.ended && self.fit.pads() && until - self.next_index >= WINDOW as u64;
+            match far.then(|| self.windows.pass_over(self.lenient)).flatten() {
+                Some(passed) => {
+                    let (batches, read) = passed?;
+                    (self.left_out, self.read) = (LeftOut::default(), read);
+                    self.next_index += batches;
+                }
+                None => self.filled()?,
             }
         }
         Ok((self.next_index - first).min(count))
@@ -356,9 +278,10 @@ impl<R: Records, G: Grouping> Batches for TextBatches<'_, R, G> {
         let share =
             (u128::from(to.saturating_sub(from)) * waiting).checked_div(self.filled as u128).unwrap_or(0);
         let done = (to - u64::try_from(share).unwrap_or(0)).min(bytes);
-        let handed_out = self.limit.map(|limit| (limit - self.left).saturating_sub(self.window.len() as u64));
+        let handed_out =
+            self.limit.map(|limit| (limit - self.read.left).saturating_sub(self.window.len() as u64));
         let all = match (self.limit, handed_out) {
-            (Some(limit), Some(groups @ 1..)) if !self.ended || self.left == 0 => {
+            (Some(limit), Some(groups @ 1..)) if !self.read.ended || self.read.left == 0 => {
                 let all = u128::from(done) * u128::from(limit) / u128::from(groups);
                 u64::try_from(all).unwrap_or(u64::MAX).clamp(done, bytes)
             }

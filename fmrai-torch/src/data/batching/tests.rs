@@ -69,12 +69,17 @@ proptest! {
         };
         let document = json!({ "type": "text", "path": "texts", "batch_size": batch_size, "limit": limit });
         let source: Box<dyn RegisteredDataSource> = serde_json::from_value(document).unwrap();
-        let mut whole = source.open(&context).unwrap();
         if words.iter().all(|word| word.trim().is_empty()) {
-            prop_assert!(whole.next_batch().is_err());
+            prop_assert!(source.open(&context).unwrap().next_batch().is_err());
             return Ok(());
         }
-        let all = rest(whole.as_mut());
+        let whole = || {
+            let mut batches = source.open(&context).unwrap();
+            (rest(batches.as_mut()), batches.counts())
+        };
+        let (all, counted) = whole();
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        prop_assert_eq!(&one_thread.install(whole), &(all.clone(), counted), "nothing is read ahead on one thread");
         let indices: Vec<u64> = all.iter().map(|(index, _)| *index).collect();
         prop_assert!(indices.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", indices);
         let total = source.open(&context).unwrap().pass_over(u64::MAX).unwrap();
@@ -119,7 +124,7 @@ proptest! {
         if indices.len() as u64 == total {
             prop_assert_eq!(rest(one.as_mut()), Vec::new());
         }
-        prop_assert_eq!(counts, whole.counts());
+        prop_assert_eq!(counts, counted);
     }
 }
 

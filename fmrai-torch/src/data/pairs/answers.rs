@@ -25,7 +25,7 @@ impl Answers {
         clean: &str,
         answer: &Value,
         wrong: Option<&Value>,
-        encoder: &Encoder<'_>,
+        encoder: &Encoder,
     ) -> Result<Self, String> {
         let beginning = Beginning::new(encoder.tokenizer, clean);
         let beginning = beginning.map_err(|e| format!("field \"clean\": {e}"))?;
@@ -46,7 +46,7 @@ impl Answers {
 
 /// Reads what follows a text.
 struct Reader<'e> {
-    encoder: &'e Encoder<'e>,
+    encoder: &'e Encoder,
     beginning: Beginning<'e>,
 }
 

@@ -65,7 +65,7 @@ impl Grouping for Pairs {
     const PLURAL: &'static str = "pairs";
     const TEXTS: usize = 2;
 
-    fn group(&self, record: Record, encoder: &Encoder<'_>) -> Result<Group, DataError> {
+    fn group(&self, record: Record, encoder: &Encoder) -> Result<Group, DataError> {
         let Record { text, line, file, .. } = record;
         let pair = self.pair(&text, encoder).map_err(|what| encoder.error(file.as_deref(), line, what))?;
         Ok(Group { samples: pair.into(), truncated: 0 })
@@ -74,7 +74,7 @@ impl Grouping for Pairs {
 
 impl Pairs {
     /// The two samples of one line.
-    fn pair(&self, line: &str, encoder: &Encoder<'_>) -> Result<[Sample; 2], String> {
+    fn pair(&self, line: &str, encoder: &Encoder) -> Result<[Sample; 2], String> {
         let Line { clean, corrupted, answer, wrong, marks } = Line::parse(line)?;
         let clean = sample("clean", clean, encoder)?;
         let corrupted = sample("corrupted", corrupted, encoder)?;
@@ -91,7 +91,7 @@ impl Pairs {
     }
 
     /// Where a pair of different lengths cannot be read.
-    fn refuse(&self, [clean, corrupted]: [usize; 2], encoder: &Encoder<'_>) -> Result<(), String> {
+    fn refuse(&self, [clean, corrupted]: [usize; 2], encoder: &Encoder) -> Result<(), String> {
         let found = format!("the clean text has {clean} tokens and the corrupted one {corrupted}");
         if self.lengths == Lengths::Same {
             return Err(format!(
@@ -109,7 +109,7 @@ impl Pairs {
 }
 
 /// The sample of a text. It is never cut: what follows its last token is what a pair is about.
-fn sample(field: &str, text: String, encoder: &Encoder<'_>) -> Result<Sample, String> {
+fn sample(field: &str, text: String, encoder: &Encoder) -> Result<Sample, String> {
     let wrong = |what| format!("field {field:?}: {what}");
     let (sample, _) = encoder.encode(text, None).map_err(wrong)?;
     if sample.special.iter().all(|special| *special) {
