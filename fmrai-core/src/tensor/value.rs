@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView as StView};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 
 use super::{DType, DataView, TensorError, TensorView, count};
@@ -128,6 +128,31 @@ fn bytes(data: &TensorData) -> Cow<'_, [u8]> {
     })
 }
 
+/// A tensor as the safetensors library takes it.
+struct Stored<'a>(&'a TensorValue);
+
+impl safetensors::View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.0.data() {
+            TensorData::F32(_) => Dtype::F32,
+            TensorData::F64(_) => Dtype::F64,
+            TensorData::I64(_) => Dtype::I64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        bytes(self.0.data())
+    }
+
+    fn data_len(&self) -> usize {
+        bytes(self.0.data()).len()
+    }
+}
+
 /// Named tensors and text metadata as the bytes of a safetensors file; the same bytes for the same content.
 ///
 /// # Errors
@@ -136,22 +161,7 @@ pub fn to_safetensors<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a TensorValue)>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, String> {
-    let owned: Vec<(&str, Dtype, &[usize], Cow<'_, [u8]>)> = tensors
-        .into_iter()
-        .map(|(name, t)| {
-            let dtype = match t.data() {
-                TensorData::F32(_) => Dtype::F32,
-                TensorData::F64(_) => Dtype::F64,
-                TensorData::I64(_) => Dtype::I64,
-            };
-            (name, dtype, t.shape(), bytes(t.data()))
-        })
-        .collect();
-    let mut views = Vec::with_capacity(owned.len());
-    for (name, dtype, shape, data) in &owned {
-        let view = StView::new(*dtype, shape.to_vec(), data).map_err(|e| e.to_string())?;
-        views.push((*name, view));
-    }
+    let views = tensors.into_iter().map(|(name, tensor)| (name, Stored(tensor)));
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string()).and_then(sort_metadata)
 }
 
