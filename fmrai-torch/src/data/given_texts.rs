@@ -21,6 +21,7 @@ pub fn batch_of_texts(
 ) -> Result<InputBatch, DataError> {
     let fit = Fit::of(inputs)?;
     let most = max_tokens.into_iter().chain(fit.max_tokens()).min();
+    let (tokenizer, inputs) = (tokenizer.clone(), inputs.to_vec());
     let encoder = Encoder { path: PathBuf::new(), tokenizer, inputs, fit, max_tokens: None };
     if texts.is_empty() {
         return Err(DataError::Unsuitable("there are no texts".to_owned()));

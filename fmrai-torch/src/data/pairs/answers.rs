@@ -27,7 +27,7 @@ impl Answers {
         wrong: Option<&Value>,
         encoder: &Encoder,
     ) -> Result<Self, String> {
-        let beginning = Beginning::new(encoder.tokenizer, clean);
+        let beginning = Beginning::new(&encoder.tokenizer, clean);
         let beginning = beginning.map_err(|e| format!("field \"clean\": {e}"))?;
         let reader = Reader { encoder, beginning };
         let right = reader.field("answer", answer)?;
@@ -37,7 +37,7 @@ impl Answers {
         let wrong = wrong.map_or(Ok(Vec::new()), |wrong| reader.field("wrong", wrong))?;
         let seen: BTreeSet<u32> = wrong.iter().copied().collect();
         if let Some(both) = right.iter().find(|id| seen.contains(id)) {
-            let token = name(encoder.tokenizer, *both);
+            let token = name(&encoder.tokenizer, *both);
             return Err(format!("the token {token:?} is both in \"answer\" and in \"wrong\""));
         }
         Ok(Self { right, wrong })
@@ -58,7 +58,7 @@ impl Reader<'_> {
         for value in value.as_array().map_or(one, Vec::as_slice) {
             let token = self.token(value).map_err(|what| format!("field {field:?}{what}"))?;
             if !seen.insert(token) {
-                let token = name(self.encoder.tokenizer, token);
+                let token = name(&self.encoder.tokenizer, token);
                 return Err(format!("field {field:?}: the token {token:?} is given twice"));
             }
             tokens.push(token);
@@ -84,7 +84,7 @@ impl Reader<'_> {
 
     /// The token of a text that follows.
     fn of_text(&self, text: &str) -> Result<u32, String> {
-        let tokenizer = self.encoder.tokenizer;
+        let tokenizer = &self.encoder.tokenizer;
         let token = match self.tokens(text)?.as_slice() {
             [token] => *token,
             [] => return Err(format!(": {text:?} has no tokens, one is needed")),
