@@ -5,7 +5,7 @@
 //!
 //! Medians of ratios to the bare passes of the same round. `passes` is all from the first batch to the last; `all` is the run with its
 //! beginning (the graph, the comparison with the untouched model) and its conclusions (tables, tensors, figures, the map of values to tokens), of which
-//! nothing is written. The texts are those of `examples/texts/prose.txt`, as often as is said, each time with their words in another order.
+//! nothing is written. `FMRAI_BENCH_ONLY` names one of `patterns`, `groups` and `memories`, `FMRAI_BENCH_TIMES` another number of texts. The texts are those of `examples/texts/prose.txt`, as often as is said, each time with their words in another order.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails loudly and prints")]
 
 use std::fmt::Write;
@@ -54,35 +54,54 @@ fn texts(times: usize) -> String {
     all
 }
 
-/// When the first batch could begin, and when the last was over.
-#[derive(Clone, Default)]
-struct Passes(Arc<Mutex<Option<(Instant, Instant)>>>);
+/// The bare passes, and when those of the run could begin and were over. All are made on the thread of the run: libtorch computes with other threads for each,
+/// and gives way more often where it has more of them than there are cores.
+struct Passes {
+    model: Box<dyn Model>,
+    batches: Vec<InputBatch>,
+    times: Arc<Mutex<Times>>,
+}
+
+#[derive(Default)]
+struct Times {
+    bare: Duration,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
 
 impl Observer for Passes {
     fn observe(&self, event: &Event) {
-        let mut passes = self.0.lock().unwrap();
+        let mut times = self.times.lock().unwrap();
         match event {
-            Event::Started { .. } => *passes = Some((Instant::now(), Instant::now())),
-            Event::Batch { .. } => passes.as_mut().unwrap().1 = Instant::now(),
+            Event::Started { .. } => {
+                let start = Instant::now();
+                let _no_gradients = no_grad();
+                for batch in &self.batches {
+                    self.model.forward(&batch.inputs).unwrap();
+                }
+                times.bare = start.elapsed();
+                times.first = Some(Instant::now());
+            }
+            Event::Batch { .. } => times.last = Some(Instant::now()),
             _ => {}
         }
     }
+}
+
+/// The batches as the run has them.
+fn batches(model: &dyn Model, texts: &Path) -> Vec<InputBatch> {
+    let (inputs, max_tokens) = (model.inputs(), model.info().max_tokens);
+    let context =
+        DataContext { base: Path::new("."), tokenizer: model.tokenizer(), max_tokens, inputs: &inputs };
+    let source = data(texts);
+    let mut open = source.open(&context).unwrap();
+    std::iter::from_fn(|| open.next_batch().unwrap()).collect()
 }
 
 fn measure(name: &str, folder: &Path, tied: bool, times: usize) {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("texts");
     std::fs::write(&path, texts(times)).unwrap();
-    let bare = model(folder);
-    let (inputs, max_tokens) = (bare.inputs(), bare.info().max_tokens);
-    let context =
-        DataContext { base: Path::new("."), tokenizer: bare.tokenizer(), max_tokens, inputs: &inputs };
-    let mut batches: Vec<InputBatch> = Vec::new();
-    let source = data(&path);
-    let mut open = source.open(&context).unwrap();
-    while let Some(batch) = open.next_batch().unwrap() {
-        batches.push(batch);
-    }
     let configs = || {
         let configs = [
             json!({ "type": "attention_patterns" }),
@@ -91,34 +110,29 @@ fn measure(name: &str, folder: &Path, tied: bool, times: usize) {
         ];
         configs.map(|config| serde_json::from_value::<Box<dyn RegisteredConfig>>(config).unwrap())
     };
+    let only = std::env::var("FMRAI_BENCH_ONLY").ok();
     let (mut seconds, mut ratios): (Vec<f64>, [Vec<f64>; 2]) = Default::default();
     for round in 0..=ROUNDS {
-        let start = Instant::now();
-        let no_gradients = no_grad();
-        for batch in &batches {
-            bare.forward(&batch.inputs).unwrap();
-        }
-        drop(no_gradients);
-        let alone = start.elapsed();
-        let passes = Passes::default();
-        let mut run = Run::new()
-            .model(model(folder))
-            .data_source(data(&path))
-            .threads(THREADS)
-            .observer(passes.clone());
+        let bare = model(folder);
+        let (times, batches) = (Arc::new(Mutex::new(Times::default())), batches(bare.as_ref(), &path));
+        let passes = Passes { model: bare, batches, times: Arc::clone(&times) };
+        let mut run =
+            Run::new().model(model(folder)).data_source(data(&path)).threads(THREADS).observer(passes);
         for (config, name) in configs().into_iter().zip(["patterns", "groups", "memories"]) {
-            run = run.config(name, config);
+            if only.as_deref().is_none_or(|only| only == name) {
+                run = run.config(name, config);
+            }
         }
         let start = Instant::now();
         let outcome = run.run().unwrap();
         let all = start.elapsed();
         assert!(outcome.analyses.iter().all(|(_, answer)| answer.is_ok()));
-        let (first, last) = passes.0.lock().unwrap().unwrap();
+        let Times { bare, first, last } = std::mem::take(&mut *times.lock().unwrap());
         if round > 0 {
-            let times = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
-            seconds.push(alone.as_secs_f64());
-            ratios[0].push(times(last - first));
-            ratios[1].push(times(all));
+            let times = |time: Duration| time.as_secs_f64() / bare.as_secs_f64();
+            seconds.push(bare.as_secs_f64());
+            ratios[0].push(times(last.unwrap() - first.unwrap()));
+            ratios[1].push(times(all - bare));
         }
     }
     let [passes, all] = ratios.map(median);

@@ -10,7 +10,12 @@ pub(super) const NEGLIGIBLE: f32 = 1e-30;
 /// `2^c` with `c = floor(log2 keys)`: probabilities times this are near 1 where attention is uniform, so that their
 /// logarithms are small and nothing is lost to rounding. Powers of two cost no precision.
 pub(super) fn row_scale(keys: usize) -> f32 {
-    (1u64 << keys.max(1).ilog2().min(60)) as f32
+    (1u64 << row_bits(keys)) as f32
+}
+
+/// The `c` of [`row_scale`].
+fn row_bits(keys: usize) -> u32 {
+    keys.max(1).ilog2().min(60)
 }
 
 /// Entropies of rows, with the memory that they need.
@@ -18,11 +23,13 @@ pub(super) fn row_scale(keys: usize) -> f32 {
 pub struct RowEntropy {
     level: Level,
     half: Vec<f32>,
+    /// The length of the last row, and the most that its entropy could be.
+    most: (usize, f64),
 }
 
 impl Default for RowEntropy {
     fn default() -> Self {
-        Self { level: Level::new(), half: Vec::new() }
+        Self { level: Level::new(), half: Vec::new(), most: (1, 0.0) }
     }
 }
 
@@ -43,10 +50,16 @@ impl RowEntropy {
         let (level, half) = (self.level, self.half.as_slice());
         let sum =
             dispatch!(level, simd => half.chunks(RUN).map(|run| run_of_sums(simd, run, run)).sum::<f64>());
-        let mass: f64 = half.iter().map(|&p| 2.0 * f64::from(p)).sum();
-        let scale = f64::from(scale);
-        let bits = (mass * scale.log2() - sum / SCALE) / scale;
-        (bits * std::f64::consts::LN_2).clamp(0.0, (n as f64).ln())
+        let mut mass = [0.0; LANES];
+        for lanes in half.as_chunks::<LANES>().0 {
+            mass.iter_mut().zip(lanes).for_each(|(mass, &p)| *mass += 2.0 * f64::from(p));
+        }
+        let mass: f64 = mass.iter().sum();
+        let bits = (mass * f64::from(row_bits(n)) - sum / SCALE) / f64::from(scale);
+        if self.most.0 != n {
+            self.most = (n, (n as f64).ln());
+        }
+        (bits * std::f64::consts::LN_2).clamp(0.0, self.most.1)
     }
 }
 
