@@ -80,3 +80,35 @@ fn a_run_keeps_below_its_limit_and_gives_the_same_results() {
     assert!(err(&ended).contains("more than the 1MiB of `limits.memory`; allow "), "{}", err(&ended));
     assert!(err(&ended).contains("the program itself holds "), "{}", err(&ended));
 }
+
+/// What lists, the map to the vocabulary and tables will take is left free from the start: too small a limit is refused before anything long runs, and the
+/// limit that is named then is kept.
+#[test]
+fn conclusions_keep_below_the_limit_that_a_refusal_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("texts.txt"), sentences(80)).unwrap();
+    let plan = json!({
+        "format": 1,
+        "model": { "type": "hf_checkpoint", "path": Path::new(ROOT).join(".fmrai/models/all-MiniLM-L6-v2") },
+        "data": { "type": "text", "path": "texts.txt", "batch_size": 16 },
+        "analyses": [{ "type": "ffn_key_value", "tied_embedding": true }],
+        "output": "results"
+    });
+    let file = folder.path().join("plan.json");
+    std::fs::write(&file, plan.to_string()).unwrap();
+    let run = |limit: &str| fmrai(&["run", file.to_str().unwrap(), "--threads", "1", "--memory", limit]);
+    let refused = run("400MB");
+    assert_exit(&refused, 2);
+    let said = err(&refused);
+    assert!(
+        said.contains("batch 0: ") && said.contains(" are left for analyses and their conclusions"),
+        "{said}"
+    );
+    let allowed = said.split_once("; allow ").unwrap().1.split_once(',').unwrap().0.replace(' ', "");
+    let ended = run(&allowed);
+    assert_exit(&ended, 0);
+    let peak = json_file(&folder.path().join("results/run.json"))["peak_memory_bytes"].as_u64().unwrap();
+    let limit: u64 = allowed.strip_suffix("MB").unwrap().parse().unwrap();
+    assert!(peak <= limit * 1_000_000, "{peak} of {allowed}");
+    assert!(!err(&ended).contains("more memory was held"), "{}", err(&ended));
+}

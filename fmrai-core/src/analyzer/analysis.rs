@@ -37,6 +37,12 @@ pub trait Analysis: Send {
     fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
         Ok(None)
     }
+
+    /// Bytes of memory that it may take beyond what it holds now, about: for what it still collects, where that has a bound, and for its
+    /// conclusions. A run with a limit of memory leaves that much free. 0 where it is not worth telling.
+    fn bytes_ahead(&self) -> u64 {
+        0
+    }
 }
 
 const _: Option<&dyn Analysis> = None; // stays object-safe

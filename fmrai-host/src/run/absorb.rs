@@ -83,6 +83,10 @@ impl Session<'_> {
         let all = batch.samples.len();
         let positions = self.source.size().positions;
         let (mut from, mut cut) = (0, None);
+        if self.budget.is_set() {
+            let ahead = self.lanes.iter_mut().map(Lane::bytes_ahead).sum();
+            self.budget.leave(ahead);
+        }
         loop {
             let samples = self.next_piece(batch, from, positions)?;
             let piece = match samples == (0..all) {

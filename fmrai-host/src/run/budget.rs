@@ -13,7 +13,7 @@ use crate::resident::Sampler;
 
 /// Of what is allowed, so many of so many parts are planned with: the allocator and the system need some that nobody counts.
 const PLANNED: (u64, u64) = (15, 16);
-/// Conclusions are drawn, and pictures of them, when all batches are over: so many bytes are left for that.
+/// Conclusions are drawn, and pictures of them, when all batches are over: so many bytes are left for that, beside what analyses tell.
 const FOR_CONCLUSIONS: u64 = 48 << 20;
 /// Of the memory that a model may take, so many of so many parts are for its weights.
 const FOR_WEIGHTS: (u64, u64) = (2, 3);
@@ -33,6 +33,15 @@ struct Limited {
     limit: u64,
     sampler: Sampler,
     learned: Learned,
+    /// What is left for states that grow, and for conclusions.
+    left_free: u64,
+}
+
+impl Limited {
+    /// What is planned with for weights and batches.
+    fn planned(&self) -> u64 {
+        (self.limit / PLANNED.1 * PLANNED.0).saturating_sub(self.left_free)
+    }
 }
 
 /// What passes have taken.
@@ -76,7 +85,15 @@ impl Budget {
     pub(super) fn new(limit: Option<Bytes>) -> Result<Self, Error> {
         let Some(Bytes(limit)) = limit else { return Ok(Self::default()) };
         let sampler = Sampler::new().map_err(|error| Error::Usage(format!("limits.memory: {error}")))?;
-        Ok(Self { limited: Some(Limited { limit, sampler, learned: Learned::default() }), lacked: None })
+        Ok(Self {
+            limited: Some(Limited {
+                limit,
+                sampler,
+                learned: Learned::default(),
+                left_free: FOR_CONCLUSIONS,
+            }),
+            lacked: None,
+        })
     }
 
     /// True if there is a limit.
@@ -87,6 +104,13 @@ impl Budget {
     /// True if a batch may have to be cut.
     pub(super) fn cuts(&self) -> bool {
         self.is_set() || self.lacked.is_some()
+    }
+
+    /// Analyses may take so many bytes more than they hold now.
+    pub(super) fn leave(&mut self, ahead: u64) {
+        if let Some(limited) = &mut self.limited {
+            limited.left_free = FOR_CONCLUSIONS.saturating_add(ahead);
+        }
     }
 
     /// The system has no memory for a pass of this size.
@@ -119,15 +143,18 @@ impl Budget {
     pub(super) fn rows(&self, size: Size) -> Result<usize, RunError> {
         let fewer = self.lacked.map(|lacked| lacked / 2 / size.positions.max(1));
         let size = Size { rows: fewer.map_or(size.rows, |fewer| size.rows.min(fewer.max(1))), ..size };
-        let Some(Limited { limit, sampler, learned }) = &self.limited else { return Ok(size.rows) };
+        let Some(limited) = &self.limited else { return Ok(size.rows) };
+        let Limited { limit, sampler, learned, left_free } = limited;
         give_back_freed_pages();
         let held = sampler.begin();
-        match learned.rows(size, planned(*limit).saturating_sub(held)) {
+        match learned.rows(size, limited.planned().saturating_sub(held)) {
             Ok(rows) => Ok(rows),
             Err(least) => Err(RunError::Memory {
                 what: format!(
-                    "{} are held before a batch, and {} of it take {} more at the least",
+                    "{} are held before a batch, {} are left for analyses and their conclusions, and {} of it take {} more at the \
+                     least",
                     Bytes(held),
+                    Bytes(*left_free),
                     match size.positions {
                         0 | 1 => "one sample".to_owned(),
                         positions => format!("one sample of {positions} positions"),
@@ -135,7 +162,7 @@ impl Budget {
                     Bytes(least)
                 ),
                 limit: Bytes(*limit),
-                needed: Bytes((held + least + FOR_CONCLUSIONS) / PLANNED.0 * PLANNED.1 + 1_000_000),
+                needed: enough(held + least + left_free),
             }),
         }
     }
@@ -162,8 +189,9 @@ impl Budget {
 
     /// Of an experiment's variants, how many positions of so long rows run together; `None` without a limit.
     pub(super) fn positions(&self, positions: usize) -> Option<usize> {
-        let Limited { limit, sampler, learned } = self.limited.as_ref()?;
-        let left = planned(*limit).saturating_sub(sampler.begin());
+        let limited = self.limited.as_ref()?;
+        let Limited { sampler, learned, .. } = limited;
+        let left = limited.planned().saturating_sub(sampler.begin());
         let rows = learned.rows(Size { rows: usize::MAX, positions }, left).unwrap_or(1);
         Some(rows.saturating_mul(positions.max(1)))
     }
@@ -186,9 +214,9 @@ impl Budget {
     }
 }
 
-/// What is planned with for weights and batches.
-fn planned(limit: u64) -> u64 {
-    (limit / PLANNED.1 * PLANNED.0).saturating_sub(FOR_CONCLUSIONS)
+/// The limit under which so many bytes can be planned with, and a little more: what a process holds is not the same every time.
+fn enough(bytes: u64) -> Bytes {
+    Bytes(bytes / PLANNED.0 * PLANNED.1 + bytes / 32)
 }
 
 impl Learned {

@@ -282,6 +282,11 @@ impl Lane {
         })
     }
 
+    /// Bytes of memory that it may take beyond what it holds now.
+    pub(super) fn bytes_ahead(&mut self) -> u64 {
+        self.attempt("bytes_ahead", |m| Ok(m.analysis().bytes_ahead())).unwrap_or(0)
+    }
+
     /// Goes on from where a checkpoint was.
     pub(super) fn restore(&mut self, progress: &Progress) -> Result<(), ResumeError> {
         match progress {

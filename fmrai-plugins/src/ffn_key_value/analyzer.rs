@@ -13,6 +13,8 @@ use super::layout::Layout;
 use super::memories::Memories;
 use super::projection::MapPlace;
 use super::sample::Sample;
+use super::shard::Shard;
+use super::values::CHUNK;
 use super::{report, state};
 use crate::lens::Lens;
 
@@ -84,5 +86,17 @@ impl Analysis for FfnKeyValue {
 
     fn interim(&self) -> Result<Option<Store>, AnalyzerError> {
         report::interim(self)
+    }
+
+    /// Lists that fill up; then the map of values to the vocabulary, with the scores that are looked at together, and after these the tables of all.
+    fn bytes_ahead(&self) -> u64 {
+        let shards = self.memories.shards.iter().map(Shard::bytes_ahead);
+        let (lists, tables) = shards.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+        let map = self.map.as_ref().ok().filter(|_| self.config.values);
+        let (table, with_scores) = map.map_or((0, 0), |map| {
+            let vectors = CHUNK * rayon::current_num_threads();
+            (map.bytes(0), map.bytes(vectors))
+        });
+        (lists + with_scores.max(table + tables)) as u64
     }
 }

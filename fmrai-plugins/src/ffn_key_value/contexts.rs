@@ -61,6 +61,11 @@ const _: () = assert!(size_of::<(Trigger, Window)>() == 152, "the documentation 
 const NOTHING: (Trigger, Window) = (Trigger { size: 0.0, text: 0, position: 0 }, Window::EMPTY);
 
 impl Contexts {
+    /// Bytes of the entries, in use or not.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.entries.as_slice())
+    }
+
     /// Of no triggers; at most `most` for each neuron.
     pub(super) fn new(neurons: usize, most: usize) -> Self {
         Self { most, entries: vec![NOTHING; neurons * most], lengths: vec![0; neurons] }

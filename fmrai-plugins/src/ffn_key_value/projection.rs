@@ -17,6 +17,8 @@ pub(crate) struct MapPlace {
     weight: TensorId,
     /// The axis along which the vocabulary lies.
     axis: usize,
+    /// Its shape, `[token, channel]` or the other way round.
+    shape: Vec<i64>,
     /// True if it is the table of the token embedding, in a model without a map of its own.
     pub(super) borrowed: bool,
     /// What streams are read through: all that the model does after its last stream. The reason where that is not known.
@@ -36,21 +38,31 @@ impl MapPlace {
     ) -> Result<Self, &'static str> {
         let own = structure.unembedding.iter().rfind(|u| u.vocabulary);
         let table = || structure.embeddings.iter().find(|e| e.kind == EmbeddingKind::Token);
+        let shape = |weight| graph.tensor(weight).map(|tensor| tensor.shape.clone()).unwrap_or_default();
         match (own, config.tied_embedding, table()) {
             (Some(own), ..) => Ok(Self {
                 weight: own.weight,
                 axis: own.axis,
+                shape: shape(own.weight),
                 borrowed: false,
                 lens: Lens::find(graph, structure),
             }),
             (None, true, Some(table)) => Ok(Self {
                 weight: table.weight,
                 axis: 0,
+                shape: shape(table.weight),
                 borrowed: true,
                 lens: Lens::borrowed(graph, structure),
             }),
             _ => Err(NONE),
         }
+    }
+
+    /// Bytes of the map in float32, and of scores of so many vectors.
+    pub(super) fn bytes(&self, vectors: usize) -> usize {
+        let size = |n: &i64| usize::try_from(*n).unwrap_or(0);
+        let tokens = self.shape.get(self.axis).map_or(0, size);
+        size_of::<f32>() * (self.shape.iter().map(size).product::<usize>() + vectors * tokens)
     }
 
     /// Reads the weights of the lens.

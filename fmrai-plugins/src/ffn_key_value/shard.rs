@@ -22,6 +22,12 @@ use crate::rows::Rows;
 /// Neurons of a shard: enough work for a thread, and few enough to stay in its cache.
 const WIDTH: usize = 256;
 
+/// Bytes of a trigger in its list.
+const TRIGGER: usize = size_of::<f32>() + size_of::<u64>() + size_of::<u32>();
+
+/// Bytes of a trigger in what is told of it: eight columns of a relation, and three of tensors.
+const TOLD: usize = 10 * size_of::<i64>() + size_of::<f32>();
+
 /// The coefficients of one layer over a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LayerBatch<'a> {
@@ -147,6 +153,21 @@ impl Shard {
     /// Whether triggers of this sign are told: not those at the floor of an activation function.
     pub(super) fn is_told(&self, sign: Sign) -> bool {
         sign == Sign::Positive || !self.floor
+    }
+
+    /// Bytes that full lists take, where the lists are not full yet, and those of the tables that tell them, about.
+    pub(super) fn bytes_ahead(&self) -> (usize, usize) {
+        let (mut lists, mut tables) = (0, 0);
+        for (sign, of_sign) in Sign::BOTH.into_iter().filter_map(|sign| Some((sign, self.lists(sign)?))) {
+            let Lists { triggers, contexts } = of_sign;
+            let used: usize = (0..self.width).map(|neuron| triggers.count(neuron)).sum();
+            let free = triggers.cells() - used;
+            lists += free * TRIGGER + contexts.bytes() * free / triggers.cells().max(1);
+            if self.is_told(sign) {
+                tables += triggers.cells() * TOLD;
+            }
+        }
+        (lists, tables)
     }
 
     /// The strongest trigger of a neuron.

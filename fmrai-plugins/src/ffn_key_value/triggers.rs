@@ -68,6 +68,11 @@ impl Triggers {
         self.lengths.get(neuron).map_or(0, |&n| n as usize)
     }
 
+    /// How many triggers it has room for, in use or not.
+    pub(super) fn cells(&self) -> usize {
+        self.sizes.len()
+    }
+
     fn at(&self, cell: usize) -> Option<Trigger> {
         let (size, text) = (*self.sizes.get(cell)?, *self.texts.get(cell)?);
         Some(Trigger { size, text, position: *self.positions.get(cell)? })

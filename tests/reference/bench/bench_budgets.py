@@ -54,7 +54,7 @@ def plans(minilm, decoder, folder):
         "heads-64": (minilm, texts(64), heads, {}),
         "memories-8": (minilm, texts(8), [memories], {}),
         "memories-64": (minilm, texts(64), [memories], {}),
-        "capture-64": (minilm, texts(64), [], {"capture": {"select": ["residual.*", "attention.*.probabilities"]}}),
+        "capture-64": (minilm, texts(64), [], {"capture": {"select": ["residual[*].after", "attention[*].probabilities"]}}),
         "lens-32": (decoder, texts(32, 64), [{"type": "logit_lens"}], {}),
         "decoder-heads-64": (decoder, texts(64), heads, {}),
         "ablation-8": (decoder, texts(8, 16), [{"type": "ablation", "sites": ["head"], "with": "zero"}], {}),
