@@ -6,7 +6,7 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::Grouping;
+use super::group::Grouping;
 use super::windows::{Read, Window, Windows};
 use crate::data::DataError;
 use crate::data::records::Records;

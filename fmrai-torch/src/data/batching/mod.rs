@@ -1,6 +1,7 @@
 //! From texts to batches.
 
 mod ahead;
+mod group;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -10,56 +11,13 @@ use std::collections::VecDeque;
 use fmrai_core::batch::Sample;
 
 use self::ahead::Ahead;
+pub(super) use self::group::{Group, Grouping, Singles};
 use self::windows::{LeftOut, Read, WINDOW, Window, Windows};
 use crate::data::encoding::Encoder;
 use crate::data::fit::Fit;
-use crate::data::records::{Record, Records};
+use crate::data::records::Records;
 use crate::data::{Batches, Counts, DataError, InputBatch, RefusedRecord};
 use crate::files::FileInfo;
-
-/// Samples that stand one after the other in the same batch: one text, or the two of a pair.
-pub(super) struct Group {
-    /// Ids are given when it is read. Empty where the tokenizer makes nothing of the text.
-    pub(super) samples: Vec<Sample>,
-    /// Tokens that were cut off.
-    pub(super) truncated: usize,
-}
-
-impl Group {
-    /// Tokens of its longest text.
-    fn length(&self) -> usize {
-        self.samples.iter().map(|sample| sample.token_ids.len()).max().unwrap_or(0)
-    }
-}
-
-/// What stands together in a batch, made of one record.
-pub(super) trait Grouping: Send + Sync {
-    /// What its groups are called in messages, e.g. `texts`.
-    const PLURAL: &'static str;
-
-    /// Texts of each group.
-    const TEXTS: usize;
-
-    /// The group of a record that is not blank. Those of a window are made at the same time, on all cores.
-    fn group(&self, record: Record, encoder: &Encoder) -> Result<Group, DataError>;
-}
-
-/// Texts, each for itself; those that are too long are cut.
-pub(super) struct Singles;
-
-impl Grouping for Singles {
-    const PLURAL: &'static str = "texts";
-    const TEXTS: usize = 1;
-
-    fn group(&self, record: Record, encoder: &Encoder) -> Result<Group, DataError> {
-        let Record { text, line, fields, file } = record;
-        let encoded = encoder.encode(text, encoder.max_tokens);
-        let (mut sample, truncated) = encoded.map_err(|what| encoder.error(file.as_deref(), line, what))?;
-        sample.fields = fields;
-        let samples = if sample.token_ids.is_empty() { Vec::new() } else { vec![sample] };
-        Ok(Group { samples, truncated })
-    }
-}
 
 /// The batch size that the model takes in place of the one asked for.
 pub(super) fn fitting(wanted: usize, taken: usize) -> usize {

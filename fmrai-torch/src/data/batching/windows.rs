@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Group, Grouping};
+use super::group::{Group, Grouping};
 use crate::data::encoding::Encoder;
 use crate::data::records::{Record, Records};
 use crate::data::{DataError, RefusedRecord};
