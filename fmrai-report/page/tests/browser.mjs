@@ -1,7 +1,7 @@
 // A real Chromium, without a window. The program comes inside a package, so nothing of the system is asked for; FMRAI_CHROMIUM names
 // another one.
 
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer from "puppeteer-core";
@@ -19,8 +19,12 @@ export async function launch() {
     const { default: chromium } = await import("@sparticuz/chromium");
     const { LD_LIBRARY_PATH } = process.env;
     const executablePath = own ?? (await chromium.executablePath());
+    // The package's own configuration looks for its fonts in /tmp, wherever they were unpacked; without any font the browser ends.
+    const fonts = join(tmpdir(), "fonts.conf");
+    const [folder, cache] = ["fonts", "fonts-cache"].map((name) => join(tmpdir(), name));
+    writeFileSync(fonts, `<?xml version="1.0"?>\n<fontconfig><dir>${folder}</dir><cachedir>${cache}</cachedir></fontconfig>\n`);
     const start = (/** @type {string | undefined} */ libraries) => {
-        const env = { ...process.env, LD_LIBRARY_PATH: libraries };
+        const env = { ...process.env, LD_LIBRARY_PATH: libraries, ...(own ? {} : { FONTCONFIG_FILE: fonts }) };
         return puppeteer.launch({ executablePath, args: ARGUMENTS, headless: "shell", protocolTimeout: 120_000, env });
     };
     try {
