@@ -84,7 +84,7 @@ impl Session<'_> {
         let positions = self.source.size().positions;
         let (mut from, mut cut) = (0, None);
         if self.budget.is_set() {
-            let ahead = self.lanes.iter_mut().map(Lane::bytes_ahead).sum();
+            let ahead = self.lanes.iter().map(Lane::bytes_ahead).sum();
             self.budget.leave(ahead);
         }
         loop {

@@ -269,22 +269,30 @@ impl Lane {
         Progress::Failed(failure.stage, failure.message)
     }
 
-    /// What can be queried already. A failure of this is no failure of the analysis: whether it is asked depends on the
-    /// clock, and results must not.
+    /// What can be queried already. Whether it is asked depends on the clock.
     pub(super) fn interim(&self) -> Option<Store> {
-        let who = self.method.who();
-        let method = self.method.get().filter(|_| self.is_running())?;
-        let _limited = self.limit.call("interim", who);
-        let said = calls::during("interim", who, || guarded(|| method.analysis().interim()));
-        said.unwrap_or_else(|message| {
-            tracing::warn!(analysis = self.name, message, "it has nothing to query yet; the run goes on");
-            None
-        })
+        let failed = "it has nothing to query yet; the run goes on";
+        self.aside("interim", failed, |method| method.analysis().interim()).flatten()
     }
 
-    /// Bytes of memory that it may take beyond what it holds now.
-    pub(super) fn bytes_ahead(&mut self) -> u64 {
-        self.attempt("bytes_ahead", |m| Ok(m.analysis().bytes_ahead())).unwrap_or(0)
+    /// Bytes of memory that it may take beyond what it holds now. It is asked where memory is limited.
+    pub(super) fn bytes_ahead(&self) -> u64 {
+        let failed = "it does not tell how much memory it will take; the run goes on";
+        self.aside("bytes_ahead", failed, |method| Ok(method.analysis().bytes_ahead())).unwrap_or(0)
+    }
+
+    /// Asks the analyzer something that its results do not depend on: a failure of this is told, and is no failure of the analysis.
+    fn aside<T>(
+        &self,
+        stage: &str,
+        failed: &str,
+        call: impl FnOnce(&Method) -> Result<T, AnalyzerError>,
+    ) -> Option<T> {
+        let who = self.method.who();
+        let method = self.method.get().filter(|_| self.is_running())?;
+        let _limited = self.limit.call(stage, who);
+        let said = calls::during(stage, who, || guarded(|| call(method)));
+        said.map_err(|message| tracing::warn!(analysis = self.name, message, "{failed}")).ok()
     }
 
     /// Goes on from where a checkpoint was.

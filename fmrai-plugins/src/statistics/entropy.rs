@@ -23,13 +23,11 @@ fn row_bits(keys: usize) -> u32 {
 pub struct RowEntropy {
     level: Level,
     half: Vec<f32>,
-    /// The length of the last row, and the most that its entropy could be.
-    most: (usize, f64),
 }
 
 impl Default for RowEntropy {
     fn default() -> Self {
-        Self { level: Level::new(), half: Vec::new(), most: (1, 0.0) }
+        Self { level: Level::new(), half: Vec::new() }
     }
 }
 
@@ -56,10 +54,7 @@ impl RowEntropy {
         }
         let mass: f64 = mass.iter().sum();
         let bits = (mass * f64::from(row_bits(n)) - sum / SCALE) / f64::from(scale);
-        if self.most.0 != n {
-            self.most = (n, (n as f64).ln());
-        }
-        (bits * std::f64::consts::LN_2).clamp(0.0, self.most.1)
+        (bits * std::f64::consts::LN_2).clamp(0.0, (n as f64).ln())
     }
 }
 
